@@ -1,0 +1,1 @@
+"""The truth: PyTorch layers, training, folding, the integer graph, compilation, the reference interpreter."""

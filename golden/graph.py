@@ -1,0 +1,230 @@
+"""The integer layer graph: a folded network as bits, thresholds and integer sums, and its plain evaluation.
+
+A graph says what is computed and nothing of how: no words, no banks, no cycles. `golden.fold` makes one from a
+PyTorch network, `golden.compile` makes a program of it.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from hdl.encoding import border_class, border_counts, dot_from_popcount
+
+__all__ = ["Graph", "GraphError", "Layer", "MapShape", "Segment", "zero_padding_border"]
+
+
+class GraphError(ValueError):
+    """A graph whose parts do not fit together."""
+
+
+@dataclass(frozen=True)
+class MapShape:
+    """Size of a map of bits, stored as (height, width, channels)."""
+
+    height: int
+    width: int
+    channels: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Segment:
+    """A binary convolution over one map; a fully connected layer has a kernel as large as its map.
+
+    Parameters
+    ----------
+    source : str
+        Name of the map that is read.
+    weights : bool (N, C, KH, KW)
+        True for +1.
+    stride, dilation : (int, int)
+        Along height and width.
+    padding : (int, int, int, int)
+        Positions added at the top, left, bottom and right.
+    pad : bool (C,)
+        The bit that a padded position holds, for each input channel.
+    """
+
+    source: str
+    weights: np.ndarray
+    stride: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    pad: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
+
+    @property
+    def taps(self) -> int:
+        """Taps of one dot product, padded ones counted."""
+        return int(np.prod(self.weights.shape[1:]))
+
+    def output_size(self, shape: MapShape) -> tuple[int, int]:
+        """Height and width of the result on a map of this shape; GraphError where nothing is left."""
+        top, left, bottom, right = self.padding
+        height = shape.height + top + bottom - (self.weights.shape[2] - 1) * self.dilation[0] - 1
+        width = shape.width + left + right - (self.weights.shape[3] - 1) * self.dilation[1] - 1
+        if height < 0 or width < 0:
+            raise GraphError(f"the kernel must fit into map {self.source} ({shape.height} x {shape.width} with "
+                             f"padding {self.padding}), not be {self.weights.shape[2]} x {self.weights.shape[3]}")
+        return height // self.stride[0] + 1, width // self.stride[1] + 1
+
+    def popcounts(self, bits: np.ndarray) -> np.ndarray:
+        """Number of equal pairs: bool (B, H, W, C) to int64 (B, OH, OW, N)."""
+        top, left, bottom, right = self.padding
+        batch, height, width, channels = bits.shape
+        padded = np.empty((batch, height + top + bottom, width + left + right, channels), dtype=bool)
+        if self.padding != (0, 0, 0, 0):
+            padded[:] = self.pad
+        padded[:, top:top + height, left:left + width] = bits
+        oh, ow = self.output_size(MapShape(height, width, channels))
+        outputs, _, kernel_h, kernel_w = self.weights.shape
+        signs = np.where(self.weights, 1.0, -1.0)
+        dots = np.zeros((batch, oh, ow, outputs))
+        for ky in range(kernel_h):
+            for kx in range(kernel_w):
+                y, x = ky * self.dilation[0], kx * self.dilation[1]
+                window = padded[:, y:y + (oh - 1) * self.stride[0] + 1:self.stride[0],
+                                x:x + (ow - 1) * self.stride[1] + 1:self.stride[1]]
+                dots += np.where(window, 1.0, -1.0) @ signs[:, :, ky, kx].T
+        return (np.rint(dots).astype(np.int64) + self.taps) // 2
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Layer:
+    """One layer: segments, how their sums combine, and what becomes of the result.
+
+    Parameters
+    ----------
+    name : str
+        Name of the map (or of the raw result) that it makes.
+    segments : tuple of Segment
+        With equal output sizes and equal N.
+    combine : "sum" or "horner"
+        ``S = S + p`` or ``S = 2S + p`` over the segments, in order.
+    thresholds : int (CY, CX, N), or None
+        A bit is ``S >= thresholds[border class of y, border class of x]``; None gives the raw sums.
+        CY = CX = 1 unless the padding counts as zero.
+    border : (int, int, int, int)
+        Output positions of the convolution (before pooling) of the top, left, bottom and right
+        whose thresholds differ; see `hdl.encoding.border_class`.
+    pool : (int, int)
+        Window of the OR over the bits, and its stride. Positions left over at the end are dropped.
+    inverted : bool (N,), or None
+        Channels that the map holds inverted; whoever reads the map as a result inverts them back.
+    offset : int (N,), or None
+        For a raw layer: its values are ``2*S + offset``.
+    """
+
+    name: str
+    segments: tuple[Segment, ...]
+    combine: Literal["sum", "horner"] = "sum"
+    thresholds: np.ndarray | None = None
+    border: tuple[int, int, int, int] = (0, 0, 0, 0)
+    pool: tuple[int, int] = (1, 1)
+    inverted: np.ndarray | None = None
+    offset: np.ndarray | None = None
+
+    @property
+    def channels(self) -> int:
+        return self.segments[0].weights.shape[0]
+
+    @property
+    def top(self) -> int:
+        """The largest sum that a channel can reach."""
+        total = 0
+        for segment in self.segments:
+            total = (2 * total if self.combine == "horner" else total) + segment.taps
+        return total
+
+    def sums(self, maps: dict[str, np.ndarray]) -> np.ndarray:
+        """Combined sums S of all positions before pooling, int64 (B, OH, OW, N)."""
+        total: np.ndarray | int = 0
+        for segment in self.segments:
+            total = (2 * total if self.combine == "horner" else total) + segment.popcounts(maps[segment.source])
+        return np.asarray(total)
+
+    def evaluate(self, maps: dict[str, np.ndarray]) -> np.ndarray:
+        """The bits, bool (B, PH, PW, N), or the raw sums, int64 (B, OH, OW, N)."""
+        sums = self.sums(maps)
+        if self.thresholds is None:
+            return sums
+        _, oh, ow, _ = sums.shape
+        top, left, bottom, right = self.border
+        class_y = border_class(np.arange(oh), oh, top, bottom)
+        class_x = border_class(np.arange(ow), ow, left, right)
+        bits = sums >= self.thresholds[class_y[:, None], class_x[None, :]]
+        ph, pw = oh // self.pool[0], ow // self.pool[1]
+        bits = bits[:, :ph * self.pool[0], :pw * self.pool[1]]
+        return bits.reshape(-1, ph, self.pool[0], pw, self.pool[1], self.channels).any(axis=(2, 4))
+
+    def values(self, sums: np.ndarray) -> np.ndarray:
+        """Integer results of a raw layer from its sums, any shape (..., N)."""
+        assert self.offset is not None
+        return dot_from_popcount(sums, -self.offset)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Graph:
+    """Layers in an order in which each reads only inputs and earlier maps; the last one is the result.
+
+    Raises
+    ------
+    GraphError
+        If a map is missing or sizes do not agree; the message names the layer.
+    """
+
+    inputs: dict[str, MapShape]
+    layers: tuple[Layer, ...]
+
+    def __post_init__(self) -> None:
+        shapes = dict(self.inputs)
+        for layer in self.layers:
+            sizes = set()
+            for segment in layer.segments:
+                if segment.source not in shapes:
+                    raise GraphError(f"layer {layer.name} must read an input or an earlier map, "
+                                     f"not {segment.source}")
+                if segment.weights.shape[1] != shapes[segment.source].channels:
+                    raise GraphError(f"layer {layer.name} must have {shapes[segment.source].channels} input "
+                                     f"channels for map {segment.source}, not {segment.weights.shape[1]}")
+                sizes.add((segment.output_size(shapes[segment.source]), segment.weights.shape[0]))
+            if len(sizes) != 1:
+                raise GraphError(f"the segments of layer {layer.name} must have equal output sizes")
+            if layer.name in shapes:
+                raise GraphError(f"the name {layer.name} must be used once")
+            shapes[layer.name] = self._shape(layer, shapes)
+
+    @staticmethod
+    def _shape(layer: Layer, shapes: dict[str, MapShape]) -> MapShape:
+        height, width = layer.segments[0].output_size(shapes[layer.segments[0].source])
+        if height < layer.pool[0] or width < layer.pool[1]:
+            raise GraphError(f"the pooling window of layer {layer.name} must be at most {height} x {width}, "
+                             f"not {layer.pool[0]} x {layer.pool[1]}")
+        return MapShape(height // layer.pool[0], width // layer.pool[1], layer.channels)
+
+    @property
+    def shapes(self) -> dict[str, MapShape]:
+        """Sizes of all maps by name, the inputs' included."""
+        shapes = dict(self.inputs)
+        for layer in self.layers:
+            shapes[layer.name] = self._shape(layer, shapes)
+        return shapes
+
+    @property
+    def weight_bits(self) -> int:
+        return sum(segment.weights.size for layer in self.layers for segment in layer.segments)
+
+    def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """All maps and raw sums by name, from input maps bool (B, H, W, C)."""
+        maps = {name: np.asarray(inputs[name], dtype=bool) for name in self.inputs}
+        for layer in self.layers:
+            maps[layer.name] = layer.evaluate(maps)
+        return maps
+
+
+def zero_padding_border(segment: Segment, shape: MapShape) -> tuple[int, int, int, int]:
+    """`Layer.border` of a segment whose padding counts as zero: top, left, bottom, right."""
+    oh, ow = segment.output_size(shape)
+    top, left, _, _ = segment.padding
+    y = border_counts(shape.height, segment.weights.shape[2], segment.stride[0], top, oh, segment.dilation[0])
+    x = border_counts(shape.width, segment.weights.shape[3], segment.stride[1], left, ow, segment.dilation[1])
+    return y[0], x[0], y[1], x[1]

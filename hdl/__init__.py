@@ -1,0 +1,1 @@
+"""The hardware: a binary systolic array of any size, described in Amaranth."""

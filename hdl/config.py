@@ -1,0 +1,198 @@
+"""The parameters of an array, checked once, and every width that follows from them."""
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+__all__ = ["PRESETS", "ArrayConfig", "ConfigError"]
+
+
+class ConfigError(ValueError):
+    """A parameter that breaks a rule; the message names the parameter, the rule and the value."""
+
+
+def bits_to_hold(value: int) -> int:
+    """Bits of an unsigned register that can hold ``value``; at least one."""
+    return max(1, value.bit_length())
+
+
+def popcount_levels(lanes: int) -> int:
+    """Adder levels of the popcount tree of ``lanes`` lanes (see `hdl.popcount`)."""
+    levels = 0
+    while lanes > 4:
+        lanes = lanes // 2
+        levels += 1
+    return levels
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrayConfig:
+    """Size of a binary systolic array and of its memories.
+
+    Parameters
+    ----------
+    rows : int
+        Rows R: output pixels, or images of a batch, computed at once.
+    cols : int
+        Columns C: output channels computed at once.
+    lanes : int
+        Lanes L: binary operations of a processing element a cycle; bits of a word.
+    tile : int
+        Processing elements in a tile of ``tile`` x ``tile`` share their words; registers stand between tiles.
+    pipeline : int
+        Register stages inside the popcount, at most one for each of its adder levels.
+    acc_bits : int
+        Width of the accumulator of a processing element; a dot product of up to ``2**acc_bits - 1`` taps.
+    sum_bits : int
+        Width of the sums over segments and of the thresholds.
+    weight_depth : int
+        Words of a weight bank (one a column).
+    activation_depth : int
+        Words of an activation bank (one a row).
+    threshold_depth : int
+        Entries of a row's threshold memory, which also takes the row's raw results.
+    program_depth : int
+        Entries of the program memory.
+    walks : int
+        Different pixel geometries that the segments of one layer may have.
+
+    Raises
+    ------
+    ConfigError
+        If a parameter is not an integer in its range.
+    """
+
+    rows: int
+    cols: int
+    lanes: int
+    tile: int = 4
+    pipeline: int = 0
+    acc_bits: int = 12
+    sum_bits: int = 16
+    weight_depth: int = 1024
+    activation_depth: int = 1024
+    threshold_depth: int = 256
+    program_depth: int = 256
+    walks: int = 2
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            least = 0 if field.name == "pipeline" else 1
+            kind = "a positive" if least else "a non-negative"
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise ConfigError(f"{field.name} must be {kind} integer, not {value!r}")
+        levels = popcount_levels(self.lanes)
+        if self.pipeline > levels:
+            raise ConfigError(f"pipeline must be at most {levels} for {self.lanes} lanes, not {self.pipeline}")
+        if self.acc_bits < bits_to_hold(self.lanes):
+            raise ConfigError(f"acc_bits must be at least {bits_to_hold(self.lanes)} for {self.lanes} lanes, "
+                              f"not {self.acc_bits}")
+        if self.sum_bits < self.acc_bits:
+            raise ConfigError(f"sum_bits must be at least acc_bits ({self.acc_bits}), not {self.sum_bits}")
+        for name, most in (("sum_bits", 32), ("rows", 1024), ("cols", 1024), ("lanes", 4096), ("walks", 8)):
+            if getattr(self, name) > most:
+                raise ConfigError(f"{name} must be at most {most}, not {getattr(self, name)}")
+        for name in ("weight_depth", "activation_depth", "threshold_depth", "program_depth"):
+            if getattr(self, name) > 65536:
+                raise ConfigError(f"{name} must be at most 65536, not {getattr(self, name)}")
+
+    @property
+    def binops_per_cycle(self) -> int:
+        """Binary operations (one XNOR and its count) a cycle."""
+        return self.rows * self.cols * self.lanes
+
+    @property
+    def tile_rows(self) -> int:
+        return -(-self.rows // self.tile)
+
+    @property
+    def tile_cols(self) -> int:
+        return -(-self.cols // self.tile)
+
+    @property
+    def drain_cycles(self) -> int:
+        """Cycles D from the first to the last sum of a row at its end, both counted."""
+        return self.cols + self.tile_cols - 1
+
+    @cached_property
+    def count_bits(self) -> int:
+        """Width of the popcount of one word."""
+        return bits_to_hold(self.lanes)
+
+    @property
+    def weight_bits(self) -> int:
+        """Width of a weight bank's address."""
+        return bits_to_hold(self.weight_depth - 1)
+
+    @property
+    def activation_bits(self) -> int:
+        """Width of an activation bank's address."""
+        return bits_to_hold(self.activation_depth - 1)
+
+    @property
+    def threshold_bits(self) -> int:
+        """Width of a threshold memory's address."""
+        return bits_to_hold(self.threshold_depth - 1)
+
+    @property
+    def program_bits(self) -> int:
+        """Width of the program memory's address."""
+        return bits_to_hold(self.program_depth - 1)
+
+    @classmethod
+    def preset(cls, name: str) -> Self:
+        """A named configuration of `PRESETS`."""
+        if name not in PRESETS:
+            raise ConfigError(f"preset must be one of {', '.join(sorted(PRESETS))}, not {name}")
+        return cls(**PRESETS[name])
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with other values, checked again."""
+        return dataclasses.replace(self, **changes)
+
+    def to_dict(self) -> dict[str, int]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        names = {field.name for field in dataclasses.fields(cls)}
+        for name in values:
+            if name not in names:
+                raise ConfigError(f"{name} is not a parameter; the parameters are {', '.join(sorted(names))}")
+        for field in dataclasses.fields(cls):
+            if field.default is dataclasses.MISSING and field.name not in values:
+                raise ConfigError(f"{field.name} must be given")
+        return cls(**values)
+
+    def to_toml(self) -> str:
+        return "".join(f"{name} = {value}\n" for name, value in self.to_dict().items())
+
+    @classmethod
+    def from_toml(cls, text: str) -> Self:
+        try:
+            return cls.from_dict(tomllib.loads(text))
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"the configuration must be TOML: {error}") from None
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a TOML file."""
+        return cls.from_toml(Path(path).read_text())
+
+
+PRESETS: dict[str, dict[str, int]] = {
+    # 512 binary operations a cycle and 64 kbit of weights in the 30 block RAMs of an iCE40 UP5K
+    "icebreaker": {
+        "rows": 2, "cols": 8, "lanes": 32, "tile": 8, "pipeline": 1, "acc_bits": 10, "sum_bits": 14,
+        "weight_depth": 256, "activation_depth": 512, "threshold_depth": 256, "program_depth": 256, "walks": 1,
+    },
+    # small, uneven, and with every register between tiles: for trying things out
+    "tiny": {
+        "rows": 3, "cols": 5, "lanes": 7, "tile": 2, "pipeline": 1, "acc_bits": 10, "sum_bits": 16,
+        "weight_depth": 512, "activation_depth": 512, "threshold_depth": 256, "program_depth": 256, "walks": 2,
+    },
+}

@@ -1,0 +1,1 @@
+"""Testbenches, the regression, the soak run and the demo."""
