@@ -1,0 +1,116 @@
+"""Identical submodules, described once: an array of a thousand equal elements is one module and its instances."""
+
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In
+
+__all__ = ["Units", "collect", "place", "ports"]
+
+_units: ContextVar["Units | None"] = ContextVar("units", default=None)
+
+
+def ports(component: wiring.Component) -> dict[str, tuple[Value, bool]]:
+    """Ports of a component by the name that they get in Verilog: the signal, and True where it is an input.
+
+    Raises
+    ------
+    ValueError
+        If a port is zero bits wide, which Verilog cannot say.
+    """
+    found = {}
+    for path, member, value in component.signature.flatten(component):
+        name = "__".join(map(str, path))
+        signal = Value.cast(value)
+        if not len(signal):
+            raise ValueError(f"port {name} of {type(component).__name__} must be at least 1 bit wide, not 0")
+        found[name] = signal, member.flow is In
+    return found
+
+
+def shape_of(component: wiring.Component) -> dict[str, tuple[int, bool]]:
+    return {name: (len(signal), is_input) for name, (signal, is_input) in ports(component).items()}
+
+
+class Units:
+    """The components that stand for their kind, in the order in which they were met.
+
+    Members
+    -------
+    prefix : str
+        What the names of their modules begin with.
+    modules : dict of str to Component
+        One component for each module name.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self.modules: dict[str, wiring.Component] = {}
+        self._names: dict[Hashable, str] = {}
+
+    def name(self, component: wiring.Component, key: Hashable) -> str:
+        """Module name of the component; ValueError where an equal key has other ports."""
+        kind = type(component)
+        if (kind, key) in self._names:
+            name = self._names[kind, key]
+            if shape_of(self.modules[name]) != shape_of(component):
+                raise ValueError(f"components {kind.__name__} of equal share_key must have equal ports, not {key!r}")
+            return name
+        base = name = f"{self.prefix}_{kind.__name__.lower()}"
+        number = 1
+        while name in self.modules:
+            number += 1
+            name = f"{base}_{number}"
+        self._names[kind, key] = name
+        self.modules[name] = component
+        return name
+
+
+@contextmanager
+def collect(prefix: str) -> Iterator[Units]:
+    """Within the context `place` makes instances, and the result fills with what they are instances of."""
+    units = Units(prefix)
+    token = _units.set(units)
+    try:
+        yield units
+    finally:
+        _units.reset(token)
+
+
+def place(m: Module, name: str, component: Any) -> None:
+    """Add a component to a module as submodule ``name``; equal ones are emitted once.
+
+    The parent reads and drives the component's ports as those of any submodule. Outside of `collect` this is
+    ``m.submodules[name] = component``. The component works in domain ``sync`` alone, and its ``share_key``
+    (hashable) holds every parameter that its hardware depends on. Renaming the parent's domain works as usual;
+    `EnableInserter` and `ResetInserter` around the parent do not reach into a shared component.
+
+    Parameters
+    ----------
+    m : Module
+        The parent.
+    name : str
+        Name of the submodule in the parent.
+    component : Component
+        With an attribute or property ``share_key``.
+
+    Raises
+    ------
+    ValueError
+        If a port is zero bits wide, or two components of equal key have different ports.
+    """
+    units = _units.get()
+    if units is None:
+        m.submodules[name] = component
+        return
+    connections: dict[str, Any] = {"i_clk": ClockSignal(), "i_rst": ResetSignal(allow_reset_less=True)}
+    for port, (signal, is_input) in ports(component).items():
+        if isinstance(signal, Signal):
+            signal.name = f"{name}__{port}"
+        connections[f"{'i' if is_input else 'o'}_{port}"] = signal
+    component._MustUse__used = True     # one of each kind is elaborated, the others on purpose are not
+    m.submodules[name] = Instance(units.name(component, component.share_key), **connections)
