@@ -1,4 +1,4 @@
-"""Identical submodules, described once: an array of a thousand equal elements is one module and its instances."""
+"""Identical submodules, described once: an array of a thousand equal elements is one module."""
 
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
@@ -58,7 +58,7 @@ class Units:
         if (kind, key) in self._names:
             name = self._names[kind, key]
             if shape_of(self.modules[name]) != shape_of(component):
-                raise ValueError(f"components {kind.__name__} of equal share_key must have equal ports, not {key!r}")
+                raise ValueError(f"{kind.__name__} of equal share_key must have equal ports, not {key!r}")
             return name
         base = name = f"{self.prefix}_{kind.__name__.lower()}"
         number = 1
@@ -86,8 +86,8 @@ def place(m: Module, name: str, component: Any) -> None:
 
     The parent reads and drives the component's ports as those of any submodule. Outside of `collect` this is
     ``m.submodules[name] = component``. The component works in domain ``sync`` alone, and its ``share_key``
-    (hashable) holds every parameter that its hardware depends on. Renaming the parent's domain works as usual;
-    `EnableInserter` and `ResetInserter` around the parent do not reach into a shared component.
+    (hashable) holds every parameter that its hardware depends on. Renaming the parent's domain works as
+    usual; `EnableInserter` and `ResetInserter` around the parent do not reach into a shared component.
 
     Parameters
     ----------

@@ -1,0 +1,225 @@
+"""The one way from a component to Verilog: plain Verilog-2005, the same bytes for the same input.
+
+Amaranth writes RTLIL, and full Yosys turns it into a file without an ``always @*`` block: those stay at X in
+Icarus until an input changes.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from amaranth.back import rtlil
+from amaranth.hdl import ClockDomain, Fragment, Signal
+from amaranth.hdl._ir import PortDirection
+from amaranth.lib import data, wiring
+
+from .share import Units, collect, ports
+
+__all__ = ["EmitError", "emit", "run_yosys", "to_rtlil", "to_verilog"]
+
+YOSYS_MAIN = """\
+import sys
+from pyosys import libyosys
+libyosys.run_pass("script " + sys.argv[1], libyosys.Design())
+"""
+
+VERILOG_SCRIPT = """\
+read_rtlil design.il
+hierarchy -check -top {name}
+proc
+memory_collect
+pmuxtree
+opt_clean -purge
+write_verilog -noattr design.v
+"""
+
+
+class EmitError(RuntimeError):
+    """Yosys refused the design; the message is its own."""
+
+
+def run_yosys(script: str, directory: Path) -> str:
+    """Run a Yosys script in a process of its own, in ``directory``; returns its log.
+
+    Raises
+    ------
+    EmitError
+        With the last error line of Yosys.
+    """
+    path = Path(directory) / "script.ys"
+    path.write_text(script)
+    run = subprocess.run([sys.executable, "-c", YOSYS_MAIN, path.name], cwd=directory, text=True,
+                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if run.returncode:
+        lines = [line for line in run.stdout.splitlines() if line.strip()]
+        errors = [line for line in lines if "ERROR" in line] or lines or [f"exit status {run.returncode}"]
+        raise EmitError(f"yosys: {errors[-1].strip()}")
+    return run.stdout
+
+
+def module_rtlil(component: wiring.Component, name: str) -> str:
+    """RTLIL of one component, whose ports are those of its signature, ``clk`` and ``rst``."""
+    domain = ClockDomain("sync")
+    fragment = Fragment.get(component, None)
+    fragment.add_domains(domain)
+    wires: dict[str, tuple[Signal, PortDirection]] = {
+        "clk": (domain.clk, PortDirection.Input), "rst": (domain.rst, PortDirection.Input)}
+    for port, (signal, is_input) in ports(component).items():
+        if isinstance(signal, Signal):
+            signal.name = port
+        wires[port] = signal, PortDirection.Input if is_input else PortDirection.Output
+    return rtlil.convert(fragment, name=name, ports=wires, emit_src=False)
+
+
+def plain_names(texts: list[str]) -> list[str]:
+    """RTLIL in which modules below a module are called ``parent_child`` instead of ``parent.child``."""
+    names = re.findall(r"^module \\(\S+)", "\n".join(texts), re.MULTILINE)
+    plain = {name: name for name in names if "." not in name}
+    for name in names:
+        if "." in name:
+            base = new = re.sub(r"\W", "_", name)
+            number = 1
+            while new in plain.values():
+                number += 1
+                new = f"{base}_{number}"
+            plain[name] = new
+    pattern = re.compile(r"^(module|  cell) \\(\S+)", re.MULTILINE)
+    return [pattern.sub(lambda found: f"{found[1]} \\{plain.get(found[2], found[2])}", text)
+            for text in texts]
+
+
+def to_rtlil(component: wiring.Component, name: str) -> tuple[str, Units]:
+    """RTLIL of a component as module ``name``, and the modules that it shares."""
+    with collect(name) as units:
+        texts = [module_rtlil(component, name)]
+        done: set[str] = set()
+        while waiting := [unit for unit in units.modules if unit not in done]:
+            for unit in waiting:
+                texts.append(module_rtlil(units.modules[unit], unit))
+                done.add(unit)
+    return "\n".join(plain_names(texts)), units
+
+
+def fold_initial(verilog: str) -> str:
+    """Write runs of equal initial words of a memory as a loop: ``mem[0] = 0; mem[1] = 0; ...``."""
+    word = re.compile(r"    (?P<memory>\\?\S+) ?\[(?P<index>\d+)\] = (?P<value>\d+'\w+);")
+    out: list[str] = []
+    run: list[re.Match[str]] = []
+
+    def flush() -> None:
+        if len(run) < 4:
+            out.extend(match[0] for match in run)
+        else:
+            out.append(f"    for (word = {run[0]['index']}; word <= {run[-1]['index']}; word = word + 1) "
+                       f"{run[0]['memory']} [word] = {run[0]['value']};")
+        run.clear()
+
+    lines = verilog.split("\n")
+    for number, line in enumerate(lines):
+        match = word.fullmatch(line)
+        if run and not (match and match["memory"] == run[-1]["memory"] and match["value"] == run[-1]["value"]
+                        and int(match["index"]) == int(run[-1]["index"]) + 1):
+            flush()
+        if match:
+            run.append(match)
+        elif line == "  initial begin" and number + 1 < len(lines) and word.fullmatch(lines[number + 1]):
+            out += [f"  initial begin : init_{number}", "    integer word;"]
+        else:
+            out.append(line)
+    flush()
+    return "\n".join(out)
+
+
+def to_verilog(component: wiring.Component, name: str) -> tuple[str, list[str]]:
+    """Verilog-2005 of a component as module ``name``, and the names of the modules that it shares.
+
+    Raises
+    ------
+    EmitError
+        If Yosys refuses the design.
+    ValueError
+        If a port is zero bits wide.
+    """
+    text, units = to_rtlil(component, name)
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder)
+        (directory / "design.il").write_text(text)
+        run_yosys(VERILOG_SCRIPT.format(name=name), directory)
+        verilog = (directory / "design.v").read_text()
+    body = verilog.split("\n", 1)[1] if verilog.startswith("/*") else verilog
+    return f"// {name}: generated by Signum\n" + fold_initial(body), list(units.modules)
+
+
+def describe_ports(component: wiring.Component) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {
+        "clk": {"direction": "input", "width": 1}, "rst": {"direction": "input", "width": 1}}
+    for name, (signal, is_input) in ports(component).items():
+        found[name] = {"direction": "input" if is_input else "output", "width": len(signal)}
+    for path, _, value in component.signature.flatten(component):
+        if isinstance(value, data.View) and isinstance(value.shape(), data.StructLayout):
+            found["__".join(map(str, path))]["fields"] = {
+                str(field): {"offset": place.offset, "width": place.width} for field, place in value.shape()}
+    return found
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file such that it is there whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def emit(component: wiring.Component, *, name: str, directory: Path,
+         extra: Mapping[str, Any] | None = None) -> Path:
+    """Write a component as ``NAME.v`` and what a user of it needs to know as ``NAME.json``.
+
+    The module has the ports of the component's signature (nested members joined by ``__``), and always
+    ``clk`` and ``rst``, the clock and the active-high synchronous reset of domain ``sync``.
+
+    Parameters
+    ----------
+    component : Component
+        What to emit; it is elaborated once.
+    name : str
+        Name of the module and of the files; a plain Verilog identifier.
+    directory : Path
+        Where to; made if missing. Nothing is written if the component cannot be emitted.
+    extra : mapping
+        Further entries of the JSON file, beside ``name``, ``ports``, ``shared_modules`` and ``tools``.
+
+    Returns
+    -------
+    Path
+        Of the Verilog file.
+
+    Raises
+    ------
+    EmitError
+        If Yosys refuses the design.
+    ValueError
+        If the name is not a plain identifier, or a port is zero bits wide.
+    """
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise ValueError(f"name must be a plain Verilog identifier, not {name!r}")
+    about = {
+        "name": name,
+        "ports": describe_ports(component),
+        "tools": {tool: version(tool) for tool in ("amaranth", "pyosys")},
+        **(extra or {}),
+    }
+    verilog, about["shared_modules"] = to_verilog(component, name)
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    write_whole(directory / f"{name}.v", verilog)
+    write_whole(directory / f"{name}.json", json.dumps(about, indent=2, sort_keys=True) + "\n")
+    return directory / f"{name}.v"
