@@ -80,7 +80,20 @@ def simulator_missing(simulator: str) -> str:
 
 
 class Verilator(runner.Verilator):
-    """Cocotb's runner for Verilator, with the top's ports alone open to the bench."""
+    """Cocotb's runner for Verilator: the bench sees the top's ports alone, the run time is compiled once.
+
+    Parameters
+    ----------
+    optimise : str
+        The C++ compiler's option for the design.
+    runtime : Path
+        Folder that keeps the objects of Verilator's own run time from one build to the next.
+    """
+
+    def __init__(self, optimise: str, runtime: Path) -> None:
+        super().__init__()
+        self.optimise = optimise
+        self.runtime = runtime
 
     def _set_env_build(self) -> None:
         super()._set_env_build()
@@ -91,10 +104,22 @@ class Verilator(runner.Verilator):
 
     def _build_command(self) -> list[list[str]]:
         verilate, make = super()._build_command()
-        return [[word for word in verilate if word != "--public-flat-rw"], make]
+        objects = sorted(map(str, self.runtime.glob("*.o")))
+        return [[word for word in verilate if word != "--public-flat-rw"],
+                *([["cp", *objects, "."]] if objects else []),
+                [*make, f"OPT_FAST={self.optimise}"]]
 
-
-RUNNERS = {"verilator": Verilator, "icarus": runner.Icarus}
+    def keep_runtime(self) -> None:
+        """Put this build's run time by for the next one."""
+        if self.runtime.exists():
+            return
+        folder = Path(tempfile.mkdtemp(dir=self.runtime.parent))
+        for path in self.build_dir.glob("verilated*.o"):
+            shutil.copy(path, folder)
+        try:
+            folder.rename(self.runtime)
+        except OSError:                 # another process was first
+            shutil.rmtree(folder)
 
 
 def top_ports(verilog: str, top: str) -> list[str]:
@@ -105,11 +130,10 @@ def top_ports(verilog: str, top: str) -> list[str]:
     return [name.strip() for name in header[1].split(",") if name.strip()]
 
 
-def build_options(simulator: str, long: bool) -> list[str]:
-    if simulator == "icarus":
-        return ["-Wall", "-Wno-timescale"]
-    return ["-Wno-WIDTH", "--x-assign", "unique", "--x-initial", "unique", "-O3",
-            "-MAKEFLAGS", f"OPT_FAST={'-O2' if long else '-O1'} OPT_SLOW=-O0 OPT_GLOBAL=-O1"]
+OPTIONS = {
+    "verilator": ["-Wno-WIDTH", "--x-assign", "unique", "--x-initial", "unique"],
+    "icarus": ["-Wall", "-Wno-timescale"],
+}
 
 
 @contextmanager
@@ -122,11 +146,9 @@ def locked(path: Path) -> Iterator[None]:
 
 def build(verilog: str, top: str, simulator: str, waves: bool, long: bool, models: Sequence[Path]) -> Path:
     """Folder with the built simulation; built once for all processes that want the same."""
-    options = build_options(simulator, long)
     versions = [version("cocotb"), tool("iverilog" if simulator == "icarus" else "verilator").version]
-    texts = [path.read_text() for path in models]
-    key = json.dumps([verilog, simulator, waves, options, versions, texts, str(BUILD)])
-    folder = BUILD / f"{top}-{simulator}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+    texts = [verilog, *(path.read_text() for path in models)]
+    folder = BUILD / f"{top}-{simulator}-{digest(texts, waves, long, OPTIONS[simulator], versions)}"
     BUILD.mkdir(parents=True, exist_ok=True)
     stamp = folder / "built"
     with locked(folder.with_suffix(".lock")):
@@ -141,18 +163,30 @@ def build(verilog: str, top: str, simulator: str, waves: bool, long: bool, model
             sources[-1].write_text("`verilator_config\n" + "".join(
                 f'public_flat_rw -module "{top}" -var "{port}"\n' for port in top_ports(verilog, top)))
         log = folder / "build.log"
+        made = make_runner(simulator, waves, long)
         try:
-            make_runner(simulator).build(
-                sources=sources, hdl_toplevel=top, build_dir=folder, build_args=options, waves=waves,
-                always=True, timescale=("1ns", "1ps"), log_file=log)
+            made.build(sources=sources, hdl_toplevel=top, build_dir=folder, build_args=OPTIONS[simulator],
+                       waves=waves, always=True, timescale=("1ns", "1ps"), log_file=log)
         except RuntimeError:
             raise BenchError(f"{simulator} could not build {top}: {first_error(log)} (see {log})") from None
+        if isinstance(made, Verilator):
+            made.keep_runtime()
         stamp.touch()
     return folder
 
 
-def make_runner(simulator: str) -> runner.Runner:
-    made = RUNNERS[simulator]()
+def digest(*values: Any) -> str:
+    """A short name for what a build depends on, the place of the build folder with it."""
+    return hashlib.sha256(json.dumps([*values, str(BUILD)]).encode()).hexdigest()[:16]
+
+
+def make_runner(simulator: str, waves: bool, long: bool) -> runner.Runner:
+    made: runner.Runner
+    if simulator == "icarus":
+        made = runner.Icarus()
+    else:
+        runtime = BUILD / f"runtime-{digest(tool('verilator').version, tool('g++').version, waves)}"
+        made = Verilator("-O3" if long else "-O1", runtime)
     made.log.disabled = True
     return made
 
@@ -240,7 +274,7 @@ def simulate(design: wiring.Component | Path, bench: str, *, top: str | None = N
     run = Path(tempfile.mkdtemp(prefix="run-", dir=folder))
     (run / "parameters.json").write_text(json.dumps(dict(parameters or {}), default=plain))
     results, log = run / "results.xml", run / "log.txt"
-    made = make_runner(simulator)
+    made = make_runner(simulator, waves, long)
     made._set_sources([folder / f"{top}.v"])
     if simulator == "icarus":
         plusargs = [f"+dumpfile_path={run / 'waves.fst'}"]

@@ -1,0 +1,25 @@
+"""What all tests share: the simulators, and the seed in the header."""
+
+import os
+
+import pytest
+
+from .simulate import SIMULATORS, default_seed, simulator_missing
+
+
+def pytest_report_header() -> str:
+    return f"seed: {default_seed()} (another one: SEED=n), waves: {'on' if 'WAVES' in os.environ else 'WAVES=1'}"
+
+
+@pytest.fixture(params=[os.environ["SIM"]] if "SIM" in os.environ else SIMULATORS)
+def simulator(request: pytest.FixtureRequest) -> str:
+    """Each simulator in turn, or the one that ``SIM`` names; Icarus is skipped where it is not installed."""
+    if request.param == "icarus" and "SIM" not in os.environ and (reason := simulator_missing("icarus")):
+        pytest.skip(reason)
+    return request.param
+
+
+@pytest.fixture
+def seed() -> int:
+    """``SEED`` of the environment, or 1."""
+    return default_seed()
