@@ -8,7 +8,7 @@ from .simulate import SIMULATORS, default_seed, simulator_missing
 
 
 def pytest_report_header() -> str:
-    return f"seed: {default_seed()} (another one: SEED=n), waves: {'on' if 'WAVES' in os.environ else 'WAVES=1'}"
+    return f"seed: {default_seed()} (another one: SEED=n; one simulator: SIM=verilator; waves: WAVES=1)"
 
 
 @pytest.fixture(params=[os.environ["SIM"]] if "SIM" in os.environ else SIMULATORS)

@@ -1,0 +1,72 @@
+# Signum: generate a binary systolic array, prove it, put it on a board. `make` lists what there is.
+
+VENV   := .venv
+PYTHON := $(VENV)/bin/python
+STAMP  := $(VENV)/.installed
+
+OUT    ?= build/verilog
+BOARD  ?= icebreaker
+N      ?= 200
+JOBS   ?= 2
+
+# parameters of `make verilog`, such as ROWS=5; the names are those of hdl.config.ArrayConfig in capitals
+PARAMETERS := PRESET CONFIG ROWS COLS LANES TILE PIPELINE ACC_BITS SUM_BITS \
+              WEIGHT_DEPTH ACTIVATION_DEPTH THRESHOLD_DEPTH PROGRAM_DEPTH WALKS
+lower = $(shell printf '%s' '$(1)' | tr 'A-Z_' 'a-z-')
+GIVEN = $(foreach name,$(PARAMETERS),$(if $(value $(name)),--$(call lower,$(name))='$(value $(name))'))
+
+.DEFAULT_GOAL := help
+.PHONY: help venv verilog test test-quick soak bitstream demo doctor lint clean
+
+help:
+	@echo 'make demo                           train digits, run them on the hardware, build the bitstream'
+	@echo 'make test                           the regression (15 minutes); make test-quick: 2 minutes'
+	@echo '                                    SEED=n, SIM=verilator or icarus, WAVES=1'
+	@echo 'make verilog ROWS=5 COLS=3 LANES=24 write build/verilog/signum.v and signum.json'
+	@echo '                                    OUT=folder, PRESET=icebreaker, CONFIG=file.toml, TILE=2, ...'
+	@echo 'make bitstream BOARD=icebreaker     synthesize, place, route, pack and report'
+	@echo 'make soak N=200 SEED=1              random arrays and layers, as many as asked'
+	@echo 'make doctor                         tools, versions, and how to get what is missing'
+	@echo 'make lint                           style and types'
+	@echo 'make venv                           only install; every target does so on first use'
+	@echo 'make clean                          remove build and the caches; .venv stays'
+
+venv: $(STAMP)
+
+$(STAMP): pyproject.toml
+	@command -v python3 >/dev/null || { echo 'python3 is missing: apt-get install python3 python3-venv'; exit 1; }
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "python3 must be at least 3.11, not $$(python3 -V)"; exit 1; }
+	@python3 -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo 'python3-venv is missing: apt-get install python3-venv'; exit 1; }
+	python3 -m venv $(VENV)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+verilog: $(STAMP)
+	@$(PYTHON) -m hdl verilog --out='$(OUT)' $(GIVEN)
+
+test: $(STAMP)
+	$(PYTHON) -m pytest -n $(JOBS) -q verif
+
+test-quick: $(STAMP)
+	$(PYTHON) -m pytest -n $(JOBS) -q -m 'not slow' verif
+
+soak: $(STAMP)
+	$(PYTHON) -m verif.soak --n '$(N)' $(if $(SEED),--seed '$(SEED)')
+
+bitstream: $(STAMP)
+	$(PYTHON) -m fpga build --board '$(BOARD)'
+
+demo: $(STAMP)
+	$(PYTHON) -m verif.demo
+
+doctor: $(STAMP)
+	@$(PYTHON) -m fpga.doctor
+
+lint: $(STAMP)
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m mypy
+
+clean:
+	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,97 @@
+"""The command line: ``python -m hdl verilog --rows 5 --cols 3 --lanes 24 --out build/verilog``."""
+
+import argparse
+import dataclasses
+import importlib
+import re
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+from .bus import AddressMap, Region, Register, config_registers
+from .config import PRESETS, ArrayConfig, ConfigError
+from .emit import EmitError, emit
+
+__all__ = ["describe", "main"]
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors take one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(message)
+
+
+def describe(config: ArrayConfig) -> dict[str, Any]:
+    """What the file beside the Verilog says of an array: its parameters and its address map."""
+    layout = AddressMap(config)
+    registers = {register.name.lower(): int(register) for register in Register if register != Register.CONFIG}
+    return {
+        "config": config.to_dict(),
+        "address_map": {
+            "address_bits": layout.address_bits,
+            "fields": {"slice": layout.slice_bits, "word": layout.word_bits, "unit": layout.unit_bits,
+                       "region": layout.REGION_BITS},
+            "slices": layout.slices,
+            "regions": {region.name.lower(): layout.address(region) for region in Region},
+            "registers": registers | config_registers(config),
+        },
+    }
+
+
+def config_of(options: argparse.Namespace) -> ArrayConfig:
+    """The configuration of the options: a preset or a file, and single parameters over it."""
+    if options.preset and options.config:
+        raise ConfigError(f"preset must not be given together with config, not {options.preset}")
+    values: dict[str, Any] = {}
+    if options.preset:
+        values = ArrayConfig.preset(options.preset).to_dict()
+    elif options.config:
+        try:
+            values = ArrayConfig.load(options.config).to_dict()
+        except OSError as error:
+            reason = error.strerror
+            raise ConfigError(f"config must be a readable file, not {options.config} ({reason})") from None
+    for field in dataclasses.fields(ArrayConfig):
+        text = getattr(options, field.name)
+        if text is not None:
+            values[field.name] = int(text) if re.fullmatch(r"[+-]?\d+", text) else text
+    return ArrayConfig.from_dict(values)
+
+
+def parser() -> argparse.ArgumentParser:
+    top = Parser(prog="python -m hdl", description="Generate the hardware of an array.", allow_abbrev=False)
+    commands = top.add_subparsers(dest="command", required=True, parser_class=Parser, metavar="verilog")
+    command = commands.add_parser("verilog", help="write signum.v and signum.json", allow_abbrev=False,
+                                  description="Write signum.v and signum.json.")
+    command.add_argument("--out", type=Path, default=Path("build/verilog"), help="folder (build/verilog)")
+    command.add_argument("--preset", help=f"start from one of: {', '.join(sorted(PRESETS))}")
+    command.add_argument("--config", type=Path, help="start from a TOML file")
+    for field in dataclasses.fields(ArrayConfig):
+        default = "" if field.default is dataclasses.MISSING else f" ({field.default})"
+        command.add_argument(f"--{field.name.replace('_', '-')}", metavar="N",
+                             help=f"{field.name} of ArrayConfig{default}")
+    return top
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; the exit status is 2, with one line on stderr, if it cannot be done."""
+    try:
+        options = parser().parse_args(arguments)
+        config = config_of(options)
+        accelerator = importlib.import_module(".accelerator", __package__)
+        path = emit(accelerator.Accelerator(config=config), name="signum", directory=options.out,
+                    extra=describe(config))
+    except (ConfigError, EmitError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"out must be a writable folder, not {options.out}: {error.strerror}", file=sys.stderr)
+        return 2
+    print(f"{path} and {path.with_suffix('.json').name}: {config.rows} x {config.cols} elements of "
+          f"{config.lanes} lanes, {config.binops_per_cycle} binary operations a cycle")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
