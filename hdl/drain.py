@@ -1,0 +1,147 @@
+"""What the sums are that come out of the rows: the loop nest once more, as it passes the end of the array."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from .config import ArrayConfig, bits_to_hold
+from .isa import SEGMENTS_BITS, TILES_BITS, WINDOW_BITS, Isa, LayerFlag
+
+__all__ = ["Drain", "beat_layout"]
+
+
+def beat_layout(config: ArrayConfig) -> data.StructLayout:
+    """A beat: one column's sum of every row.
+
+    Fields
+    ------
+    enable
+        There is a sum: one beat for each of the C columns.
+    valid
+        The column has an output channel.
+    channel
+        The column.
+    address
+        Its threshold (of border class 0), or where its raw sum goes.
+    keep, double
+        It is added to the sums before, or to twice those; with neither it is the first one.
+    out
+        The sum is complete.
+    first_window, last_window
+        Position of the pooling window.
+    end
+        The last channel of its pixel.
+    raw
+        The sum itself is the result.
+    """
+    return data.StructLayout({
+        "enable": 1,
+        "valid": 1,
+        "channel": bits_to_hold(config.cols - 1),
+        "address": config.threshold_bits,
+        "keep": 1,
+        "double": 1,
+        "out": 1,
+        "first_window": 1,
+        "last_window": 1,
+        "end": 1,
+        "raw": 1,
+    })
+
+
+class Drain(wiring.Component):
+    """Counts drains and columns along with the array.
+
+    The first beat of a drain comes in the cycle after ``strobe``, the others follow in the order of the columns, with
+    one idle cycle between tiles, just as the sums leave a row of the array.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+
+    Members
+    -------
+    layer : In(Isa.back_layout)
+    begin : In(1)
+        A layer begins.
+    strobe : In(1)
+        A drain begins; at least ``config.drain_cycles`` apart.
+    beat : Out(beat_layout)
+    group : Out(1)
+        With the first beat of a group of pixels.
+    """
+
+    def __init__(self, *, config: ArrayConfig) -> None:
+        self.config = config
+        super().__init__({
+            "layer": In(Isa(config).back_layout),
+            "begin": In(1),
+            "strobe": In(1),
+            "beat": Out(beat_layout(config)),
+            "group": Out(1),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        self._columns(m)
+        self._loops(m)
+        return m
+
+    def _columns(self, m: Module) -> None:
+        config, beat = self.config, self.beat
+        in_tile = Signal(range(config.tile + 1), init=1)    # columns of the tile that have drained
+        more = Signal()
+        m.d.comb += more.eq(beat.channel != config.cols - 1)
+        with m.If(self.strobe):
+            m.d.sync += [beat.enable.eq(1), beat.channel.eq(0), in_tile.eq(1)]
+        with m.Elif(beat.enable & more & (in_tile == config.tile)):
+            m.d.sync += [beat.enable.eq(0), in_tile.eq(0)]
+        with m.Elif(more & (beat.enable | (in_tile == 0))):
+            m.d.sync += [beat.enable.eq(1), beat.channel.eq(beat.channel + 1), in_tile.eq(in_tile + 1)]
+        with m.Else():
+            m.d.sync += [beat.enable.eq(0), in_tile.eq(1)]
+
+    def _loops(self, m: Module) -> None:
+        layer, beat = self.layer, self.beat
+        raw = layer.flags[LayerFlag.RAW.bit_length() - 1]
+        horner = layer.flags[LayerFlag.HORNER.bit_length() - 1]
+        drain = Signal(SEGMENTS_BITS)
+        window = Signal(2 * WINDOW_BITS)
+        tile = Signal(TILES_BITS)
+        address = Signal(self.config.threshold_bits)    # of the next drain
+        tile_address = Signal.like(address)             # of the tile at the window's first position
+        next_tile = Signal.like(address)
+        last_channel = Signal.like(beat.channel)
+        counted, ends = Signal(), Signal()
+        last_drain, last_window, last_tile = Signal(), Signal(), Signal()
+        columns = Signal.like(last_channel)
+        m.d.comb += [
+            last_drain.eq(drain == layer.drains),
+            last_window.eq(window == layer.windows),
+            last_tile.eq(tile == layer.tiles),
+            columns.eq(Mux(last_tile, layer.last_tile, layer.tile)),
+            next_tile.eq(Mux(last_tile & ~raw, layer.thresholds, tile_address + columns + 1)),
+            beat.valid.eq(beat.enable & counted),
+            beat.end.eq(ends & (beat.channel == last_channel)),
+        ]
+        with m.If(beat.enable):
+            m.d.sync += beat.address.eq(beat.address + 1)
+            with m.If(beat.channel == last_channel):
+                m.d.sync += counted.eq(0)
+        m.d.sync += self.group.eq(self.strobe & (drain == 0) & (window == 0) & (tile == 0))
+        with m.If(self.begin):
+            m.d.sync += [drain.eq(0), window.eq(0), tile.eq(0),
+                         address.eq(layer.thresholds), tile_address.eq(layer.thresholds)]
+        with m.If(self.strobe):
+            m.d.sync += [
+                counted.eq(1), ends.eq(last_tile), last_channel.eq(columns), beat.address.eq(address),
+                beat.keep.eq((drain != 0) & ~horner), beat.double.eq((drain != 0) & horner),
+                beat.out.eq(last_drain), beat.first_window.eq(window == 0), beat.last_window.eq(last_window),
+                beat.raw.eq(raw),
+                drain.eq(Mux(last_drain, 0, drain + 1)),
+            ]
+            with m.If(last_drain):
+                m.d.sync += [window.eq(Mux(last_window, 0, window + 1)),
+                             address.eq(Mux(last_window, next_tile, address + layer.thresholds_window))]
+            with m.If(last_drain & last_window):
+                m.d.sync += [tile.eq(Mux(last_tile, 0, tile + 1)), tile_address.eq(next_tile)]

@@ -1,0 +1,175 @@
+"""The program format: the fields of a layer and of a segment, in order, one field a program word.
+
+A program is a list of layer records; each is followed by the records of its segments. Counts are stored as the
+last index (count - 1). Steps are added to an address modulo its width, so a negative step is its two's complement.
+
+The front fields of a layer steer the walk over activations and weights, the back fields what follows the array.
+The back of one layer is still at work while the front fields of the next are fetched.
+"""
+
+import enum
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from amaranth.lib import data
+
+from .config import ArrayConfig, ConfigError, bits_to_hold
+
+__all__ = ["SEGMENT_FETCH", "Field", "Isa", "LayerFlag", "LayerRecord", "SegmentFlag"]
+
+SEGMENTS_BITS = 6
+WINDOW_BITS = 4
+TILES_BITS = 12
+LINES_BITS = 8
+
+# cycles from the first step of a segment until the record of the following one has been fetched
+SEGMENT_FETCH = 9
+
+
+class LayerFlag(enum.IntFlag):
+    """Flags of a layer."""
+
+    SPLIT = 1       # rows are neighbouring pixels of one image, not the same pixel of several images
+    RAW = 2         # sums go to the threshold memory; there are no bits
+    HORNER = 4      # sums combine as S = 2S + p, not S = S + p
+    LAST = 8        # the program ends here
+
+
+class SegmentFlag(enum.IntFlag):
+    """Flags of a segment, above the number of its pixel walk."""
+
+    CONTINUE = 1    # the accumulators run on into the next segment: no drain between them
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of a record: its name and its width in the hardware."""
+
+    name: str
+    bits: int
+
+
+@dataclass(frozen=True)
+class LayerRecord:
+    """A decoded layer: field values by name, and those of its segments."""
+
+    fields: Mapping[str, int]
+    segments: tuple[Mapping[str, int], ...]
+
+    def has(self, flag: LayerFlag) -> bool:
+        return bool(self.fields["flags"] & flag)
+
+
+class Isa:
+    """The record layouts for one configuration.
+
+    Members
+    -------
+    front, back, segment : tuple of Field
+        A layer's record is ``front`` then ``back``; each segment's record follows.
+    back_layout : StructLayout
+        The back fields as one value.
+    word_bits : int
+        Width of the program memory.
+    """
+
+    def __init__(self, config: ArrayConfig) -> None:
+        a, t = config.activation_bits, config.threshold_bits
+        tile = bits_to_hold(config.cols - 1)
+        interval = bits_to_hold(2 * (config.drain_cycles + config.rows) + SEGMENT_FETCH)
+        walks = [Field(f"walk{i}_{name}", a) for i in range(config.walks) for name in ("start", "step", "line")]
+        self.config = config
+        self.front = (
+            Field("segments", SEGMENTS_BITS),       # last segment
+            Field("window_x", WINDOW_BITS),         # last position of the pooling window along x
+            Field("window_y", WINDOW_BITS),
+            Field("window_step", a),                # to the next position along x
+            Field("window_line", a),                # from the last one of a line to the next line
+            Field("weights", config.weight_bits),   # first weight word
+            Field("interval", interval),            # least cycles from dot product to dot product, less one
+            *walks,                                 # address of the first pixel; steps to the next, to the next line
+        )
+        self.back = (
+            Field("flags", 4),
+            Field("x", a),                          # last output pixel of a line
+            Field("y", a),                          # last line
+            Field("tiles", TILES_BITS),             # last tile of output channels
+            Field("tile", tile),                    # last channel of a tile
+            Field("last_tile", tile),               # last channel of the last tile
+            Field("drains", SEGMENTS_BITS),         # last drain of a window position
+            Field("windows", 2 * WINDOW_BITS),      # last position of the window
+            Field("thresholds", t),                 # first threshold, or first raw result
+            Field("thresholds_window", t),          # step to the thresholds of the next window position
+            Field("class_x_low", a),                # x below this: the next pixel is of the next border class
+            Field("class_x_high", a),               # x from this on: likewise
+            Field("class_x_step", t),               # step to the thresholds of the next class along x
+            Field("class_y_low", a),
+            Field("class_y_high", a),
+            Field("class_y_step", t),
+            Field("out_start", a),                  # word of the first output pixel; steps as for a walk
+            Field("out_step", a),
+            Field("out_line", a),
+        )
+        self.segment = (
+            Field("flags", 1 + bits_to_hold(config.walks - 1)),
+            Field("start", a),                      # of the map, relative to the pixel's address
+            Field("words", a),                      # last word of a run; words of a run are neighbours
+            Field("runs", LINES_BITS),              # last run of a line
+            Field("lines", LINES_BITS),             # last line
+            Field("run_step", a),                   # from the last word of a run to the next run
+            Field("line_step", a),                  # from the last word of a line to the next line
+        )
+
+    @property
+    def back_layout(self) -> data.StructLayout:
+        return data.StructLayout({field.name: field.bits for field in self.back})
+
+    @property
+    def layer(self) -> tuple[Field, ...]:
+        return self.front + self.back
+
+    @cached_property
+    def word_bits(self) -> int:
+        return max(field.bits for field in self.layer + self.segment)
+
+    @property
+    def address_fields(self) -> set[str]:
+        """Fields that are added to an address, modulo its width."""
+        names = {"window_step", "window_line", "out_step", "out_line", "start", "run_step", "line_step"}
+        return names | {f"walk{i}_{name}" for i in range(self.config.walks) for name in ("start", "step", "line")}
+
+    def _encode(self, fields: tuple[Field, ...], values: Mapping[str, int]) -> Iterator[int]:
+        for field in fields:
+            value = values[field.name]
+            if field.name in self.address_fields:
+                value &= (1 << field.bits) - 1
+            if not 0 <= value < 1 << field.bits:
+                raise ConfigError(f"program field {field.name} must be from 0 to {(1 << field.bits) - 1}, not {value}")
+            yield value
+
+    def encode(self, layers: list[LayerRecord]) -> list[int]:
+        """Program words of a list of layers.
+
+        Raises
+        ------
+        ConfigError
+            If a value does not fit into its field.
+        """
+        words: list[int] = []
+        for layer in layers:
+            words += self._encode(self.layer, layer.fields)
+            for segment in layer.segments:
+                words += self._encode(self.segment, segment)
+        return words
+
+    def decode(self, words: list[int]) -> list[LayerRecord]:
+        """The inverse of `encode`; reads on until the layer with `LayerFlag.LAST`."""
+        layers: list[LayerRecord] = []
+        source = iter(words)
+        while not layers or not layers[-1].has(LayerFlag.LAST):
+            fields = {field.name: next(source) for field in self.layer}
+            segments = tuple({field.name: next(source) for field in self.segment}
+                             for _ in range(fields["segments"] + 1))
+            layers.append(LayerRecord(fields, segments))
+        return layers

@@ -1,0 +1,60 @@
+"""A memory bank of L-bit words with one read and one write port, cut into slices as wide as the bus."""
+
+from amaranth.hdl import Cat, Module
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from .bus import DATA_BITS
+from .config import bits_to_hold
+
+__all__ = ["Bank"]
+
+
+class Bank(wiring.Component):
+    """Words of any width; a write may leave out slices of it.
+
+    A word is read in the cycle after its address. Reading an address while it is written gives the old word.
+
+    Parameters
+    ----------
+    width, depth : int
+        Bits of a word; words.
+
+    Members
+    -------
+    read_address : In, read_data : Out(width)
+    write_address : In, write_data : In(width)
+    write : In, one bit for each slice of up to 32 bits
+    """
+
+    def __init__(self, *, width: int, depth: int) -> None:
+        self.width = width
+        self.depth = depth
+        self.share_key = (width, depth)
+        address = bits_to_hold(depth - 1)
+        super().__init__({
+            "read_address": In(address),
+            "read_data": Out(width),
+            "write_address": In(address),
+            "write_data": In(width),
+            "write": In(-(-width // DATA_BITS)),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        parts = []
+        for i in range(len(self.write)):
+            part = self.write_data[i * DATA_BITS:(i + 1) * DATA_BITS]
+            memory = Memory(shape=len(part), depth=self.depth, init=[])
+            m.submodules[f"slice_{i}"] = memory
+            reader, writer = memory.read_port(), memory.write_port()
+            m.d.comb += [
+                reader.addr.eq(self.read_address),
+                writer.addr.eq(self.write_address),
+                writer.data.eq(part),
+                writer.en.eq(self.write[i]),
+            ]
+            parts.append(reader.data)
+        m.d.comb += self.read_data.eq(Cat(parts))
+        return m

@@ -1,0 +1,142 @@
+"""XNOR-popcount: how many of L pairs of bits are equal, in few LUT4s and short carry chains."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from .config import ConfigError, bits_to_hold, popcount_levels
+
+__all__ = ["Popcount"]
+
+MAX_LEAF = 4
+
+
+class Popcount(wiring.Component):
+    """Counts the equal bits of two words.
+
+    The lanes are split into leaves of up to four lanes, counted in LUT4s (three lanes take three), and a tree of
+    adders. Every adder also takes one lane as its carry in, and all adders of a level are one wide addition: a
+    position where both operands hold lane z drops the carry of the adder below and hands z to the adder above.
+
+    One result a cycle; the latency is ``pipeline`` cycles.
+
+    Parameters
+    ----------
+    lanes : int
+        Width of the words, positive.
+    pipeline : int
+        Register stages, from 0 to the number of adder levels, spread over the levels; the last one is at the end.
+
+    Members
+    -------
+    a, w : In(lanes)
+        The words.
+    count : Out
+        Number of lanes in which ``a`` and ``w`` are equal.
+
+    Raises
+    ------
+    ConfigError
+        If a parameter is out of range.
+    """
+
+    def __init__(self, *, lanes: int, pipeline: int = 0) -> None:
+        if lanes < 1:
+            raise ConfigError(f"lanes must be a positive integer, not {lanes}")
+        levels = popcount_levels(lanes)
+        if not 0 <= pipeline <= levels:
+            raise ConfigError(f"pipeline must be from 0 to {levels} for {lanes} lanes, not {pipeline}")
+        self.lanes = lanes
+        self.pipeline = pipeline
+        self.levels = levels
+        super().__init__({"a": In(lanes), "w": In(lanes), "count": Out(bits_to_hold(lanes))})
+
+    @property
+    def registered_levels(self) -> set[int]:
+        """Levels (from 1) with a register behind them."""
+        return {self.levels * (stage + 1) // self.pipeline for stage in range(self.pipeline)}
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        leaves, carries = split_lanes(self.lanes, self.levels)
+        results = [self._leaf(m, lanes) for lanes in leaves]
+        stages = 0
+        for level in range(1, self.levels + 1):
+            injected = [self._delay(m, ~(self.a[lane] ^ self.w[lane]), stages, f"lane{lane}")
+                        for lane in carries[level]]
+            results = add_level(m, level, injected, results)
+            if level in self.registered_levels:
+                results = [self._delay(m, result, 1, f"level{level}_{i}") for i, result in enumerate(results)]
+                stages += 1
+        m.d.comb += self.count.eq(results[0])
+        return m
+
+    def _leaf(self, m: Module, lanes: list[int]) -> Value:
+        """The count of up to `MAX_LEAF` lanes."""
+        equal = [~(self.a[lane] ^ self.w[lane]) for lane in lanes]
+        if len(lanes) < 3:
+            return sum_of_bits(equal)
+        first, second, third = lanes[:3]
+        differ = self._kept(m, f"p{first}", self.a[first] ^ self.w[first] ^ self.a[second] ^ self.w[second])
+        odd = self._kept(m, f"s{first}", ~(differ ^ self.a[third] ^ self.w[third]))
+        most = self._kept(m, f"q{first}", Mux(differ, ~odd, equal[0]))
+        if len(lanes) == 3:
+            return Cat(odd, most)
+        both = odd & equal[3]
+        return Cat(odd ^ equal[3], most ^ both, most & both)
+
+    @staticmethod
+    def _kept(m: Module, name: str, value: Value) -> Signal:
+        """A named bit that synthesis must not take apart: left alone, it rebuilds the three-lane count larger."""
+        bit = Signal(name=name, attrs={"keep": 1})
+        m.d.comb += bit.eq(value)
+        return bit
+
+    @staticmethod
+    def _delay(m: Module, value: Value, stages: int, name: str) -> Value:
+        for stage in range(stages):
+            delayed = Signal(len(value), name=f"{name}_d{stage + 1}", reset_less=True)
+            m.d.sync += delayed.eq(value)
+            value = delayed
+        return value
+
+
+def sum_of_bits(bits: list[Value]) -> Value:
+    """One or two bits added."""
+    if len(bits) == 1:
+        return Cat(bits[0])
+    return Cat(bits[0] ^ bits[1], bits[0] & bits[1])
+
+
+def split_lanes(lanes: int, levels: int) -> tuple[list[list[int]], dict[int, list[int]]]:
+    """Which lanes are counted where: those of each leaf, and those that enter as carries at each level.
+
+    A node of level k takes one lane as its carry and halves the rest, so that the leaves are of nearly one size.
+    """
+    nodes = [list(range(lanes))]
+    carries: dict[int, list[int]] = {}
+    for level in range(levels, 0, -1):
+        carries[level] = [node[0] for node in nodes]
+        nodes = [half for node in nodes
+                 for half in (node[1:1 + len(node) // 2], node[1 + len(node) // 2:])]
+    return nodes, carries
+
+
+def add_level(m: Module, level: int, injected: list[Value], results: list[Value]) -> list[Value]:
+    """Sums of neighbouring results and an injected lane each, as one addition."""
+    x: list[Value] = []
+    y: list[Value] = []
+    places = []
+    pairs = list(zip(results[::2], results[1::2], strict=True))
+    for lane, (left, right) in zip(injected, pairs, strict=True):
+        width = max(len(left), len(right))
+        places.append((sum(map(len, x)) + 1, width + 1))
+        for operand, value in ((x, left), (y, right)):
+            operand += [lane, value, Const(0, width - len(value))]
+    total = Signal(sum(map(len, x)) + 1, name=f"level{level}")
+    m.d.comb += total.eq(Cat(x) + Cat(y))
+    sums = []
+    for (start, width), (left, right) in zip(places, pairs, strict=True):
+        largest = (1 << len(left)) - 1 + (1 << len(right)) - 1 + 1
+        sums.append(total[start:start + min(width, bits_to_hold(largest))])
+    return sums

@@ -1,0 +1,263 @@
+"""The sequencer: fetches layers, and walks over weights and activations, a word of each a cycle.
+
+For every group of pixels, tile of output channels, position of the pooling window and segment, it issues the steps
+of one dot product. Nothing ever stops within a dot product; between two it waits until the interval of the layer is
+over, the rows know their next pixels and the next segment has been fetched.
+"""
+
+from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from .config import ArrayConfig, bits_to_hold
+from .filler import Filler
+from .isa import SEGMENTS_BITS, TILES_BITS, WINDOW_BITS, Isa, LayerFlag
+from .raster import follow
+
+__all__ = ["Sequencer", "tail_cycles"]
+
+
+def tail_cycles(config: ArrayConfig, split: bool) -> int:
+    """Cycles from the last step of a layer until all it has computed is stored, with the longest wait there is."""
+    writes = 2 * (config.rows if split else 1)
+    return config.pipeline + config.drain_cycles + config.tile_rows + 6 + writes
+
+
+class Sequencer(wiring.Component):
+    """Runs the program from its first layer to the one with `LayerFlag.LAST`.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+
+    Members
+    -------
+    start : In(1)
+        Begin; ignored while busy.
+    busy : Out(1)
+        From the cycle after ``start`` until all results are stored.
+    program_address : Out(program_bits), program_data : In
+        The program memory; data come one cycle after the address.
+    layer : Out(Isa.back_layout)
+        Back fields of the current layer.
+    begin : Out(1)
+        All fields of a layer are there; the units behind the array start anew.
+    take, fill, fill_row, fill_next : Out
+        Pixel addresses for the rows, see `RowAddress` and `Filler`; ``take`` is one cycle before the first step.
+    fill_all : Out(1)
+        The fill is for all rows.
+    offset, walk : Out
+        Activation address of this step, relative to the pixel's.
+    weight : Out(weight_bits)
+        Weight address of this step.
+    first, last : Out(1)
+        This step begins a dot product; it is the last one and the sum is to be drained.
+    """
+
+    def __init__(self, *, config: ArrayConfig) -> None:
+        self.config = config
+        self.isa = Isa(config)
+        bits = config.activation_bits
+        super().__init__({
+            "start": In(1),
+            "busy": Out(1),
+            "program_address": Out(config.program_bits),
+            "program_data": In(self.isa.word_bits),
+            "layer": Out(self.isa.back_layout),
+            "begin": Out(1),
+            "take": Out(1),
+            "fill": Out(1),
+            "fill_all": Out(1),
+            "fill_row": Out(bits_to_hold(config.rows - 1)),
+            "fill_next": Out(bits).array(config.walks),
+            "offset": Out(bits),
+            "walk": Out(bits_to_hold(config.walks - 1)),
+            "weight": Out(config.weight_bits),
+            "first": Out(1),
+            "last": Out(1),
+        })
+
+        self.registers = {field.name: Signal(field.bits, name=f"layer_{field.name}") for field in self.isa.front}
+        self.registers |= {field.name: self.layer[field.name] for field in self.isa.back}
+        self.fetched = {field.name: Signal(field.bits, name=f"next_{field.name}") for field in self.isa.segment}
+        self.segment_there = Signal()   # the next segment's record has been fetched
+        self.proceed = Signal()         # a segment begins: its first step is issued in the next cycle
+        self.final = Signal()           # ... and it is the last one of the layer
+        self.stepping = Signal()        # a step is being issued
+        self.window_offset = Signal(config.activation_bits)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        self._fetch(m)
+        filler = self._fill(m)
+        step_ends = self._walk(m)
+        self._loops(m, filler, step_ends)
+        return m
+
+    def _flag(self, flag: LayerFlag) -> Value:
+        return self.layer.flags[flag.bit_length() - 1]
+
+    def _fetch(self, m: Module) -> None:
+        """Read records from the program memory, a field a cycle, into their registers."""
+        isa = self.isa
+        front, layer = len(isa.front), len(isa.layer)
+        end = layer + len(isa.segment)
+        pc = Signal(self.config.program_bits)
+        index = Signal(range(end))                      # the field at pc
+        arriving = Signal.like(index)                   # the field that the memory puts out
+        arrived = Signal()
+        reading = Signal()
+        whole = Signal()                                # a layer's record is read, not only a segment's
+        pause = Signal()
+        first_segment = Signal.like(pc)
+        segments_left = Signal(SEGMENTS_BITS)
+        ending = Signal()
+        stored = Signal()                               # nothing of the layer is under way any more
+        tail = Signal(range(tail_cycles(self.config, True) + 1))
+        m.d.comb += [
+            self.program_address.eq(pc),
+            stored.eq(~self.stepping & (tail == 0)),
+            pause.eq(whole & (index == front) & ~stored),
+        ]
+        with m.If(self.stepping):
+            m.d.sync += tail.eq(Mux(self._flag(LayerFlag.SPLIT), tail_cycles(self.config, True),
+                                    tail_cycles(self.config, False)))
+        with m.Elif(tail != 0):
+            m.d.sync += tail.eq(tail - 1)
+
+        m.d.sync += [arriving.eq(index), arrived.eq(reading & ~pause)]
+        with m.If(arrived), m.Switch(arriving):
+            for i, field in enumerate(isa.layer + isa.segment):
+                target = self.registers if i < layer else self.fetched
+                with m.Case(i):
+                    m.d.sync += target[field.name].eq(self.program_data)
+        with m.If(reading & ~pause):
+            m.d.sync += [index.eq(index + 1), pc.eq(pc + 1)]
+            with m.If(index == layer):
+                m.d.sync += first_segment.eq(Mux(whole, pc, first_segment))
+            with m.If(index == end - 1):
+                m.d.sync += reading.eq(0)
+        m.d.sync += self.begin.eq(0)
+        with m.If(arrived & (arriving == end - 1)):
+            m.d.sync += [self.segment_there.eq(1), self.begin.eq(whole), whole.eq(0)]
+            with m.If(whole):
+                m.d.sync += segments_left.eq(self.registers["segments"])
+
+        with m.If(self.proceed & self.final):
+            m.d.sync += [self.segment_there.eq(0), ending.eq(1)]
+            with m.If(~self._flag(LayerFlag.LAST)):
+                m.d.sync += [reading.eq(1), whole.eq(1), index.eq(0)]
+        with m.Elif(self.proceed & (self.registers["segments"] != 0)):
+            m.d.sync += [self.segment_there.eq(0), reading.eq(1), index.eq(layer)]
+            with m.If(segments_left == 0):
+                m.d.sync += [pc.eq(first_segment), segments_left.eq(self.registers["segments"])]
+            with m.Else():
+                m.d.sync += segments_left.eq(segments_left - 1)
+
+        with m.If(self.begin):
+            m.d.sync += ending.eq(0)
+        with m.If(self.busy & ending & stored & self._flag(LayerFlag.LAST)):
+            m.d.sync += [self.busy.eq(0), ending.eq(0)]
+        with m.If(self.start & ~self.busy):
+            m.d.sync += [self.busy.eq(1), reading.eq(1), whole.eq(1), index.eq(0), pc.eq(0)]
+
+    def _fill(self, m: Module) -> Filler:
+        """Give the rows their next pixels."""
+        m.submodules.filler = filler = Filler(rows=self.config.rows, bits=self.config.activation_bits)
+        m.d.comb += [
+            filler.split.eq(self._flag(LayerFlag.SPLIT)),
+            filler.x_last.eq(self.registers["x"]),
+            filler.y_last.eq(self.registers["y"]),
+            filler.restart.eq(self.begin),
+            filler.take.eq(self.take),
+            self.fill.eq(filler.fill),
+            self.fill_row.eq(filler.row),
+            self.fill_all.eq(~filler.split),
+        ]
+        for i in range(self.config.walks):
+            address = Signal(self.config.activation_bits, name=f"walk{i}")
+            fields = {name: self.registers[f"walk{i}_{name}"] for name in ("start", "step", "line")}
+            follow(m, filler.raster, address, **fields)
+            m.d.comb += self.fill_next[i].eq(address)
+        return filler
+
+    def _walk(self, m: Module) -> Value:
+        """Issue the steps of a segment; returns whether this cycle's step is its last one."""
+        words, runs, lines = (self.fetched[name] for name in ("words", "runs", "lines"))
+        current = {name: Signal.like(self.fetched[name], name=name)
+                   for name in ("words", "runs", "lines", "run_step", "line_step", "flags")}
+        word, run, line = Signal.like(words, name="word"), Signal.like(runs, name="run"), Signal.like(lines, name="line")
+        run_ends, line_ends, ends = Signal(), Signal(), Signal()
+        m.d.comb += [
+            run_ends.eq(word == current["words"]),
+            line_ends.eq(run_ends & (run == current["runs"])),
+            ends.eq(line_ends & (line == current["lines"])),
+            self.walk.eq(current["flags"][1:]),
+            self.last.eq(self.stepping & ends & ~current["flags"][0]),
+        ]
+        with m.If(self.proceed):
+            m.d.sync += [signal.eq(self.fetched[name]) for name, signal in current.items()]
+            m.d.sync += [self.stepping.eq(1), word.eq(0), run.eq(0), line.eq(0),
+                         self.offset.eq(self.fetched["start"] + self.window_offset)]
+        with m.Elif(self.stepping):
+            m.d.sync += [self.stepping.eq(~ends), word.eq(Mux(run_ends, 0, word + 1))]
+            with m.If(run_ends):
+                m.d.sync += run.eq(Mux(line_ends, 0, run + 1))
+            with m.If(line_ends):
+                m.d.sync += line.eq(line + 1)
+            m.d.sync += self.offset.eq(
+                self.offset + Mux(line_ends, current["line_step"], Mux(run_ends, current["run_step"], 1)))
+        return ends
+
+    def _loops(self, m: Module, filler: Filler, step_ends: Value) -> None:
+        """The loops around a segment: which one comes next, and when."""
+        registers = self.registers
+        running = Signal()                              # segments of the layer have still to begin
+        segment = Signal(SEGMENTS_BITS)
+        window_x, window_y = Signal(WINDOW_BITS), Signal(WINDOW_BITS)
+        tile = Signal(TILES_BITS)
+        interval = Signal.like(registers["interval"])
+        continuing = Signal()                           # the segment before left its sums in the accumulators
+        tile_begins, group_begins = Signal(), Signal()
+        last_segment, last_x, last_window, last_tile = Signal(), Signal(), Signal(), Signal()
+        last_group, this_group_is_last = Signal(), Signal()
+        tile_weight = Signal(self.config.weight_bits)   # first weight of the tile
+        next_weight = Signal(self.config.weight_bits)
+        m.d.comb += [
+            tile_begins.eq((segment == 0) & (window_x == 0) & (window_y == 0)),
+            group_begins.eq(tile_begins & (tile == 0)),
+            last_segment.eq(segment == registers["segments"]),
+            last_x.eq(window_x == registers["window_x"]),
+            last_window.eq(last_x & (window_y == registers["window_y"])),
+            last_tile.eq(tile == registers["tiles"]),
+            last_group.eq(Mux(group_begins, filler.raster.past, this_group_is_last)),
+            self.final.eq(last_segment & last_window & last_tile & last_group),
+            self.proceed.eq(running & self.segment_there & (~self.stepping | step_ends)
+                            & (continuing | (interval == 0)) & ~(group_begins & filler.busy)),
+            self.take.eq(self.proceed & group_begins),
+            next_weight.eq(Mux(group_begins, registers["weights"],
+                               Mux((segment == 0) & ~tile_begins, tile_weight, self.weight + self.stepping))),
+        ]
+        m.d.sync += self.first.eq(self.proceed & ~continuing)
+        with m.If(interval != 0):
+            m.d.sync += interval.eq(interval - 1)
+        with m.If(self.begin):
+            m.d.sync += [running.eq(1), continuing.eq(0), interval.eq(0)]
+        with m.If(self.proceed):
+            m.d.sync += [running.eq(~self.final), continuing.eq(self.fetched["flags"][0]),
+                         this_group_is_last.eq(last_group), self.weight.eq(next_weight),
+                         segment.eq(Mux(last_segment, 0, segment + 1))]
+            with m.If(~continuing):
+                m.d.sync += interval.eq(registers["interval"])
+            with m.If(tile_begins):
+                m.d.sync += tile_weight.eq(next_weight)
+            with m.If(last_segment):
+                m.d.sync += window_x.eq(Mux(last_x, 0, window_x + 1))
+                m.d.sync += self.window_offset.eq(Mux(last_window, 0, self.window_offset + Mux(
+                    last_x, registers["window_line"], registers["window_step"])))
+                with m.If(last_x):
+                    m.d.sync += window_y.eq(Mux(last_window, 0, window_y + 1))
+                with m.If(last_window):
+                    m.d.sync += tile.eq(Mux(last_tile, 0, tile + 1))
+        with m.Else():
+            m.d.sync += self.weight.eq(self.weight + self.stepping)

@@ -1,0 +1,106 @@
+"""The threshold unit at the end of a row: combines the sums of a layer's segments and decides the bit."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from .config import ArrayConfig, bits_to_hold
+from .memory import Bank
+
+__all__ = ["ThresholdUnit", "combine_layout"]
+
+
+def combine_layout(config: ArrayConfig) -> data.StructLayout:
+    """What a threshold unit does with the sum of this cycle; the fields are those of `hdl.drain.beat_layout`."""
+    return data.StructLayout({
+        "channel": bits_to_hold(config.cols - 1),
+        "address": config.threshold_bits,
+        "keep": 1,
+        "double": 1,
+        "enable": 1,
+        "store": 1,
+    })
+
+
+class ThresholdUnit(wiring.Component):
+    """One row's sums to bits, one a cycle.
+
+    ``channel`` comes one cycle before ``sum`` and ``combine``; the bit follows two cycles after them. Per column the
+    unit keeps the combined sum S of the segments so far, and computes ``S = p``, ``S + p`` or ``2S + p``. The bit is
+    ``S >= T``, with T from the row's threshold memory at ``address`` plus the offset of the pixel's border class.
+    With ``store`` the sum is written there instead.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+
+    Members
+    -------
+    channel : In
+        Column of the next sum.
+    sum : In(acc_bits)
+    combine : In(combine_layout)
+    bit : Out(1)
+    fill, take, clear, offset : In
+        Border class of the next pixel, and that it becomes the current one; see `RowAddress`.
+    host_write : In(1), host_data : In(sum_bits)
+        Write the threshold memory at ``combine.address``.
+    host_read : Out(sum_bits)
+        Entry at ``combine.address``, one cycle later.
+    """
+
+    def __init__(self, *, config: ArrayConfig) -> None:
+        self.config = config
+        self.share_key = (config.cols, config.acc_bits, config.sum_bits, config.threshold_depth)
+        super().__init__({
+            "channel": In(bits_to_hold(config.cols - 1)),
+            "sum": In(config.acc_bits),
+            "combine": In(combine_layout(config)),
+            "bit": Out(1),
+            "fill": In(1),
+            "take": In(1),
+            "clear": In(1),
+            "offset": In(config.threshold_bits),
+            "host_write": In(1),
+            "host_data": In(config.sum_bits),
+            "host_read": Out(config.sum_bits),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config, combine = self.config, self.combine
+        m.submodules.sums = sums = Memory(shape=config.sum_bits, depth=config.cols, init=[])
+        sums_writer = sums.write_port()
+        # with one column the next sum of a column may come in the next cycle
+        sums_reader = sums.read_port(transparent_for=(sums_writer,) if config.cols == 1 else ())
+        m.submodules.thresholds = thresholds = Bank(width=config.sum_bits, depth=config.threshold_depth)
+
+        held, used = Signal(config.threshold_bits), Signal(config.threshold_bits)
+        with m.If(self.fill):
+            m.d.sync += held.eq(self.offset)
+        with m.If(self.clear):
+            m.d.sync += used.eq(0)
+        with m.Elif(self.take):
+            m.d.sync += used.eq(held)
+
+        before = Signal(config.sum_bits)
+        total = Signal(config.sum_bits)
+        complete = Signal(config.sum_bits, reset_less=True)
+        address = Signal(config.threshold_bits)
+        m.d.comb += [
+            before.eq(Mux(combine.double, sums_reader.data << 1, Mux(combine.keep, sums_reader.data, 0))),
+            total.eq(before + self.sum),
+            address.eq(combine.address + used),
+            sums_reader.addr.eq(self.channel),
+            sums_writer.addr.eq(combine.channel),
+            sums_writer.data.eq(total),
+            sums_writer.en.eq(combine.enable),
+            thresholds.read_address.eq(address),
+            thresholds.write_address.eq(address),
+            thresholds.write_data.eq(Mux(self.host_write, self.host_data, total)),
+            thresholds.write.eq(self.host_write | combine.store),
+            self.host_read.eq(thresholds.read_data),
+        ]
+        m.d.sync += [complete.eq(total), self.bit.eq(complete >= thresholds.read_data)]
+        return m

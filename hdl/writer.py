@@ -1,0 +1,104 @@
+"""Storing the rows' words: each in the row's own bank, or all of them in all banks."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from .config import ArrayConfig
+from .isa import Isa, LayerFlag
+from .raster import Raster, follow
+
+__all__ = ["Writer"]
+
+
+class Writer(wiring.Component):
+    """Takes the rows' words from the packer and writes them, at one address a cycle.
+
+    In batch mode each row's word goes to its own bank, at the address of the current pixel. In split mode the words
+    of the rows go to all banks, one after the other, at the addresses of successive pixels; rows past the last pixel
+    write nothing. The first write comes in the cycle after the words were taken. Words that come while others are
+    being written are taken from the packer once those are done.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+
+    Members
+    -------
+    layer : In(Isa.back_layout)
+    begin : In(1)
+        A layer begins.
+    words : In(lanes), one for each row
+    flush, flush_end : In(1)
+        The words are complete; they are the last ones of their pixels. See `Packer`.
+    host : In(1), host_address : In(activation_bits), host_data : In(lanes)
+        ``address`` and ``data`` are these instead; only while no layer is under way.
+    address : Out(activation_bits)
+    data : Out(lanes), one for each row
+    write : Out(1)
+        For all rows.
+    """
+
+    def __init__(self, *, config: ArrayConfig) -> None:
+        self.config = config
+        super().__init__({
+            "layer": In(Isa(config).back_layout),
+            "begin": In(1),
+            "words": In(config.lanes).array(config.rows),
+            "flush": In(1),
+            "flush_end": In(1),
+            "host": In(1),
+            "host_address": In(config.activation_bits),
+            "host_data": In(config.lanes),
+            "address": Out(config.activation_bits),
+            "data": Out(config.lanes).array(config.rows),
+            "write": Out(1),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config, layer = self.config, self.layer
+        split = layer.flags[LayerFlag.SPLIT.bit_length() - 1]
+        pixel = Signal(config.activation_bits)
+        word = Signal(config.activation_bits)           # of the pixel
+        left = Signal(range(config.rows + 1))           # writes still to do
+        waiting, waiting_end = Signal(), Signal()       # complete words are still in the packer
+        ends = Signal()
+        new_pixel = Signal(init=1)                      # the next words are the first ones of their pixels
+        first_write = Signal()                          # ... and this cycle writes the first of them
+        take = Signal()
+        held = [Signal(config.lanes, name=f"held_{r}", reset_less=True) for r in range(config.rows)]
+
+        m.submodules.raster = raster = Raster(bits=config.activation_bits)
+        follow(m, raster, pixel, start=layer.out_start, step=layer.out_step, line=layer.out_line)
+        m.d.comb += [
+            take.eq((self.flush | waiting) & (left <= 1)),
+            ends.eq(Mux(waiting, waiting_end, self.flush_end)),
+            raster.x_last.eq(layer.x),
+            raster.y_last.eq(layer.y),
+            raster.restart.eq(self.begin),
+            raster.back.eq(take & ~new_pixel),
+            raster.mark.eq(first_write),
+            raster.step.eq(left != 0),
+            self.write.eq((left != 0) & ~raster.past),
+            self.address.eq(Mux(self.host, self.host_address, pixel + word)),
+        ]
+        m.d.sync += first_write.eq(take & new_pixel)
+        with m.If(take):
+            m.d.sync += [left.eq(Mux(split, config.rows, 1)), waiting.eq(0), new_pixel.eq(ends),
+                         word.eq(Mux(new_pixel, 0, word + 1))]
+            m.d.sync += [register.eq(words) for register, words in zip(held, self.words, strict=True)]
+        with m.Else():
+            with m.If(left != 0):
+                m.d.sync += left.eq(left - 1)
+                m.d.sync += [register.eq(after) for register, after in zip(held, held[1:], strict=False)]
+            with m.If(self.flush):
+                m.d.sync += [waiting.eq(1), waiting_end.eq(self.flush_end)]
+        with m.If(self.begin):
+            m.d.sync += new_pixel.eq(1)
+
+        shared = Mux(self.host, self.host_data, held[0])
+        m.d.comb += self.data[0].eq(shared)
+        for r in range(1, config.rows):
+            m.d.comb += self.data[r].eq(Mux(self.host | split, shared, held[r]))
+        return m
