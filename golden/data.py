@@ -44,5 +44,6 @@ def validation_split(split: Split, size: int, seed: int = 0) -> tuple[Split, Spl
 
 
 def _divide(split: Split, size: int, seed: int) -> tuple[Split, Split]:
-    parts = train_test_split(split.images, split.labels, test_size=size, random_state=seed, stratify=split.labels)
+    parts = train_test_split(split.images, split.labels, test_size=size, random_state=seed,
+                             stratify=split.labels)
     return Split(parts[0], parts[2]), Split(parts[1], parts[3])
