@@ -1,0 +1,276 @@
+"""From a byte stream to the bus: a framed protocol, checked by CRCs; the host asks and the bridge answers.
+
+A request. Numbers of several bytes are sent least significant byte first, CRCs most significant byte first.
+
+=======  =====  ==========================================================================================
+offset   bytes  meaning
+=======  =====  ==========================================================================================
+0        1      `REQUEST_SYNC`
+1        1      sequence number, any; comes back in the response
+2        1      `Command`
+3        1      count of 32-bit words, 0..255; a read of 0 words answers and does no more
+4        4      bus address of the first word; the next ones follow at +1. Bits that the bus lacks are ignored
+8        2      CRC of the bytes 1..7
+10       4*n    a write's words
+10+4*n   2      a write's CRC of its words
+=======  =====  ==========================================================================================
+
+A response.
+
+=======  =====  ==========================================================================================
+offset   bytes  meaning
+=======  =====  ==========================================================================================
+0        1      `RESPONSE_SYNC`
+1        1      sequence number of the request, as far as it was received
+2        1      `Answer`
+3        1      count of the words that follow: those of a good read, else 0
+4        4*n    the words read
+4+4*n    2      CRC of the bytes 1 to here
+=======  =====  ==========================================================================================
+
+The CRC is `CRC` (CRC-16, polynomial 0x1021, from 0xFFFF): over data and their CRC together it is 0.
+
+A header has its own CRC, so one that was damaged writes nowhere. The words of a write go to the bus as they
+arrive: after a damaged payload the host sends the same range again. After any error the bridge ignores the
+line until it has been quiet for a time, and only then says so: no piece of a broken frame is taken for a
+frame. It says so with the sequence number that it has, right or wrong; whoever waits for an answer takes each
+error as its own. A host that got no answer keeps quiet for longer than that time and begins anew.
+"""
+
+import enum
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import stream, wiring
+from amaranth.lib.crc import catalog
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import bits_for
+
+from .bus import DATA_BITS, bus_signature
+
+__all__ = ["CRC", "REQUEST_SYNC", "RESPONSE_SYNC", "WORD_BYTES", "Answer", "Bridge", "Command"]
+
+CRC = catalog.CRC16_IBM_3740(data_width=8)
+REQUEST_SYNC = 0xA5
+RESPONSE_SYNC = 0x5A
+WORD_BYTES = DATA_BITS // 8
+
+
+class Command(enum.IntEnum):
+    """What a request wants."""
+
+    READ = 0x52
+    WRITE = 0x57
+
+
+class Answer(enum.IntEnum):
+    """What became of a request."""
+
+    OK = 0
+    BAD_HEADER = 1      # no sync byte where a frame should begin, or a wrong CRC of the header
+    BAD_COMMAND = 2
+    BAD_PAYLOAD = 3     # a wrong CRC of the words: some may have been written, and wrongly
+    BAD_LINE = 4        # a stop bit was missing, or bytes came faster than the bus took them
+    GAP = 5             # the frame stopped before its end
+
+
+class Bridge(wiring.Component):
+    """Master of the bus that serves requests from a byte stream.
+
+    One request at a time: bytes that come while it is answered wait before the bridge. It waits for the bus
+    without limit.
+
+    Parameters
+    ----------
+    address_bits : int
+        Address width of the bus, 1..32.
+    quiet : int
+        Cycles without a byte after which a frame has stopped, or the line is quiet after an error; at least
+        2, and more than the longest pause that the host makes inside a frame.
+
+    Members
+    -------
+    i, o : In, Out(stream.Signature(8))
+        Bytes of the requests and of the responses.
+    error : In(1)
+        High for a cycle where a byte was lost before the bridge; it ends the frame with `Answer.BAD_LINE`.
+    bus : Out(bus_signature(address_bits))
+        Requests to the accelerator, and its responses.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range.
+    """
+
+    def __init__(self, *, address_bits: int, quiet: int) -> None:
+        if address_bits not in range(1, 33):
+            raise ValueError(f"address_bits must be 1 to 32, not {address_bits!r}")
+        if not isinstance(quiet, int) or quiet < 2:
+            raise ValueError(f"quiet must be an integer of at least 2, not {quiet!r}")
+        self.quiet = quiet
+        super().__init__({
+            "i": In(stream.Signature(8)),
+            "o": Out(stream.Signature(8)),
+            "error": In(1),
+            "bus": Out(bus_signature(address_bits)),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.crc = crc = CRC.create()
+        request = self.bus.request
+
+        # The bytes of a header move down through word, count and command to sequence.
+        sequence = Signal(8)
+        command = Signal(8)
+        count = Signal(8)
+        word = Signal(DATA_BITS)
+        address = Signal.like(request.p.address)
+        answer = Signal(Answer)
+        index = Signal(3)
+
+        arrived = self.i.valid & self.i.ready
+        sent = self.o.valid & self.o.ready
+        moved = arrived | sent
+        waiting = Signal()
+        lost = Signal()
+        timer = Signal(signed(bits_for(self.quiet - 2) + 1), init=self.quiet - 2)
+        expired = timer < 0
+        m.d.sync += [timer.eq(timer - 1), lost.eq(lost | self.error)]
+        with m.If(arrived | self.error | ~waiting):
+            m.d.sync += timer.eq(self.quiet - 2)
+
+        m.d.comb += [
+            request.p.address.eq(address),
+            request.p.data.eq(word),
+            request.p.write.eq(command == Command.WRITE),
+            crc.data.eq(Mux(self.o.valid, self.o.payload, self.i.payload)),
+            crc.valid.eq(moved & ~crc.start),
+            self.o.payload.eq(word[:8]),
+        ]
+
+        def fail(why: Answer) -> None:
+            m.d.sync += answer.eq(why)
+            m.next = "wait for quiet"
+
+        @contextmanager
+        def receiving(state: str) -> Iterator[None]:
+            """A state that takes the bytes of a frame; what stands in it is done for each."""
+            with m.State(state):
+                m.d.comb += [self.i.ready.eq(1), waiting.eq(state != "idle")]
+                with m.If(lost):
+                    fail(Answer.BAD_LINE)
+                with m.Elif(expired):
+                    fail(Answer.GAP)
+                with m.Elif(self.i.valid):
+                    m.d.sync += index.eq(index + 1)
+                    yield
+
+        @contextmanager
+        def sending(state: str) -> Iterator[None]:
+            """A state that sends bytes."""
+            with m.State(state):
+                m.d.comb += self.o.valid.eq(1)
+                with m.If(sent):
+                    m.d.sync += index.eq(index + 1)
+                yield
+
+        @contextmanager
+        def after(last: int) -> Iterator[None]:
+            """What is done with the last of the bytes ``0..last`` of a state."""
+            with m.If(moved & (index == last)):
+                m.d.sync += index.eq(0)
+                yield
+
+        def next_word(state: str, end: str) -> None:
+            m.d.sync += [address.eq(address + 1), count.eq(count - 1)]
+            m.next = state
+            with m.If(count == 1):
+                m.next = end
+
+        shifted = Cat(word[8:], self.i.payload)
+        with m.FSM():
+            with receiving("idle"):
+                m.d.comb += crc.start.eq(1)
+                m.d.sync += [index.eq(0), answer.eq(Answer.OK)]
+                with m.If(self.i.payload == REQUEST_SYNC):
+                    m.next = "header"
+                with m.Else():
+                    fail(Answer.BAD_HEADER)
+            with receiving("header"):
+                m.d.sync += Cat(sequence, command, count, word).eq(Cat(command, count, word[:8], shifted))
+                with after(6):
+                    m.next = "header crc"
+            with receiving("header crc"), after(1):
+                m.next = "check header"
+            with m.State("check header"):
+                m.d.comb += crc.start.eq(1)
+                m.d.sync += address.eq(word)
+                with m.If(~crc.match_detected):
+                    fail(Answer.BAD_HEADER)
+                with m.Elif(command == Command.READ):
+                    m.next = "answer"
+                with m.Elif(command != Command.WRITE):
+                    fail(Answer.BAD_COMMAND)
+                with m.Elif(count == 0):
+                    m.next = "payload crc"
+                with m.Else():
+                    m.next = "payload"
+
+            with receiving("payload"):
+                m.d.sync += word.eq(shifted)
+                with after(WORD_BYTES - 1):
+                    m.next = "write"
+            with m.State("write"):
+                m.d.comb += request.valid.eq(1)
+                with m.If(request.ready):
+                    next_word("payload", "payload crc")
+            with receiving("payload crc"), after(1):
+                m.next = "check payload"
+            with m.State("check payload"):
+                m.next = "answer"
+                with m.If(~crc.match_detected):
+                    fail(Answer.BAD_PAYLOAD)
+
+            with m.State("wait for quiet"):
+                m.d.comb += [self.i.ready.eq(1), waiting.eq(1)]
+                m.d.sync += [lost.eq(0), index.eq(0), count.eq(0)]
+                with m.If(expired & ~self.error):
+                    m.next = "answer"
+
+            with sending("answer"):
+                with m.Switch(index):
+                    with m.Case(0):
+                        m.d.comb += [self.o.payload.eq(RESPONSE_SYNC), crc.start.eq(1)]
+                    with m.Case(1):
+                        m.d.comb += self.o.payload.eq(sequence)
+                    with m.Case(2):
+                        m.d.comb += self.o.payload.eq(answer)
+                    with m.Case(3):
+                        m.d.comb += self.o.payload.eq(count)
+                with after(3):
+                    m.next = "read"
+                    with m.If(count == 0):
+                        m.next = "answer crc"
+            with m.State("read"):
+                m.d.comb += request.valid.eq(1)
+                with m.If(request.ready):
+                    m.next = "await word"
+            with m.State("await word"):
+                m.d.comb += self.bus.response.ready.eq(1)
+                m.d.sync += word.eq(self.bus.response.payload)
+                with m.If(self.bus.response.valid):
+                    m.next = "answer word"
+            with sending("answer word"):
+                with m.If(sent):
+                    m.d.sync += word.eq(shifted)
+                with after(WORD_BYTES - 1):
+                    next_word("read", "answer crc")
+            with sending("answer crc"):
+                # the first of the two bytes moves the second into its place
+                m.d.comb += self.o.payload.eq(crc.crc[8:])
+                with after(1):
+                    m.next = "idle"
+        return m
