@@ -7,7 +7,7 @@ layers join by subclassing: a convolution with other effective weights overrides
 activation overrides `Sign.bits`, and a convolution with a gain is a sequence of the two.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -76,7 +76,7 @@ class BinaryConv2d(nn.Module):
     def __init__(self, inputs: int, outputs: int, kernel: int | tuple[int, int], *,
                  stride: int | tuple[int, int] = 1, dilation: int | tuple[int, int] = 1,
                  padding: int | tuple[int, int] | tuple[int, int, int, int] = 0,
-                 pad: Literal[1, -1, 0] = -1) -> None:
+                 pad: int = -1) -> None:
         super().__init__()
         if pad not in (1, -1, 0):
             raise ValueError(f"pad must be 1, -1 or 0, not {pad}")
@@ -225,7 +225,7 @@ class MaxPool(nn.Module):
 
 
 class Logits(nn.Module):
-    """The end of a network: integer sums plus an integer bias for each channel.
+    """The end of a network: integer sums plus a learned bias for each channel, rounded in the forward pass.
 
     Parameters
     ----------
@@ -234,8 +234,6 @@ class Logits(nn.Module):
     scale : float
         What a loss multiplies the integers by; a positive constant changes no answer, so hardware knows
         nothing of it. About one over the root of the taps of the sums.
-    bias : bool
-        Learn a bias; it is rounded in the forward pass.
 
     Raises
     ------
@@ -243,18 +241,15 @@ class Logits(nn.Module):
         If the scale is not positive.
     """
 
-    def __init__(self, channels: int, *, scale: float, bias: bool = True) -> None:
+    def __init__(self, channels: int, *, scale: float) -> None:
         super().__init__()
         if not scale > 0:
             raise ValueError(f"scale must be positive, not {scale}")
         self.scale = scale
-        self.channels = channels
-        self.bias = nn.Parameter(torch.zeros(channels)) if bias else None
+        self.bias = nn.Parameter(torch.zeros(channels))
 
     def integer_bias(self) -> Tensor:
         """What is added to the sums: integers as floats, (C,)."""
-        if self.bias is None:
-            return torch.zeros(self.channels)
         return round_through(self.bias / self.scale)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -266,4 +261,4 @@ class Logits(nn.Module):
         return logits * self.scale
 
     def extra_repr(self) -> str:
-        return f"{self.channels}, scale={self.scale}, bias={self.bias is not None}"
+        return f"{len(self.bias)}, scale={self.scale}"

@@ -16,10 +16,10 @@ LOSSLESS = (Thermometer(16, 16), Thermometer(1, 1), BitPlanes(), BitPlanes(1), B
 
 def images_for(encoder: Encoder) -> np.ndarray:
     """Every value of the range, in images of two channels."""
-    if isinstance(encoder, SignEncoder):
-        values = np.arange(-20, 20)
+    if isinstance(encoder, Thermometer):
+        values = np.arange(encoder.maximum + 1)
     else:
-        values = np.arange(encoder.maximum + 1 if isinstance(encoder, Thermometer) else 2**encoder.count)
+        values = np.arange(2**encoder.count) if isinstance(encoder, BitPlanes) else np.arange(-20, 20)
     return np.stack([values, values[::-1]]).reshape(2, 1, -1, 1).transpose(1, 0, 2, 3)
 
 
@@ -86,7 +86,7 @@ def test_the_identity_of_bit_planes(count: int) -> None:
         images[0], images[1] = 0, 2**count - 1
         weights = rng.integers(0, 2, (6, taps)).astype(bool)
         maps = encoder.bits(images)
-        total = 0
+        total = np.zeros((50, 6), dtype=int)
         for name in encoder.names:
             popcount = Segment(source=name, weights=weights[:, :, None, None]).popcounts(maps[name])
             total = 2 * total + popcount[:, 0, 0]

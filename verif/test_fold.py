@@ -77,7 +77,8 @@ def random_network(rng: np.random.Generator, encoder: Encoder, channels: int,
         stride = (int(rng.integers(1, 3)), int(rng.integers(1, 3)))
         pad = int(rng.choice([0, 1] if encoder.planes and not modules else [0, 1, -1]))
         reach = [(k - 1) * d for k, d in zip(kernel, dilation, strict=True)]
-        padding = tuple(int(rng.integers(0, reach[i % 2] // 2 + 2)) for i in range(4))
+        top, left, bottom, right = (int(rng.integers(0, reach[i % 2] // 2 + 2)) for i in range(4))
+        padding = (top, left, bottom, right)
         after = [(size[i] + padding[i] + padding[i + 2] - reach[i] - 1) // stride[i] + 1 for i in range(2)]
         if min(after) < 1 or any(size[i] + padding[i] + padding[i + 2] <= reach[i] for i in range(2)):
             continue
@@ -134,7 +135,7 @@ def test_random_sums(seed: int) -> None:
                          *([MaxPool(1)] if seed % 3 else []), norm_with(rng, 6, 36), Sign(),
                          BinaryConv2d(6, 5, 3, padding=1, pad=pads[1]))
     skip = BinaryConv2d(4, 5, 5, stride=stride, padding=2, pad=pads[2])
-    tail = [norm_with(rng, 5, 140), Sign()]
+    tail: list[nn.Module] = [norm_with(rng, 5, 140), Sign()]
     tail.insert(int(rng.integers(0, 3)), MaxPool(2))
     model = nn.Sequential(Sum(body, skip), *tail, BinaryConv2d(5, 3, 2))
     images = rng.integers(0, 16, (5, 4, 8, 9))
@@ -170,6 +171,7 @@ def test_larq_thresholds() -> None:
     norm.bias.data = torch.tensor([-10, 8, 0.4, 1, -0.01, 0.5, -1, 2.71])
     conv = BinaryConv2d(4, 8, 1)
     (layer,) = fold(nn.Sequential(conv, norm, Sign()), SignEncoder(1), (4, 1, 1)).layers
+    assert layer.thresholds is not None
     np.testing.assert_array_equal(layer.thresholds[0, 0], np.where(tau == never, taps + 1, taps - tau))
     flipped = layer.segments[0].weights[:, :, 0, 0] != (conv.weight[:, :, 0, 0] >= 0).numpy()
     assert flipped[:4].all()
@@ -183,6 +185,7 @@ def test_constant_channels() -> None:
     model = nn.Sequential(BinaryConv2d(5, 3, 3, padding=1, pad=0), norm, MaxPool(2), norm, Sign())
     (layer,) = fold(model, SignEncoder(1), (5, 6, 6)).layers
     assert layer.border == (1, 1, 1, 1)
+    assert layer.thresholds is not None
     assert layer.thresholds.shape == (3, 3, 3)
     np.testing.assert_array_equal(np.unique(layer.thresholds[:, :, 0]), [layer.top + 1])
     np.testing.assert_array_equal(np.unique(layer.thresholds[:, :, 1:]), [0])

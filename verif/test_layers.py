@@ -121,7 +121,6 @@ def test_logits_are_integers() -> None:
     logits(sums).sum().backward()
     assert logits.bias.grad is not None
     assert (logits.bias.grad > 0).all()
-    assert Logits(3, scale=0.1, bias=False)(sums).tolist() == sums.tolist()
 
 
 @pytest.mark.parametrize(("make", "message"), [
@@ -130,7 +129,7 @@ def test_logits_are_integers() -> None:
      "stride must be one or two integers of at least 1, not (1, 0)"),
     (lambda: BinaryConv2d(1, 1, 3, padding=-1), "padding must be one or two integers of at least 0, not -1"),
     (lambda: BinaryConv2d(1, 1, 3, pad=2), "pad must be 1, -1 or 0, not 2"),
-    (lambda: MaxPool((2, 2, 2)), "size must be one or two integers of at least 1, not (2, 2, 2)"),
+    (lambda: MaxPool((2, 0)), "size must be one or two integers of at least 1, not (2, 0)"),
     (lambda: Logits(3, scale=0.0), "scale must be positive, not 0.0"),
     (lambda: Sum(), "paths must be one or more modules, not none"),
 ])
