@@ -2,12 +2,12 @@
 
 import argparse
 import dataclasses
-import importlib
 import re
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
+from .accelerator import Accelerator
 from .bus import AddressMap, Region, Register, config_registers
 from .config import PRESETS, ArrayConfig, ConfigError
 from .emit import EmitError, emit
@@ -79,9 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options = parser().parse_args(arguments)
         config = config_of(options)
-        accelerator = importlib.import_module(".accelerator", __package__)
-        path = emit(accelerator.Accelerator(config=config), name="signum", directory=options.out,
-                    extra=describe(config))
+        path = emit(Accelerator(config=config), name="signum", directory=options.out, extra=describe(config))
     except (ConfigError, EmitError) as error:
         print(error, file=sys.stderr)
         return 2

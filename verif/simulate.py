@@ -127,7 +127,7 @@ def top_ports(verilog: str, top: str) -> list[str]:
     header = re.search(rf"^module {re.escape(top)}\s*\(([^)]*)\);", verilog, re.MULTILINE)
     if not header:
         raise BenchError(f"the Verilog must have a module {top}, with its ports in one list of names")
-    return [name.strip() for name in header[1].split(",") if name.strip()]
+    return [name.strip().removeprefix("\\") for name in header[1].split(",") if name.strip()]
 
 
 OPTIONS = {

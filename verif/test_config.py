@@ -1,0 +1,98 @@
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hdl.config import PRESETS, ArrayConfig, ConfigError
+
+SMALL: dict[str, Any] = {"rows": 2, "cols": 3, "lanes": 8}
+
+
+def refused(message: str, **changes: Any) -> None:
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        ArrayConfig(**{**SMALL, **changes})
+
+
+@pytest.mark.parametrize("value", [0, -1, 2.0, "abc", None, True])
+def test_every_size_must_be_a_positive_integer(value: Any) -> None:
+    for field in dataclasses.fields(ArrayConfig):
+        if field.name != "pipeline":
+            refused(f"{field.name} must be a positive integer, not {value!r}", **{field.name: value})
+
+
+def test_pipeline_may_be_zero_and_has_a_limit() -> None:
+    assert ArrayConfig(**SMALL, pipeline=0).pipeline == 0
+    assert ArrayConfig(**SMALL, pipeline=1).pipeline == 1
+    refused("pipeline must be a non-negative integer, not -1", pipeline=-1)
+    refused("pipeline must be at most 1 for 8 lanes, not 2", pipeline=2)
+    refused("pipeline must be at most 0 for 4 lanes, not 1", pipeline=1, lanes=4)
+
+
+def test_limits() -> None:
+    refused("acc_bits must be at least 4 for 8 lanes, not 3", acc_bits=3)
+    refused("sum_bits must be at least acc_bits (12), not 11", sum_bits=11)
+    refused("sum_bits must be at most 32, not 33", sum_bits=33)
+    refused("rows must be at most 1024, not 1025", rows=1025)
+    refused("lanes must be at most 4096, not 5000", lanes=5000, acc_bits=13)
+    refused("program_depth must be at most 65536, not 65537", program_depth=65537)
+
+
+def test_widths_never_reach_zero() -> None:
+    one = ArrayConfig(rows=1, cols=1, lanes=1, tile=1, acc_bits=1, sum_bits=1, weight_depth=1,
+                      activation_depth=1, threshold_depth=1, program_depth=1, walks=1)
+    assert {one.count_bits, one.weight_bits, one.activation_bits, one.threshold_bits, one.program_bits} == {1}
+    assert (one.drain_cycles, one.binops_per_cycle) == (1, 1)
+
+
+@given(depth=st.integers(1, 65536), lanes=st.integers(1, 4096))
+def test_widths_hold_what_they_must_and_no_more(depth: int, lanes: int) -> None:
+    config = ArrayConfig(rows=1, cols=1, lanes=lanes, acc_bits=13, weight_depth=depth)
+    assert depth <= 2**config.weight_bits < max(2 * depth, 3)
+    assert lanes < 2**config.count_bits <= 2 * lanes
+
+
+@given(rows=st.integers(1, 1024), cols=st.integers(1, 1024), tile=st.integers(1, 40))
+def test_tiles_cover_the_array(rows: int, cols: int, tile: int) -> None:
+    config = ArrayConfig(rows=rows, cols=cols, lanes=1, tile=tile)
+    assert 0 <= config.tile_rows * tile - rows < tile
+    assert 0 <= config.tile_cols * tile - cols < tile
+    # the design's formula: C + ceil(C/T) - 1
+    assert config.drain_cycles == cols + (cols + tile - 1) // tile - 1
+
+
+def test_toml_and_back(tmp_path: Path) -> None:
+    config = ArrayConfig(**SMALL, tile=2, walks=3)
+    path = tmp_path / "array.toml"
+    path.write_text(config.to_toml())
+    assert ArrayConfig.load(path) == config
+    assert ArrayConfig.from_dict(config.to_dict()) == config
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("rows = 1\ncols = 2\n", "lanes must be given"),
+    ("row = 1\n", "row is not a parameter; the parameters are acc_bits, "),
+    ("rows = \n", "the configuration must be TOML: "),
+    ('rows = "2"\ncols = 1\nlanes = 1\n', "rows must be a positive integer, not '2'"),
+])
+def test_bad_toml(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}"):
+        ArrayConfig.from_toml(text)
+
+
+def test_presets_are_valid_and_the_default_one_is_large_enough() -> None:
+    for name in PRESETS:
+        ArrayConfig.preset(name)
+    assert ArrayConfig.preset("icebreaker").binops_per_cycle >= 512
+    with pytest.raises(ConfigError, match=r"^preset must be one of icebreaker, tiny, not nope$"):
+        ArrayConfig.preset("nope")
+
+
+def test_replace_checks_again() -> None:
+    config = ArrayConfig(**SMALL)
+    assert config.replace(rows=7).rows == 7
+    with pytest.raises(ConfigError, match="rows must be a positive integer, not 0"):
+        config.replace(rows=0)
