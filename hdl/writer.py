@@ -61,7 +61,7 @@ class Writer(wiring.Component):
         split = layer.flags[LayerFlag.SPLIT.bit_length() - 1]
         pixel = Signal(config.activation_bits)
         word = Signal(config.activation_bits)           # of the pixel
-        left = Signal(range(config.rows + 1))           # writes still to do
+        left = Signal(range(max(config.rows, 2) + 1))   # writes still to do
         waiting, waiting_end = Signal(), Signal()       # complete words are still in the packer
         ends = Signal()
         new_pixel = Signal(init=1)                      # the next words are the first ones of their pixels
