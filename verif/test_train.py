@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from golden import __main__ as command_line
 from golden.data import Split, digits
 from golden.fold import fold
 from golden.layers import BinaryConv2d, BinaryLinear
 from golden.networks import DIGITS_SHAPE, digits_encoder, digits_graph_untrained, digits_network
 from golden.train import (
+    Progress,
     Recipe,
     TrainedDigits,
     _shifted,
@@ -64,7 +66,8 @@ def test_equal_seeds_give_equal_networks(trained: TrainedDigits) -> None:
 
 
 def test_other_seeds_give_other_networks(trained: TrainedDigits) -> None:
-    other = train_digits(8, recipe=SHORT, recipe_float=Recipe(epochs=1, batch=256))
+    glimpse = Recipe(epochs=1, batch=512)
+    other = train_digits(8, recipe=glimpse, recipe_float=glimpse)
     weights = [network.model.state_dict()["linear.weight"] for network in (other, trained)]
     assert not torch.equal(*weights)
 
@@ -79,6 +82,21 @@ def test_a_file_brings_back_the_network(trained: TrainedDigits, tmp_path: Path) 
     assert back.encoder == trained.encoder
     for name in ("seed", "accuracy", "accuracy_float", "history", "history_float"):
         assert getattr(back, name) == getattr(trained, name)
+
+
+def test_from_the_command_line(trained: TrainedDigits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                               capsys: pytest.CaptureFixture[str]) -> None:
+    def instantly(seed: int, progress: Progress) -> TrainedDigits:
+        progress(1, 2, f"seed {seed}")
+        return trained
+
+    monkeypatch.setattr(command_line, "train_digits", instantly)
+    path = tmp_path / "digits.pt"
+    command_line.main(["--seed", "7", "--out", str(path)])
+    assert load_digits_network(path).accuracy == trained.accuracy
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"seed 7: binary {100 * trained.accuracy:.2f} %" in said
+    assert f"float {100 * trained.accuracy_float:.2f} %; saved as" in said
 
 
 @pytest.mark.parametrize("content", [b"", b"no network", None])
