@@ -42,6 +42,7 @@ $(STAMP): pyproject.toml
 	python3 -m venv $(VENV)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
+	@$(PYTHON) -m fpga.doctor || true
 
 verilog: $(STAMP)
 	@$(PYTHON) -m hdl verilog --out='$(OUT)' $(GIVEN)

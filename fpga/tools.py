@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from find_libpython import find_libpython
+
 __all__ = ["TOOLS", "Tool", "ToolError", "tool", "verilator_environment"]
 
 
@@ -98,6 +100,7 @@ class Tool:
         return self.path
 
 
+PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 PIP = f"{sys.executable} -m pip install "
 
 
@@ -109,8 +112,23 @@ class Python(Tool):
         return Path(sys.executable)
 
 
+class Library(Tool):
+    """Python as a shared library: simulators load it, and Debian's python3 comes without."""
+
+    @functools.cached_property
+    def path(self) -> Path | None:
+        found = find_libpython()
+        return Path(found) if found else None
+
+    @functools.cached_property
+    def version(self) -> str:
+        return PYTHON_VERSION if self.available else ""
+
+
 TOOLS = (
     Python(name="python", use="everything", get="apt-get install python3", minimum=(3, 11)),
+    Library(name="libpython", use="Python inside simulators",
+            get=f"apt-get install libpython{PYTHON_VERSION}"),
     Tool(name="make", use="the targets, and building simulations", get="apt-get install make"),
     Tool(name="g++", use="building simulations", get="apt-get install g++", minimum=(10,)),
     Tool(name="perl", use="Verilator's front end", get="apt-get install perl"),
@@ -144,7 +162,7 @@ def verilator_environment() -> dict[str, str]:
     ToolError
         If Verilator, or anything that it needs, is missing.
     """
-    for name in ("perl", "make", "g++"):
+    for name in ("libpython", "perl", "make", "g++"):
         tool(name).find()
     root = tool("verilator").find()
     return {

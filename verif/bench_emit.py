@@ -17,7 +17,7 @@ async def passes_in_order(dut: Any) -> None:
     driver = Driver(dut, "i", ITEM, stall=case["stall"], seed=1)
     monitor = Monitor(dut, "o", ITEM, stall=case["stall"], seed=2)
     await start(dut)
-    received = monitor.collect(len(items))
+    received = monitor.collect(len(items), timeout=1000)
     await driver.send(items)
     assert await received == items
     give(count=len(items))

@@ -26,7 +26,8 @@ from hdl.emit import to_verilog
 
 __all__ = ["SIMULATORS", "BenchError", "Result", "default_seed", "simulate", "simulator_missing"]
 
-BUILD = Path(__file__).resolve().parent.parent / "build" / "sim"
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build" / "sim"
 SIMULATORS = ("verilator", "icarus")
 VARIABLE = "SIGNUM_BENCH"
 
@@ -71,6 +72,7 @@ def simulator_missing(simulator: str) -> str:
         return f"SIM must be one of {', '.join(SIMULATORS)}, not {simulator!r}"
     try:
         if simulator == "icarus":
+            tool("libpython").find()
             tool("iverilog").find()
         else:
             verilator_environment()
@@ -79,7 +81,19 @@ def simulator_missing(simulator: str) -> str:
     return ""
 
 
-class Verilator(runner.Verilator):
+class Importing(runner.Runner):
+    """A runner whose benches import our packages from wherever it is started."""
+
+    def _set_env_common(self) -> None:
+        super()._set_env_common()
+        self.env["PYTHONPATH"] = f"{ROOT}{os.pathsep}{self.env['PYTHONPATH']}"
+
+
+class Icarus(Importing, runner.Icarus):
+    """Cocotb's runner for Icarus."""
+
+
+class Verilator(Importing, runner.Verilator):
     """Cocotb's runner for Verilator: the bench sees the top's ports alone, the run time is compiled once.
 
     Parameters
@@ -183,7 +197,7 @@ def digest(*values: Any) -> str:
 def make_runner(simulator: str, waves: bool, long: bool) -> runner.Runner:
     made: runner.Runner
     if simulator == "icarus":
-        made = runner.Icarus()
+        made = Icarus()
     else:
         runtime = BUILD / f"runtime-{digest(tool('verilator').version, tool('g++').version, waves)}"
         made = Verilator("-O3" if long else "-O1", runtime)
