@@ -56,7 +56,8 @@ class Storage(wiring.Component):
 class Missing(wiring.Component):
     """Has a module that nobody has written."""
 
-    o: Out(1)
+    def __init__(self) -> None:
+        super().__init__({"o": Out(1)})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -67,8 +68,9 @@ class Missing(wiring.Component):
 class Nested(wiring.Component):
     """Ports of all kinds."""
 
-    s: In(stream.Signature(data.StructLayout({"a": 3, "b": data.ArrayLayout(2, 2)})))
-    t: Out(2).array(2)
+    def __init__(self) -> None:
+        layout = data.StructLayout({"a": 3, "b": data.ArrayLayout(2, 2)})
+        super().__init__({"s": In(stream.Signature(layout)), "t": Out(2).array(2)})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()

@@ -26,12 +26,9 @@ QUICK = "verilator" if wrapper.simulator_missing("icarus") else "icarus"     # b
 class Queue(wiring.Component):
     """Four items, first in, first out."""
 
-    i: In(stream.Signature(ITEM))
-    o: Out(stream.Signature(ITEM))
-
     def __init__(self, fault: str = "") -> None:
         self.fault = fault
-        super().__init__()
+        super().__init__({"i": In(stream.Signature(ITEM)), "o": Out(stream.Signature(ITEM))})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()

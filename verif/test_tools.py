@@ -1,6 +1,7 @@
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ def program(folder: Path, name: str, says: str) -> None:
     path.chmod(0o755)
 
 
-def counter(**changes: object) -> Tool:
+def counter(**changes: Any) -> Tool:
     return Tool(**{"name": "counter", "use": "counting", "get": "apt-get install counter", **changes})
 
 
