@@ -24,7 +24,7 @@ TILES_BITS = 12
 LINES_BITS = 8
 
 # cycles from the first step of a segment until the record of the following one has been fetched
-SEGMENT_FETCH = 9
+SEGMENT_FETCH = 10
 
 
 class LayerFlag(enum.IntFlag):
@@ -77,7 +77,7 @@ class Isa:
     def __init__(self, config: ArrayConfig) -> None:
         a, t = config.activation_bits, config.threshold_bits
         tile = bits_to_hold(config.cols - 1)
-        interval = bits_to_hold(2 * (config.drain_cycles + config.rows) + SEGMENT_FETCH)
+        gap = bits_to_hold(2 * (config.drain_cycles + config.rows) + SEGMENT_FETCH)
         walks = [Field(f"walk{i}_{name}", a) for i in range(config.walks) for name in ("start", "step", "line")]
         self.config = config
         self.front = (
@@ -87,7 +87,6 @@ class Isa:
             Field("window_step", a),                # to the next position along x
             Field("window_line", a),                # from the last one of a line to the next line
             Field("weights", config.weight_bits),   # first weight word
-            Field("interval", interval),            # least cycles from dot product to dot product, less one
             *walks,                                 # address of the first pixel; steps to the next, to the next line
         )
         self.back = (
@@ -119,6 +118,7 @@ class Isa:
             Field("lines", LINES_BITS),             # last line
             Field("run_step", a),                   # from the last word of a run to the next run
             Field("line_step", a),                  # from the last word of a line to the next line
+            Field("gap", gap),                      # cycles without a step behind a dot product that ends here
         )
 
     @property

@@ -1,7 +1,7 @@
 """The sequencer: fetches layers, and walks over weights and activations, a word of each a cycle.
 
 For every group of pixels, tile of output channels, position of the pooling window and segment, it issues the steps
-of one dot product. Nothing ever stops within a dot product; between two it waits until the interval of the layer is
+of one dot product. Nothing ever stops within a dot product; between two it waits until the gap of the segment is
 over, the rows know their next pixels and the next segment has been fetched.
 """
 
@@ -85,6 +85,7 @@ class Sequencer(wiring.Component):
         self.final = Signal()           # ... and it is the last one of the layer
         self.stepping = Signal()        # a step is being issued
         self.window_offset = Signal(config.activation_bits)
+        self.gap = Signal.like(self.fetched["gap"])     # of the segment that is being issued
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -185,7 +186,7 @@ class Sequencer(wiring.Component):
         """Issue the steps of a segment; returns whether this cycle's step is its last one."""
         words, runs, lines = (self.fetched[name] for name in ("words", "runs", "lines"))
         current = {name: Signal.like(self.fetched[name], name=name)
-                   for name in ("words", "runs", "lines", "run_step", "line_step", "flags")}
+                   for name in ("words", "runs", "lines", "run_step", "line_step", "flags", "gap")}
         word, run, line = Signal.like(words, name="word"), Signal.like(runs, name="run"), Signal.like(lines, name="line")
         run_ends, line_ends, ends = Signal(), Signal(), Signal()
         m.d.comb += [
@@ -193,6 +194,7 @@ class Sequencer(wiring.Component):
             line_ends.eq(run_ends & (run == current["runs"])),
             ends.eq(line_ends & (line == current["lines"])),
             self.walk.eq(current["flags"][1:]),
+            self.gap.eq(current["gap"]),
             self.last.eq(self.stepping & ends & ~current["flags"][0]),
         ]
         with m.If(self.proceed):
@@ -216,7 +218,7 @@ class Sequencer(wiring.Component):
         segment = Signal(SEGMENTS_BITS)
         window_x, window_y = Signal(WINDOW_BITS), Signal(WINDOW_BITS)
         tile = Signal(TILES_BITS)
-        interval = Signal.like(registers["interval"])
+        waiting = Signal.like(self.gap)                 # cycles left of the gap
         continuing = Signal()                           # the segment before left its sums in the accumulators
         tile_begins, group_begins = Signal(), Signal()
         last_segment, last_x, last_window, last_tile = Signal(), Signal(), Signal(), Signal()
@@ -233,22 +235,23 @@ class Sequencer(wiring.Component):
             last_group.eq(Mux(group_begins, filler.raster.past, this_group_is_last)),
             self.final.eq(last_segment & last_window & last_tile & last_group),
             self.proceed.eq(running & self.segment_there & (~self.stepping | step_ends)
-                            & (continuing | (interval == 0)) & ~(group_begins & filler.busy)),
+                            & (continuing | (Mux(self.stepping, self.gap, waiting) == 0))
+                            & ~(group_begins & filler.busy)),
             self.take.eq(self.proceed & group_begins),
             next_weight.eq(Mux(group_begins, registers["weights"],
                                Mux((segment == 0) & ~tile_begins, tile_weight, self.weight + self.stepping))),
         ]
         m.d.sync += self.first.eq(self.proceed & ~continuing)
-        with m.If(interval != 0):
-            m.d.sync += interval.eq(interval - 1)
+        with m.If(self.stepping):
+            m.d.sync += waiting.eq(self.gap - (self.gap != 0))
+        with m.Elif(waiting != 0):
+            m.d.sync += waiting.eq(waiting - 1)
         with m.If(self.begin):
-            m.d.sync += [running.eq(1), continuing.eq(0), interval.eq(0)]
+            m.d.sync += [running.eq(1), continuing.eq(0)]
         with m.If(self.proceed):
             m.d.sync += [running.eq(~self.final), continuing.eq(self.fetched["flags"][0]),
                          this_group_is_last.eq(last_group), self.weight.eq(next_weight),
                          segment.eq(Mux(last_segment, 0, segment + 1))]
-            with m.If(~continuing):
-                m.d.sync += interval.eq(registers["interval"])
             with m.If(tile_begins):
                 m.d.sync += tile_weight.eq(next_weight)
             with m.If(last_segment):

@@ -1,0 +1,127 @@
+"""How many cycles a program takes: the loop nest of the sequencer, counted. Equal to the hardware's own counter."""
+
+from collections.abc import Mapping, Sequence
+
+from hdl.config import ArrayConfig
+from hdl.isa import SEGMENT_FETCH, Isa, LayerFlag, LayerRecord, SegmentFlag
+from hdl.sequencer import tail_cycles
+
+__all__ = ["dot_products", "gaps", "layer_cycles", "predict_cycles"]
+
+
+def dot_products(record: LayerRecord) -> list[int]:
+    """Steps of each dot product of one window position: chains of segments between two drains."""
+    chains = [0]
+    for segment in record.segments:
+        chains[-1] += _steps(segment)
+        if not segment["flags"] & SegmentFlag.CONTINUE:
+            chains.append(0)
+    return chains[:-1]
+
+
+def group_count(record: LayerRecord, rows: int) -> int:
+    """Groups of pixels that a layer works through."""
+    pixels = (record.fields["x"] + 1) * (record.fields["y"] + 1)
+    return -(-pixels // rows) if record.has(LayerFlag.SPLIT) else pixels
+
+
+def layer_cycles(config: ArrayConfig, records: Sequence[LayerRecord]) -> list[int]:
+    """Cycles of each layer, from the last step of the layer before to its own last step.
+
+    The first one counts from the start of the run, and the last one to its end; the sum is the run's.
+    """
+    isa = Isa(config)
+    front, rest = len(isa.front), len(isa.back) + len(isa.segment)
+    cycles = []
+    at_back = 1 + front             # when the first back field of the layer is read
+    before = 0
+    for record in records:
+        begin = at_back + rest + 1
+        deal = config.rows if record.has(LayerFlag.SPLIT) else 1
+        dots = dot_products(record)
+        ends = [segment["gap"] for segment in record.segments if not segment["flags"] & SegmentFlag.CONTINUE]
+        spent = [steps + gap for steps, gap in zip(dots, ends, strict=True)]
+        repeats = (record.fields["tiles"] + 1) * (record.fields["windows"] + 1)
+        group = sum(spent) * repeats
+        period = max(group, deal + 1)
+        first = begin + deal + 1
+        last_dot = first + (group_count(record, config.rows) - 1) * period + group - spent[-1]
+        last_segment = last_dot + dots[-1] - _steps(record.segments[-1])
+        last_step = last_dot + dots[-1]
+        stored = last_step + 1 + tail_cycles(config, record.has(LayerFlag.SPLIT))
+        end = stored if record.has(LayerFlag.LAST) else last_step
+        cycles.append(end - before)
+        before = end
+        at_back = max(last_segment + 1 + front, stored)
+    return cycles
+
+
+def _steps(segment: Mapping[str, int]) -> int:
+    return (segment["words"] + 1) * (segment["runs"] + 1) * (segment["lines"] + 1)
+
+
+def predict_cycles(config: ArrayConfig, records: Sequence[LayerRecord]) -> int:
+    """Cycles of a run, as the hardware counts them."""
+    return sum(layer_cycles(config, records))
+
+
+def gaps(config: ArrayConfig, dots: Sequence[int], last_segments: Sequence[int], windows: int,
+         tile_sizes: Sequence[int], split: bool) -> list[int] | None:
+    """Least idle cycles behind each dot product of a window position, such that everything behind it keeps up.
+
+    Sums must have left the rows (`ArrayConfig.drain_cycles`) when the next ones are drained, and with several segments
+    the next one must have been fetched. In split mode the writer needs R cycles for a word of every row, and must have
+    taken it from the packer when the next bit comes.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+    dots : sequence of int
+        Steps of each dot product.
+    last_segments : sequence of int
+        Steps of the last segment of each.
+    windows : int
+        Positions of the pooling window.
+    tile_sizes : sequence of int
+        Channels of each tile that end up in words; empty for a layer without words.
+    split : bool
+
+    Returns
+    -------
+    list of int, or None where words come too fast within one drain.
+    """
+    several = len(dots) > 1 or tuple(dots) != tuple(last_segments)
+    fetch = SEGMENT_FETCH if several else 0
+    found = [max(0, config.drain_cycles - following, fetch - last)
+             for following, last in zip([*dots[1:], dots[0]], last_segments, strict=True)]
+    if not split or not tile_sizes:
+        return found
+    least = windows * (sum(dots) + sum(found))
+    for period in range(least, least + config.drain_cycles + config.rows + 1):
+        if _writer_keeps_up(config, period, tile_sizes):
+            found[-1] += -(-(period - least) // windows)
+            return found
+    return None
+
+
+def _writer_keeps_up(config: ArrayConfig, period: int, tile_sizes: Sequence[int]) -> bool:
+    """Whether the writer takes all words in time, if the tiles follow each other after ``period`` cycles."""
+    inserts: list[tuple[int, bool]] = []        # (cycle, a word is complete) of each bit
+    lane = 0
+    for tile in range(3 * len(tile_sizes)):
+        start = tile * period
+        size = tile_sizes[tile % len(tile_sizes)]
+        pixel_ends = (tile + 1) % len(tile_sizes) == 0
+        for channel in range(size):
+            lane += 1
+            whole = lane == config.lanes or (pixel_ends and channel == size - 1)
+            lane = 0 if whole else lane
+            inserts.append((start + channel + channel // config.tile, whole))
+    free = 0
+    for (cycle, whole), (following, _) in zip(inserts, inserts[1:], strict=False):
+        if whole:
+            taken = max(cycle + 1, free)
+            if taken > following:
+                return False
+            free = taken + config.rows
+    return True

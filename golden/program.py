@@ -1,0 +1,198 @@
+"""A compiled network: the program, the memory images, and where inputs and results lie."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from hdl.bus import DATA_BITS, AddressMap, Region
+from hdl.config import ArrayConfig
+from hdl.encoding import ACTIVATION_TAIL, ints_to_words, pack_lanes, words_per, words_to_ints
+from hdl.isa import Isa, LayerRecord
+
+from .graph import Layer, MapShape
+from .packing import Packing
+
+__all__ = ["InputPlace", "MapPlace", "Program", "ResultPlace"]
+
+
+@dataclass(frozen=True)
+class MapPlace:
+    """Where a map of bits lies in the activation banks.
+
+    Its lines follow each other; stored around it are ``border`` positions at the top, left, bottom and right.
+    """
+
+    shape: MapShape
+    start: int
+    border: tuple[int, int, int, int]
+    lanes: int
+
+    @property
+    def words(self) -> int:
+        """Words of a pixel."""
+        return words_per(self.shape.channels, self.lanes)
+
+    @property
+    def pitch(self) -> int:
+        """Words of a line."""
+        return (self.shape.width + self.border[1] + self.border[3]) * self.words
+
+    @property
+    def size(self) -> int:
+        """Words of the whole map with its border."""
+        return (self.shape.height + self.border[0] + self.border[2]) * self.pitch
+
+    def pixel(self, y: int, x: int) -> int:
+        """Address of a pixel's first word; positions below zero are in the border."""
+        return self.start + (y + self.border[0]) * self.pitch + (x + self.border[1]) * self.words
+
+    @cached_property
+    def addresses(self) -> np.ndarray:
+        """Addresses of all words inside the border, int (height * width * words)."""
+        y, x, w = np.ogrid[:self.shape.height, :self.shape.width, :self.words]
+        return (self.pixel(0, 0) + y * self.pitch + x * self.words + w).reshape(-1)
+
+    def to_words(self, bits: np.ndarray) -> np.ndarray:
+        """Bits (B, H, W, C) as words (B, H * W * words, lanes), in the order of ``addresses``."""
+        words = pack_lanes(bits, self.lanes, ACTIVATION_TAIL)
+        return words.reshape(len(bits), -1, self.lanes)
+
+    def to_bits(self, words: np.ndarray) -> np.ndarray:
+        """The inverse of `to_words`."""
+        shape = (len(words), self.shape.height, self.shape.width, self.words * self.lanes)
+        return words.reshape(shape)[..., :self.shape.channels]
+
+
+@dataclass(frozen=True)
+class InputPlace:
+    """An input map: how the host packs it, and where it puts it."""
+
+    shape: MapShape
+    packing: Packing | None
+    place: MapPlace
+
+    def to_words(self, bits: np.ndarray) -> np.ndarray:
+        """Bits (B, H, W, C) of the network's input as words (B, n, lanes) for ``place.addresses``."""
+        return self.place.to_words(self.packing.apply(bits) if self.packing else np.asarray(bits, dtype=bool))
+
+
+@dataclass(frozen=True)
+class ResultPlace:
+    """Raw results: entry ``start + group * channels + channel`` of the threshold memories."""
+
+    start: int
+    pixels: int
+    channels: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Program:
+    """A program for one array.
+
+    Members
+    -------
+    config : ArrayConfig
+        The array that it was compiled for.
+    split : bool
+        The rows share one image; otherwise each row has its own.
+    names : tuple of str
+        Name of the graph's layer that each layer of the program computes.
+    records : tuple of LayerRecord
+    weights : bool (cols, words, lanes)
+    thresholds : int (entries)
+        The same for all rows.
+    constants : dict of int to int
+        Activation words, by address, that the host writes once: the borders of the maps.
+    inputs : dict of str to InputPlace
+    maps : dict of str to MapPlace
+        All maps that layers make.
+    output : Layer
+        The graph's last layer.
+    result : ResultPlace, or None where the last layer makes bits
+    useful : tuple of int
+        Binary operations of each layer for one image, as the network counts them.
+    """
+
+    config: ArrayConfig
+    split: bool
+    names: tuple[str, ...]
+    records: tuple[LayerRecord, ...]
+    weights: np.ndarray
+    thresholds: np.ndarray
+    constants: dict[int, int]
+    inputs: dict[str, InputPlace]
+    maps: dict[str, MapPlace]
+    output: Layer
+    result: ResultPlace | None
+    useful: tuple[int, ...]
+    address_map: AddressMap = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "address_map", AddressMap(self.config))
+
+    @property
+    def images(self) -> int:
+        """Images that one run works on."""
+        return 1 if self.split else self.config.rows
+
+    @cached_property
+    def words(self) -> list[int]:
+        """The program memory."""
+        return Isa(self.config).encode(list(self.records))
+
+    def _slices(self, region: Region, unit: int, word: int, value: int) -> Iterator[tuple[int, int]]:
+        for i in range(self.address_map.slices):
+            address = self.address_map.address(region, unit=unit, word=word, slice=i)
+            yield address, value >> i * DATA_BITS & (1 << DATA_BITS) - 1
+
+    def load_writes(self) -> Iterator[tuple[int, int]]:
+        """Bus writes (address, data) that bring the program into an array, once."""
+        for i, value in enumerate(self.words):
+            yield self.address_map.address(Region.PROGRAM, word=i), value
+        for column, words in enumerate(self.weights):
+            for i, value in enumerate(words_to_ints(words)):
+                yield from self._slices(Region.WEIGHTS, column, i, value)
+        for i, value in enumerate(self.thresholds.tolist()):
+            yield self.address_map.address(Region.ALL_THRESHOLDS, word=i), value
+        for address, value in self.constants.items():
+            yield from self._slices(Region.ALL_ACTIVATIONS, 0, address, value)
+
+    def input_writes(self, maps: dict[str, np.ndarray]) -> Iterator[tuple[int, int]]:
+        """Bus writes of the input maps, bool (B, H, W, C), of up to ``images`` images for one run."""
+        region = Region.ALL_ACTIVATIONS if self.split else Region.ACTIVATIONS
+        for name, entry in self.inputs.items():
+            for row, words in enumerate(entry.to_words(maps[name])):
+                for address, value in zip(entry.place.addresses.tolist(), words_to_ints(words), strict=True):
+                    yield from self._slices(region, row, address, value)
+
+    def result_reads(self, images: int) -> list[int]:
+        """Bus addresses of the results of the last run, in the order that `results` takes them."""
+        reads = []
+        for image in range(images):
+            if self.result is None:
+                for address in self.maps[self.output.name].addresses.tolist():
+                    row = 0 if self.split else image
+                    reads += [place for place, _ in self._slices(Region.ACTIVATIONS, row, address, 0)]
+                continue
+            for pixel in range(self.result.pixels):
+                group, row = divmod(pixel, self.config.rows) if self.split else (pixel, image)
+                first = self.result.start + group * self.result.channels
+                reads += [self.address_map.address(Region.THRESHOLDS, unit=row, word=first + channel)
+                          for channel in range(self.result.channels)]
+        return reads
+
+    def results(self, images: int, values: list[int]) -> np.ndarray:
+        """Results from the words at `result_reads`.
+
+        Integers (B, pixels, channels) of a raw layer, its offset added; otherwise bits bool (B, H, W, C).
+        """
+        if self.result is not None:
+            sums = np.array(values, dtype=np.int64).reshape(images, self.result.pixels, self.result.channels)
+            return self.output.values(sums)
+        place = self.maps[self.output.name]
+        whole = [sum(value << i * DATA_BITS for i, value in enumerate(values[at:at + self.address_map.slices]))
+                 for at in range(0, len(values), self.address_map.slices)]
+        bits = place.to_bits(ints_to_words(whole, self.config.lanes).reshape(images, -1, self.config.lanes))
+        return bits if self.output.inverted is None else bits ^ self.output.inverted

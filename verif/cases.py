@@ -1,0 +1,133 @@
+"""Random arrays and random layers, drawn from a seed: the cases of the regression and of the soak run."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from golden.compile import CapacityError, compile_graph
+from golden.graph import Graph, GraphError, Layer, MapShape, Segment, zero_padding_border
+from golden.program import Program
+from hdl.config import ArrayConfig, popcount_levels
+from hdl.encoding import border_class
+
+__all__ = ["Case", "draw_case", "draw_config", "draw_graph", "draw_maps"]
+
+BINARY_PADDING, ZERO_PADDING = "binary", "zero"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A compiled random graph, and input maps for one run of it."""
+
+    program: Program
+    graph: Graph
+    maps: dict[str, np.ndarray]
+
+    def __str__(self) -> str:
+        layers = ", ".join(
+            f"{layer.name}: {layer.combine} of " + " and ".join(
+                f"{s.weights.shape} stride {s.stride} dilation {s.dilation} padding {s.padding} on {s.source}"
+                for s in layer.segments) + f", border {layer.border}, pool {layer.pool}"
+            for layer in self.graph.layers)
+        return f"{self.program.config}, split {self.program.split}, inputs {self.graph.inputs}, {layers}"
+
+
+def draw_config(rng: np.random.Generator) -> ArrayConfig:
+    """An array of any small size; sizes of one are frequent."""
+    lanes = int(rng.choice([1, 2, 3, 5, 7, 8, 12, 16, 24, 32, 33, 40, 64, 70]))
+    return ArrayConfig(
+        rows=int(rng.integers(1, 6)), cols=int(rng.integers(1, 8)), lanes=lanes, tile=int(rng.integers(1, 5)),
+        pipeline=int(rng.integers(0, popcount_levels(lanes) + 1)),
+        acc_bits=max(lanes.bit_length(), int(rng.integers(6, 11))), sum_bits=20,
+        weight_depth=4096, activation_depth=4096, threshold_depth=4096, program_depth=512,
+        walks=int(rng.integers(1, 4)))
+
+
+def draw_thresholds(rng: np.random.Generator, layer: Layer, classes: tuple[int, int]) -> np.ndarray:
+    """Thresholds near the middle of the reachable sums, and some that are never or always reached."""
+    middle, width = layer.top / 2, max(1.0, layer.top ** 0.5 / 2)
+    drawn = np.rint(rng.normal(middle, width, (*classes, layer.channels))).astype(np.int64)
+    drawn = np.where(rng.random(drawn.shape) < 0.05, 0, drawn)
+    drawn = np.where(rng.random(drawn.shape) < 0.05, layer.top + 1, drawn)
+    return np.clip(drawn, 0, layer.top + 1)
+
+
+def draw_segment(rng: np.random.Generator, source: str, shape: MapShape, channels: int, padding: str) -> Segment:
+    kernel = rng.choice([1, 1, 2, 3, 3, 5], 2) if rng.random() < 0.3 else np.repeat(rng.choice([1, 2, 3, 3, 5]), 2)
+    pads = rng.integers(0, np.maximum(1, kernel // 2 + 1)).repeat(2).reshape(2, 2)
+    if rng.random() < 0.2:
+        pads[:, 1] = 0
+    pad = rng.random(shape.channels) < 0.5 if padding == BINARY_PADDING else np.zeros(shape.channels, dtype=bool)
+    return Segment(
+        source=source, weights=rng.random((channels, shape.channels, *kernel)) < 0.5,
+        stride=(int(rng.choice([1, 1, 2])), int(rng.choice([1, 1, 2]))),
+        dilation=(1, 1) if rng.random() < 0.8 else (int(rng.integers(1, 3)), int(rng.integers(1, 3))),
+        padding=(int(pads[0, 0]), int(pads[1, 0]), int(pads[0, 1]), int(pads[1, 1])), pad=pad)
+
+
+def draw_layer(rng: np.random.Generator, name: str, maps: dict[str, MapShape], raw: bool) -> Layer:
+    """A layer over some of the maps: a convolution, a fully connected one, a sum, or bit planes."""
+    source = str(rng.choice(list(maps)))
+    shape = maps[source]
+    channels = int(rng.integers(1, 20))
+    kind = rng.choice(["convolution", "convolution", "full", "sum", "horner"])
+    padding = str(rng.choice([BINARY_PADDING, ZERO_PADDING]))
+    segment = draw_segment(rng, source, shape, channels, padding)
+    if kind == "full":
+        segment = Segment(source=source, weights=rng.random(
+            (channels, shape.channels, shape.height, shape.width)) < 0.5)
+    segments = [segment]
+    if kind in ("sum", "horner"):
+        same = [other for other in maps if maps[other] == shape]
+        for _ in range(int(rng.integers(1, 4))):
+            other = str(rng.choice(same))
+            weights = segment.weights if kind == "horner" else rng.random(segment.weights.shape) < 0.5
+            segments.append(Segment(source=other, weights=weights, stride=segment.stride, dilation=segment.dilation,
+                                    padding=segment.padding, pad=segment.pad))
+    height, width = segment.output_size(shape)
+    pool = (1, 1) if raw or rng.random() < 0.5 else (int(rng.integers(1, min(3, height) + 1)),
+                                                     int(rng.integers(1, min(3, width) + 1)))
+    border = (0, 0, 0, 0)
+    if padding == ZERO_PADDING and any(segment.padding) and not raw:
+        border = zero_padding_border(segment, shape)
+    classes = (int(border_class(height - 1, height, border[0], border[2])) + 1,
+               int(border_class(width - 1, width, border[1], border[3])) + 1)
+    layer = Layer(name=name, segments=tuple(segments), combine="horner" if kind == "horner" else "sum",
+                  border=border, pool=pool, offset=np.zeros(channels, dtype=np.int64) if raw else None)
+    if raw:
+        return layer
+    return Layer(name=name, segments=layer.segments, combine=layer.combine, border=border, pool=pool,
+                 thresholds=draw_thresholds(rng, layer, classes))
+
+
+def draw_graph(rng: np.random.Generator, layers: int = 2) -> Graph:
+    """One to ``layers`` random layers over one or two input maps; GraphError where sizes do not fit."""
+    shape = MapShape(int(rng.integers(1, 9)), int(rng.integers(1, 9)), int(rng.integers(1, 40)))
+    inputs = {"input": shape}
+    if rng.random() < 0.3:
+        inputs["other"] = shape
+    maps = dict(inputs)
+    made: list[Layer] = []
+    count = int(rng.integers(1, layers + 1))
+    for i in range(count):
+        made.append(draw_layer(rng, f"layer{i}", maps, raw=i == count - 1 and rng.random() < 0.4))
+        if i < count - 1:
+            maps[made[-1].name] = Graph(inputs=inputs, layers=tuple(made)).shapes[made[-1].name]
+    return Graph(inputs=inputs, layers=tuple(made))
+
+
+def draw_maps(rng: np.random.Generator, graph: Graph, images: int) -> dict[str, np.ndarray]:
+    """Input maps, bool (images, H, W, C)."""
+    return {name: rng.random((images, shape.height, shape.width, shape.channels)) < 0.5
+            for name, shape in graph.inputs.items()}
+
+
+def draw_case(rng: np.random.Generator, config: ArrayConfig, layers: int = 2) -> Case:
+    """A random graph that fits the array; draws that do not fit are drawn again."""
+    while True:
+        try:
+            graph = draw_graph(rng, layers)
+            program = compile_graph(graph, config, split=bool(rng.random() < 0.5))
+        except (GraphError, CapacityError):
+            continue
+        return Case(program, graph, draw_maps(rng, graph, program.images))

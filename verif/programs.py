@@ -1,0 +1,61 @@
+"""Running compiled programs on the simulated accelerator, and comparing them with the golden model."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from golden.cycles import predict_cycles
+from golden.program import Program
+from hdl.accelerator import Accelerator
+from hdl.config import ArrayConfig
+
+from .cases import Case
+from .simulate import simulate
+
+__all__ = ["check_cases", "program_job", "run_programs"]
+
+
+def program_job(program: Program, batches: Sequence[dict[str, np.ndarray]], interrupt: int | None = None) -> dict:
+    """What `verif.bench_accelerator` does with one program: a run for each batch of input maps."""
+    runs = []
+    for maps in batches:
+        images = len(next(iter(maps.values())))
+        run: dict[str, Any] = {"writes": list(program.input_writes(maps)), "reads": program.result_reads(images)}
+        if interrupt is not None:
+            run["interrupt"] = interrupt
+        runs.append(run)
+    return {"writes": list(program.load_writes()), "runs": runs,
+            "cycles": predict_cycles(program.config, program.records)}
+
+
+def run_programs(config: ArrayConfig, jobs: Sequence[dict], *, stall: float = 0.0, **options: Any,
+                 ) -> tuple[list[int], list[list[int]]]:
+    """Cycles and result words of all runs of the jobs, in order, from one simulation."""
+    result = simulate(Accelerator(config=config), "verif.bench_accelerator", test="run_programs", parameters={
+        "config": config.to_dict(), "programs": jobs, "stall": stall, "seed": 1}, **options)
+    return result.values["cycles"], result.values["values"]
+
+
+def check_cases(config: ArrayConfig, cases: Sequence[Case], *, interrupt: int | None = None, stall: float = 0.0,
+                **options: Any) -> None:
+    """Run cases on the simulated accelerator.
+
+    Raises
+    ------
+    AssertionError
+        If a result differs from the graph's, or the cycles from the predicted ones; it tells the case.
+    """
+    jobs = [program_job(case.program, [case.maps], interrupt) for case in cases]
+    cycles, values = run_programs(config, jobs, stall=stall, **options)
+    for case, counted, words in zip(cases, cycles, values, strict=True):
+        program, last = case.program, case.graph.layers[-1]
+        expected = case.graph.run(case.maps)[last.name]
+        if last.thresholds is None:
+            expected = last.values(expected)
+        images = len(expected)
+        found = program.results(images, words).reshape(expected.shape)
+        mismatches = int((found != expected).sum())
+        assert mismatches == 0, f"{mismatches} of {expected.size} results differ: {case}"
+        predicted = predict_cycles(config, program.records)
+        assert counted == predicted, f"{counted} cycles, not the predicted {predicted}: {case}"
