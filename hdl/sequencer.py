@@ -145,8 +145,10 @@ class Sequencer(wiring.Component):
                 m.d.sync += segments_left.eq(self.registers["segments"])
 
         with m.If(self.proceed & self.final):
-            m.d.sync += [self.segment_there.eq(0), ending.eq(1)]
-            with m.If(~self._flag(LayerFlag.LAST)):
+            m.d.sync += self.segment_there.eq(0)
+            with m.If(self._flag(LayerFlag.LAST)):
+                m.d.sync += ending.eq(1)
+            with m.Else():
                 m.d.sync += [reading.eq(1), whole.eq(1), index.eq(0)]
         with m.Elif(self.proceed & (self.registers["segments"] != 0)):
             m.d.sync += [self.segment_there.eq(0), reading.eq(1), index.eq(layer)]
@@ -155,9 +157,7 @@ class Sequencer(wiring.Component):
             with m.Else():
                 m.d.sync += segments_left.eq(segments_left - 1)
 
-        with m.If(self.begin):
-            m.d.sync += ending.eq(0)
-        with m.If(self.busy & ending & stored & self._flag(LayerFlag.LAST)):
+        with m.If(ending & stored):
             m.d.sync += [self.busy.eq(0), ending.eq(0)]
         with m.If(self.start & ~self.busy):
             m.d.sync += [self.busy.eq(1), reading.eq(1), whole.eq(1), index.eq(0), pc.eq(0)]
