@@ -1,0 +1,77 @@
+"""Whole programs on the accelerator: results equal to the golden model's, and cycles equal to the predicted ones."""
+
+import numpy as np
+import pytest
+
+from golden.compile import compile_graph
+from golden.data import digits
+from golden.networks import digits_encoder, digits_graph_untrained
+from hdl.accelerator import Accelerator
+from hdl.bus import MAGIC, VERSION, Register, config_registers
+from hdl.config import ArrayConfig
+
+from .cases import Case, draw_case
+from .programs import check_cases
+from .simulate import default_seed, simulate
+from .soak import check_array
+
+CORNERS = {
+    "one of each": ArrayConfig(rows=1, cols=1, lanes=1, tile=1, acc_bits=4, sum_bits=12),
+    "one wide": ArrayConfig(rows=1, cols=1, lanes=64),
+    "one row": ArrayConfig(rows=1, cols=6, lanes=9, tile=4, pipeline=1, walks=1),
+    "one column": ArrayConfig(rows=5, cols=1, lanes=5, tile=2, acc_bits=6),
+    "uneven": ArrayConfig(rows=3, cols=5, lanes=7, tile=2),
+    "two slices": ArrayConfig(rows=7, cols=2, lanes=33, tile=1, pipeline=3),
+}
+
+
+@pytest.mark.parametrize("index", [pytest.param(i, marks=pytest.mark.slow if i > 1 else ()) for i in range(10)])
+def test_random_arrays(index):
+    check_array(default_seed(), index, pairs=5)
+
+
+def test_random_array_on_each_simulator(simulator):
+    check_array(default_seed(), 100, pairs=3, simulator=simulator)
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name != "uneven" else ())
+                                  for name in CORNERS])
+def test_corners(name):
+    config = CORNERS[name].replace(weight_depth=4096, activation_depth=4096, threshold_depth=4096, sum_bits=20)
+    rng = np.random.default_rng(default_seed())
+    check_cases(config, [draw_case(rng, config) for _ in range(4)])
+
+
+@pytest.mark.slow
+def test_large_array():
+    config = ArrayConfig(rows=16, cols=16, lanes=32, sum_bits=20, weight_depth=2048, activation_depth=2048,
+                         threshold_depth=4096)
+    rng = np.random.default_rng(default_seed())
+    check_cases(config, [draw_case(rng, config) for _ in range(4)])
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_digits_network(split):
+    config = ArrayConfig.preset("icebreaker")
+    graph = digits_graph_untrained(0)
+    program = compile_graph(graph, config, split=split)
+    maps = digits_encoder().bits(digits().test.images[:4])
+    batches = [{name: bits[i:i + program.images] for name, bits in maps.items()} for i in (0, 2)]
+    check_cases(config, [Case(program, graph, batch) for batch in batches])
+
+
+def test_reset_in_the_middle_of_a_run():
+    config = ArrayConfig(rows=2, cols=3, lanes=5, tile=2, sum_bits=20, weight_depth=1024, threshold_depth=1024)
+    rng = np.random.default_rng(default_seed())
+    cases = [draw_case(rng, config) for _ in range(5)]
+    for interrupt in (1, 37, 90):
+        check_cases(config, cases, interrupt=interrupt)
+
+
+def test_registers_tell_the_configuration():
+    config = ArrayConfig.preset("tiny")
+    words = {"magic": Register.MAGIC, "version": Register.VERSION, **config_registers(config)}
+    result = simulate(Accelerator(config=config), "verif.bench_accelerator", test="registers", parameters={
+        "config": config.to_dict(), "read_registers": list(words.values()), "stall": 0.3, "seed": 1})
+    found = dict(zip(words, result.values["registers"], strict=True))
+    assert found == {"magic": MAGIC, "version": VERSION, **config.to_dict()}
