@@ -45,7 +45,7 @@ class Recipe:
     epochs: int
     batch: int = 32
     latent_rate: float = 0.1
-    rate: float = 0.01
+    rate: float = 0.003
     shift: float = 0.5
 
     def steps(self, images: int) -> int:
@@ -53,8 +53,12 @@ class Recipe:
         return self.epochs * (images // self.batch)
 
 
-DIGITS_RECIPE = Recipe(epochs=120)
-FLOAT_RECIPE = Recipe(epochs=40, rate=0.003)
+DIGITS_RECIPE = Recipe(epochs=80)
+"""Chosen on `golden.data.validation_split` of the training digits: shifts halve the errors there, a rate of
+0.003 is as good as 0.01 or better, and latent rates of 0.03 to 0.2 are alike."""
+
+FLOAT_RECIPE = Recipe(epochs=30)
+"""Fewer passes: the float twin is at its best long before the binary network."""
 
 
 @dataclass(frozen=True)

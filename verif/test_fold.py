@@ -146,8 +146,13 @@ def test_random_sums(seed: int) -> None:
     assert [segment.source for segment in graph.layers[1].segments] == ["0.paths.0.0", "input"]
     maps = graph.run(encoder.bits(images))
     with torch.no_grad():
-        want = model(encoder.tensor(images)).permute(0, 2, 3, 1).numpy()
+        x = encoder.tensor(images)
+        signs = {"0.paths.0.0": body[:-1](x), "0": model[:-1](x)}
+        want = model(x).permute(0, 2, 3, 1).numpy()
     np.testing.assert_array_equal(graph.layers[-1].values(maps["4"]), want)
+    for layer in graph.layers[:-1]:
+        inverted = False if layer.inverted is None else layer.inverted
+        np.testing.assert_array_equal(maps[layer.name] ^ inverted, signs[layer.name].permute(0, 2, 3, 1) > 0)
 
 
 @pytest.mark.parametrize("pad", [0, 1, -1])

@@ -39,6 +39,12 @@ def test_two_passes_learn_something(trained: TrainedDigits) -> None:
     assert not trained.model.training
 
 
+@pytest.mark.slow
+def test_the_held_out_digits() -> None:
+    """The accuracy that is promised for a full training."""
+    assert train_digits(0, recipe_float=Recipe(epochs=1)).accuracy >= 0.985
+
+
 def test_the_integers_agree_with_the_trained_network(trained: TrainedDigits) -> None:
     test = digits().test
     graph = fold(trained.model, trained.encoder, DIGITS_SHAPE)
