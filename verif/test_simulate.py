@@ -105,6 +105,13 @@ def test_a_test_that_ends_the_simulation_is_a_failure(simulator: str) -> None:
         faults(simulator, "ends_early")
 
 
+def test_an_unknown_bit_is_a_failure() -> None:
+    if reason := wrapper.simulator_missing("icarus"):
+        pytest.skip(reason)             # Verilator knows no Z
+    with pytest.raises(BenchError, match=r"queue\.i__payload must be 0 or 1 in each bit, not ZZZZZZZ"):
+        faults("icarus", "sees_nothing_known")
+
+
 def test_a_bench_that_is_not_there_is_a_failure() -> None:
     with pytest.raises(BenchError, match=rf"^verif\.bench_nowhere on {QUICK} did not end: .*No module named"):
         simulate(Queue(), "verif.bench_nowhere", simulator=QUICK)
@@ -131,6 +138,7 @@ def test_an_unknown_simulator_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
         simulate(Queue(), "verif.bench_faults")
 
 
+@pytest.mark.slow
 def test_waves(simulator: str) -> None:
     waves = faults(simulator, "passes", waves=True).waves
     assert waves is not None
