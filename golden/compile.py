@@ -20,7 +20,14 @@ __all__ = ["CapacityError", "compile_graph"]
 
 
 class CapacityError(ValueError):
-    """A network that does not fit; the message says what is too large, by how much, and what would make it fit."""
+    """A network that does not fit; the message says what is too large, by how much, and what would make it fit.
+
+    ``excess`` is how much.
+    """
+
+    def __init__(self, message: str, excess: int = 0) -> None:
+        super().__init__(message)
+        self.excess = excess
 
 
 def need(what: str, needed: int, has: int, parameter: str, least: int | None = None) -> None:
@@ -33,7 +40,7 @@ def need(what: str, needed: int, has: int, parameter: str, least: int | None = N
     """
     if needed > has:
         raise CapacityError(f"{what} must be at most {has}, not {needed} ({needed - has} too many): "
-                            f"{parameter} of {needed if least is None else least} would make it fit")
+                            f"{parameter} of {needed if least is None else least} would make it fit", needed - has)
 
 
 @dataclass(frozen=True)
@@ -95,14 +102,13 @@ def compile_graph(graph: Graph, config: ArrayConfig, *, split: bool = False) -> 
     CapacityError
         If a memory or a field of the program is too small; the message names the parameter to raise.
     """
-    error: CapacityError | None = None
+    refusals = []
     for choice in range(3):
         try:
             return Compiler(graph, config, split, choice).program()
         except CapacityError as refusal:
-            error = error or refusal
-    assert error is not None
-    raise error
+            refusals.append(refusal)
+    raise min(refusals, key=lambda refusal: refusal.excess)
 
 
 class Compiler:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from hdl.config import ArrayConfig
+from hdl.encoding import words_per
 from hdl.isa import SEGMENT_FETCH, Isa, LayerFlag, LayerRecord, SegmentFlag
 from hdl.sequencer import tail_cycles
 
@@ -106,10 +107,13 @@ def gaps(config: ArrayConfig, dots: Sequence[int], last_segments: Sequence[int],
 
 def _writer_keeps_up(config: ArrayConfig, period: int, tile_sizes: Sequence[int]) -> bool:
     """Whether the writer takes all words in time, if the tiles follow each other after ``period`` cycles."""
+    pixel = max(period * len(tile_sizes), config.rows + 1)      # the rows are dealt their pixels one a cycle
+    if words_per(sum(tile_sizes), config.lanes) * config.rows > pixel:
+        return False
     inserts: list[tuple[int, bool]] = []        # (cycle, a word is complete) of each bit
     lane = 0
     for tile in range(3 * len(tile_sizes)):
-        start = tile * period
+        start = tile // len(tile_sizes) * pixel + tile % len(tile_sizes) * period
         size = tile_sizes[tile % len(tile_sizes)]
         pixel_ends = (tile + 1) % len(tile_sizes) == 0
         for channel in range(size):

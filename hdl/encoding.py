@@ -36,7 +36,7 @@ def sign_bit(values: np.ndarray) -> np.ndarray:
     return np.asarray(values) >= 0
 
 
-def dot_from_popcount(popcount: np.ndarray, taps: int) -> np.ndarray:
+def dot_from_popcount(popcount: np.ndarray, taps: int | np.ndarray) -> np.ndarray:
     """Dot product of +1/-1 vectors of ``taps`` elements from their number of equal pairs."""
     return 2 * np.asarray(popcount) - taps
 

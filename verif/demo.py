@@ -131,7 +131,7 @@ def demo(console: Console, bitstream: "Future[dict[str, Any]]") -> int:
     graph = fold(trained.model, trained.encoder, DIGITS_SHAPE)
     program = compile_graph(graph, config)
     say(f"folded and compiled: {graph.weight_bits} bits of weights, {len(program.words)} program words")
-    emit(Accelerator(config=config), "signum", OUT)
+    emit(Accelerator(config=config), name="signum", directory=OUT)
     images = digits().test.images
     with torch.no_grad():
         expected = trained.model(trained.encoder.tensor(images)).numpy()

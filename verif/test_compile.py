@@ -1,0 +1,120 @@
+import numpy as np
+import pytest
+
+from golden.compile import CapacityError, compile_graph
+from golden.graph import Graph, Layer, MapShape, Segment
+from golden.interpret import interpret
+from golden.networks import digits_graph_untrained
+from hdl.config import ArrayConfig
+
+from .cases import draw_case, draw_config, draw_maps
+
+CONFIG = ArrayConfig(rows=2, cols=4, lanes=8)
+
+
+def convolution(channels: int = 20, outputs: int = 9, size: int = 6, pad: tuple[bool, ...] = (False,)) -> Graph:
+    """Two 3x3 convolutions on a padded map, and raw results."""
+    rng = np.random.default_rng(3)
+    first = Segment(source="input", weights=rng.random((outputs, channels, 3, 3)) < 0.5, padding=(1, 1, 1, 1),
+                    pad=np.resize(np.array(pad), channels))
+    second = Segment(source="first", weights=rng.random((5, outputs, 3, 3)) < 0.5)
+    thresholds = np.full((1, 1, outputs), first.taps // 2)
+    return Graph(inputs={"input": MapShape(size, size, channels)}, layers=(
+        Layer(name="first", segments=(first,), thresholds=thresholds),
+        Layer(name="second", segments=(second,), offset=np.zeros(5, dtype=np.int64))))
+
+
+@pytest.mark.parametrize(("small", "message"), [
+    ({"weight_depth": 60}, "words of weights in a column must be at most 60, not 105 (45 too many): "
+                           "weight_depth of 105 would make it fit"),
+    ({"activation_depth": 200}, "words of the maps in an activation bank must be at most 200, not 264 "
+                                "(64 too many): activation_depth of 264 would make it fit"),
+    ({"threshold_depth": 40}, "thresholds and raw results of a row must be at most 40, not 89 (49 too many): "
+                              "threshold_depth of 89 would make it fit"),
+    ({"program_depth": 64}, "words of the program must be at most 64, not"),
+    ({"acc_bits": 7, "sum_bits": 7}, "bits of a sum of layer first must be at most 7, not 8 (1 too many): "
+                                     "sum_bits of 8 would make it fit"),
+])
+def test_refuses_what_does_not_fit_and_names_what_would(small, message):
+    with pytest.raises(CapacityError) as refusal:
+        compile_graph(convolution(), CONFIG.replace(**small))
+    text = str(refusal.value)
+    assert text.startswith(message)
+    name, value = text.split(": ")[1].split(" would")[0].split(" of ")
+    changes = {**small, name: int(value)}
+    compile_graph(convolution(), CONFIG.replace(**changes))
+
+
+def test_refuses_two_pads_of_one_map():
+    graph = convolution()
+    weights = np.zeros((9, 20, 3, 3), dtype=bool)
+    other = Segment(source="input", weights=weights, padding=(1, 1, 1, 1), pad=np.ones(20, dtype=bool))
+    layer = Layer(name="both", segments=(graph.layers[0].segments[0], other), thresholds=np.zeros((1, 1, 9), dtype=int))
+    with pytest.raises(CapacityError, match="^map input must be padded with one value, not with 2 different ones$"):
+        compile_graph(Graph(inputs=graph.inputs, layers=(layer,)), CONFIG)
+
+
+def test_refuses_more_walks_than_the_rows_have():
+    rng = np.random.default_rng(1)
+    near = Segment(source="input", weights=rng.random((3, 5, 1, 1)) < 0.5)
+    far = Segment(source="wide", weights=rng.random((3, 5, 1, 1)) < 0.5, stride=(2, 2))
+    layer = Layer(name="sum", segments=(near, far), thresholds=np.full((1, 1, 3), 5))
+    graph = Graph(inputs={"input": MapShape(3, 3, 5), "wide": MapShape(6, 6, 5)}, layers=(layer,))
+    compile_graph(graph, CONFIG)
+    with pytest.raises(CapacityError, match="^pixel walks of layer sum must be at most 1, not 2 .* walks of 2"):
+        # wide maps that the host packs have one geometry, so the second layer reads a map that a layer made
+        made = Layer(name="made", segments=(Segment(source="wide", weights=np.ones((5, 5, 1, 1), dtype=bool)),),
+                     thresholds=np.full((1, 1, 5), 3))
+        later = Layer(name="sum", segments=(near, Segment(source="made", weights=far.weights, stride=(2, 2))),
+                      thresholds=layer.thresholds)
+        compile_graph(Graph(inputs=graph.inputs, layers=(made, later)), CONFIG.replace(walks=1))
+
+
+@pytest.mark.parametrize("pad", [(False,), (True,), (True, False)])
+@pytest.mark.parametrize("split", [False, True])
+def test_border_holds_the_pad_and_nothing_ever_overwrites_it(pad, split):
+    graph = convolution(pad=pad)
+    program = compile_graph(graph, CONFIG, split=split)
+    maps = draw_maps(np.random.default_rng(0), graph, 3)
+    memory, sums = interpret(program, maps)
+    assert np.array_equal(sums.reshape(3, 4, 4, 5), graph.run(maps)["second"])
+    for address, value in program.constants.items():
+        assert all(int("".join("1" if bit else "0" for bit in word[::-1]), 2) == value for word in memory[:, address])
+
+
+def test_long_dot_products_are_cut_for_a_short_accumulator():
+    graph = convolution()
+    maps = draw_maps(np.random.default_rng(0), graph, 2)
+    long = CONFIG.replace(program_depth=2048)
+    whole = compile_graph(graph, long)
+    for acc_bits in (4, 5, 6, 7):
+        program = compile_graph(graph, long.replace(acc_bits=acc_bits))
+        assert len(program.records[0].segments) > len(whole.records[0].segments)
+        assert np.array_equal(interpret(program, maps)[1].reshape(2, 4, 4, 5), graph.run(maps)["second"])
+
+
+@pytest.mark.parametrize("index", range(5))
+def test_every_map_of_random_graphs(index, seed):
+    rng = np.random.default_rng([seed, index])
+    for _ in range(20):
+        case = draw_case(rng, draw_config(rng), layers=3)
+        expected = case.graph.run(case.maps)
+        for count in range(1, len(case.graph.layers) + 1):
+            # a prefix of the graph, such that each map is the result and nothing has taken its place
+            part = Graph(inputs=case.graph.inputs, layers=case.graph.layers[:count])
+            program = compile_graph(part, case.program.config, split=case.program.split)
+            memory, sums = interpret(program, case.maps)
+            last = part.layers[-1]
+            if last.thresholds is None:
+                found = sums.reshape(expected[last.name].shape)
+            else:
+                place = program.maps[last.name]
+                found = place.to_bits(memory[:, place.addresses])
+            assert np.array_equal(found, expected[last.name]), str(case)
+
+
+def test_digits_network_fits_the_smallest_board():
+    program = compile_graph(digits_graph_untrained(0), ArrayConfig.preset("icebreaker"))
+    assert program.weights.shape == (8, 192, 32)
+    assert program.inputs["input"].packing.both
+    assert len(program.words) <= 256
