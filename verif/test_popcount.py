@@ -1,0 +1,70 @@
+"""XNOR-popcount: every size with every pipeline, and all pairs of words of the small ones."""
+
+import itertools
+import random
+
+import pytest
+
+from golden.units import popcount
+from hdl.config import ConfigError, popcount_levels
+from hdl.popcount import Popcount
+
+from .trace import AMARANTH, play
+
+Pair = tuple[int, int]
+
+
+def rtl(pairs: list[Pair], lanes: int, pipeline: int, simulator: str = AMARANTH) -> list[int | None]:
+    """The counts; the unit gets a pair in each cycle, and other words behind the last one."""
+    tail = [(0, (1 << lanes) - 1)] * pipeline
+    trace = play(Popcount(lanes=lanes, pipeline=pipeline), [{"a": a, "w": w} for a, w in pairs + tail], simulator)
+    return [outputs["count"] for outputs in trace[pipeline:]]
+
+
+def ref(pairs: list[Pair], lanes: int) -> list[int]:
+    return [popcount(a, w, lanes) for a, w in pairs]
+
+
+def draw_pairs(rng: random.Random, lanes: int, count: int) -> list[Pair]:
+    """All lanes equal, none, each lane alone, all but each, and random words."""
+    ones = (1 << lanes) - 1
+    equal = [ones, 0, *(1 << lane for lane in range(lanes)), *(ones ^ 1 << lane for lane in range(lanes))]
+    equal += [rng.getrandbits(lanes) for _ in range(count)]
+    rng.shuffle(equal)
+    return [(a, a ^ ones ^ bits) for bits in equal for a in (rng.getrandbits(lanes),)]
+
+
+def test_the_pipelines_that_there_are() -> None:
+    assert [popcount_levels(lanes) for lanes in (1, 4, 5, 9, 10, 19, 20, 39, 40, 128)] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 5]
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 3, 4, 5])
+def test_all_pairs(lanes: int) -> None:
+    pairs = list(itertools.product(range(1 << lanes), repeat=2))
+    for pipeline in range(popcount_levels(lanes) + 1):
+        assert rtl(pairs, lanes, pipeline) == ref(pairs, lanes)
+
+
+@pytest.mark.parametrize("lanes", [*range(6, 71), 128])
+def test_every_size(lanes: int, seed: int) -> None:
+    for pipeline in range(popcount_levels(lanes) + 1):
+        pairs = draw_pairs(random.Random(f"{seed} {lanes} {pipeline}"), lanes, 20)
+        assert rtl(pairs, lanes, pipeline) == ref(pairs, lanes)
+
+
+def test_simulators(simulator: str, seed: int) -> None:
+    pairs = draw_pairs(random.Random(seed), 70, 100)
+    assert rtl(pairs, 70, 4, simulator) == ref(pairs, 70)
+
+
+@pytest.mark.parametrize(("lanes", "pipeline", "message"), [
+    (0, 0, "lanes must be a positive integer, not 0"),
+    (-3, 0, "lanes must be a positive integer, not -3"),
+    (4, 1, "pipeline must be from 0 to 0 for 4 lanes, not 1"),
+    (10, 3, "pipeline must be from 0 to 2 for 10 lanes, not 3"),
+    (10, -1, "pipeline must be from 0 to 2 for 10 lanes, not -1"),
+])
+def test_out_of_range(lanes: int, pipeline: int, message: str) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        Popcount(lanes=lanes, pipeline=pipeline)
+    assert str(refusal.value) == message
