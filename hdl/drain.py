@@ -80,6 +80,9 @@ class Drain(wiring.Component):
             "beat": Out(beat_layout(config)),
             "group": Out(1),
         })
+        # apart from the beat, whose other fields follow from them: no field then depends on its own vector
+        self.enable = Signal()
+        self.channel = Signal.like(self.beat.channel)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -88,21 +91,21 @@ class Drain(wiring.Component):
         return m
 
     def _columns(self, m: Module) -> None:
-        config, beat = self.config, self.beat
+        config, enable, channel = self.config, self.enable, self.channel
         in_tile = Signal(range(config.tile + 1), init=1)    # columns of the tile that have drained
         more = Signal()
-        m.d.comb += more.eq(beat.channel != config.cols - 1)
+        m.d.comb += [more.eq(channel != config.cols - 1), self.beat.enable.eq(enable), self.beat.channel.eq(channel)]
         with m.If(self.strobe):
-            m.d.sync += [beat.enable.eq(1), beat.channel.eq(0), in_tile.eq(1)]
-        with m.Elif(beat.enable & more & (in_tile == config.tile)):
-            m.d.sync += [beat.enable.eq(0), in_tile.eq(0)]
-        with m.Elif(more & (beat.enable | (in_tile == 0))):
-            m.d.sync += [beat.enable.eq(1), beat.channel.eq(beat.channel + 1), in_tile.eq(in_tile + 1)]
+            m.d.sync += [enable.eq(1), channel.eq(0), in_tile.eq(1)]
+        with m.Elif(enable & more & (in_tile == config.tile)):
+            m.d.sync += [enable.eq(0), in_tile.eq(0)]
+        with m.Elif(more & (enable | (in_tile == 0))):
+            m.d.sync += [enable.eq(1), channel.eq(channel + 1), in_tile.eq(in_tile + 1)]
         with m.Else():
-            m.d.sync += [beat.enable.eq(0), in_tile.eq(1)]
+            m.d.sync += [enable.eq(0), in_tile.eq(1)]
 
     def _loops(self, m: Module) -> None:
-        layer, beat = self.layer, self.beat
+        layer, beat, enable, channel = self.layer, self.beat, self.enable, self.channel
         raw = layer.flags[LayerFlag.RAW.bit_length() - 1]
         horner = layer.flags[LayerFlag.HORNER.bit_length() - 1]
         drain = Signal(SEGMENTS_BITS)
@@ -111,7 +114,7 @@ class Drain(wiring.Component):
         address = Signal(self.config.threshold_bits)    # of the next drain
         tile_address = Signal.like(address)             # of the tile at the window's first position
         next_tile = Signal.like(address)
-        last_channel = Signal.like(beat.channel)
+        last_channel = Signal.like(channel)
         counted, ends = Signal(), Signal()
         last_drain, last_window, last_tile = Signal(), Signal(), Signal()
         columns = Signal.like(last_channel)
@@ -121,12 +124,12 @@ class Drain(wiring.Component):
             last_tile.eq(tile == layer.tiles),
             columns.eq(Mux(last_tile, layer.last_tile, layer.tile)),
             next_tile.eq(Mux(last_tile & ~raw, layer.thresholds, tile_address + columns + 1)),
-            beat.valid.eq(beat.enable & counted),
-            beat.end.eq(ends & (beat.channel == last_channel)),
+            beat.valid.eq(enable & counted),
+            beat.end.eq(ends & (channel == last_channel)),
         ]
-        with m.If(beat.enable):
+        with m.If(enable):
             m.d.sync += beat.address.eq(beat.address + 1)
-            with m.If(beat.channel == last_channel):
+            with m.If(channel == last_channel):
                 m.d.sync += counted.eq(0)
         m.d.sync += self.group.eq(self.strobe & (drain == 0) & (window == 0) & (tile == 0))
         with m.If(self.begin):
