@@ -1,0 +1,91 @@
+"""The drain's beats against the loop nest, cycle by cycle, with drains as close as they may come."""
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from golden.units import Beat, drain
+from hdl.config import ArrayConfig
+from hdl.drain import Drain
+from hdl.isa import Isa, LayerFlag, LayerRecord
+
+from .records import draw_array, draw_record
+from .trace import AMARANTH, play
+
+Seen = dict[str, int]
+
+
+def seen(beat: Beat) -> Seen:
+    """What the outputs must be; nothing where there is no channel to say it of."""
+    fields = {"enable": 1, "valid": beat.valid, "channel": beat.channel, "address": beat.address, "keep": beat.keep,
+              "double": beat.double, "out": beat.out, "first_window": beat.first_window,
+              "last_window": beat.last_window, "end": beat.end, "raw": beat.raw}
+    return {name: int(value) for name, value in fields.items() if value is not None}
+
+
+class Case:
+    """Layers one after the other, of which some are cut short by a reset."""
+
+    def __init__(self, config: ArrayConfig, rng: random.Random, records: list[LayerRecord]) -> None:
+        self.config = config
+        self.steps: list[dict[str, Any]] = []
+        self.expected: list[tuple[Seen, int]] = []     # beat, group
+        back = {field.name for field in Isa(config).back}
+        for record in records:
+            layer = {name: value for name, value in record.fields.items() if name in back}
+            self._layer(rng, layer, list(drain(config, layer, groups=rng.randint(1, 3))))
+
+    def _layer(self, rng: random.Random, layer: dict[str, int], drains: list[tuple[bool, list[Beat]]]) -> None:
+        pause = rng.randrange(3)
+        steps: list[dict[str, Any]] = [{"begin": 1}, *[{}] * pause]
+        for _ in drains:
+            steps += [{"strobe": 1}, *[{}] * (self.config.drain_cycles - 1 + rng.choice([0, 0, 0, 1, 2, 7]))]
+        steps += [{}] * 3
+        expected: list[tuple[Seen, int]] = [({"enable": 0, "valid": 0}, 0) for _ in steps]
+        strobes = (cycle for cycle, step in enumerate(steps) if "strobe" in step)
+        for strobe, (group, beats) in zip(strobes, drains, strict=True):
+            for beat in beats:
+                expected[strobe + beat.cycle] = (seen(beat), expected[strobe + beat.cycle][1])
+            expected[strobe + 1] = (expected[strobe + 1][0], int(group))
+        cut = rng.randrange(len(steps)) if rng.random() < 0.3 else len(steps)
+        self.steps += [{"layer": layer, **step} for step in steps[:cut]] + [{"rst": 1, "layer": layer}]
+        self.expected += expected[:cut + 1] if cut < len(steps) else [*expected, ({"enable": 0, "valid": 0}, 0)]
+
+
+def rtl(case: Case, simulator: str = AMARANTH) -> Iterator[tuple[Seen, int]]:
+    """Beats and groups; of a beat that which is expected to say something."""
+    trace = play(Drain(config=case.config), case.steps, simulator)
+    for outputs, (beat, _) in zip(trace, case.expected, strict=True):
+        yield {name: outputs["beat"][name] for name in beat}, outputs["group"]
+
+
+def draw_case(rng: random.Random, config: ArrayConfig, layers: int) -> Case:
+    return Case(config, rng, [draw_record(rng, config) for _ in range(layers)])
+
+
+@pytest.mark.parametrize("number", range(24))
+def test_random_arrays(number: int, seed: int) -> None:
+    rng = random.Random(f"{seed} {number}")
+    case = draw_case(rng, draw_array(rng), 4)
+    assert list(rtl(case)) == case.expected
+
+
+@pytest.mark.parametrize(("cols", "tile"), [(1, 1), (1, 3), (2, 1), (4, 1), (4, 2), (5, 2), (4, 4), (3, 8), (9, 4)])
+def test_columns_and_tiles(cols: int, tile: int, seed: int) -> None:
+    case = draw_case(random.Random(f"{seed} {cols} {tile}"), ArrayConfig(rows=2, cols=cols, lanes=3, tile=tile), 6)
+    assert list(rtl(case)) == case.expected
+
+
+def test_simulators(simulator: str, seed: int) -> None:
+    case = draw_case(random.Random(seed), ArrayConfig(rows=2, cols=5, lanes=3, tile=2), 12)
+    assert list(rtl(case, simulator)) == case.expected
+
+
+def test_raw_results_of_all_groups_lie_one_after_the_other() -> None:
+    config = ArrayConfig(rows=1, cols=3, lanes=1, tile=3)
+    layer = dict.fromkeys((field.name for field in Isa(config).back), 0)
+    layer |= {"flags": int(LayerFlag.RAW), "tiles": 1, "tile": 2, "last_tile": 0, "thresholds": 10}
+    addresses = [beat.address for _, beats in drain(config, layer, groups=2) for beat in beats if beat.valid]
+    assert addresses == list(range(10, 18))

@@ -1,0 +1,53 @@
+"""A bank against a list of words: slices left out, reads of what is being written, one word, one bit."""
+
+import random
+from typing import Any
+
+import pytest
+
+from hdl.memory import Bank
+
+from .trace import AMARANTH, play
+
+Access = dict[str, int]
+
+
+def rtl(accesses: list[Access], width: int, depth: int, simulator: str = AMARANTH) -> list[Any]:
+    trace = play(Bank(width=width, depth=depth), [*accesses, {}], simulator)
+    return [outputs["read_data"] for outputs in trace[1:]]
+
+
+def ref(accesses: list[Access], width: int, depth: int) -> list[int]:
+    words = [0] * depth
+    found = []
+    for access in accesses:
+        found.append(words[access["read_address"]])
+        mask = sum(0xFFFF_FFFF << 32 * i for i in range(-(-width // 32)) if access["write"] >> i & 1)
+        at, value = access["write_address"], access["write_data"]
+        words[at] = (words[at] & ~mask | value & mask) & (1 << width) - 1
+    return found
+
+
+def draw_accesses(rng: random.Random, width: int, depth: int, count: int) -> list[Access]:
+    """Reads in every cycle; resets, which keep the words."""
+    accesses = []
+    for _ in range(count):
+        write, read = rng.randrange(depth), rng.randrange(depth)
+        accesses.append({
+            "write_address": write, "write_data": rng.getrandbits(width), "rst": int(rng.random() < 0.05),
+            "write": rng.choice([0, rng.getrandbits(-(-width // 32))]), "read_address": rng.choice([write, read])})
+    return accesses
+
+
+@pytest.mark.parametrize("width", [1, 31, 32, 33, 64, 70])
+@pytest.mark.parametrize("depth", [1, 2, 5, 16])
+def test_sizes(width: int, depth: int, seed: int) -> None:
+    accesses = draw_accesses(random.Random(f"{seed} {width} {depth}"), width, depth, 150)
+    for access in accesses:
+        access["rst"] = 0
+    assert rtl(accesses, width, depth) == ref(accesses, width, depth)
+
+
+def test_simulators(simulator: str, seed: int) -> None:
+    accesses = draw_accesses(random.Random(seed), 70, 5, 400)
+    assert rtl(accesses, 70, 5, simulator) == ref(accesses, 70, 5)
