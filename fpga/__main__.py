@@ -1,0 +1,94 @@
+"""The command line: ``python -m fpga build --board icebreaker``."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import NoReturn
+
+from rich.console import Console
+from rich.table import Table
+
+from hdl.config import ArrayConfig, ConfigError
+
+from .board import BOARDS, Board, BoardError
+from .build import NAME, BuildError, build
+from .pll import PLLError
+from .report import ReportError, TimingError, table
+from .tools import ToolError
+
+__all__ = ["main"]
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors take one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(message)
+
+
+def parser() -> argparse.ArgumentParser:
+    top = Parser(prog="python -m fpga", description="Take an array to a board.", allow_abbrev=False)
+    commands = top.add_subparsers(dest="command", required=True, parser_class=Parser, metavar="build")
+    command = commands.add_parser("build", help="make a bitstream", allow_abbrev=False,
+                                  description=f"Write {NAME}.bin and report.json.")
+    command.add_argument("--board", default="icebreaker", help=f"one of: {', '.join(sorted(BOARDS))}")
+    command.add_argument("--preset", help="configuration by name; by default the board's")
+    command.add_argument("--config", type=Path, help="configuration from a TOML file")
+    command.add_argument("--frequency", type=float, metavar="MHZ", help="clock; by default the board's")
+    command.add_argument("--baud", type=int, help="bits a second; by default the board's")
+    command.add_argument("--seed", type=int, default=1, help="seed of the placement (1)")
+    command.add_argument("--seeds", type=int, default=1, metavar="N", help="try so many and keep the fastest")
+    command.add_argument("--out", type=Path, help="folder (build/BOARD)")
+    return top
+
+
+def config_of(options: argparse.Namespace, board: Board) -> ArrayConfig:
+    if options.preset and options.config:
+        raise ConfigError(f"preset must not be given together with config, not {options.preset}")
+    if not options.config:
+        return ArrayConfig.preset(options.preset or board.preset)
+    try:
+        return ArrayConfig.load(options.config)
+    except OSError as error:
+        reason = error.strerror
+        raise ConfigError(f"config must be a readable file, not {options.config} ({reason})") from None
+
+
+def run(options: argparse.Namespace, console: Console) -> None:
+    for name, least in (("seed", 0), ("seeds", 1)):
+        if getattr(options, name) < least:
+            raise ConfigError(f"{name} must be at least {least}, not {getattr(options, name)}")
+    board = Board.named(options.board)
+    config = config_of(options, board)
+    out = options.out or Path("build") / board.name
+    began = time.monotonic()
+
+    def progress(stage: str) -> None:
+        console.print(f"{time.monotonic() - began:6.1f} s  {stage}", highlight=False)
+
+    report = build(board, config, out=out, baud=options.baud, seed=options.seed, seeds=options.seeds,
+                   frequency=None if options.frequency is None else options.frequency * 1e6,
+                   progress=progress)
+    progress(f"done: {out / f'{NAME}.bin'}")
+    rows = Table(show_header=False)
+    for row in table(report):
+        rows.add_row(*row)
+    console.print(rows)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; with one line on stderr, 1 if the build failed and 2 if it was not begun."""
+    try:
+        run(parser().parse_args(arguments), Console())
+    except (ConfigError, BoardError, PLLError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except (BuildError, ReportError, TimingError, ToolError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""Settings of the PLL against those that Lattice's and Project IceStorm's tools give."""
+
+import re
+
+import pytest
+
+from fpga.pll import ICE40PLL, PLLError
+
+
+@pytest.mark.parametrize(("wanted", "divr", "divf", "divq", "made"), [
+    (16, 0, 85, 6, 16.125),
+    (20, 0, 52, 5, 19.875),
+    (24, 0, 63, 5, 24),
+    (25, 0, 66, 5, 25.125),
+    (30, 0, 79, 5, 30),
+    (36, 0, 47, 4, 36),
+    (48, 0, 63, 4, 48),
+    (60, 0, 79, 4, 60),
+    (120, 0, 79, 3, 120),
+])
+def test_from_12_mhz(wanted, divr, divf, divq, made):
+    pll = ICE40PLL.nearest(12_000_000, wanted * 1e6)
+    assert (pll.divr, pll.divf, pll.divq, pll.filter_range) == (divr, divf, divq, 1)
+    assert pll.frequency == made * 1e6
+
+
+@pytest.mark.parametrize(("reference", "wanted", "filter_range"), [
+    (16_000_000, 24e6, 1), (25_000_000, 50e6, 2), (50_000_000, 100e6, 4), (100_000_000, 100e6, 5),
+    (133_000_000, 266e6, 6)])
+def test_stays_in_the_ranges_of_the_cell(reference, wanted, filter_range):
+    pll = ICE40PLL.nearest(reference, wanted)
+    assert abs(pll.frequency - wanted) < 0.02 * wanted
+    assert 10e6 <= pll.detector <= 133e6
+    assert 533e6 <= pll.vco <= 1066e6
+    assert pll.divr < 16
+    assert pll.divf < 128
+    assert 1 <= pll.divq <= 6
+    assert pll.divr or pll.filter_range == filter_range
+
+
+@pytest.mark.parametrize(("reference", "wanted", "message"), [
+    (12_000_000, 12e6, "frequency must be 16 MHz to 275 MHz, not 12 MHz"),
+    (12_000_000, 300e6, "frequency must be 16 MHz to 275 MHz, not 300 MHz"),
+    (8_000_000, 24e6, "reference must be 10 MHz to 133 MHz, not 8 MHz"),
+])
+def test_out_of_range(reference, wanted, message):
+    with pytest.raises(PLLError, match=f"^{re.escape(message)}$"):
+        ICE40PLL.nearest(reference, wanted)
