@@ -1,0 +1,132 @@
+"""The threshold unit: sums combined in every way and compared on their beat, raw ones stored, and the host's access."""
+
+import random
+from typing import Any
+
+import pytest
+
+from golden.units import Sum, threshold_unit
+from hdl.config import ArrayConfig
+from hdl.threshold import ThresholdUnit
+
+from .trace import AMARANTH, play
+
+Results = list[tuple[str, int]]
+
+
+class Case:
+    """Pixels of several drains each, with the offsets of their border classes; then all words are read back.
+
+    Sums come as the drain gives them: a column a cycle, an idle cycle between tiles, a pause or none between drains.
+    """
+
+    def __init__(self, config: ArrayConfig, rng: random.Random, pixels: int) -> None:
+        self.config = config
+        self.rng = rng
+        self.entries = min(config.threshold_depth, 1 << config.threshold_bits)
+        self.thresholds = [self._threshold() for _ in range(self.entries)]
+        self.steps = [self._noise() | {"clear": 1}]
+        self.events: list[tuple[int, str]] = []         # (cycle, output), in the order of the results
+        self.results: Results = []
+        self._write_all()
+        for _ in range(pixels):
+            self._pixel()
+        self.steps += [self._noise() for _ in range(3)]
+        self._read_all()
+
+    def _threshold(self) -> int:
+        """Often a small one, so that equal sums and thresholds are met."""
+        top = 1 << self.config.sum_bits
+        return self.rng.choice([0, self.rng.randrange(min(6, top)), self.rng.randrange(top)])
+
+    def _noise(self) -> dict[str, Any]:
+        rng, config = self.rng, self.config
+        return {"channel": rng.randrange(config.cols), "sum": rng.getrandbits(config.acc_bits),
+                "combine": {"channel": rng.randrange(config.cols), "address": rng.randrange(self.entries),
+                            "keep": rng.randrange(2), "double": rng.randrange(2)},
+                "offset": rng.getrandbits(config.threshold_bits), "host_data": rng.getrandbits(config.sum_bits)}
+
+    def _write_all(self) -> None:
+        for address, value in enumerate(self.thresholds):
+            self.steps.append(self._noise() | {"combine": {"address": address}, "host_write": 1, "host_data": value})
+
+    def _read_all(self) -> None:
+        self.steps.append(self._noise() | {"clear": 1})
+        for address, value in enumerate(self.thresholds):
+            self.steps.append(self._noise() | {"combine": {"address": address}})
+            self._expect(len(self.steps), "host_read", value)
+        self.steps.append({})
+
+    def _expect(self, cycle: int, output: str, value: int) -> None:
+        self.events.append((cycle, output))
+        self.results.append((output, value))
+
+    def _pixel(self) -> None:
+        rng, config = self.rng, self.config
+        offset = rng.choice([0, rng.randrange(self.entries)])
+        self.steps += [self._noise() | {"fill": 1, "offset": offset}, self._noise() | {"take": 1}]
+        if rng.random() < 0.3:
+            self.steps.insert(-1, self._noise())
+        if rng.random() < 0.2:
+            self.steps.append(self._noise() | {"clear": 1})
+            offset = 0
+        factor = rng.choice([1, 2])
+        store = rng.random() < 0.3
+        drains = rng.choice([1, 1, 2, 3])
+        places = [(rng.randrange(self.entries) - offset) % (1 << config.threshold_bits) for _ in range(config.cols)]
+        sums: list[Sum] = []
+        cycles: list[int] = []
+        self.steps.append(self._noise())
+        for number in range(drains):
+            for column, place in enumerate(places):
+                if column and column % config.tile == 0:
+                    self.steps.append(self._noise())
+                item = Sum(column, rng.randrange(min(rng.choice([4, 1 << 31]), 1 << config.acc_bits)),
+                           factor if number else 0, (place + offset) % (1 << config.threshold_bits),
+                           store and number == drains - 1)
+                self.steps[-1]["channel"] = column
+                self.steps.append(self._noise() | {"sum": item.value, "combine": {
+                    "channel": column, "address": place, "enable": 1, "keep": int(item.before == 1),
+                    "double": int(item.before == 2), "store": int(item.store)}})
+                cycles.append(len(self.steps) - 1)
+                sums.append(item)
+            self.steps += [self._noise() for _ in range(rng.choice([0, 0, 1, 3]))]
+        for cycle, item, (_, bit) in zip(cycles, sums, threshold_unit(sums, self.thresholds, config.sum_bits),
+                                         strict=True):
+            if not store:
+                self._expect(cycle + 2, "bit", bit)
+        self.steps += [self._noise() for _ in range(rng.choice([0, 2]))]
+
+
+def rtl(case: Case, simulator: str = AMARANTH) -> Results:
+    trace = play(ThresholdUnit(config=case.config), case.steps, simulator)
+    return [(output, trace[cycle][output]) for cycle, output in case.events]
+
+
+@pytest.mark.parametrize("cols", [1, 2, 3, 5, 8])
+@pytest.mark.parametrize("tile", [1, 2, 4])
+def test_columns_and_tiles(cols: int, tile: int, seed: int) -> None:
+    config = ArrayConfig(rows=1, cols=cols, lanes=7, tile=tile, acc_bits=6, sum_bits=9, threshold_depth=32)
+    case = Case(config, random.Random(f"{seed} {cols} {tile}"), 60)
+    assert rtl(case) == case.results
+
+
+@pytest.mark.parametrize(("acc_bits", "sum_bits", "depth"), [(1, 1, 1), (1, 4, 3), (5, 5, 20), (12, 32, 256)])
+def test_widths_and_depths(acc_bits: int, sum_bits: int, depth: int, seed: int) -> None:
+    config = ArrayConfig(rows=1, cols=3, lanes=1, acc_bits=acc_bits, sum_bits=sum_bits, threshold_depth=depth)
+    case = Case(config, random.Random(f"{seed} {acc_bits} {depth}"), 60)
+    assert rtl(case) == case.results
+
+
+@pytest.mark.parametrize("cols", [1, 3])
+def test_simulators(cols: int, simulator: str, seed: int) -> None:
+    config = ArrayConfig(rows=1, cols=cols, lanes=7, tile=2, acc_bits=6, sum_bits=9, threshold_depth=20)
+    case = Case(config, random.Random(seed), 100)
+    assert rtl(case, simulator) == case.results
+
+
+def test_a_reset_keeps_the_thresholds_and_forgets_the_border_class() -> None:
+    config = ArrayConfig(rows=1, cols=1, lanes=1, acc_bits=4, threshold_depth=4)
+    write = {"host_write": 1, "combine": {"address": 1}, "host_data": 9}
+    steps = [write, {"fill": 1, "offset": 3}, {"take": 1}, {"rst": 1}, {"combine": {"address": 1}}, {}]
+    assert play(ThresholdUnit(config=config), steps)[-1]["host_read"] == 9
