@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from amaranth.build import Platform
 from amaranth.hdl import ClockDomain, ClockSignal, Const, Elaboratable, Instance, Module, Signal
-from amaranth.lib import wiring
+from amaranth.lib import io, wiring
 from amaranth.lib.cdc import ResetSynchronizer
 from amaranth.lib.wiring import In, Out
 from amaranth_boards.icebreaker import ICEBreakerPlatform
@@ -98,7 +98,7 @@ class BoardTop(wiring.Component):
 
 
 class ICE40Clock(Elaboratable):
-    """Domain ``sync`` from a crystal through the PLL, in reset until the PLL has locked.
+    """Drives domain ``sync`` from a crystal through the PLL; in reset until the PLL has locked.
 
     Parameters
     ----------
@@ -115,7 +115,6 @@ class ICE40Clock(Elaboratable):
     def elaborate(self, platform: Platform) -> Module:
         m = Module()
         clock, locked = Signal(), Signal()
-        m.domains.sync = ClockDomain()
         m.submodules.pll = Instance(
             "SB_PLL40_PAD",
             **self.pll.parameters(),
@@ -139,7 +138,7 @@ class PlatformTop(Elaboratable):
     top : BoardTop
         What runs on the board.
     clock : Elaboratable
-        What makes domain ``sync``.
+        What drives the clock and the reset of domain ``sync``.
     """
 
     def __init__(self, top: BoardTop, clock: Elaboratable) -> None:
@@ -148,14 +147,18 @@ class PlatformTop(Elaboratable):
 
     def elaborate(self, platform: Platform) -> Module:
         m = Module()
+        m.domains.sync = ClockDomain()
         m.submodules.clock = self.clock
         m.submodules.top = self.top
-        uart = platform.request("uart", 0)
-        led = platform.request("led", 0)
+        uart = platform.request("uart", 0, dir={"rx": "-", "tx": "-"})
+        led = platform.request("led", 0, dir="-")
+        m.submodules.rx = rx = io.Buffer("i", uart.rx)
+        m.submodules.tx = tx = io.Buffer("o", uart.tx)
+        m.submodules.led = lit = io.Buffer("o", led)
         m.d.comb += [
-            self.top.rx.eq(uart.rx.i),
-            uart.tx.o.eq(self.top.tx),
-            led.o.eq(self.top.busy),
+            self.top.rx.eq(rx.i),
+            tx.o.eq(self.top.tx),
+            lit.o.eq(self.top.busy),
         ]
         return m
 

@@ -10,7 +10,7 @@ from typing import Any
 from hdl.config import ArrayConfig
 from hdl.emit import EmitError, run_yosys
 
-from .board import Board
+from .board import Board, baud_divisor
 from .pll import ICE40PLL
 from .report import cells, check_clock, critical_path, fmax_mhz, utilization
 from .tools import tool
@@ -21,6 +21,8 @@ NAME = "signum"
 # No memory of ours uses what it reads in the cycle in which the same word is written, unless its read port is
 # transparent. Yosys does not know and would add a register, a comparator and a multiplexer to each.
 AFTER_READ = "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:TRANSPARENCY_MASK=1'0 %i"
+# marks of the hierarchy, which nextpnr may take for cells
+AFTER_SYNTHESIS = "delete t:$scopeinfo"
 OUTPUTS = (f"{NAME}.bin", f"{NAME}.asc", f"{NAME}.json", "place.json", "stat.json", "report.json")
 
 Progress = Callable[[str], None]
@@ -43,7 +45,8 @@ def run_tool(name: str, arguments: list[str], folder: Path) -> None:
 def synthesize(board: Board, config: ArrayConfig, pll: ICE40PLL, baud: int, folder: Path) -> dict[str, int]:
     """Write the netlist ``signum.json`` and the pins ``signum.pcf``; returns the counts of cells."""
     plan = board.platform().build(board.design(config, pll, baud), name=NAME, do_build=False,
-                                  debug_verilog=False, script_after_read=AFTER_READ)
+                                  debug_verilog=False, script_after_read=AFTER_READ,
+                                  script_after_synth=AFTER_SYNTHESIS)
     plan.extract(folder)
     try:
         run_yosys(f"script {NAME}.ys\ntee -q -o stat.json stat -json\n", folder)
@@ -112,6 +115,7 @@ def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | No
     """
     pll = board.pll(board.frequency if frequency is None else frequency)
     baud = board.baud if baud is None else baud
+    baud_divisor(pll.frequency, baud)
     out.mkdir(parents=True, exist_ok=True)
     for name in OUTPUTS:
         (out / name).unlink(missing_ok=True)

@@ -1,0 +1,171 @@
+"""From a board to a bitstream: reports, the clock that is missed, the command line, and one small build."""
+
+import json
+import re
+
+import pytest
+
+import fpga.build
+from fpga.__main__ import main
+from fpga.board import BOARDS, Board, BoardError, baud_divisor
+from fpga.build import build
+from fpga.report import (
+    ReportError,
+    TimingError,
+    cells,
+    check_clock,
+    critical_path,
+    fmax_mhz,
+    table,
+    utilization,
+)
+from hdl.config import ArrayConfig
+
+SMALL = ArrayConfig(rows=1, cols=2, lanes=8, tile=2, acc_bits=6, sum_bits=8, weight_depth=64,
+                    activation_depth=64, threshold_depth=32, program_depth=64, walks=1)
+
+# the shape of nextpnr-ice40's report
+PLACED = {
+    "utilization": {
+        "ICESTORM_LC": {"used": 4171, "available": 5280},
+        "ICESTORM_RAM": {"used": 29, "available": 30},
+        "ICESTORM_PLL": {"used": 1, "available": 1},
+    },
+    "fmax": {
+        "clk": {"achieved": 29.712385, "constraint": 24.0},
+        "slow": {"achieved": 50.0, "constraint": 12.0},
+    },
+    "critical_paths": [
+        {"from": "posedge slow", "to": "posedge slow", "path": []},
+        {"from": "<async>", "to": "posedge clk", "path": []},
+        {"from": "posedge clk", "to": "posedge clk", "path": [
+            {"type": "clk-to-q", "delay": 1.1781, "from": {"cell": "a", "port": "CLK"},
+             "to": {"cell": "a", "port": "Q"}},
+            {"type": "routing", "delay": 4.79, "net": "n", "from": {"cell": "a", "port": "Q"},
+             "to": {"cell": "b", "port": "I0"}}]},
+    ],
+}
+
+
+def test_what_nextpnr_says():
+    assert utilization(PLACED) == {"lut": 4171, "lut_available": 5280, "ram": 29, "ram_available": 30,
+                                   "dsp": 0, "dsp_available": 0, "pll": 1, "pll_available": 1}
+    assert fmax_mhz(PLACED) == 29.712385
+    assert critical_path(PLACED) == [
+        {"kind": "clk-to-q", "ns": 1.178, "from": "a", "to": "a", "net": ""},
+        {"kind": "routing", "ns": 4.79, "from": "a", "to": "b", "net": "n"}]
+
+
+def test_the_clock_that_matters_is_the_one_nearest_to_its_limit():
+    clocks = {"fast": {"achieved": 90.0, "constraint": 100.0}, "slow": {"achieved": 30.0, "constraint": 12.0}}
+    assert fmax_mhz({"fmax": clocks}) == 90.0
+
+
+def test_what_yosys_says():
+    counts = {"SB_LUT4": 100, "SB_CARRY": 20, "SB_DFF": 3, "SB_DFFESR": 4, "SB_RAM40_4K": 1}
+    statistics = {"design": {"num_cells_by_type": counts}}
+    assert cells(statistics) == {"ff": 7, "carry": 20, "lut4": 100}
+
+
+def test_reports_that_say_nothing():
+    with pytest.raises(ReportError, match="ICESTORM_LC"):
+        utilization({"utilization": {}})
+    with pytest.raises(ReportError, match="frequency of a clock"):
+        fmax_mhz({"fmax": {}})
+    with pytest.raises(ReportError, match="number of cells"):
+        cells({})
+
+
+def test_a_missed_clock_says_by_how_much():
+    check_clock(24.0, 24.0)
+    message = "the clock must be at most 22.10 MHz, not 24.00: misses by 1.90 MHz"
+    with pytest.raises(TimingError, match=f"^{re.escape(message)}$"):
+        check_clock(22.1, 24.0)
+
+
+@pytest.mark.parametrize(("clock", "baud", "divisor"), [
+    (24e6, 1_000_000, 24), (24.75e6, 1_000_000, 25), (24e6, 115_200, 208), (24e6, 6_000_000, 4)])
+def test_baud_divisor(clock, baud, divisor):
+    assert baud_divisor(clock, baud) == divisor
+
+
+@pytest.mark.parametrize(("clock", "baud", "message"), [
+    (24e6, 7_000_000, "baud must be 1 to 6000000 at 24 MHz, not 7000000"),
+    (24e6, 0, "baud must be 1 to 6000000 at 24 MHz, not 0"),
+    (24e6, 5_300_000, "baud must divide 24 MHz to within 2%, not 5300000: the nearest is 4800000"),
+])
+def test_a_baud_rate_that_cannot_be_had(clock, baud, message):
+    with pytest.raises(BoardError, match=f"^{re.escape(message)}$"):
+        baud_divisor(clock, baud)
+
+
+@pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
+def test_a_board_has_what_it_promises(board):
+    assert Board.named(board.name) is board
+    config = ArrayConfig.preset(board.preset)
+    assert config.binops_per_cycle >= 512
+    pll = board.pll(board.frequency)
+    assert pll.frequency >= 24e6
+    assert abs(pll.frequency / baud_divisor(pll.frequency, board.baud) / board.baud - 1) < 0.02
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["--board", "nothing"], "board must be one of icebreaker, not nothing"),
+    (["--frequency", "5"], "frequency must be 16 MHz to 275 MHz, not 5 MHz"),
+    (["--baud", "9000000"], "baud must be 1 to 6000000 at 24 MHz, not 9000000"),
+    (["--preset", "huge"], "preset must be one of icebreaker, tiny, not huge"),
+    (["--config", "missing.toml"],
+     "config must be a readable file, not missing.toml (No such file or directory)"),
+    (["--seeds", "0"], "seeds must be at least 1, not 0"),
+    (["--frequency", "fast"], "argument --frequency: invalid float value: 'fast'"),
+])
+def test_bad_arguments_get_one_line(arguments, message, capsys, tmp_path):
+    assert main(["build", "--out", str(tmp_path / "out"), *arguments]) == 2
+    assert capsys.readouterr().err == message + "\n"
+    assert not (tmp_path / "out").exists()
+
+
+def pretend(monkeypatch, fmax):
+    """Replace the tools: any design is placed at once, and seed n reaches ``fmax[n]`` MHz."""
+    def place(board, seed, folder):
+        (folder / "signum.asc").write_text(f"seed {seed}")
+        return PLACED | {"fmax": {"clk": {"achieved": fmax[seed], "constraint": 24.0}}}
+
+    def pack(name, arguments, folder):
+        assert name == "icepack"
+        (folder / arguments[1]).write_text((folder / arguments[0]).read_text())
+
+    monkeypatch.setattr(fpga.build, "synthesize", lambda *_: {"ff": 1, "carry": 2, "lut4": 3})
+    monkeypatch.setattr(fpga.build, "place", place)
+    monkeypatch.setattr(fpga.build, "run_tool", pack)
+
+
+def test_the_best_of_several_seeds(monkeypatch, tmp_path):
+    pretend(monkeypatch, {1: 23.0, 2: 29.0, 3: 25.0})
+    stages = []
+    report = build(BOARDS["icebreaker"], SMALL, out=tmp_path, seeds=3, progress=stages.append)
+    assert (report["seed"], report["fmax_mhz"], report["met"]) == (2, 29.0, True)
+    assert (tmp_path / "signum.bin").read_text() == "seed 2"
+    assert json.loads((tmp_path / "report.json").read_text()) == report
+    assert stages == ["synthesis", *(f"place and route, seed {seed}" for seed in (1, 2, 3)), "bitstream"]
+
+
+def test_a_slow_design_leaves_no_bitstream(monkeypatch, tmp_path, capsys):
+    pretend(monkeypatch, {1: 22.1})
+    (tmp_path / "signum.bin").write_text("of an earlier build")
+    assert main(["build", "--preset", "tiny", "--out", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == "the clock must be at most 22.10 MHz, not 24.00: misses by 1.90 MHz\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+    assert json.loads((tmp_path / "report.json").read_text())["met"] is False
+
+
+@pytest.mark.slow
+def test_a_bitstream(tmp_path):
+    report = build(BOARDS["icebreaker"], SMALL, out=tmp_path)
+    assert 300 < report["lut"] < 2500
+    assert report["pll"] == 1
+    assert report["clock_mhz"] == 24.0
+    assert report["fmax_mhz"] > 24.0
+    assert report["critical_path"]
+    assert (tmp_path / "signum.bin").stat().st_size > 100_000
+    assert dict(table(report))["array"] == "1 x 2 elements of 8 lanes"
