@@ -146,7 +146,7 @@ class Isa:
                 value &= (1 << field.bits) - 1
             if not 0 <= value < 1 << field.bits:
                 raise ConfigError(f"program field {field.name} must be from 0 to {(1 << field.bits) - 1}, not {value}")
-            yield value
+            yield int(value)        # not a flag, whose own width would cut it in a memory's initial words
 
     def encode(self, layers: list[LayerRecord]) -> list[int]:
         """Program words of a list of layers.

@@ -38,7 +38,7 @@ def test_round_trip(rng: random.Random, layers: int) -> None:
     records = [draw_record(rng, config, last=i == layers - 1) for i in range(layers)]
     words = isa.encode(records)
     assert len(words) == sum(len(isa.layer) + len(record.segments) * len(isa.segment) for record in records)
-    assert all(0 <= word < 1 << isa.word_bits for word in words)
+    assert all(type(word) is int and 0 <= word < 1 << isa.word_bits for word in words)
     rest = [rng.getrandbits(isa.word_bits) for _ in range(5)]
     assert isa.decode(words + rest) == records
 
