@@ -34,9 +34,9 @@ class Send(NamedTuple):
 
 
 class Receive(NamedTuple):
-    """A step: receive ``count`` bytes, or fewer once ``timeout`` seconds have passed."""
+    """A step: receive ``size`` bytes, or fewer once ``timeout`` seconds have passed."""
 
-    count: int
+    size: int
     timeout: float
 
 
@@ -237,7 +237,7 @@ class Link(Host):
                     self.transport.write(step.data)
                     step = next(steps)
                 else:
-                    step = steps.send(self.transport.read(step.count, step.timeout))
+                    step = steps.send(self.transport.read(step.size, step.timeout))
         except StopIteration as end:
             return end.value
 

@@ -57,7 +57,7 @@ class Serial:
                     await self.send(step.data)
                     step = next(steps)
                 else:
-                    step = steps.send(await self.receive(step.count, step.timeout))
+                    step = steps.send(await self.receive(step.size, step.timeout))
         except StopIteration as end:
             return end.value
 

@@ -111,7 +111,7 @@ class Line:
                     await self.send(step.data)
                     step = next(steps)
                 else:
-                    step = steps.send(await self.receive(step.count, step.timeout))
+                    step = steps.send(await self.receive(step.size, step.timeout))
         except StopIteration as end:
             return end.value
 
@@ -188,16 +188,16 @@ async def says_what_was_wrong(dut):
         frame[10 + bit // 8] ^= 1 << bit % 8
         await line.send(frame)
         assert await line.answer() == (10, Answer.BAD_PAYLOAD, [])
-    frame = encode_write(11, 3, words(2))
-    for length in range(1, len(frame)):
-        await line.send(frame[:length])
+    whole = encode_write(11, 3, words(2))
+    for length in range(1, len(whole)):
+        await line.send(whole[:length])
         assert (await line.answer()).answer == Answer.GAP
-    for length in range(1, len(frame)):
-        await line.send(frame[:length])
+    for length in range(1, len(whole)):
+        await line.send(whole[:length])
         await line.flag_error()
-        await line.send(frame[length:])
+        await line.send(whole[length:])
         assert (await line.answer()).answer == Answer.BAD_LINE
-    await line.send(frame)
+    await line.send(whole)
     assert await line.answer() == (11, Answer.OK, [])
 
 
@@ -263,7 +263,7 @@ async def forgets_at_reset(dut):
 async def never_gives_a_wrong_word(dut):
     """A real host on a line that loses, doubles and flips bytes both ways: late answers, and no wrong one."""
     line, memory, host = await begin(dut)
-    known = {}
+    known: dict[int, int] = {}
     given_up = 0
     for fault in (0.005, 0.02, 0.04):
         line.fault = fault

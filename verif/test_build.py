@@ -142,7 +142,7 @@ def pretend(monkeypatch, fmax):
 
 def test_the_best_of_several_seeds(monkeypatch, tmp_path):
     pretend(monkeypatch, {1: 23.0, 2: 29.0, 3: 25.0})
-    stages = []
+    stages: list[str] = []
     report = build(BOARDS["icebreaker"], SMALL, out=tmp_path, seeds=3, progress=stages.append)
     assert (report["seed"], report["fmax_mhz"], report["met"]) == (2, 29.0, True)
     assert (tmp_path / "signum.bin").read_text() == "seed 2"
