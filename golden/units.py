@@ -1,4 +1,4 @@
-"""What each unit of `hdl` computes, in plain loops and numbers: the golden twins that the unit tests compare with.
+"""What each unit of `hdl` computes, in plain loops and numbers: the golden twins of the unit tests.
 
 Where a unit promises cycles, its twin gives them too.
 """
@@ -11,8 +11,8 @@ import numpy as np
 from hdl.config import ArrayConfig
 from hdl.isa import LayerFlag, LayerRecord, SegmentFlag
 
-__all__ = ["Beat", "Flush", "Step", "Sum", "Write", "array", "border", "drain", "follow", "packer", "pool", "popcount",
-           "processing_element", "raster", "sequencer", "threshold_unit", "writer"]
+__all__ = ["Beat", "Flush", "Step", "Sum", "Write", "array", "border", "drain", "follow", "packer", "pool",
+           "popcount", "processing_element", "raster", "sequencer", "threshold_unit", "writer"]
 
 
 def popcount(a: int, w: int, lanes: int) -> int:
@@ -29,7 +29,8 @@ def processing_element(words: Iterable[tuple[int, int, bool]], lanes: int, acc_b
     return sums
 
 
-def array(a: Sequence[Sequence[int]], w: Sequence[Sequence[int]], lanes: int, acc_bits: int) -> list[list[int]]:
+def array(a: Sequence[Sequence[int]], w: Sequence[Sequence[int]], lanes: int, acc_bits: int,
+          ) -> list[list[int]]:
     """Dot products of all rows and columns.
 
     Parameters
@@ -50,8 +51,9 @@ def raster(x_last: int, y_last: int) -> list[tuple[int, int]]:
     return [(x, y) for y in range(y_last + 1) for x in range(x_last + 1)]
 
 
-def follow(pixels: Iterable[tuple[int, int]], x_last: int, start: int, step: int, line: int, bits: int) -> list[int]:
-    """Addresses of pixels: ``step`` to the next pixel of a line, ``line`` from its last one to the next line."""
+def follow(pixels: Iterable[tuple[int, int]], x_last: int, start: int, step: int, line: int, bits: int,
+           ) -> list[int]:
+    """Addresses of pixels: ``step`` within a line, ``line`` from its last pixel to the next line."""
     return [(start + x * step + y * (x_last * step + line)) % (1 << bits) for x, y in pixels]
 
 
@@ -67,9 +69,10 @@ def border(config: ArrayConfig, layer: Mapping[str, int]) -> list[int]:
 
 @dataclass(frozen=True)
 class Beat:
-    """A column's sum at the end of the rows, ``cycle`` cycles behind its drain's strobe; see `hdl.drain.beat_layout`.
+    """A column's sum at the end of the rows, ``cycle`` cycles behind its drain's strobe.
 
-    ``address`` and ``end`` are None where the column has no channel.
+    The fields are those of `hdl.drain.beat_layout`; ``address`` and ``end`` are None where the column has no
+    channel.
     """
 
     cycle: int
@@ -108,7 +111,7 @@ def drain(config: ArrayConfig, layer: Mapping[str, int], groups: int) -> Iterato
 
 @dataclass(frozen=True)
 class Sum:
-    """A sum that a threshold unit takes; ``before`` is the factor of what was combined until then: 0, 1 or 2."""
+    """A sum that a threshold unit takes; ``before`` is the factor of the sum before: 0, 1 or 2."""
 
     channel: int
     value: int
@@ -151,7 +154,8 @@ def packer(bits: Iterable[tuple[Sequence[int], bool]], lanes: int) -> Iterator[t
     for number, (row_bits, ends) in enumerate(bits):
         word.append(row_bits)
         if ends or len(word) == lanes:
-            yield number, [sum(bit << lane for lane, bit in enumerate(row)) for row in zip(*word, strict=True)], ends
+            rows = zip(*word, strict=True)
+            yield number, [sum(bit << lane for lane, bit in enumerate(row)) for row in rows], ends
             word = []
 
 
@@ -173,7 +177,8 @@ class Write:
     data: Sequence[int]
 
 
-def writer(config: ArrayConfig, layer: Mapping[str, int], flushes: Iterable[Flush]) -> Iterator[tuple[int, list[Write]]]:
+def writer(config: ArrayConfig, layer: Mapping[str, int], flushes: Iterable[Flush],
+           ) -> Iterator[tuple[int, list[Write]]]:
     """For each flush the cycle in which the words are taken, and the writes."""
     split = bool(layer["flags"] & LayerFlag.SPLIT)
     pixels = follow(raster(layer["x"], layer["y"]), layer["x"], layer["out_start"], layer["out_step"],
@@ -208,8 +213,8 @@ def sequencer(config: ArrayConfig, record: LayerRecord) -> Iterator[Step]:
     size = 1 << config.activation_bits
     pixels = raster(fields["x"], fields["y"])
     split = record.has(LayerFlag.SPLIT)
-    walks = [follow(pixels, fields["x"], *(fields[f"walk{i}_{name}"] for name in ("start", "step", "line")),
-                    bits=config.activation_bits) for i in range(config.walks)]
+    walks = [follow(pixels, fields["x"], fields[f"walk{i}_start"], fields[f"walk{i}_step"],
+                    fields[f"walk{i}_line"], config.activation_bits) for i in range(config.walks)]
     runs = [(segment, list(_offsets(segment))) for segment in record.segments]
     tile_words = sum(len(offsets) for _, offsets in runs)
     for group in range(0, len(pixels), config.rows if split else 1):
@@ -225,8 +230,9 @@ def sequencer(config: ArrayConfig, record: LayerRecord) -> Iterator[Step]:
                         for number, offset in enumerate(offsets):
                             last = drains and number == len(offsets) - 1
                             walk = walks[segment["flags"] >> 1]
-                            addresses = tuple((walk[row] + window + offset) % size if row < len(pixels) else None
-                                              for row in rows)
+                            addresses = tuple(
+                                (walk[row] + window + offset) % size if row < len(pixels) else None
+                                for row in rows)
                             yield Step(addresses, weight % (1 << config.weight_bits), first, last)
                             weight += 1
                             first = last

@@ -52,8 +52,8 @@ def beat_layout(config: ArrayConfig) -> data.StructLayout:
 class Drain(wiring.Component):
     """Counts drains and columns along with the array.
 
-    The first beat of a drain comes in the cycle after ``strobe``, the others follow in the order of the columns, with
-    one idle cycle between tiles, just as the sums leave a row of the array.
+    The first beat of a drain comes in the cycle after ``strobe``; the others follow in the order of the
+    columns, with one idle cycle between tiles, just as the sums leave a row of the array.
 
     Parameters
     ----------
@@ -94,7 +94,11 @@ class Drain(wiring.Component):
         config, enable, channel = self.config, self.enable, self.channel
         in_tile = Signal(range(config.tile + 1), init=1)    # columns of the tile that have drained
         more = Signal()
-        m.d.comb += [more.eq(channel != config.cols - 1), self.beat.enable.eq(enable), self.beat.channel.eq(channel)]
+        m.d.comb += [
+            more.eq(channel != config.cols - 1),
+            self.beat.enable.eq(enable),
+            self.beat.channel.eq(channel),
+        ]
         with m.If(self.strobe):
             m.d.sync += [enable.eq(1), channel.eq(0), in_tile.eq(1)]
         with m.Elif(enable & more & (in_tile == config.tile)):

@@ -1,4 +1,4 @@
-"""Random layer records, made by hand from the program format: no compiler stands between them and the units."""
+"""Random layer records, drawn from the program format: no compiler stands between them and the units."""
 
 import random
 
@@ -11,9 +11,10 @@ __all__ = ["draw_array", "draw_record"]
 def draw_array(rng: random.Random) -> ArrayConfig:
     """A small array; memories of one word are among them."""
     return ArrayConfig(
-        rows=rng.randint(1, 5), cols=rng.randint(1, 7), lanes=rng.choice([1, 2, 5, 33]), tile=rng.randint(1, 4),
-        acc_bits=8, sum_bits=12, activation_depth=rng.choice([1, 20, 64]), threshold_depth=rng.choice([1, 50, 128]),
-        weight_depth=rng.choice([1, 30, 256]), walks=rng.randint(1, 3))
+        rows=rng.randint(1, 5), cols=rng.randint(1, 7), tile=rng.randint(1, 4),
+        lanes=rng.choice([1, 2, 5, 33]), acc_bits=8, sum_bits=12, walks=rng.randint(1, 3),
+        activation_depth=rng.choice([1, 20, 64]), threshold_depth=rng.choice([1, 50, 128]),
+        weight_depth=rng.choice([1, 30, 256]))
 
 
 def most(isa: Isa, name: str, limit: int) -> int:
@@ -25,8 +26,9 @@ def most(isa: Isa, name: str, limit: int) -> int:
 def draw_segment(rng: random.Random, isa: Isa, continues: bool) -> dict[str, int]:
     segment = {field.name: rng.randrange(1 << field.bits) for field in isa.segment}
     bits = isa.config.activation_bits
-    segment |= {"words": rng.randint(0, min(3, (1 << bits) - 1)), "runs": rng.randint(0, 2), "lines": rng.randint(0, 2),
-                "flags": rng.randrange(isa.config.walks) << 1, "gap": rng.choice([0, 0, rng.randint(0, 12)])}
+    segment |= {"words": rng.randint(0, min(3, (1 << bits) - 1)), "runs": rng.randint(0, 2),
+                "lines": rng.randint(0, 2), "flags": rng.randrange(isa.config.walks) << 1,
+                "gap": rng.choice([0, 0, rng.randint(0, 12)])}
     if continues:
         segment |= {"flags": segment["flags"] | SegmentFlag.CONTINUE, "runs": SEGMENT_FETCH - 1, "gap": 0}
     return segment

@@ -12,13 +12,13 @@ from hdl.config import ArrayConfig, ConfigError, popcount_levels
 
 from .trace import AMARANTH, play
 
-SIZES = [(1, 1, 1, 1), (1, 1, 5, 4), (1, 5, 3, 1), (5, 1, 3, 1), (2, 3, 7, 1), (3, 5, 7, 2), (4, 4, 12, 4), (7, 3, 4, 3),
-         (5, 8, 10, 4), (6, 9, 2, 4)]
+SIZES = [(1, 1, 1, 1), (1, 1, 5, 4), (1, 5, 3, 1), (5, 1, 3, 1), (2, 3, 7, 1), (3, 5, 7, 2), (4, 4, 12, 4),
+         (7, 3, 4, 3), (5, 8, 10, 4), (6, 9, 2, 4)]
 
 
 @dataclass
 class Dot:
-    """One dot product of every element, that begins in a cycle: words by step and row, and by step and column."""
+    """One dot product of every element, from a cycle on: words by step and row, and by step and column."""
 
     start: int
     a: list[list[int]]

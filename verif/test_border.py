@@ -65,11 +65,13 @@ def test_simulators(simulator: str, seed: int) -> None:
     assert rtl(case, simulator) == case.expected
 
 
-@pytest.mark.parametrize(("pixels", "low", "high"), [(1, 0, 0), (1, 1, 1), (5, 1, 1), (5, 2, 0), (4, 3, 3), (6, 0, 2)])
+@pytest.mark.parametrize(("pixels", "low", "high"), [
+    (1, 0, 0), (1, 1, 1), (5, 1, 1), (5, 2, 0), (4, 3, 3), (6, 0, 2)])
 def test_offsets_count_border_classes(pixels: int, low: int, high: int) -> None:
     """The twin agrees with the classes of the encoding."""
     config = ArrayConfig(rows=1, cols=1, lanes=1)
     layer = dict.fromkeys((field.name for field in Isa(config).back), 0)
-    layer |= {"x": pixels - 1, "class_x_low": low, "class_x_high": max(0, pixels - 1 - high), "class_x_step": 3}
+    layer |= {"x": pixels - 1, "class_x_step": 3,
+              "class_x_low": low, "class_x_high": max(0, pixels - 1 - high)}
     classes = [int(border_class(x, pixels, low, high)) for x in range(pixels)]
     assert border(config, layer) == [3 * k for k in classes]

@@ -1,4 +1,4 @@
-"""The filler deals out the pixels of each group in the cycles that it promises, whenever the groups are taken."""
+"""The filler deals out the pixels of each group in the promised cycles, whenever the groups are taken."""
 
 import random
 from typing import Any
@@ -39,7 +39,7 @@ class Dealt(wiring.Component):
 
 
 def draw_steps(rng: random.Random, rows: int, maps: int) -> tuple[list[dict[str, int]], list[dict[str, int]]]:
-    """Inputs, and what is to be seen: maps of which some are given up for the next one, even in a fill, or reset."""
+    """Inputs, and what is to be seen: maps of which some are given up or reset, even in a fill."""
     steps: list[dict[str, int]] = []
     seen: list[dict[str, int]] = []
     for _ in range(maps):
@@ -56,7 +56,8 @@ def draw_steps(rng: random.Random, rows: int, maps: int) -> tuple[list[dict[str,
             for row in range(burst):
                 number = group * burst + row
                 where = dict(zip("xy", pixels[number], strict=True)) if number < len(pixels) else {}
-                seen.append({"fill": 1, "busy": 1, "past": int(not where), **where, **({"row": row} if split else {})})
+                at = {"row": row} if split else {}
+                seen.append({"fill": 1, "busy": 1, "past": int(not where), **where, **at})
             seen += [{"fill": 0, "busy": 0}] * pause
             strobe = {"take": 1}
         cut = rng.choice([0, 0, rng.randrange(burst + 1)])

@@ -14,8 +14,8 @@ from .records import draw_array, draw_record
 
 SMALLEST = ArrayConfig(rows=1, cols=1, lanes=1, acc_bits=1, sum_bits=1, weight_depth=1, activation_depth=1,
                        threshold_depth=1, program_depth=1, walks=1)
-SIGNED = {"window_step", "window_line", "walk0_start", "walk0_step", "walk0_line", "walk1_start", "walk1_step",
-          "walk1_line", "out_step", "out_line", "start", "run_step", "line_step"}
+SIGNED = {"window_step", "window_line", "walk0_start", "walk0_step", "walk0_line",
+          "walk1_start", "walk1_step", "walk1_line", "out_step", "out_line", "start", "run_step", "line_step"}
 
 
 def config_of(**changes: int) -> ArrayConfig:
@@ -56,7 +56,8 @@ def test_every_field_has_its_own_word_and_whole_range(config: ArrayConfig) -> No
             most = (1 << field.bits) - 1
             words = isa.encode([record({field.name: most})])
             assert field.bits >= 1
-            assert [i for i, (old, new) in enumerate(zip(base, words, strict=True)) if old != new] == [first + number]
+            changed = [i for i, (old, new) in enumerate(zip(base, words, strict=True)) if old != new]
+            assert changed == [first + number]
             assert words[first + number] == most
 
 
@@ -68,7 +69,8 @@ def test_negative_steps_wrap_and_nothing_else_does() -> None:
         if field.name in SIGNED:
             assert isa.encode([record])[isa.layer.index(field)] == 64 - 3
         else:
-            with pytest.raises(ConfigError, match=f"^program field {field.name} must be from 0 to .*, not -3$"):
+            rule = f"^program field {field.name} must be from 0 to .*, not -3$"
+            with pytest.raises(ConfigError, match=rule):
                 isa.encode([record])
 
 

@@ -35,7 +35,8 @@ def draw_accesses(rng: random.Random, width: int, depth: int, count: int) -> lis
         write, read = rng.randrange(depth), rng.randrange(depth)
         accesses.append({
             "write_address": write, "write_data": rng.getrandbits(width), "rst": int(rng.random() < 0.05),
-            "write": rng.choice([0, rng.getrandbits(-(-width // 32))]), "read_address": rng.choice([write, read])})
+            "write": rng.choice([0, rng.getrandbits(-(-width // 32))]),
+            "read_address": rng.choice([write, read])})
     return accesses
 
 

@@ -32,11 +32,13 @@ class Case:
             while rng.random() < pauses:
                 steps.append({"bits": rng.getrandbits(self.rows), "end": rng.randrange(2)})
             inserts.append(len(steps))
-            steps.append({"insert": 1, "end": int(ends), "bits": sum(bit << r for r, bit in enumerate(row_bits))})
+            steps.append({"insert": 1, "end": int(ends),
+                          "bits": sum(bit << r for r, bit in enumerate(row_bits))})
         steps.append({})
+        ends_at = [*(cycle + 1 for cycle in inserts[1:]), len(steps)]
         expected: list[dict[str, Any]] = [{"flush": 0} for _ in steps]
         for number, words, ends in packer(bits, self.lanes):
-            flush, *kept = range(inserts[number] + 1, inserts[number + 1] + 1 if number + 1 < len(bits) else len(steps))
+            flush, *kept = range(inserts[number] + 1, ends_at[number])
             expected[flush] = {"flush": 1, "flush_end": int(ends), "words": words}
             for cycle in kept:
                 expected[cycle]["words"] = words

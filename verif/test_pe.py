@@ -34,7 +34,8 @@ def rtl(case: Case, simulator: str = AMARANTH) -> list[int | None]:
     steps = [{"a": a, "w": w, "first": first, "load": load, "neighbour": neighbour, "rst": reset}
              for (a, w, _), first, load, neighbour, reset
              in zip(case.pairs, firsts, case.loads, case.neighbours, case.resets, strict=False)]
-    return [outputs["result"] for outputs in play(ProcessingElement(config=case.config), steps, simulator)][1:]
+    trace = play(ProcessingElement(config=case.config), steps, simulator)
+    return [outputs["result"] for outputs in trace[1:]]
 
 
 def ref(case: Case) -> list[int]:

@@ -12,7 +12,7 @@ from .trace import AMARANTH, play
 
 
 def rtl(bits: list[np.ndarray], rng: random.Random, simulator: str = AMARANTH) -> list[list[int]]:
-    """The outputs for bits by window position, column and row of each window; noise while they do not count."""
+    """The outputs for each window's bits by position, column and row; noise while they do not count."""
     _, cols, rows = bits[0].shape
     pauses = rng.choice([0.0, 0.5])
     steps: list[dict[str, int]] = []
@@ -20,7 +20,8 @@ def rtl(bits: list[np.ndarray], rng: random.Random, simulator: str = AMARANTH) -
         for position, columns in enumerate(window):
             for column in columns:
                 while rng.random() < pauses:
-                    steps.append({"i": rng.getrandbits(rows), "first": rng.randrange(2), "rst": rng.randrange(2)})
+                    steps.append({"i": rng.getrandbits(rows), "first": rng.randrange(2),
+                                  "rst": rng.randrange(2)})
                 steps.append({"enable": 1, "first": int(position == 0),
                               "i": sum(int(bit) << r for r, bit in enumerate(column))})
     trace = play(Pool(rows=rows, cols=cols), steps, simulator)
@@ -29,7 +30,8 @@ def rtl(bits: list[np.ndarray], rng: random.Random, simulator: str = AMARANTH) -
 
 
 def ref(bits: list[np.ndarray]) -> list[list[int]]:
-    return [column for window in bits for position in pool(window).astype(int).tolist() for column in position]
+    pooled = [pool(window).astype(int).tolist() for window in bits]
+    return [column for window in pooled for position in window for column in position]
 
 
 def draw_windows(rng: random.Random, rows: int, cols: int, count: int) -> list[np.ndarray]:

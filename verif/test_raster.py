@@ -38,7 +38,7 @@ class Followed(wiring.Component):
 
 
 def ref(steps: list[dict[str, int]], bits: int) -> list[dict[str, int]]:
-    """What is to be seen in each cycle: nothing where a new map is given, only ``past`` behind the last pixel."""
+    """What is to be seen in each cycle: nothing at a restart, only ``past`` behind the last pixel."""
     pixels: list[tuple[int, int]] = []
     number = marked = 0
     seen: list[dict[str, int]] = []
@@ -65,13 +65,15 @@ def ref(steps: list[dict[str, int]], bits: int) -> list[dict[str, int]]:
 def draw_steps(rng: random.Random, bits: int, count: int) -> list[dict[str, int]]:
     """Strobes of every rate; a new map at restarts. A mark is made before the first ``back`` of a map."""
     steps: list[dict[str, int]] = []
-    rates = {name: rng.choice([0.05, 0.3]) for name in STROBES} | {"step": rng.choice([0.3, 0.9]), "restart": 0.03}
+    rates = {"back": rng.choice([0.05, 0.3]), "mark": rng.choice([0.05, 0.3]),
+             "step": rng.choice([0.3, 0.9]), "restart": 0.03}
     geometry: dict[str, int] = {}
     for cycle in range(count):
         step = {name: int(rng.random() < rates[name]) for name in STROBES}
         if cycle == 0 or step["restart"]:
             step |= {"restart": 1}
-            geometry = {"x_last": rng.randrange(min(5, 1 << bits)), "y_last": rng.randrange(min(4, 1 << bits)),
+            geometry = {"x_last": rng.randrange(min(5, 1 << bits)),
+                        "y_last": rng.randrange(min(4, 1 << bits)),
                         **{name: rng.getrandbits(bits) for name in ("start", "by", "line")}}
             steps.append({**geometry, **step})
             marked = False
@@ -84,7 +86,8 @@ def draw_steps(rng: random.Random, bits: int, count: int) -> list[dict[str, int]
 def check(bits: int, steps: list[dict[str, int]], simulator: str = AMARANTH) -> None:
     found: list[dict[str, Any]] = play(Followed(bits=bits), steps, simulator)
     expected = ref(steps, bits)
-    assert [{name: outputs[name] for name in seen} for outputs, seen in zip(found, expected, strict=True)] == expected
+    assert [{name: outputs[name] for name in seen}
+            for outputs, seen in zip(found, expected, strict=True)] == expected
 
 
 @pytest.mark.parametrize("bits", [1, 2, 3, 6])
@@ -99,6 +102,7 @@ def test_simulators(simulator: str, seed: int) -> None:
 
 
 def test_reset_goes_to_the_first_pixel() -> None:
-    steps = [{"x_last": 1, "y_last": 1, "step": 1}] * 5 + [{"x_last": 1, "y_last": 1, "rst": 1}, {"x_last": 1}]
+    size = {"x_last": 1, "y_last": 1}
+    steps = [size | {"step": 1}] * 5 + [size | {"rst": 1}, size]
     last = play(Followed(bits=2), steps)[-1]
     assert (last["x"], last["y"], last["past"]) == (0, 0, 0)

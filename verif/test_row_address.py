@@ -1,4 +1,4 @@
-"""A row's addresses: the next pixel's are held until they are taken, and the walk's offset is added at once."""
+"""A row's addresses: the next pixel's are held until taken, and the walk's offset is added at once."""
 
 import random
 from typing import Any
@@ -34,8 +34,9 @@ def ref(steps: list[dict[str, Any]], config: ArrayConfig) -> list[int]:
 
 def draw_steps(rng: random.Random, config: ArrayConfig, count: int) -> list[dict[str, Any]]:
     bits = config.activation_bits
-    return [{"fill": int(rng.random() < 0.3), "take": int(rng.random() < 0.3), "clear": int(rng.random() < 0.1),
-             "rst": int(rng.random() < 0.03), "next": [rng.getrandbits(bits) for _ in range(config.walks)],
+    return [{"fill": int(rng.random() < 0.3), "take": int(rng.random() < 0.3),
+             "clear": int(rng.random() < 0.1), "rst": int(rng.random() < 0.03),
+             "next": [rng.getrandbits(bits) for _ in range(config.walks)],
              "offset": rng.getrandbits(bits), "walk": rng.randrange(config.walks)} for _ in range(count)]
 
 

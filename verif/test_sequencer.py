@@ -1,12 +1,13 @@
-"""The sequencer against the loop nest of the design: every step of every row, no step too many, no cycle too many.
+"""The sequencer against the loop nest of the design: every step of every row, no step and no cycle too many.
 
-The steps are put together from the outputs as the rows and the array do it: a row holds the pixel that it was dealt,
-takes it, and adds the offset; a dot product goes from ``first`` to ``last`` without a pause.
+The steps are put together from the outputs as the rows and the array do it: a row holds the pixel that it was
+dealt, takes it, and adds the offset; a dot product goes from ``first`` to ``last`` without a pause.
 """
 
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -84,13 +85,15 @@ def read_run(config: ArrayConfig, trace: list[dict[str, Any]]) -> Run:
         if run.layers and now["busy"] and now["layer"] != run.layers[-1][0]:
             back, steps, _ = run.layers[-1]
             still = tail_cycles(config, bool(back["flags"] & LayerFlag.SPLIT))
-            assert steps and cycle > last_step + still, "the layer must stay until its results are stored"
+            assert steps, "a layer must have steps"
+            assert cycle > last_step + still, "the layer must stay until its results are stored"
         if now["first"]:
             assert not inside, "a dot product must end before the next one begins"
             inside = True
             run.layers[-1][2].append((cycle, cycle))
         if inside:
-            addresses = tuple((row[now["walk"]] + now["offset"]) % (1 << config.activation_bits) for row in used)
+            size = 1 << config.activation_bits
+            addresses = tuple((row[now["walk"]] + now["offset"]) % size for row in used)
             run.layers[-1][1].append(Step(addresses, now["weight"], bool(now["first"]), bool(now["last"])))
             last_step = cycle
         if now["last"]:
@@ -128,7 +131,8 @@ def rtl(config: ArrayConfig, records: Sequence[LayerRecord], rng: random.Random,
     return [read_run(config, trace[1:len(whole)]), read_run(config, trace[len(whole) + cut + 2:])]
 
 
-def check(config: ArrayConfig, records: Sequence[LayerRecord], rng: random.Random, simulator: str = AMARANTH) -> None:
+def check(config: ArrayConfig, records: Sequence[LayerRecord], rng: random.Random, simulator: str = AMARANTH,
+          ) -> None:
     """Both runs must be those of the records: steps, groups, gaps, layers and cycles."""
     back = [field.name for field in Isa(config).back]
     for run in rtl(config, records, rng, simulator):
@@ -140,9 +144,10 @@ def check(config: ArrayConfig, records: Sequence[LayerRecord], rng: random.Rando
             assert known(steps, expected) == expected
             groups = (record.fields["x"] + 1) * (record.fields["y"] + 1)
             assert takes == (-(-groups // config.rows) if record.has(LayerFlag.SPLIT) else groups)
-            gaps = [segment["gap"] for segment in record.segments if not segment["flags"] & SegmentFlag.CONTINUE]
-            assert all(following[0] - last - 1 >= gaps[i % len(gaps)]
-                       for i, ((_, last), following) in enumerate(zip(dots, dots[1:], strict=False)))
+            gaps = [segment["gap"] for segment in record.segments
+                    if not segment["flags"] & SegmentFlag.CONTINUE]
+            idle = [begin - last - 1 for (_, last), (begin, _) in pairwise(dots)]
+            assert all(cycles >= gaps[i % len(gaps)] for i, cycles in enumerate(idle))
 
 
 def known(steps: list[Step], expected: list[Step]) -> list[Step]:
@@ -152,7 +157,8 @@ def known(steps: list[Step], expected: list[Step]) -> list[Step]:
             for step, other in zip(steps, expected, strict=True)]
 
 
-def draw_program(rng: random.Random, config: ArrayConfig, layers: int, steps: int = 2000) -> list[LayerRecord]:
+def draw_program(rng: random.Random, config: ArrayConfig, layers: int, steps: int = 2000,
+                 ) -> list[LayerRecord]:
     """Random layers of at most so many steps each."""
     records: list[LayerRecord] = []
     while len(records) < layers:
@@ -185,7 +191,7 @@ def test_compiled_programs(number: int, seed: int) -> None:
 @pytest.mark.parametrize("pixels", [1, 2, 3])
 @pytest.mark.parametrize("split", [False, True])
 def test_one_step(pixels: int, split: bool, seed: int) -> None:
-    """Dot products of one step without gaps: the rows are dealt their pixels more slowly than the array works."""
+    """Dot products of one step without gaps: the rows are dealt their pixels too slowly for the array."""
     rng = random.Random(seed)
     config = ArrayConfig(rows=2, cols=1, lanes=1, activation_depth=64)
     record = one_step(Isa(config), split, pixels - 1)

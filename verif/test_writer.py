@@ -1,4 +1,4 @@
-"""The writer: every write in its cycle, at its address, with the words of the rows; nothing past the last pixel."""
+"""The writer: every write in its cycle, at its address, with the rows' words; none past the last pixel."""
 
 import random
 from typing import Any
@@ -15,7 +15,7 @@ from .trace import AMARANTH, play
 
 
 class Case:
-    """Layers one after the other: words come at any time, also while others are written; some layers are reset."""
+    """Layers one after the other: words come at any time, also while others are written; some are reset."""
 
     def __init__(self, config: ArrayConfig, rng: random.Random, records: list[LayerRecord]) -> None:
         self.config = config
@@ -48,8 +48,9 @@ class Case:
     def _layer(self, layer: dict[str, int]) -> None:
         flushes = self._flushes(layer)
         length = flushes[-1][1] + self.config.rows + 2
-        steps: list[dict[str, Any]] = [{"layer": layer, "words": self._words(), "flush_end": self.rng.randrange(2)}
-                                       for _ in range(length)]
+        steps: list[dict[str, Any]] = [
+            {"layer": layer, "words": self._words(), "flush_end": self.rng.randrange(2)}
+            for _ in range(length)]
         steps[0]["begin"] = 1
         for flush, taken in flushes:
             steps[flush.cycle] |= {"flush": 1, "flush_end": int(flush.end)}

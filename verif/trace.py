@@ -26,8 +26,8 @@ def play(unit: wiring.Component, steps: Sequence[Mapping[str, Any]], simulator: 
     ----------
     unit : Component
     steps : sequence of mappings
-        For each cycle the inputs that are not 0: a number, a list for an array of ports, a mapping for a structure;
-        ``rst`` is the reset.
+        For each cycle the inputs that are not 0: a number, a list for an array of ports, a mapping for a
+        structure; ``rst`` is the reset.
     simulator : str
         "amaranth" for Amaranth's simulator (at once, but slow in the run, and without X), else as for
         `verif.simulate.simulate`.
@@ -37,11 +37,13 @@ def play(unit: wiring.Component, steps: Sequence[Mapping[str, Any]], simulator: 
     list of dict
         The outputs of each cycle, in the same form; None where a bit is X.
     """
-    members = {"__".join(map(str, path)): (member, value) for path, member, value in unit.signature.flatten(unit)}
+    members = {"__".join(map(str, path)): (member, value)
+               for path, member, value in unit.signature.flatten(unit)}
     inputs = [name for name, (_, is_input) in ports(unit).items() if is_input]
     outputs = [name for name, (_, is_input) in ports(unit).items() if not is_input]
     shapes = {name: member.shape for name, (member, _) in members.items()}
-    rows = [[packed.get(name, 0) for name in (*inputs, RESET)] for packed in (_pack(step, shapes) for step in steps)]
+    rows = [[packed.get(name, 0) for name in (*inputs, RESET)]
+            for packed in (_pack(step, shapes) for step in steps)]
     if simulator == AMARANTH:
         values = {name: Value.cast(value) for name, (_, value) in members.items()}
         trace = _amaranth(unit, [values[name] for name in inputs], [values[name] for name in outputs], rows)
@@ -53,7 +55,7 @@ def play(unit: wiring.Component, steps: Sequence[Mapping[str, Any]], simulator: 
 
 
 def _pack(step: Mapping[str, Any], shapes: Mapping[str, Any]) -> dict[str, int]:
-    packed = {}
+    packed: dict[str, int] = {}
     for name, value in step.items():
         if isinstance(value, Sequence):
             packed |= {f"{name}__{i}": int(part) for i, part in enumerate(value)}
