@@ -63,13 +63,20 @@ class Case:
         self.events.append((cycle, output))
         self.results.append((output, value))
 
+    def _take(self, offset: int) -> bool:
+        """Fill and take an offset, where it can be together with the last sum; tells whether there is a pause."""
+        fill, take = self.steps[-2:]
+        together = self.rng.random() < 0.5 and not {"take", "fill", "clear"} & (fill.keys() | take.keys())
+        if not together:
+            self.steps += [fill := self._noise(), *[self._noise()] * self.rng.randrange(2), take := self._noise()]
+        fill |= {"fill": 1, "offset": offset}
+        take |= {"take": 1}
+        return not together
+
     def _pixel(self) -> None:
         rng, config = self.rng, self.config
         offset = rng.choice([0, rng.randrange(self.entries)])
-        self.steps += [self._noise() | {"fill": 1, "offset": offset}, self._noise() | {"take": 1}]
-        if rng.random() < 0.3:
-            self.steps.insert(-1, self._noise())
-        if rng.random() < 0.2:
+        if self._take(offset) and rng.random() < 0.2:
             self.steps.append(self._noise() | {"clear": 1})
             offset = 0
         factor = rng.choice([1, 2])
@@ -79,7 +86,6 @@ class Case:
         places = [(rng.randrange(self.entries) - offset) % size for _ in range(config.cols)]
         sums: list[Sum] = []
         cycles: list[int] = []
-        self.steps.append(self._noise())
         for number in range(drains):
             for column, place in enumerate(places):
                 if column and column % config.tile == 0:
