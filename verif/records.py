@@ -30,7 +30,7 @@ def draw_segment(rng: random.Random, isa: Isa, continues: bool) -> dict[str, int
                 "lines": rng.randint(0, 2), "flags": rng.randrange(isa.config.walks) << 1,
                 "gap": rng.choice([0, 0, rng.randint(0, 12)])}
     if continues:
-        segment |= {"flags": segment["flags"] | SegmentFlag.CONTINUE, "runs": SEGMENT_FETCH - 1, "gap": 0}
+        segment |= {"flags": segment["flags"] | SegmentFlag.CONTINUE, "runs": SEGMENT_FETCH - 1}
     return segment
 
 

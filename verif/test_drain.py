@@ -24,7 +24,7 @@ def seen(beat: Beat) -> Seen:
 
 
 class Case:
-    """Layers one after the other, of which some are cut short by a reset."""
+    """Layers one after the other, of which some are given up between drains, or cut short by a reset."""
 
     def __init__(self, config: ArrayConfig, rng: random.Random, records: list[LayerRecord]) -> None:
         self.config = config
@@ -33,24 +33,30 @@ class Case:
         back = {field.name for field in Isa(config).back}
         for record in records:
             layer = {name: value for name, value in record.fields.items() if name in back}
-            self._layer(rng, layer, list(drain(config, layer, groups=rng.randint(1, 3))))
+            drains = list(drain(config, layer, groups=rng.randint(1, 3)))
+            given_up = rng.random() < 0.3
+            self._layer(rng, layer, drains[:rng.randint(1, len(drains))] if given_up else drains)
 
     def _layer(self, rng: random.Random, layer: dict[str, int],
                drains: list[tuple[bool, list[Beat]]]) -> None:
         pause = rng.randrange(3)
-        steps: list[dict[str, Any]] = [{"begin": 1}, *[{}] * pause]
+        steps: list[dict[str, Any]] = [{"begin": 1}, *({} for _ in range(pause))]
         for _ in drains:
-            steps += [{"strobe": 1}, *[{}] * (self.config.drain_cycles - 1 + rng.choice([0, 0, 0, 1, 2, 7]))]
-        steps += [{}] * 3
+            idle = self.config.drain_cycles - 1 + rng.choice([0, 0, 0, 1, 2, 7])
+            steps += [{"strobe": 1}, *({} for _ in range(idle))]
+        steps += [{} for _ in range(3)]
         expected: list[tuple[Seen, int]] = [({"enable": 0, "valid": 0}, 0) for _ in steps]
         strobes = (cycle for cycle, step in enumerate(steps) if "strobe" in step)
         for strobe, (group, beats) in zip(strobes, drains, strict=True):
             for beat in beats:
                 expected[strobe + beat.cycle] = (seen(beat), expected[strobe + beat.cycle][1])
             expected[strobe + 1] = (expected[strobe + 1][0], int(group))
-        cut = rng.randrange(len(steps)) if rng.random() < 0.3 else len(steps)
-        self.steps += [{"layer": layer, **step} for step in steps[:cut]] + [{"rst": 1, "layer": layer}]
-        self.expected += [*expected, ({"enable": 0, "valid": 0}, 0)][:cut + 1]
+        if rng.random() < 0.3:
+            cut = rng.randrange(1, len(steps))
+            steps, expected = steps[:cut], expected[:cut]
+            steps[-1]["rst"] = 1
+        self.steps += [{"layer": layer, **step} for step in steps]
+        self.expected += expected
 
 
 def rtl(case: Case, simulator: str = AMARANTH) -> Iterator[tuple[Seen, int]]:
