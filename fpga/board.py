@@ -114,17 +114,17 @@ class ICE40Clock(Elaboratable):
 
     def elaborate(self, platform: Platform) -> Module:
         m = Module()
-        clock, locked = Signal(), Signal()
+        clock = Signal()            # nextpnr derives its constraint from the crystal's and the PLL's settings
+        locked = Signal()
         m.submodules.pll = Instance(
             "SB_PLL40_PAD",
             **self.pll.parameters(),
             i_PACKAGEPIN=platform.request(self.resource, dir="-").io,
             i_RESETB=Const(1),
             i_BYPASS=Const(0),
-            o_PLLOUTGLOBAL=clock,
+            o_PLLOUTCORE=clock,
             o_LOCK=locked,
         )
-        platform.add_clock_constraint(clock, self.pll.frequency)
         m.d.comb += ClockSignal().eq(clock)
         m.submodules.reset = ResetSynchronizer(~locked)
         return m
@@ -174,7 +174,7 @@ class Board:
     platform : callable
         Makes the platform, with resources ``uart``, ``led`` and the crystal.
     place : tuple of str
-        Options of nextpnr-ice40 that name the device.
+        Options of nextpnr-ice40: the device, and how to route it.
     crystal : str
         Name of the crystal's resource.
     crystal_frequency : int
@@ -216,6 +216,8 @@ class Board:
 
 BOARDS = {board.name: board for board in (
     Board(name="icebreaker", device="iCE40UP5K-SG48", platform=ICEBreakerPlatform,
-          place=("--up5k", "--package", "sg48"), crystal="clk12", crystal_frequency=12_000_000,
+          # nextpnr's first router does not come to an end on this array
+          place=("--up5k", "--package", "sg48", "--router", "router2"),
+          crystal="clk12", crystal_frequency=12_000_000,
           frequency=24e6, baud=1_000_000, preset="icebreaker"),
 )}

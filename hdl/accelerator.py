@@ -53,7 +53,6 @@ class Accelerator(wiring.Component):
         m.submodules.sequencer = self.sequencer = Sequencer(config=config)
         m.submodules.array = self.array = Array(config=config)
         m.submodules.drain = self.drain = Drain(config=config)
-        m.submodules.border = self.border = Border(config=config)
         m.submodules.pool = self.pool = Pool(rows=config.rows, cols=config.cols)
         m.submodules.packer = self.packer = Packer(rows=config.rows, lanes=config.lanes)
         m.submodules.writer = self.writer = Writer(config=config)
@@ -123,25 +122,13 @@ class Accelerator(wiring.Component):
     def _back(self, m: Module) -> None:
         """From the array's rows through the threshold units, all rows in step again, to the writer."""
         config, layer, begin = self.config, self.sequencer.layer, self.sequencer.begin
-        drain, border, beat = self.drain, self.border, self.drain.beat
+        drain, beat = self.drain, self.drain.beat
         m.d.comb += [
             drain.layer.eq(layer), drain.begin.eq(begin),
-            border.layer.eq(layer), border.begin.eq(begin), border.take.eq(drain.group),
             self.writer.layer.eq(layer), self.writer.begin.eq(begin), self.packer.begin.eq(begin),
         ]
         channel = skew(m, beat.channel, config.tile_rows, "channel")
-        pixel = Signal(data.StructLayout({
-            "take": 1, "clear": 1, "fill": 1, "fill_all": 1, "fill_row": border.fill_row.shape(),
-            "offset": config.threshold_bits}))
-        m.d.comb += [
-            pixel.take.eq(drain.group),
-            pixel.clear.eq(begin | ~self.busy),
-            pixel.fill.eq(border.fill),
-            pixel.fill_all.eq(border.fill_all),
-            pixel.fill_row.eq(border.fill_row),
-            pixel.offset.eq(border.offset),
-        ]
-        pixels = skew(m, pixel, config.tile_rows, "border")
+        pixels = self._borders(m)
         later = delay(m, beat, 1, "combine")
         combine = Signal(combine_layout(config))
         m.d.comb += [
@@ -181,6 +168,27 @@ class Accelerator(wiring.Component):
                 bank.write_address.eq(self.writer.address),
                 bank.write_data.eq(self.writer.data[r]),
             ]
+
+    def _borders(self, m: Module) -> list:
+        """The border classes of the pixels, for the threshold units of each tile row; nothing without zero padding."""
+        config, sequencer = self.config, self.sequencer
+        pixel = Signal(data.StructLayout({
+            "take": 1, "clear": 1, "fill": 1, "fill_all": 1, "fill_row": sequencer.fill_row.shape(),
+            "offset": config.threshold_bits}))
+        if config.zero_padding:
+            m.submodules.border = border = Border(config=config)
+            m.d.comb += [
+                border.layer.eq(sequencer.layer),
+                border.begin.eq(sequencer.begin),
+                border.take.eq(self.drain.group),
+                pixel.take.eq(self.drain.group),
+                pixel.clear.eq(sequencer.begin | ~self.busy),
+                pixel.fill.eq(border.fill),
+                pixel.fill_all.eq(border.fill_all),
+                pixel.fill_row.eq(border.fill_row),
+                pixel.offset.eq(border.offset),
+            ]
+        return skew(m, pixel, config.tile_rows, "border")
 
     def _host(self, m: Module) -> None:
         """Requests of the bus, one after the other."""

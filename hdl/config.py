@@ -58,6 +58,8 @@ class ArrayConfig:
         Entries of the program memory.
     walks : int
         Different pixel geometries that the segments of one layer may have.
+    zero_padding : int
+        1 if convolutions may be padded with zeros, as PyTorch's are; 0 saves the hardware for their border classes.
 
     Raises
     ------
@@ -77,11 +79,12 @@ class ArrayConfig:
     threshold_depth: int = 256
     program_depth: int = 256
     walks: int = 2
+    zero_padding: int = 1
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            least = 0 if field.name == "pipeline" else 1
+            least = 0 if field.name in ("pipeline", "zero_padding") else 1
             kind = "a positive" if least else "a non-negative"
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ConfigError(f"{field.name} must be {kind} integer, not {value!r}")
@@ -93,7 +96,8 @@ class ArrayConfig:
                               f"not {self.acc_bits}")
         if self.sum_bits < self.acc_bits:
             raise ConfigError(f"sum_bits must be at least acc_bits ({self.acc_bits}), not {self.sum_bits}")
-        for name, most in (("sum_bits", 32), ("rows", 1024), ("cols", 1024), ("lanes", 4096), ("walks", 8)):
+        for name, most in (("sum_bits", 32), ("rows", 1024), ("cols", 1024), ("lanes", 4096), ("walks", 8),
+                           ("zero_padding", 1)):
             if getattr(self, name) > most:
                 raise ConfigError(f"{name} must be at most {most}, not {getattr(self, name)}")
         for name in ("weight_depth", "activation_depth", "threshold_depth", "program_depth"):
@@ -187,8 +191,9 @@ class ArrayConfig:
 PRESETS: dict[str, dict[str, int]] = {
     # 512 binary operations a cycle and 64 kbit of weights in the 30 block RAMs of an iCE40 UP5K
     "icebreaker": {
-        "rows": 2, "cols": 8, "lanes": 32, "tile": 8, "pipeline": 1, "acc_bits": 10, "sum_bits": 14,
+        "rows": 2, "cols": 8, "lanes": 32, "tile": 8, "pipeline": 2, "acc_bits": 10, "sum_bits": 14,
         "weight_depth": 256, "activation_depth": 512, "threshold_depth": 256, "program_depth": 256, "walks": 1,
+        "zero_padding": 0,
     },
     # small, uneven, and with every register between tiles: for trying things out
     "tiny": {
