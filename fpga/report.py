@@ -19,7 +19,7 @@ class TimingError(RuntimeError):
 
 
 def utilization(report: Mapping[str, Any]) -> dict[str, int]:
-    """Used and available resources of nextpnr's report: ``lut`` (logic cells), ``lut_available``, and so on.
+    """Used and available resources of nextpnr's report: ``lut`` (logic cells), ``lut_capacity``, and so on.
 
     A resource that the device lacks counts as 0 of 0.
 
@@ -35,7 +35,7 @@ def utilization(report: Mapping[str, Any]) -> dict[str, int]:
     for name, cell in RESOURCES.items():
         use = found.get(cell, {})
         counts[name] = int(use.get("used", 0))
-        counts[f"{name}_available"] = int(use.get("available", 0))
+        counts[f"{name}_capacity"] = int(use.get("available", 0))
     return counts
 
 
@@ -84,7 +84,7 @@ def check_clock(fmax: float, clock: float) -> None:
 def table(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Rows of a table for people: name and value."""
     def used(name: str) -> str:
-        return f"{report[name]} of {report[f'{name}_available']}"
+        return f"{report[name]} of {report[f'{name}_capacity']}"
 
     array = report["config"]
     return [

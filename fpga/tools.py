@@ -56,10 +56,10 @@ class Tool:
     @functools.cached_property
     def path(self) -> Path | None:
         """The program (a wheel's package folder where it has none), or None where it is missing."""
-        if self.native and (found := shutil.which(self.name)):
-            # an old program on PATH does not stand in the way of the wheel
-            if not self.wheel or self.reaches(program_version(found)):
-                return Path(found)
+        native = shutil.which(self.name) if self.native else None
+        # an old program on PATH does not stand in the way of the wheel
+        if native and (not self.wheel or self.reaches(program_version(native))):
+            return Path(native)
         if self.script:
             found = shutil.which(self.script, path=str(Path(sys.executable).parent))
             return Path(found) if found else None

@@ -6,10 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hdl.config import ArrayConfig, ConfigError
+from hdl.config import ArrayConfig
 from hdl.encoding import ACTIVATION_TAIL, WEIGHT_TAIL, border_class, pack_lanes, words_per, words_to_ints
-from hdl.isa import LINES_BITS, SEGMENT_FETCH, SEGMENTS_BITS, TILES_BITS, WINDOW_BITS, Isa, LayerFlag, LayerRecord
-from hdl.isa import SegmentFlag
+from hdl.isa import (
+    LINES_BITS,
+    SEGMENT_FETCH,
+    SEGMENTS_BITS,
+    WINDOW_BITS,
+    Isa,
+    LayerFlag,
+    LayerRecord,
+    SegmentFlag,
+)
 
 from .cycles import gaps
 from .graph import Graph, Layer, MapShape, Segment
@@ -226,7 +234,6 @@ class Compiler:
             need(f"zero padding of layer {layer.name}", 1, config.zero_padding, "zero_padding")
         tile, idle = self._tile(layer, walks, raw)
         tiles = words_per(layer.channels, tile)
-        need(f"channel tiles of layer {layer.name}", tiles, 1 << TILES_BITS, "cols", 2 * config.cols)
         flags = LayerFlag(0)
         for flag, on in ((LayerFlag.SPLIT, self.split), (LayerFlag.RAW, raw), (LayerFlag.LAST, last),
                          (LayerFlag.HORNER, layer.combine == "horner")):
@@ -290,7 +297,7 @@ class Compiler:
 
     def _geometries(self, layer: Layer) -> tuple[dict[tuple[str, tuple[int, int]], int], dict[str, int]]:
         """The different pixel walks of a layer's segments, and their fields."""
-        height, width = layer.segments[0].output_size(self.graph.shapes[layer.segments[0].source])
+        _, width = layer.segments[0].output_size(self.graph.shapes[layer.segments[0].source])
         pool_y, pool_x = layer.pool
         walks: list[tuple[int, int]] = []
         index = {}
@@ -303,9 +310,9 @@ class Compiler:
             index[segment.source, segment.stride] = walks.index((step, line))
         need(f"pixel walks of layer {layer.name}", len(walks), self.config.walks, "walks")
         walks += [(0, 0)] * (self.config.walks - len(walks))
-        fields = {}
+        fields: dict[str, int] = {}
         for i, (step, line) in enumerate(walks):
-            fields |= {f"walk{i}_start": 0, f"walk{i}_step": step, f"walk{i}_line": line}
+            fields |= {f"walk{i}_step": step, f"walk{i}_line": line}
         return index, fields
 
     def _window_steps(self, layer: Layer) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """How many cycles a program takes: the loop nest of the sequencer, counted. Equal to the hardware's own counter."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from hdl.config import ArrayConfig
 from hdl.encoding import words_per
@@ -122,7 +123,7 @@ def _writer_keeps_up(config: ArrayConfig, period: int, tile_sizes: Sequence[int]
             lane = 0 if whole else lane
             inserts.append((start + channel + channel // config.tile, whole))
     free = 0
-    for (cycle, whole), (following, _) in zip(inserts, inserts[1:], strict=False):
+    for (cycle, whole), (following, _) in pairwise(inserts):
         if whole:
             taken = max(cycle + 1, free)
             if taken > following:

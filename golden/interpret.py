@@ -85,7 +85,7 @@ class LayerRun:
         drained = 0
         for segment, offsets in zip(self.record.segments, steps, strict=True):
             walk = segment["flags"] >> 1
-            pixel = self._follow(*(f[f"walk{walk}_{name}"] for name in ("start", "step", "line")))
+            pixel = self._follow(0, f[f"walk{walk}_step"], f[f"walk{walk}_line"])
             addresses = (pixel[:, None] + offsets + offset) & self.mask
             words = np.concatenate([
                 self.program.weights[:size, weight + tile * tile_words:weight + tile * tile_words + len(offsets)]

@@ -213,7 +213,7 @@ def sequencer(config: ArrayConfig, record: LayerRecord) -> Iterator[Step]:
     size = 1 << config.activation_bits
     pixels = raster(fields["x"], fields["y"])
     split = record.has(LayerFlag.SPLIT)
-    walks = [follow(pixels, fields["x"], fields[f"walk{i}_start"], fields[f"walk{i}_step"],
+    walks = [follow(pixels, fields["x"], 0, fields[f"walk{i}_step"],
                     fields[f"walk{i}_line"], config.activation_bits) for i in range(config.walks)]
     runs = [(segment, list(_offsets(segment))) for segment in record.segments]
     tile_words = sum(len(offsets) for _, offsets in runs)

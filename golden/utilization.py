@@ -1,4 +1,4 @@
-"""What a program makes of its array: the share of binary operations that the network asked for, and where the rest goes."""
+"""What a program makes of its array: the share of operations that the network asked for, and where the rest goes."""
 
 from dataclasses import dataclass
 

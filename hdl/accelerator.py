@@ -1,7 +1,7 @@
 """The accelerator: array, banks, row ends and sequencer behind one bus."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.hdl import Array as Choice
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -271,7 +271,7 @@ class Accelerator(wiring.Component):
             m.d.sync += [cycles.eq(0), runs.eq(runs + 1)]
         with m.Elif(self.busy):
             m.d.sync += cycles.eq(cycles + 1)
-        fixed = {Register.MAGIC: MAGIC, Register.VERSION: VERSION}
+        fixed: dict[int, int] = {Register.MAGIC: MAGIC, Register.VERSION: VERSION}
         values = self.config.to_dict()
         fixed |= {place: values[name] for name, place in config_registers(self.config).items()}
         value = Signal(DATA_BITS)

@@ -5,7 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import ArrayConfig, bits_to_hold
-from .isa import SEGMENTS_BITS, TILES_BITS, WINDOW_BITS, Isa, LayerFlag
+from .isa import SEGMENTS_BITS, WINDOW_BITS, Isa, LayerFlag
 
 __all__ = ["Drain", "beat_layout"]
 
@@ -114,7 +114,7 @@ class Drain(wiring.Component):
         horner = layer.flags[LayerFlag.HORNER.bit_length() - 1]
         drain = Signal(SEGMENTS_BITS)
         window = Signal(2 * WINDOW_BITS)
-        tile = Signal(TILES_BITS)
+        tile = Signal(len(layer.tiles))
         address = Signal(self.config.threshold_bits)    # of the next drain
         tile_address = Signal.like(address)             # of the tile at the window's first position
         next_tile = Signal.like(address)

@@ -9,8 +9,8 @@ and weight 1: they are unequal and add nothing.
 import numpy as np
 
 __all__ = [
-    "WEIGHT_TAIL",
     "ACTIVATION_TAIL",
+    "WEIGHT_TAIL",
     "border_class",
     "border_counts",
     "clamp_threshold",

@@ -20,7 +20,6 @@ __all__ = ["SEGMENT_FETCH", "Field", "Isa", "LayerFlag", "LayerRecord", "Segment
 
 SEGMENTS_BITS = 6
 WINDOW_BITS = 4
-TILES_BITS = 12
 LINES_BITS = 8
 
 # cycles from the first step of a segment until the record of the following one has been fetched
@@ -78,7 +77,7 @@ class Isa:
         a, t = config.activation_bits, config.threshold_bits
         tile = bits_to_hold(config.cols - 1)
         gap = bits_to_hold(2 * (config.drain_cycles + config.rows) + SEGMENT_FETCH)
-        walks = [Field(f"walk{i}_{name}", a) for i in range(config.walks) for name in ("start", "step", "line")]
+        walks = [Field(f"walk{i}_{name}", a) for i in range(config.walks) for name in ("step", "line")]
         self.config = config
         self.front = (
             Field("segments", SEGMENTS_BITS),       # last segment
@@ -87,13 +86,13 @@ class Isa:
             Field("window_step", a),                # to the next position along x
             Field("window_line", a),                # from the last one of a line to the next line
             Field("weights", config.weight_bits),   # first weight word
-            *walks,                                 # address of the first pixel; steps to the next, to the next line
+            *walks,                                 # steps of the address to the next pixel, to the next line
         )
         self.back = (
             Field("flags", 4),
             Field("x", a),                          # last output pixel of a line
             Field("y", a),                          # last line
-            Field("tiles", TILES_BITS),             # last tile of output channels
+            Field("tiles", config.weight_bits),     # last tile of output channels; each has at least one weight word
             Field("tile", tile),                    # last channel of a tile
             Field("last_tile", tile),               # last channel of the last tile
             Field("drains", SEGMENTS_BITS),         # last drain of a window position
@@ -106,13 +105,13 @@ class Isa:
             Field("class_y_low", a),
             Field("class_y_high", a),
             Field("class_y_step", t),
-            Field("out_start", a),                  # word of the first output pixel; steps as for a walk
+            Field("out_start", a),                  # word of the first output pixel; steps as of a walk
             Field("out_step", a),
             Field("out_line", a),
         )
         self.segment = (
             Field("flags", 1 + bits_to_hold(config.walks - 1)),
-            Field("start", a),                      # of the map, relative to the pixel's address
+            Field("start", a),                      # of the first pixel's first step
             Field("words", a),                      # last word of a run; words of a run are neighbours
             Field("runs", LINES_BITS),              # last run of a line
             Field("lines", LINES_BITS),             # last line
@@ -137,7 +136,7 @@ class Isa:
     def address_fields(self) -> set[str]:
         """Fields that are added to an address, modulo its width."""
         names = {"window_step", "window_line", "out_step", "out_line", "start", "run_step", "line_step"}
-        return names | {f"walk{i}_{name}" for i in range(self.config.walks) for name in ("start", "step", "line")}
+        return names | {f"walk{i}_{name}" for i in range(self.config.walks) for name in ("step", "line")}
 
     def _encode(self, fields: tuple[Field, ...], values: Mapping[str, int]) -> Iterator[int]:
         for field in fields:

@@ -54,9 +54,8 @@ class Raster(wiring.Component):
             m.d.sync += [mark.eq(signal) for mark, signal in zip(marked, position, strict=True)]
         with m.If(self.restart):
             m.d.sync += [signal.eq(0) for signal in position]
-        with m.Elif(self.back):
-            with m.If(~self.mark):
-                m.d.sync += [signal.eq(mark) for mark, signal in zip(marked, position, strict=True)]
+        with m.Elif(self.back), m.If(~self.mark):
+            m.d.sync += [signal.eq(mark) for mark, signal in zip(marked, position, strict=True)]
         with m.Elif(self.step):
             m.d.sync += self.x.eq(Mux(self.wrap, 0, self.x + 1))
             with m.If(self.wrap):
@@ -71,8 +70,7 @@ def follow(m: Module, raster: Raster, address: Signal, *, start: Value, step: Va
         m.d.sync += marked.eq(address)
     with m.If(raster.restart):
         m.d.sync += address.eq(start)
-    with m.Elif(raster.back):
-        with m.If(~raster.mark):
-            m.d.sync += address.eq(marked)
+    with m.Elif(raster.back), m.If(~raster.mark):
+        m.d.sync += address.eq(marked)
     with m.Elif(raster.step):
         m.d.sync += address.eq(address + Mux(raster.wrap, line, step))

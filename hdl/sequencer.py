@@ -5,13 +5,13 @@ of one dot product. Nothing ever stops within a dot product; between two it wait
 over, the rows know their next pixels and the next segment has been fetched.
 """
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import C, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import ArrayConfig, bits_to_hold
 from .filler import Filler
-from .isa import SEGMENTS_BITS, TILES_BITS, WINDOW_BITS, Isa, LayerFlag
+from .isa import SEGMENTS_BITS, WINDOW_BITS, Isa, LayerFlag
 from .raster import follow
 
 __all__ = ["Sequencer", "tail_cycles"]
@@ -177,8 +177,8 @@ class Sequencer(wiring.Component):
         ]
         for i in range(self.config.walks):
             address = Signal(self.config.activation_bits, name=f"walk{i}")
-            fields = {name: self.registers[f"walk{i}_{name}"] for name in ("start", "step", "line")}
-            follow(m, filler.raster, address, **fields)
+            step, line = self.registers[f"walk{i}_step"], self.registers[f"walk{i}_line"]
+            follow(m, filler.raster, address, start=C(0), step=step, line=line)
             m.d.comb += self.fill_next[i].eq(address)
         return filler
 
@@ -187,7 +187,7 @@ class Sequencer(wiring.Component):
         words, runs, lines = (self.fetched[name] for name in ("words", "runs", "lines"))
         current = {name: Signal.like(self.fetched[name], name=name)
                    for name in ("words", "runs", "lines", "run_step", "line_step", "flags", "gap")}
-        word, run, line = Signal.like(words, name="word"), Signal.like(runs, name="run"), Signal.like(lines, name="line")
+        word, run, line = Signal(len(words)), Signal(len(runs)), Signal(len(lines))
         run_ends, line_ends, ends = Signal(), Signal(), Signal()
         m.d.comb += [
             run_ends.eq(word == current["words"]),
@@ -217,7 +217,7 @@ class Sequencer(wiring.Component):
         running = Signal()                              # segments of the layer have still to begin
         segment = Signal(SEGMENTS_BITS)
         window_x, window_y = Signal(WINDOW_BITS), Signal(WINDOW_BITS)
-        tile = Signal(TILES_BITS)
+        tile = Signal.like(registers["tiles"])
         waiting = Signal.like(self.gap)                 # cycles left of the gap
         continuing = Signal()                           # the segment before left its sums in the accumulators
         tile_begins, group_begins = Signal(), Signal()

@@ -1,5 +1,7 @@
 """Storing the rows' words: each in the row's own bank, or all of them in all banks."""
 
+from itertools import pairwise
+
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -91,7 +93,7 @@ class Writer(wiring.Component):
         with m.Else():
             with m.If(left != 0):
                 m.d.sync += left.eq(left - 1)
-                m.d.sync += [register.eq(after) for register, after in zip(held, held[1:], strict=False)]
+                m.d.sync += [register.eq(after) for register, after in pairwise(held)]
             with m.If(self.flush):
                 m.d.sync += [waiting.eq(1), waiting_end.eq(self.flush_end)]
         with m.If(self.begin):

@@ -54,11 +54,10 @@ def _floor_plan(axes: Axes, config: ArrayConfig) -> None:
         for c in range(cols):
             _box(axes, c, r, "PE", BLUE, "white")
     for edge in range(config.tile, max(rows, cols), config.tile):
-        style = {"color": "black", "linestyle": ":", "linewidth": 1}
         if edge < cols:
-            axes.plot([edge - 0.1] * 2, [-0.1, rows - 0.1], **style)
+            axes.plot([edge - 0.1] * 2, [-0.1, rows - 0.1], "k:", linewidth=1)
         if edge < rows:
-            axes.plot([-0.1, cols - 0.1], [edge - 0.1] * 2, **style)
+            axes.plot([-0.1, cols - 0.1], [edge - 0.1] * 2, "k:", linewidth=1)
     axes.set_xlim(-2.6, cols)
     axes.set_ylim(rows, -1.4)
     axes.set_aspect("equal")

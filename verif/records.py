@@ -60,7 +60,7 @@ def draw_record(rng: random.Random, config: ArrayConfig, *, last: bool = True) -
         "flags": int(flags | (LayerFlag.LAST if last else 0)), "segments": len(segments) - 1,
         "drains": sum(not segment["flags"] & SegmentFlag.CONTINUE for segment in segments) - 1,
         "x": x, "y": y, "window_x": window_x, "window_y": window_y,
-        "windows": (window_x + 1) * (window_y + 1) - 1, "tiles": rng.choice([0, 0, 1, 3]),
+        "windows": (window_x + 1) * (window_y + 1) - 1, "tiles": min(rng.choice([0, 0, 1, 3]), config.weight_depth - 1),
         "tile": rng.randrange(config.cols), "last_tile": rng.randrange(config.cols),
         "class_x_low": rng.randint(0, x), "class_x_high": rng.randint(0, most(isa, "x", x + 1)),
         "class_y_low": rng.randint(0, y), "class_y_high": rng.randint(0, most(isa, "y", y + 1)),

@@ -48,8 +48,8 @@ PLACED = {
 
 
 def test_what_nextpnr_says():
-    assert utilization(PLACED) == {"lut": 4171, "lut_available": 5280, "ram": 29, "ram_available": 30,
-                                   "dsp": 0, "dsp_available": 0, "pll": 1, "pll_available": 1}
+    assert utilization(PLACED) == {"lut": 4171, "lut_capacity": 5280, "ram": 29, "ram_capacity": 30,
+                                   "dsp": 0, "dsp_capacity": 0, "pll": 1, "pll_capacity": 1}
     assert fmax_mhz(PLACED) == 29.712385
     assert critical_path(PLACED) == [
         {"kind": "clk-to-q", "ns": 1.178, "from": "a", "to": "a", "net": ""},

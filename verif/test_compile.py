@@ -18,9 +18,9 @@ def convolution(channels: int = 20, outputs: int = 9, size: int = 6, pad: tuple[
     first = Segment(source="input", weights=rng.random((outputs, channels, 3, 3)) < 0.5, padding=(1, 1, 1, 1),
                     pad=np.resize(np.array(pad), channels))
     second = Segment(source="first", weights=rng.random((5, outputs, 3, 3)) < 0.5)
-    thresholds = np.full((1, 1, outputs), first.taps // 2)
+    thresholds = np.full((3, 3, outputs), first.taps // 2)
     return Graph(inputs={"input": MapShape(size, size, channels)}, layers=(
-        Layer(name="first", segments=(first,), thresholds=thresholds),
+        Layer(name="first", segments=(first,), thresholds=thresholds, border=(1, 1, 1, 1)),
         Layer(name="second", segments=(second,), offset=np.zeros(5, dtype=np.int64))))
 
 
@@ -29,8 +29,10 @@ def convolution(channels: int = 20, outputs: int = 9, size: int = 6, pad: tuple[
                            "weight_depth of 105 would make it fit"),
     ({"activation_depth": 200}, "words of the maps in an activation bank must be at most 200, not 264 "
                                 "(64 too many): activation_depth of 264 would make it fit"),
-    ({"threshold_depth": 40}, "thresholds and raw results of a row must be at most 40, not 89 (49 too many): "
-                              "threshold_depth of 89 would make it fit"),
+    ({"threshold_depth": 40}, "thresholds and raw results of a row must be at most 40, not 161 (121 too many): "
+                              "threshold_depth of 161 would make it fit"),
+    ({"zero_padding": 0}, "zero padding of layer first must be at most 0, not 1 (1 too many): "
+                          "zero_padding of 1 would make it fit"),
     ({"program_depth": 64}, "words of the program must be at most 64, not"),
     ({"acc_bits": 7, "sum_bits": 7}, "bits of a sum of layer first must be at most 7, not 8 (1 too many): "
                                      "sum_bits of 8 would make it fit"),
@@ -50,7 +52,7 @@ def test_refuses_two_pads_of_one_map():
     weights = np.zeros((9, 20, 3, 3), dtype=bool)
     other = Segment(source="input", weights=weights, padding=(1, 1, 1, 1), pad=np.ones(20, dtype=bool))
     layer = Layer(name="both", segments=(graph.layers[0].segments[0], other), thresholds=np.zeros((1, 1, 9), dtype=int))
-    with pytest.raises(CapacityError, match="^map input must be padded with one value, not with 2 different ones$"):
+    with pytest.raises(CapacityError, match=r"^map input must be padded with one value, not with 2 different ones$"):
         compile_graph(Graph(inputs=graph.inputs, layers=(layer,)), CONFIG)
 
 
@@ -61,13 +63,14 @@ def test_refuses_more_walks_than_the_rows_have():
     layer = Layer(name="sum", segments=(near, far), thresholds=np.full((1, 1, 3), 5))
     graph = Graph(inputs={"input": MapShape(3, 3, 5), "wide": MapShape(6, 6, 5)}, layers=(layer,))
     compile_graph(graph, CONFIG)
-    with pytest.raises(CapacityError, match="^pixel walks of layer sum must be at most 1, not 2 .* walks of 2"):
-        # wide maps that the host packs have one geometry, so the second layer reads a map that a layer made
-        made = Layer(name="made", segments=(Segment(source="wide", weights=np.ones((5, 5, 1, 1), dtype=bool)),),
-                     thresholds=np.full((1, 1, 5), 3))
-        later = Layer(name="sum", segments=(near, Segment(source="made", weights=far.weights, stride=(2, 2))),
-                      thresholds=layer.thresholds)
-        compile_graph(Graph(inputs=graph.inputs, layers=(made, later)), CONFIG.replace(walks=1))
+    # maps that the host packs may get one geometry, so this layer reads a map that a layer made
+    made = Layer(name="made", segments=(Segment(source="wide", weights=np.ones((5, 5, 1, 1), dtype=bool)),),
+                 thresholds=np.full((1, 1, 5), 3))
+    later = Layer(name="sum", segments=(near, Segment(source="made", weights=far.weights, stride=(2, 2))),
+                  thresholds=layer.thresholds)
+    graph = Graph(inputs=graph.inputs, layers=(made, later))
+    with pytest.raises(CapacityError, match=r"^pixel walks of layer sum must be at most 1, not 2 .* walks of 2"):
+        compile_graph(graph, CONFIG.replace(walks=1))
 
 
 @pytest.mark.parametrize("pad", [(False,), (True,), (True, False)])
@@ -116,5 +119,7 @@ def test_every_map_of_random_graphs(index, seed):
 def test_digits_network_fits_the_smallest_board():
     program = compile_graph(digits_graph_untrained(0), ArrayConfig.preset("icebreaker"))
     assert program.weights.shape == (8, 192, 32)
-    assert program.inputs["input"].packing.both
+    packing = program.inputs["input"].packing
+    assert packing is not None
+    assert packing.both
     assert len(program.words) <= 256

@@ -42,5 +42,5 @@ def test_every_image_of_the_memories_matters(seed):
 def test_batch_and_split_programs_compute_the_same(seed):
     graph = convolution()
     maps = draw_maps(np.random.default_rng(seed), graph, 3)
-    results = [interpret(compile_graph(graph, CONFIG, split=split), maps)[1] for split in (False, True)]
-    assert np.array_equal(*results)
+    batch, split = (interpret(compile_graph(graph, CONFIG, split=split), maps)[1] for split in (False, True))
+    assert np.array_equal(batch, split)

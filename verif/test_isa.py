@@ -14,8 +14,8 @@ from .records import draw_array, draw_record
 
 SMALLEST = ArrayConfig(rows=1, cols=1, lanes=1, acc_bits=1, sum_bits=1, weight_depth=1, activation_depth=1,
                        threshold_depth=1, program_depth=1, walks=1)
-SIGNED = {"window_step", "window_line", "walk0_start", "walk0_step", "walk0_line",
-          "walk1_start", "walk1_step", "walk1_line", "out_step", "out_line", "start", "run_step", "line_step"}
+SIGNED = {"window_step", "window_line", "walk0_step", "walk0_line",
+          "walk1_step", "walk1_line", "out_step", "out_line", "start", "run_step", "line_step"}
 
 
 def config_of(**changes: int) -> ArrayConfig:
@@ -75,7 +75,7 @@ def test_negative_steps_wrap_and_nothing_else_does() -> None:
 
 
 @pytest.mark.parametrize(("name", "value", "message"), [
-    ("tiles", 4096, "program field tiles must be from 0 to 4095, not 4096"),
+    ("tiles", 1024, "program field tiles must be from 0 to 1023, not 1024"),
     ("segments", 64, "program field segments must be from 0 to 63, not 64"),
     ("window_x", 16, "program field window_x must be from 0 to 15, not 16"),
     ("x", 64, "program field x must be from 0 to 63, not 64"),

@@ -202,7 +202,7 @@ def one_step(isa: Isa, split: bool, x: int) -> LayerRecord:
     fields = dict.fromkeys((field.name for field in isa.layer), 0)
     flags = LayerFlag.LAST | (LayerFlag.SPLIT if split else 0)
     segment = dict.fromkeys((field.name for field in isa.segment), 0)
-    return LayerRecord(fields | {"flags": int(flags), "x": x, "walk0_step": 3, "walk0_start": 5}, (segment,))
+    return LayerRecord(fields | {"flags": int(flags), "x": x, "walk0_step": 3}, (segment,))
 
 
 def test_simulators(simulator: str, seed: int) -> None:
