@@ -226,13 +226,14 @@ class Accelerator(wiring.Component):
         slices = Choice(self.activations[r].read_data[s * DATA_BITS:(s + 1) * DATA_BITS]
                         for r in range(config.rows) for s in range(self.map.slices))
         results = Choice(self.thresholds[r].host_read for r in range(config.rows))
+        register = self._registers(m, write & registers, word)
         with m.Switch(region):
             with m.Case(Region.ACTIVATIONS):
                 m.d.comb += chosen.eq(slices[unit * self.map.slices + part])
             with m.Case(Region.THRESHOLDS):
                 m.d.comb += chosen.eq(results[unit])
             with m.Default():
-                m.d.comb += chosen.eq(self._registers(m, write & registers, word))
+                m.d.comb += chosen.eq(register)
 
     def _host_writes(self, m: Module, write: Value, part: Value, unit: Value, region: Value) -> None:
         config, payload = self.config, self.bus.request.payload
