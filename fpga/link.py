@@ -6,7 +6,7 @@ The link is written as steps (send these bytes; receive so many within a time), 
 
 import binascii
 import struct
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from typing import NamedTuple, Protocol, TypeVar
 
 import serial
@@ -14,7 +14,7 @@ import serial
 from hdl.bridge import REQUEST_SYNC, RESPONSE_SYNC, WORD_BYTES, Answer, Command
 
 __all__ = ["MAX_WORDS", "Host", "Link", "LinkError", "Receive", "Response", "Send", "SerialTransport",
-           "Steps", "Transport", "decode_response", "encode_read", "encode_write"]
+           "Steps", "Transport", "bursts", "decode_response", "encode_read", "encode_write"]
 
 MAX_WORDS = 255
 HEAD_BYTES = 4
@@ -88,6 +88,23 @@ def decode_response(data: bytes) -> Response | None:
     if len(body) != WORD_BYTES * count:
         return None
     return Response(sequence, answer, list(struct.unpack(f"<{count}I", body)))
+
+
+def bursts(items: Iterable[tuple[int, T]]) -> Iterator[tuple[int, list[T]]]:
+    """Pairs (address, item) as frames, in their order: an address, and the items there and at the next ones.
+
+    A frame has 1 to 255 items, and ends where the addresses are not successive.
+    """
+    start, found = 0, list[T]()
+    for address, item in items:
+        if found and (address != start + len(found) or len(found) == MAX_WORDS):
+            yield start, found
+            found = []
+        if not found:
+            start = address
+        found.append(item)
+    if found:
+        yield start, found
 
 
 class Host:

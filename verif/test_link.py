@@ -12,6 +12,7 @@ from fpga.link import (
     Link,
     LinkError,
     SerialTransport,
+    bursts,
     decode_response,
     encode_read,
     encode_write,
@@ -153,6 +154,25 @@ def test_reads_what_was_written(count):
     assert link.read(0x1234, count) == values
     assert wire.bridge.memory == {0x1234 + i: value for i, value in enumerate(values)}
     assert link.retries == 0
+
+
+@pytest.mark.parametrize(("addresses", "frames"), [
+    ([], []),
+    ([7], [(7, [7])]),
+    ([0, 1, 2, 4, 3, 4, 4], [(0, [0, 1, 2]), (4, [4]), (3, [3, 4]), (4, [4])]),
+    (range(5, 5 + 256), [(5, list(range(5, 260))), (260, [260])]),
+    (range(255), [(0, list(range(255)))]),
+])
+def test_successive_addresses_share_a_frame(addresses, frames):
+    assert list(bursts((address, address) for address in addresses)) == frames
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 300)), max_size=6))
+def test_bursts_keep_every_pair_in_order(runs):
+    pairs = [(1000 * first + i, object()) for first, count in runs for i in range(count)]
+    found = list(bursts(pairs))
+    assert [(address + i, item) for address, items in found for i, item in enumerate(items)] == pairs
+    assert all(len(items) <= 255 for _, items in found)
 
 
 @pytest.mark.parametrize("fault", [0.003, 0.01, 0.03])
