@@ -125,7 +125,8 @@ class ICE40Clock(Elaboratable):
             o_PLLOUTCORE=clock,
             o_LOCK=locked,
         )
-        m.d.comb += ClockSignal().eq(clock)
+        m.submodules.buffer = Instance("SB_GB", i_USER_SIGNAL_TO_GLOBAL_BUFFER=clock,
+                                       o_GLOBAL_BUFFER_OUTPUT=ClockSignal())
         m.submodules.reset = ResetSynchronizer(~locked)
         return m
 
@@ -174,7 +175,7 @@ class Board:
     platform : callable
         Makes the platform, with resources ``uart``, ``led`` and the crystal.
     place : tuple of str
-        Options of nextpnr-ice40: the device, and how to route it.
+        Options of nextpnr-ice40 that name the device.
     crystal : str
         Name of the crystal's resource.
     crystal_frequency : int
@@ -216,8 +217,7 @@ class Board:
 
 BOARDS = {board.name: board for board in (
     Board(name="icebreaker", device="iCE40UP5K-SG48", platform=ICEBreakerPlatform,
-          # nextpnr's first router does not come to an end on this array
-          place=("--up5k", "--package", "sg48", "--router", "router2"),
+          place=("--up5k", "--package", "sg48"),
           crystal="clk12", crystal_frequency=12_000_000,
           frequency=24e6, baud=1_000_000, preset="icebreaker"),
 )}

@@ -52,7 +52,29 @@ def synthesize(board: Board, config: ArrayConfig, pll: ICE40PLL, baud: int, fold
         run_yosys(f"script {NAME}.ys\ntee -q -o stat.json stat -json\n", folder)
     except EmitError as error:
         raise BuildError(str(error)) from None
+    netlist = json.loads((folder / f"{NAME}.json").read_text())
+    part_doubled_inputs(netlist)
+    (folder / f"{NAME}.json").write_text(json.dumps(netlist))
     return cells(json.loads((folder / "stat.json").read_text()))
+
+
+def part_doubled_inputs(netlist: dict[str, Any]) -> None:
+    """Take a signal off both inputs of an iCE40 LUT whose carry cell has it on both; in place.
+
+    Where the popcount passes a lane on to the next adder of a carry chain, both operands are that lane, and the
+    sum is the carry from below alone. If LUT and carry cell stay together, nextpnr's routers rip up the two arcs
+    of the one signal for ever.
+    """
+    for module in netlist["modules"].values():
+        for cell in module["cells"].values():
+            pins = cell["connections"]
+            if cell["type"] == "SB_LUT4" and pins["I1"] == pins["I2"] and isinstance(pins["I1"][0], int):
+                truth = int(cell["parameters"]["LUT_INIT"], 2)
+                # bits 1 and 2 of a row's number are I1 and I2: only if they change nothing together
+                rows = [truth >> i & 1 for i in range(16)]
+                if all(rows[i] == rows[i | 6] for i in (0, 1, 8, 9)):
+                    cell["parameters"]["LUT_INIT"] = "".join(str(rows[i & 9]) for i in reversed(range(16)))
+                    pins["I1"] = pins["I2"] = ["0"]
 
 
 def place(board: Board, seed: int, folder: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """From a board to a bitstream: reports, the clock that is missed, the command line, and one small build."""
 
+import itertools
 import json
 import re
 
@@ -8,7 +9,7 @@ import pytest
 import fpga.build
 from fpga.__main__ import main
 from fpga.board import BOARDS, Board, BoardError, baud_divisor
-from fpga.build import build
+from fpga.build import build, part_doubled_inputs
 from fpga.report import (
     ReportError,
     TimingError,
@@ -169,3 +170,24 @@ def test_a_bitstream(tmp_path):
     assert report["critical_path"]
     assert (tmp_path / "signum.bin").stat().st_size > 100_000
     assert dict(table(report))["array"] == "1 x 2 elements of 8 lanes"
+
+
+def test_a_doubled_input_goes_where_it_changes_nothing():
+    def netlist(truth: int, doubled: bool) -> dict:
+        pins = {"I0": [2], "I1": [3], "I2": [3 if doubled else 4], "I3": [5], "O": [6]}
+        cell = {"type": "SB_LUT4", "connections": pins, "parameters": {"LUT_INIT": f"{truth:016b}"}}
+        return {"modules": {"top": {"cells": {"lut": cell}}}}
+
+    def value(cell: dict, **signals: int) -> int:
+        of = {2: signals["a"], 3: signals["z"], 4: 0, 5: signals["c"], "0": 0}
+        row = sum(of[cell["connections"][f"I{i}"][0]] << i for i in range(4))
+        return int(cell["parameters"]["LUT_INIT"], 2) >> row & 1
+
+    exclusive_or, majority = 0x6996, 0xE8E8
+    for truth, doubled, parted in ((exclusive_or, True, True), (exclusive_or, False, False), (majority, True, False)):
+        before, after = netlist(truth, doubled), netlist(truth, doubled)
+        part_doubled_inputs(after)
+        cell = after["modules"]["top"]["cells"]["lut"]
+        assert (cell["connections"]["I1"] == ["0"]) == parted
+        for a, z, c in itertools.product((0, 1), repeat=3):
+            assert value(cell, a=a, z=z, c=c) == value(before["modules"]["top"]["cells"]["lut"], a=a, z=z, c=c)
