@@ -21,6 +21,7 @@ class Bus:
         address_bits = address_map.address_bits
         width = 1 + address_bits + DATA_BITS
         self.registers = [address_map.address(Region.REGISTERS, word=i) for i in range(1 << address_map.word_bits)]
+        self.elsewhere = address_map.address(Region.ACTIVATIONS)
         self.dut = dut
         self.data_at = 1 + address_bits
         self.requests = Driver(dut, "bus__request", unsigned(width), stall=stall, seed=seed)
@@ -41,6 +42,8 @@ class Bus:
     async def run(self, cycles: int) -> int:
         """Start a run and wait for its end, for some more cycles than it should take; returns its cycles."""
         await self.begin()
+        # an address may lie on the bus without being valid
+        self.requests.payload.value = self.elsewhere << 1
         await RisingEdge(self.dut.clk)
         try:
             if read(self.dut.busy):

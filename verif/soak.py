@@ -7,7 +7,7 @@ number of cycles.
 import argparse
 import os
 import sys
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 
 import numpy as np
 from rich.console import Console
@@ -56,8 +56,9 @@ def main() -> int:
     columns = (TextColumn("arrays and networks"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as bar, ProcessPoolExecutor(os.cpu_count()) as pool:
         task = bar.add_task("soak", total=options.n)
-        jobs = {pool.submit(check_array, options.seed, i, pairs, simulators[i % len(simulators)]): pairs
-                for i, pairs in enumerate(groups)}
+        jobs: dict[Future[None], int] = {
+            pool.submit(check_array, options.seed, i, pairs, simulators[i % len(simulators)]): pairs
+            for i, pairs in enumerate(groups)}
         for job in as_completed(jobs):
             if error := job.exception():
                 failures.append(str(error))
