@@ -25,7 +25,7 @@ CORNERS = {
 }
 
 
-@pytest.mark.parametrize("index", [pytest.param(i, marks=pytest.mark.slow if i > 1 else ()) for i in range(10)])
+@pytest.mark.parametrize("index", [pytest.param(i, marks=pytest.mark.slow if i > 1 else ()) for i in range(20)])
 def test_random_arrays(index):
     check_array(default_seed(), index, pairs=5)
 
