@@ -11,9 +11,13 @@ JOBS   ?= 2
 
 # parameters of `make verilog`, such as ROWS=5; the names are those of hdl.config.ArrayConfig in capitals
 PARAMETERS := PRESET CONFIG ROWS COLS LANES TILE PIPELINE ACC_BITS SUM_BITS \
-              WEIGHT_DEPTH ACTIVATION_DEPTH THRESHOLD_DEPTH PROGRAM_DEPTH WALKS
+              WEIGHT_DEPTH ACTIVATION_DEPTH THRESHOLD_DEPTH PROGRAM_DEPTH WALKS ZERO_PADDING
 lower = $(shell printf '%s' '$(1)' | tr 'A-Z_' 'a-z-')
 GIVEN = $(foreach name,$(PARAMETERS),$(if $(value $(name)),--$(call lower,$(name))='$(value $(name))'))
+
+# what `make bitstream` takes besides BOARD; OUT only where it is given
+CHOSEN = $(foreach name,PRESET CONFIG FREQUENCY BAUD SEED SEEDS,$(if $(value $(name)),--$(call lower,$(name))='$(value $(name))')) \
+         $(if $(filter command line,$(origin OUT)),--out='$(OUT)')
 
 .DEFAULT_GOAL := help
 .PHONY: help venv verilog test test-quick soak bitstream demo doctor lint clean
@@ -25,6 +29,7 @@ help:
 	@echo 'make verilog ROWS=5 COLS=3 LANES=24 write build/verilog/signum.v and signum.json'
 	@echo '                                    OUT=folder, PRESET=icebreaker, CONFIG=file.toml, TILE=2, ...'
 	@echo 'make bitstream BOARD=icebreaker     synthesize, place, route, pack and report'
+	@echo '                                    PRESET=, CONFIG=file.toml, FREQUENCY=MHz, SEEDS=n, OUT=folder'
 	@echo 'make soak N=200 SEED=1              random arrays and layers, as many as asked'
 	@echo 'make doctor                         tools, versions, and how to get what is missing'
 	@echo 'make lint                           style and types'
@@ -57,7 +62,7 @@ soak: $(STAMP)
 	$(PYTHON) -m verif.soak --n '$(N)' $(if $(SEED),--seed '$(SEED)')
 
 bitstream: $(STAMP)
-	$(PYTHON) -m fpga build --board '$(BOARD)'
+	$(PYTHON) -m fpga build --board '$(BOARD)' $(CHOSEN)
 
 demo: $(STAMP)
 	$(PYTHON) -m verif.demo

@@ -206,8 +206,9 @@ class Compiler:
         walks = self._walks(layer)
         need(f"segments of layer {layer.name}", len(walks), 1 << SEGMENTS_BITS, "acc_bits", config.acc_bits + 1)
         geometries, walk_fields = self._geometries(layer)
-        if any(layer.border):
-            need(f"zero padding of layer {layer.name}", 1, config.zero_padding, "zero_padding")
+        if any(layer.border) and not config.zero_padding:
+            raise CapacityError(f"layer {layer.name} pads with zeros, which this array leaves out: "
+                                "zero_padding of 1 would make it fit, or padding with +1 or -1", 1)
         tile, idle = self._tile(layer, walks, raw)
         tiles = words_per(layer.channels, tile)
         flags = LayerFlag(0)

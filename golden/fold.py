@@ -69,6 +69,12 @@ def _title(name: str, module: nn.Module) -> str:
     return f"{name} ({type(module).__name__})"
 
 
+def unknown(name: str, module: nn.Module) -> str:
+    """What is wrong with a module that cannot be folded at all."""
+    return (f"{_title(name, module)} must be one of the modules of golden.layers, Flatten, Identity or Dropout, "
+            "in an nn.Sequential")
+
+
 class _Folder:
     """The layers found so far."""
 
@@ -85,6 +91,8 @@ class _Folder:
                 state = self.start(name, module, self.source_before(name, module, state))
             elif isinstance(state, Sums):
                 _extend(name, module, state)
+            elif not isinstance(module, ChannelFunction | MaxPool | Logits):
+                raise FoldError(unknown(name, module))
             else:
                 raise FoldError(f"{_title(name, module)} must follow a binary convolution or linear layer")
         return state
@@ -145,8 +153,7 @@ def _extend(name: str, module: nn.Module, sums: Sums) -> None:
             raise FoldError(f"{_title(name, module)} must stand right behind the sums of {sums.name}")
         sums.logits = module
     elif not isinstance(module, ChannelFunction):
-        raise FoldError(f"{_title(name, module)} must be one of the modules of golden.layers, Flatten, "
-                        "Identity or Dropout, in an nn.Sequential")
+        raise FoldError(unknown(name, module))
     elif sums.sign is not None:
         raise FoldError(f"{_title(name, module)} must stand before the Sign of layer {sums.name}")
     elif isinstance(module, Sign):

@@ -27,8 +27,16 @@ def interpret(program: Program, maps: dict[str, np.ndarray]) -> tuple[np.ndarray
     activations : bool (B, depth, lanes)
         The activation memory of each image after the run.
     results : int64 (B, pixels, channels)
-        Raw sums of the last layer, or (B, 0, 0) where it makes bits.
+        Raw sums of the last layer, or (B, 0, 0) where it makes bits. Its values are
+        ``program.output.values(results)``.
+
+    Raises
+    ------
+    ValueError
+        If ``maps`` are not the program's inputs.
     """
+    if set(maps) != set(program.inputs):
+        raise ValueError(f"maps must be those of {', '.join(sorted(program.inputs))}, not of {', '.join(sorted(maps))}")
     config = program.config
     batch = len(next(iter(maps.values())))
     memory = np.zeros((batch, config.activation_depth, config.lanes), dtype=bool)

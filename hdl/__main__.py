@@ -59,12 +59,18 @@ def config_of(options: argparse.Namespace) -> ArrayConfig:
     return ArrayConfig.from_dict(values)
 
 
+def folder(text: str) -> Path:
+    if not text:
+        raise ConfigError("out must be a folder, not ''")
+    return Path(text)
+
+
 def parser() -> argparse.ArgumentParser:
     top = Parser(prog="python -m hdl", description="Generate the hardware of an array.", allow_abbrev=False)
     commands = top.add_subparsers(dest="command", required=True, parser_class=Parser, metavar="verilog")
     command = commands.add_parser("verilog", help="write signum.v and signum.json", allow_abbrev=False,
                                   description="Write signum.v and signum.json.")
-    command.add_argument("--out", type=Path, default=Path("build/verilog"), help="folder (build/verilog)")
+    command.add_argument("--out", type=folder, default=Path("build/verilog"), help="folder (build/verilog)")
     command.add_argument("--preset", help=f"start from one of: {', '.join(sorted(PRESETS))}")
     command.add_argument("--config", type=Path, help="start from a TOML file")
     for field in dataclasses.fields(ArrayConfig):

@@ -88,6 +88,7 @@ class ArrayConfig:
             kind = "a positive" if least else "a non-negative"
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ConfigError(f"{field.name} must be {kind} integer, not {value!r}")
+        self._check_limits()
         levels = popcount_levels(self.lanes)
         if self.pipeline > levels:
             raise ConfigError(f"pipeline must be at most {levels} for {self.lanes} lanes, not {self.pipeline}")
@@ -96,8 +97,11 @@ class ArrayConfig:
                               f"not {self.acc_bits}")
         if self.sum_bits < self.acc_bits:
             raise ConfigError(f"sum_bits must be at least acc_bits ({self.acc_bits}), not {self.sum_bits}")
-        for name, most in (("sum_bits", 32), ("rows", 1024), ("cols", 1024), ("lanes", 4096), ("walks", 8),
-                           ("zero_padding", 1)):
+
+    def _check_limits(self) -> None:
+        limits = {"rows": 1024, "cols": 1024, "lanes": 4096, "acc_bits": 32, "sum_bits": 32, "walks": 8,
+                  "zero_padding": 1}
+        for name, most in limits.items():
             if getattr(self, name) > most:
                 raise ConfigError(f"{name} must be at most {most}, not {getattr(self, name)}")
         for name in ("weight_depth", "activation_depth", "threshold_depth", "program_depth"):
@@ -185,7 +189,10 @@ class ArrayConfig:
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read a TOML file."""
-        return cls.from_toml(Path(path).read_text())
+        try:
+            return cls.from_toml(Path(path).read_text())
+        except UnicodeDecodeError:
+            raise ConfigError(f"config must be a text file, not {path}") from None
 
 
 PRESETS: dict[str, dict[str, int]] = {

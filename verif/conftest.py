@@ -11,6 +11,13 @@ def pytest_report_header() -> str:
     return f"seed: {default_seed()} (another one: SEED=n; one simulator: SIM=verilator; waves: WAVES=1)"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The units' runs on built simulators are slow; Amaranth's own simulator runs the same checks in seconds."""
+    for item in items:
+        if item.name.startswith("test_simulators["):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(params=[os.environ["SIM"]] if "SIM" in os.environ else SIMULATORS)
 def simulator(request: pytest.FixtureRequest) -> str:
     """Each simulator in turn, or the one that ``SIM`` names; Icarus is skipped where it is not installed."""

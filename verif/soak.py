@@ -44,13 +44,17 @@ def positive(text: str) -> int:
 
 
 def main() -> int:
-    """The command; returns 1 if a pair disagreed."""
+    """The command; returns 1 if a network disagreed, 2 if the simulator of ``SIM`` cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m verif.soak", description=__doc__.splitlines()[0])
     parser.add_argument("--n", type=positive, default=200, help="pairs of an array and a network")
     parser.add_argument("--seed", type=positive, default=1)
     options = parser.parse_args()
     console = Console()
-    simulators = [name for name in SIMULATORS if not simulator_missing(name)]
+    chosen = os.environ.get("SIM")
+    if chosen and (reason := simulator_missing(chosen)):
+        console.print(reason, markup=False)
+        return 2
+    simulators = [chosen] if chosen else [name for name in SIMULATORS if not simulator_missing(name)]
     groups = [min(PAIRS, options.n - first) for first in range(0, options.n, PAIRS)]
     failures = []
     columns = (TextColumn("arrays and networks"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -64,8 +68,8 @@ def main() -> int:
                 failures.append(str(error))
                 console.print(str(error), style="red", markup=False)
             bar.advance(task, jobs[job])
-    console.print(f"{options.n} pairs, seed {options.seed}, on {' and '.join(simulators)}: "
-                  f"{len(failures)} of {len(groups)} arrays with a mismatch of results or cycles")
+    console.print(f"{options.n} networks on {len(groups)} arrays, seed {options.seed}, on {' and '.join(simulators)}: "
+                  f"mismatches of results or cycles on {len(failures)} arrays", soft_wrap=True)
     return 1 if failures else 0
 
 

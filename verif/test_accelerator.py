@@ -34,8 +34,7 @@ def test_random_array_on_each_simulator(simulator):
     check_array(default_seed(), 100, pairs=3, simulator=simulator)
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name != "uneven" else ())
-                                  for name in CORNERS])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) for name in CORNERS])
 def test_corners(name):
     config = CORNERS[name].replace(weight_depth=4096, activation_depth=4096, threshold_depth=4096, sum_bits=20)
     rng = np.random.default_rng(default_seed())
@@ -60,6 +59,7 @@ def test_digits_network(split):
     check_cases(config, [Case(program, graph, batch) for batch in batches])
 
 
+@pytest.mark.slow
 def test_reset_in_the_middle_of_a_run():
     config = ArrayConfig(rows=2, cols=3, lanes=5, tile=2, sum_bits=20, weight_depth=1024, threshold_depth=1024)
     rng = np.random.default_rng(default_seed())

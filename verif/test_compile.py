@@ -31,8 +31,8 @@ def convolution(channels: int = 20, outputs: int = 9, size: int = 6, pad: tuple[
                                 "(64 too many): activation_depth of 264 would make it fit"),
     ({"threshold_depth": 40}, "thresholds and raw results of a row must be at most 40, not 161 (121 too many): "
                               "threshold_depth of 161 would make it fit"),
-    ({"zero_padding": 0}, "zero padding of layer first must be at most 0, not 1 (1 too many): "
-                          "zero_padding of 1 would make it fit"),
+    ({"zero_padding": 0}, "layer first pads with zeros, which this array leaves out: "
+                          "zero_padding of 1 would make it fit, or padding with +1 or -1"),
     ({"program_depth": 64}, "words of the program must be at most 64, not"),
     ({"acc_bits": 7, "sum_bits": 7}, "bits of a sum of layer first must be at most 7, not 8 (1 too many): "
                                      "sum_bits of 8 would make it fit"),

@@ -239,6 +239,8 @@ NAN.weight.data[1] = torch.nan
 @pytest.mark.parametrize(("modules", "message"), [
     ([], "the network must have a binary layer, not none"),
     ([Sign()], "0 (Sign) must follow a binary convolution or linear layer"),
+    ([nn.Conv2d(3, 4, 1)], "0 (Conv2d) must be one of the modules of golden.layers, Flatten, Identity or Dropout, "
+                           "in an nn.Sequential"),
     ([CONV, nn.ReLU(), Sign()],
      "1 (ReLU) must be one of the modules of golden.layers, Flatten, Identity or Dropout, "
      "in an nn.Sequential"),

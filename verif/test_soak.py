@@ -18,7 +18,14 @@ def test_numbers_must_be_positive(arguments, monkeypatch, capsys):
 def test_pairs_are_counted(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["soak", "--n", "2", "--seed", "3"])
     assert soak.main() == 0
-    assert "2 pairs, seed 3" in capsys.readouterr().out
+    assert "2 networks on 1 arrays, seed 3" in capsys.readouterr().out
+
+
+def test_an_unknown_simulator(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["soak", "--n", "2"])
+    monkeypatch.setenv("SIM", "nosuch")
+    assert soak.main() == 2
+    assert capsys.readouterr().out == "SIM must be one of verilator, icarus, not 'nosuch'\n"
 
 
 def test_a_mismatch_is_told(monkeypatch, capsys):
@@ -51,4 +58,4 @@ def test_a_mismatch_is_told(monkeypatch, capsys):
     assert soak.main() == 1
     told = capsys.readouterr().out
     assert "3 of 5 results differ" in told
-    assert "2 of 2 arrays with a mismatch" in told
+    assert "mismatches of results or cycles on 2 arrays" in told
