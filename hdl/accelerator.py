@@ -277,11 +277,11 @@ class Accelerator(wiring.Component):
         fixed |= {place: values[name] for name, place in config_registers(self.config).items()}
         value = Signal(DATA_BITS)
         with m.Switch(word):
-            for place_, constant in fixed.items():
-                with m.Case(place_):
+            for at, constant in fixed.items():
+                with m.Case(at):
                     m.d.comb += value.eq(constant)
-            for place_, signal in ((Register.STATUS, self.busy), (Register.CYCLES, cycles), (Register.RUNS, runs)):
-                with m.Case(place_):
+            for at, signal in ((Register.STATUS, self.busy), (Register.CYCLES, cycles), (Register.RUNS, runs)):
+                with m.Case(at):
                     m.d.comb += value.eq(signal)
         return value
 
