@@ -5,9 +5,10 @@ import random
 import cocotb
 from cocotb.triggers import Event, FallingEdge, First, Timer
 
-from fpga.link import Host, Send, bursts
+from fpga.link import Host, bursts
 from hdl.bus import Control, Status
 
+from .host import take
 from .streams import PERIOD, give, parameters, read, start
 
 
@@ -72,16 +73,7 @@ class Serial:
 
     async def take(self, steps):
         """Take the steps of a `Host` and return what they give."""
-        try:
-            step = next(steps)
-            while True:
-                if isinstance(step, Send):
-                    await self.send(step.data)
-                    step = next(steps)
-                else:
-                    step = steps.send(await self.receive(step.size, step.timeout))
-        except StopIteration as end:
-            return end.value
+        return await take(steps, self.send, self.receive)
 
 
 @cocotb.test(timeout_time=200, timeout_unit="ms")

@@ -5,10 +5,11 @@ import random
 import cocotb
 from cocotb.triggers import RisingEdge
 
-from fpga.link import Host, LinkError, Send, decode_response, encode_read, encode_write
+from fpga.link import Host, LinkError, decode_response, encode_read, encode_write
 from hdl.bridge import Answer
 from hdl.bus import request_layout
 
+from .host import take
 from .streams import Driver, Monitor, parameters, start
 
 QUIET_HOST = 4          # the host's silence, in times of the bridge's own
@@ -104,16 +105,7 @@ class Line:
 
     async def take(self, steps):
         """Take the steps of a `Host`, whose seconds are cycles here."""
-        try:
-            step = next(steps)
-            while True:
-                if isinstance(step, Send):
-                    await self.send(step.data)
-                    step = next(steps)
-                else:
-                    step = steps.send(await self.receive(step.size, step.timeout))
-        except StopIteration as end:
-            return end.value
+        return await take(steps, self.send, self.receive)
 
 
 async def begin(dut):
