@@ -13,7 +13,6 @@ from hdl.isa import (
     SEGMENT_FETCH,
     SEGMENTS_BITS,
     WINDOW_BITS,
-    Isa,
     LayerFlag,
     LayerRecord,
     SegmentFlag,
@@ -101,7 +100,6 @@ class Compiler:
     def __init__(self, graph: Graph, config: ArrayConfig, split: bool, choice: int) -> None:
         self.config = config
         self.split = split
-        self.isa = Isa(config)
         self.original = graph
         self.graph, self.packed = pack_inputs(graph, config.lanes, choice)
         self.places = place_maps(self.graph, config)
@@ -118,7 +116,7 @@ class Compiler:
             records.append(record)
             weights.append(words)
             if layer.thresholds is None:
-                height, width = layer.segments[0].output_size(self.graph.shapes[layer.segments[0].source])
+                height, width = self.graph.sums_size(layer)
                 result = ResultPlace(len(thresholds), height * width, layer.channels)
                 groups = -(-height * width // self.config.rows) if self.split else height * width
                 thresholds += [0] * (groups * layer.channels)
@@ -140,8 +138,7 @@ class Compiler:
         return program
 
     def _useful(self, layer: Layer) -> int:
-        shapes = self.original.shapes
-        height, width = layer.segments[0].output_size(shapes[layer.segments[0].source])
+        height, width = self.original.sums_size(layer)
         pixels = height // layer.pool[0] * layer.pool[0] * (width // layer.pool[1]) * layer.pool[1]
         return pixels * layer.channels * sum(segment.taps for segment in layer.segments)
 
@@ -198,7 +195,7 @@ class Compiler:
         """The record of a layer and its weights, bool (cols, words, lanes)."""
         config = self.config
         raw = layer.thresholds is None
-        height, width = layer.segments[0].output_size(self.graph.shapes[layer.segments[0].source])
+        height, width = self.graph.sums_size(layer)
         pool_y, pool_x = layer.pool
         need(f"bits of a sum of layer {layer.name}", (layer.top + 1).bit_length(), config.sum_bits, "sum_bits")
         for name, size in (("height", pool_y), ("width", pool_x)):
@@ -274,7 +271,7 @@ class Compiler:
 
     def _geometries(self, layer: Layer) -> tuple[dict[tuple[str, tuple[int, int]], int], dict[str, int]]:
         """The different pixel walks of a layer's segments, and their fields."""
-        _, width = layer.segments[0].output_size(self.graph.shapes[layer.segments[0].source])
+        _, width = self.graph.sums_size(layer)
         pool_y, pool_x = layer.pool
         walks: list[tuple[int, int]] = []
         index = {}
@@ -318,7 +315,7 @@ class Compiler:
 
         A pixel is a whole pooling window here, so one class has one set of thresholds for each window position.
         """
-        size = layer.segments[0].output_size(self.graph.shapes[layer.segments[0].source])
+        size = self.graph.sums_size(layer)
         found = []
         for axis in (0, 1):
             pool, out = layer.pool[axis], size[axis]
@@ -335,7 +332,7 @@ class Compiler:
         assert layer.thresholds is not None
         if layer.border == (0, 0, 0, 0):
             return layer.thresholds
-        size = layer.segments[0].output_size(self.graph.shapes[layer.segments[0].source])
+        size = self.graph.sums_size(layer)
         per_axis = []
         for axis, (low, high, classes) in enumerate(self._pixel_classes(layer)):
             pool, out = layer.pool[axis], size[axis]

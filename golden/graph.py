@@ -193,6 +193,11 @@ class Graph:
                 raise GraphError(f"the name {layer.name} must be used once")
             shapes[layer.name] = self._shape(layer, shapes)
 
+    def sums_size(self, layer: Layer) -> tuple[int, int]:
+        """Height and width of a layer's sums, before pooling."""
+        segment = layer.segments[0]
+        return segment.output_size(self.shapes[segment.source])
+
     @staticmethod
     def _shape(layer: Layer, shapes: dict[str, MapShape]) -> MapShape:
         height, width = layer.segments[0].output_size(shapes[layer.segments[0].source])

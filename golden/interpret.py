@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hdl.encoding import border_class
+from hdl.encoding import ACTIVATION_TAIL, border_class, ints_to_words, pack_lanes
 from hdl.isa import Isa, LayerFlag, LayerRecord, SegmentFlag
 
 from .program import Program
@@ -40,9 +40,8 @@ def interpret(program: Program, maps: dict[str, np.ndarray]) -> tuple[np.ndarray
     config = program.config
     batch = len(next(iter(maps.values())))
     memory = np.zeros((batch, config.activation_depth, config.lanes), dtype=bool)
-    lanes = np.arange(config.lanes)
-    for address, value in program.constants.items():
-        memory[:, address] = np.array([value >> int(lane) & 1 for lane in lanes], dtype=bool)
+    if program.constants:
+        memory[:, list(program.constants)] = ints_to_words(list(program.constants.values()), config.lanes)
     for name, entry in program.inputs.items():
         memory[:, entry.place.addresses] = entry.to_words(maps[name])
     results = np.zeros((batch, 0, 0), dtype=np.int64)
@@ -139,10 +138,6 @@ class LayerRun:
     def store(self, memory: np.ndarray, bits: np.ndarray) -> None:
         """Pack the bits of each pixel into words, and write them where the layer says."""
         f = self.fields
-        lanes = self.config.lanes
-        words = -(-bits.shape[-1] // lanes)
-        packed = np.zeros((*bits.shape[:-1], words * lanes), dtype=bool)
-        packed[..., :bits.shape[-1]] = bits
+        words = pack_lanes(bits, self.config.lanes, ACTIVATION_TAIL)
         pixel = self._follow(f["out_start"], f["out_step"], f["out_line"])
-        addresses = (pixel[:, None] + np.arange(words)) & self.mask
-        memory[:, addresses] = packed.reshape(*bits.shape[:-1], words, lanes)
+        memory[:, (pixel[:, None] + np.arange(words.shape[-2])) & self.mask] = words

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from .config import ArrayConfig, bits_to_hold
 from .filler import Filler
-from .isa import Isa, LayerFlag
+from .isa import Isa, LayerFlag, flag_of
 
 __all__ = ["Border"]
 
@@ -51,7 +51,7 @@ class Border(wiring.Component):
         line_offset, next_line = Signal.like(self.offset), Signal.like(self.offset)
         x_rises, y_rises = Signal(), Signal()
         m.d.comb += [
-            filler.split.eq(layer.flags[LayerFlag.SPLIT.bit_length() - 1]),
+            filler.split.eq(flag_of(layer, LayerFlag.SPLIT)),
             filler.x_last.eq(layer.x),
             filler.y_last.eq(layer.y),
             filler.restart.eq(self.begin),

@@ -5,7 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import ArrayConfig, bits_to_hold
-from .isa import SEGMENTS_BITS, WINDOW_BITS, Isa, LayerFlag
+from .isa import SEGMENTS_BITS, WINDOW_BITS, Isa, LayerFlag, flag_of
 
 __all__ = ["Drain", "beat_layout"]
 
@@ -110,8 +110,8 @@ class Drain(wiring.Component):
 
     def _loops(self, m: Module) -> None:
         layer, beat, enable, channel = self.layer, self.beat, self.enable, self.channel
-        raw = layer.flags[LayerFlag.RAW.bit_length() - 1]
-        horner = layer.flags[LayerFlag.HORNER.bit_length() - 1]
+        raw = flag_of(layer, LayerFlag.RAW)
+        horner = flag_of(layer, LayerFlag.HORNER)
         drain = Signal(SEGMENTS_BITS)
         window = Signal(2 * WINDOW_BITS)
         tile = Signal(len(layer.tiles))

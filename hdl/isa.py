@@ -12,11 +12,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from amaranth.hdl import Value
 from amaranth.lib import data
 
 from .config import ArrayConfig, ConfigError, bits_to_hold
 
-__all__ = ["SEGMENT_FETCH", "Field", "Isa", "LayerFlag", "LayerRecord", "SegmentFlag"]
+__all__ = ["SEGMENT_FETCH", "Field", "Isa", "LayerFlag", "LayerRecord", "SegmentFlag", "flag_of"]
 
 SEGMENTS_BITS = 6
 WINDOW_BITS = 4
@@ -33,6 +34,11 @@ class LayerFlag(enum.IntFlag):
     RAW = 2         # sums go to the threshold memory; there are no bits
     HORNER = 4      # sums combine as S = 2S + p, not S = S + p
     LAST = 8        # the program ends here
+
+
+def flag_of(layer: data.View, flag: LayerFlag) -> Value:
+    """One flag of a layer's back fields, as hardware."""
+    return layer.flags[flag.bit_length() - 1]
 
 
 class SegmentFlag(enum.IntFlag):

@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from .config import ArrayConfig, bits_to_hold
 from .filler import Filler
-from .isa import SEGMENTS_BITS, WINDOW_BITS, Isa, LayerFlag
+from .isa import SEGMENTS_BITS, WINDOW_BITS, Isa, LayerFlag, flag_of
 from .raster import follow
 
 __all__ = ["Sequencer", "tail_cycles"]
@@ -95,9 +95,6 @@ class Sequencer(wiring.Component):
         self._loops(m, filler, step_ends)
         return m
 
-    def _flag(self, flag: LayerFlag) -> Value:
-        return self.layer.flags[flag.bit_length() - 1]
-
     def _fetch(self, m: Module) -> None:
         """Read records from the program memory, a field a cycle, into their registers."""
         isa = self.isa
@@ -121,7 +118,7 @@ class Sequencer(wiring.Component):
             pause.eq(whole & (index == front) & ~stored),
         ]
         with m.If(self.stepping):
-            m.d.sync += tail.eq(Mux(self._flag(LayerFlag.SPLIT), tail_cycles(self.config, True),
+            m.d.sync += tail.eq(Mux(flag_of(self.layer, LayerFlag.SPLIT), tail_cycles(self.config, True),
                                     tail_cycles(self.config, False)))
         with m.Elif(tail != 0):
             m.d.sync += tail.eq(tail - 1)
@@ -146,7 +143,7 @@ class Sequencer(wiring.Component):
 
         with m.If(self.proceed & self.final):
             m.d.sync += self.segment_there.eq(0)
-            with m.If(self._flag(LayerFlag.LAST)):
+            with m.If(flag_of(self.layer, LayerFlag.LAST)):
                 m.d.sync += ending.eq(1)
             with m.Else():
                 m.d.sync += [reading.eq(1), whole.eq(1), index.eq(0)]
@@ -166,7 +163,7 @@ class Sequencer(wiring.Component):
         """Give the rows their next pixels."""
         m.submodules.filler = filler = Filler(rows=self.config.rows, bits=self.config.activation_bits)
         m.d.comb += [
-            filler.split.eq(self._flag(LayerFlag.SPLIT)),
+            filler.split.eq(flag_of(self.layer, LayerFlag.SPLIT)),
             filler.x_last.eq(self.registers["x"]),
             filler.y_last.eq(self.registers["y"]),
             filler.restart.eq(self.begin),

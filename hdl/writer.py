@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import ArrayConfig
-from .isa import Isa, LayerFlag
+from .isa import Isa, LayerFlag, flag_of
 from .raster import Raster, follow
 
 __all__ = ["Writer"]
@@ -60,7 +60,7 @@ class Writer(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config, layer = self.config, self.layer
-        split = layer.flags[LayerFlag.SPLIT.bit_length() - 1]
+        split = flag_of(layer, LayerFlag.SPLIT)
         pixel = Signal(config.activation_bits)
         word = Signal(config.activation_bits)           # of the pixel
         left = Signal(range(max(config.rows, 2) + 1))   # writes still to do
