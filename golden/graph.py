@@ -11,7 +11,7 @@ import numpy as np
 
 from hdl.encoding import border_class, border_counts, dot_from_popcount
 
-__all__ = ["Graph", "GraphError", "Layer", "MapShape", "Segment", "zero_padding_border"]
+__all__ = ["Graph", "GraphError", "Layer", "MapShape", "Requantize", "Segment", "zero_padding_border"]
 
 
 class GraphError(ValueError):
@@ -25,6 +25,46 @@ class MapShape:
     height: int
     width: int
     channels: int
+
+
+@dataclass(frozen=True, eq=False)
+class Requantize:
+    """A popcount as an INT4 number: ``clip((p*scale + offset) >> shift, -8, 7) + 8``.
+
+    The paper's residual add takes its operands so. The 8 keeps the sum of two unsigned; thresholds contain it.
+
+    Parameters
+    ----------
+    scale : int64 (N,)
+        Of each channel, none negative: where the result falls with p, the channel's weights are inverted.
+    offset : int64 (N,)
+        Of each channel.
+    shift : int
+        Bits dropped, the same for all channels; the shift rounds towards minus infinity.
+
+    Raises
+    ------
+    GraphError
+        If the sizes differ, a scale is negative or the shift is.
+    """
+
+    scale: np.ndarray
+    offset: np.ndarray
+    shift: int
+
+    def __post_init__(self) -> None:
+        if self.scale.ndim != 1 or self.scale.shape != self.offset.shape:
+            raise GraphError(f"scale and offset must be one number for each channel, not of the shapes "
+                             f"{self.scale.shape} and {self.offset.shape}")
+        if self.scale.size and int(self.scale.min()) < 0:
+            raise GraphError(f"scale must be at least 0, not {int(self.scale.min())}")
+        if self.shift < 0:
+            raise GraphError(f"shift must be at least 0, not {self.shift}")
+
+    def levels(self, popcounts: np.ndarray) -> np.ndarray:
+        """Levels 0..15 of popcounts: int64 (..., N) to int64 (..., N)."""
+        scaled = popcounts * self.scale.astype(np.int64) + self.offset.astype(np.int64)
+        return np.clip(scaled >> self.shift, -8, 7) + 8
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,6 +83,8 @@ class Segment:
         Positions added at the top, left, bottom and right.
     pad : bool (C,)
         The bit that a padded position holds, for each input channel.
+    requantize : Requantize, or None
+        What a "residual" layer adds in place of the popcount.
     """
 
     source: str
@@ -51,6 +93,7 @@ class Segment:
     dilation: tuple[int, int] = (1, 1)
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)
     pad: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    requantize: Requantize | None = None
 
     @property
     def taps(self) -> int:
@@ -98,8 +141,8 @@ class Layer:
         Name of the map (or of the raw result) that it makes.
     segments : tuple of Segment
         With equal output sizes and equal N.
-    combine : "sum" or "horner"
-        ``S = S + p`` or ``S = 2S + p`` over the segments, in order.
+    combine : "sum", "horner" or "residual"
+        ``S = S + p``, ``S = 2S + p`` or ``S = S + requantize.levels(p)`` over the segments, in order.
     thresholds : int (CY, CX, N), or None
         A bit is ``S >= thresholds[border class of y, border class of x]``; None gives the raw sums.
         CY = CX = 1 unless the padding counts as zero.
@@ -116,7 +159,7 @@ class Layer:
 
     name: str
     segments: tuple[Segment, ...]
-    combine: Literal["sum", "horner"] = "sum"
+    combine: Literal["sum", "horner", "residual"] = "sum"
     thresholds: np.ndarray | None = None
     border: tuple[int, int, int, int] = (0, 0, 0, 0)
     pool: tuple[int, int] = (1, 1)
@@ -129,7 +172,9 @@ class Layer:
 
     @property
     def top(self) -> int:
-        """The largest sum that a channel can reach."""
+        """A sum that no channel exceeds."""
+        if self.combine == "residual":
+            return 15 * len(self.segments)
         total = 0
         for segment in self.segments:
             total = (2 * total if self.combine == "horner" else total) + segment.taps
@@ -139,7 +184,10 @@ class Layer:
         """Combined sums S of all positions before pooling, int64 (B, OH, OW, N)."""
         total: np.ndarray | int = 0
         for segment in self.segments:
-            total = (2 * total if self.combine == "horner" else total) + segment.popcounts(maps[segment.source])
+            count = segment.popcounts(maps[segment.source])
+            if segment.requantize is not None:
+                count = segment.requantize.levels(count)
+            total = (2 * total if self.combine == "horner" else total) + count
         return np.asarray(total)
 
     def evaluate(self, maps: dict[str, np.ndarray]) -> np.ndarray:
@@ -180,6 +228,13 @@ class Graph:
         for layer in self.layers:
             sizes = set()
             for segment in layer.segments:
+                if (segment.requantize is not None) != (layer.combine == "residual"):
+                    raise GraphError(f"the segments of layer {layer.name} must "
+                                     f"{'all' if layer.combine == 'residual' else 'not'} requantize, "
+                                     f"for it is {layer.combine}")
+                if segment.requantize is not None and segment.requantize.scale.size != segment.weights.shape[0]:
+                    raise GraphError(f"layer {layer.name} must requantize {segment.weights.shape[0]} channels, "
+                                     f"not {segment.requantize.scale.size}")
                 if segment.source not in shapes:
                     raise GraphError(f"layer {layer.name} must read an input or an earlier map, "
                                      f"not {segment.source}")

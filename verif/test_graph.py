@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from golden.graph import Graph, GraphError, Layer, MapShape, Segment, zero_padding_border
+from golden.graph import Graph, GraphError, Layer, MapShape, Requantize, Segment, zero_padding_border
 from hdl.encoding import border_class
 
 
@@ -100,6 +100,38 @@ def test_a_layer(combine: Literal["sum", "horner"], pool: tuple[int, int]) -> No
     assert len(seen) == 2 or pool == (5, 7)
 
 
+def test_levels() -> None:
+    """Both ends of the clip, a shift that rounds down below zero, and a scale of zero."""
+    numbers = Requantize(np.array([3, 100, 0]), np.array([-9, -32 * 8, -1]), 2)
+    assert numbers.levels(np.array([[0, 0, 7], [1, 2, 8], [3, 3, 9]])).tolist() == [[5, 0, 7], [6, 0, 7], [8, 15, 7]]
+    wide = Requantize(np.array([2**17]), np.array([-2**31]), 12)
+    assert wide.levels(np.array([2**14 - 1, 2**14, 2**14 + 1])).tolist() == [0, 8, 15]
+
+
+def test_a_residual_layer() -> None:
+    """Two segments on one position: the levels add, and the pair may cancel."""
+    weights = np.ones((2, 3, 1, 1), dtype=bool)
+    segments = (Segment(source="a", weights=weights, requantize=Requantize(np.array([4, 1]), np.array([-4, 0]), 1)),
+                Segment(source="b", weights=weights, requantize=Requantize(np.array([2, 9]), np.array([-6, 0]), 0)))
+    layer = Layer(name="l", segments=segments, combine="residual", thresholds=np.full((1, 1, 2), 16))
+    maps = {"a": np.array([[[[True, True, False]], [[True, False, False]]]]),
+            "b": np.array([[[[True, False, False]], [[True, True, True]]]])}
+    # p is 2 and 1 at the first position, 1 and 3 at the second
+    assert layer.sums(maps).tolist() == [[[[8 + 2 + 8 - 4, 8 + 1 + 8 + 7]], [[8 + 0 + 8 + 0, 8 + 0 + 8 + 7]]]]
+    assert layer.evaluate(maps).tolist() == [[[[False, True]], [[True, True]]]]
+    assert layer.top == 30
+
+
+@pytest.mark.parametrize(("scale", "offset", "shift", "message"), [
+    ([1], [1, 2], 0, "scale and offset must be one number for each channel, not of the shapes (1,) and (2,)"),
+    ([1, -2], [1, 2], 0, "scale must be at least 0, not -2"),
+    ([1], [1], -1, "shift must be at least 0, not -1"),
+])
+def test_refused_numbers(scale: list[int], offset: list[int], shift: int, message: str) -> None:
+    with pytest.raises(GraphError, match=f"^{re.escape(message)}$"):
+        Requantize(np.array(scale), np.array(offset), shift)
+
+
 def test_raw_sums_and_values() -> None:
     segment = Segment(source="a", weights=np.array([[[[True]], [[False]]]]))
     layer = Layer(name="l", segments=(segment,), offset=np.array([5]))
@@ -146,9 +178,10 @@ def test_border_classes_see_the_same_padding(kernel: int, stride: int, dilation:
 
 
 def layer(name: str = "l", source: str = "input", shape: tuple[int, int, int, int] = (1, 2, 1, 1),
-          pool: tuple[int, int] = (1, 1)) -> Layer:
-    segment = Segment(source=source, weights=np.zeros(shape, dtype=bool))
-    return Layer(name=name, segments=(segment,), pool=pool)
+          pool: tuple[int, int] = (1, 1), combine: Literal["sum", "horner", "residual"] = "sum",
+          requantize: Requantize | None = None) -> Layer:
+    segment = Segment(source=source, weights=np.zeros(shape, dtype=bool), requantize=requantize)
+    return Layer(name=name, segments=(segment,), combine=combine, pool=pool)
 
 
 def graph_of(*layers: Layer) -> Callable[[], Graph]:
@@ -166,6 +199,12 @@ def graph_of(*layers: Layer) -> Callable[[], Graph]:
      "the segments of layer l must have equal output sizes"),
     (graph_of(Layer(name="l", segments=layer().segments + layer(shape=(2, 2, 1, 1)).segments)),
      "the segments of layer l must have equal output sizes"),
+    (graph_of(layer(combine="residual")),
+     "the segments of layer l must all requantize, for it is residual"),
+    (graph_of(layer(combine="horner", requantize=Requantize(np.ones(1), np.ones(1), 0))),
+     "the segments of layer l must not requantize, for it is horner"),
+    (graph_of(layer(combine="residual", requantize=Requantize(np.ones(2), np.ones(2), 0))),
+     "layer l must requantize 1 channels, not 2"),
     (graph_of(layer(pool=(2, 6))), "the pooling window of layer l must be at most 4 x 5, not 2 x 6"),
 ])
 def test_what_is_refused(make: Callable[[], Graph], message: str) -> None:
