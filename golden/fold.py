@@ -13,6 +13,7 @@ from torch import nn
 from .encoder import Encoder
 from .graph import Graph, Layer, MapShape
 from .layers import BinaryConv2d, BinaryLinear, ChannelFunction, Logits, MaxPool, Sign, Sum
+from .residual import Int4, Residual
 from .sums import FoldError, Part, Source, Sums
 
 __all__ = ["FoldError", "fold"]
@@ -24,7 +25,8 @@ def fold(model: nn.Module, encoder: Encoder, input_shape: tuple[int, int, int]) 
     Parameters
     ----------
     model : Module
-        An ``nn.Sequential``, nested as one likes, of the modules of `golden.layers`, ``nn.Flatten``,
+        An ``nn.Sequential``, nested as one likes, of the modules of `golden.layers`, `golden.gains` and
+        `golden.residual`, ``nn.Flatten``,
         ``nn.Identity`` and ``nn.Dropout``. It is not changed. A layer is named like the module that makes
         its sums.
     encoder : Encoder
@@ -71,7 +73,7 @@ def _title(name: str, module: nn.Module) -> str:
 
 def unknown(name: str, module: nn.Module) -> str:
     """What is wrong with a module that cannot be folded at all."""
-    return (f"{_title(name, module)} must be one of the modules of golden.layers, Flatten, Identity or Dropout, "
+    return (f"{_title(name, module)} must be a module of golden.layers, gains or residual, Flatten, Identity or Dropout, "
             "in an nn.Sequential")
 
 
@@ -87,11 +89,11 @@ class _Folder:
         for name, module in modules:
             if isinstance(module, nn.Identity | nn.Dropout | nn.Dropout2d):
                 continue
-            if isinstance(module, BinaryConv2d | BinaryLinear | Sum | nn.Flatten):
+            if isinstance(module, BinaryConv2d | BinaryLinear | Sum | Residual | nn.Flatten):
                 state = self.start(name, module, self.source_before(name, module, state))
             elif isinstance(state, Sums):
                 _extend(name, module, state)
-            elif not isinstance(module, ChannelFunction | MaxPool | Logits):
+            elif not isinstance(module, ChannelFunction | MaxPool | Logits | Int4):
                 raise FoldError(unknown(name, module))
             else:
                 raise FoldError(f"{_title(name, module)} must follow a binary convolution or linear layer")
@@ -124,20 +126,26 @@ class _Folder:
             return Sums(name, [_convolution(name, module, source)])
         if isinstance(module, BinaryLinear):
             return Sums(name, [_linear(name, module, source)])
-        assert isinstance(module, Sum)
+        assert isinstance(module, Sum | Residual)
+        return self.paths(name, module, source)
+
+    def paths(self, name: str, module: Sum | Residual, source: Source) -> Sums:
+        """The sums of several paths as those of one layer."""
         if source.planes:
             raise FoldError(f"{_title(name, module)} must read maps of single bits, not bit planes")
-        parts = []
+        ending = "a binary convolution" if isinstance(module, Sum) else "a binary convolution and Int4"
+        sums = Sums(name, [])
         for i, path in enumerate(module.paths):
             end = self.walk(_modules(path, f"{name}.paths.{i}"), source)
-            if not isinstance(end, Sums) or not end.bare:
-                raise FoldError(f"{name}.paths.{i} of a Sum must end with a binary convolution")
-            parts += end.parts
-        sizes = {(len(part.weights), *part.output_size) for part in parts}
+            if not isinstance(end, Sums) or not end.bare or len(end.int4) != isinstance(module, Residual):
+                raise FoldError(f"{name}.paths.{i} of a {type(module).__name__} must end with {ending}")
+            sums.parts += end.parts
+            sums.int4 += end.int4
+        sizes = {(len(part.weights), *part.output_size) for part in sums.parts}
         if len(sizes) != 1:
             raise FoldError(f"the paths of {_title(name, module)} must give sums of one size, "
                             f"not {' and '.join(' x '.join(map(str, size)) for size in sorted(sizes))}")
-        return Sums(name, parts)
+        return sums
 
 
 def _extend(name: str, module: nn.Module, sums: Sums) -> None:
@@ -152,6 +160,10 @@ def _extend(name: str, module: nn.Module, sums: Sums) -> None:
         if not sums.bare:
             raise FoldError(f"{_title(name, module)} must stand right behind the sums of {sums.name}")
         sums.logits = module
+    elif isinstance(module, Int4):
+        if not sums.bare or sums.int4 or len(sums.parts) > 1:
+            raise FoldError(f"{_title(name, module)} must stand right behind a binary convolution")
+        sums.int4.append(module)
     elif not isinstance(module, ChannelFunction):
         raise FoldError(unknown(name, module))
     elif sums.sign is not None:

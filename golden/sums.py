@@ -6,7 +6,7 @@ rounding are PyTorch's own. With step 2 (bits) or 1 (bit planes) a sum S of the 
 padding counts as zero: such a position is fed as a constant bit, and what it adds is taken off again.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -14,8 +14,9 @@ from torch import Tensor
 
 from hdl.encoding import border_class
 
-from .graph import Layer, MapShape, Segment, zero_padding_border
+from .graph import Layer, MapShape, Requantize, Segment, zero_padding_border
 from .layers import ChannelFunction, Logits, Sign
+from .residual import HIGH, INT4_STEP, LOW, SHIFT, Int4
 
 __all__ = ["FoldError", "Part", "Source", "Sums"]
 
@@ -89,12 +90,16 @@ class Part:
 
 @dataclass
 class Sums:
-    """The sums of a layer, and what follows them as far as it is known."""
+    """The sums of a layer, and what follows them as far as it is known.
+
+    ``int4`` has the end of each part of a residual, and is empty where the parts are added as they are.
+    """
 
     name: str
     parts: list[Part]
     before: list[ChannelFunction] = field(default_factory=list)     # before pooling
     after: list[ChannelFunction] = field(default_factory=list)
+    int4: list[Int4] = field(default_factory=list)
     pool: tuple[int, int] | None = None
     sign: Sign | None = None
     logits: Logits | None = None
@@ -122,10 +127,12 @@ class Sums:
 
     def layer(self) -> Layer:
         """The finished layer: bits behind a sign, else raw sums."""
-        return self._raw() if self.sign is None else self._thresholded(self.sign)
+        if self.sign is None:
+            return self._raw()
+        return self._residual(self.sign) if self.int4 else self._thresholded(self.sign)
 
     def _raw(self) -> Layer:
-        if not self.bare and self.logits is None:
+        if self.int4 or (not self.bare and self.logits is None):
             raise FoldError(f"layer {self.name} must end with a Sign, or with nothing but Logits")
         if self.planes:
             raise FoldError(f"the raw layer {self.name} must read maps of single bits, not bit planes")
@@ -135,6 +142,28 @@ class Sums:
         bias = none if self.logits is None else self.logits.integer_bias().numpy()
         return Layer(name=self.name, segments=tuple(s for part in self.parts for s in part.segments(none)),
                      offset=np.rint(bias).astype(np.int64) - self.bound)
+
+    def _residual(self, sign: Sign) -> Layer:
+        """Levels of the parts, added and compared once."""
+        if any(part.zero_padded for part in self.parts):
+            raise FoldError(f"the paths of residual layer {self.name} must be padded with 1 or -1, not 0")
+        count = len(self.parts)
+        levels = torch.arange(LOW * count, HIGH * count + 1)
+        pooled, bits = self._evaluate(sign, levels * INT4_STEP)
+        varies, inverted = bits[-1] != bits[0], bits[0] & ~bits[-1]
+        if self.pool is not None and (varies & ~self._rises(pooled)).any():
+            raise FoldError(f"the functions between layer {self.name} and its MaxPool must rise")
+        bits = bits ^ inverted
+        thresholds = np.where(bits.any(axis=0), bits.argmax(axis=0), len(levels))
+        segments = []
+        for part, int4 in zip(self.parts, self.int4, strict=True):
+            a, b = (value.numpy() for value in int4.integers())
+            falls = a < 0
+            (segment,) = part.segments(falls)
+            requantize = Requantize(np.abs(a), np.where(falls, b + int4.taps * a, b), SHIFT)
+            segments.append(replace(segment, requantize=requantize))
+        return Layer(name=self.name, segments=tuple(segments), combine="residual", thresholds=thresholds[None, None],
+                     pool=self.pool or (1, 1), inverted=inverted if inverted.any() else None)
 
     def _thresholded(self, sign: Sign) -> Layer:
         first, flip, inverted = self._turning_points(sign)
@@ -158,26 +187,28 @@ class Sums:
         the largest value: where what follows falls with it, the network's bit is an AND over the window, and
         the inverted bit an OR.
         """
-        pooled, bits = self._evaluate(sign)
+        pooled, bits = self._evaluate(sign, torch.arange(-self.bound, self.bound + 1))
         rising = bits[-1] > bits[0]
         varies = bits[-1] != bits[0]
-        if (bits[1:] != bits[:-1]).sum(axis=0).max() > 1:
-            raise FoldError(f"the functions between layer {self.name} and its Sign must be monotone")
         inverted = np.zeros_like(varies)
         if self.pool is not None:
-            up = (pooled[1:] >= pooled[:-1]).all(axis=0)
-            if not (up | (pooled[1:] <= pooled[:-1]).all(axis=0)).all():
-                raise FoldError(f"the functions between layer {self.name} and its MaxPool must be monotone")
-            inverted = varies & (rising != up)
+            inverted = varies & (rising != self._rises(pooled))
         flip = varies & (rising == inverted)
         bits = np.where(flip, bits[::-1], bits) ^ inverted
         first = np.where(bits.any(axis=0), bits.argmax(axis=0) - self.bound, self.bound + 1)
         return first, flip, inverted
 
-    def _evaluate(self, sign: Sign) -> tuple[np.ndarray, np.ndarray]:
-        """What the modules make of every z in -bound..bound: values at the pool, bits; (2*bound + 1, N)."""
-        pooled, bits = [], []
-        for z in torch.arange(-self.bound, self.bound + 1).split(CHUNK):
+    def _rises(self, pooled: np.ndarray) -> np.ndarray:
+        """Whether the values at the pool rise with the sums, bool (N,), and do not fall."""
+        up = (pooled[1:] >= pooled[:-1]).all(axis=0)
+        if not (up | (pooled[1:] <= pooled[:-1]).all(axis=0)).all():
+            raise FoldError(f"the functions between layer {self.name} and its MaxPool must be monotone")
+        return up
+
+    def _evaluate(self, sign: Sign, values: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """What the modules make of the sums ``values``, (Z,) in rising order: values at the pool, bits; (Z, N)."""
+        pooled, found = [], []
+        for z in values.split(CHUNK):
             value: Tensor = z.to(torch.float32)[:, None, None, None].expand(-1, self.channels, 1, 1)
             for function in self.before:
                 value = function(value)
@@ -186,8 +217,11 @@ class Sums:
                 value = function(value)
             if not torch.isfinite(value).all():
                 raise FoldError(f"the functions between layer {self.name} and its Sign must be finite")
-            bits.append(sign.bits(value)[:, :, 0, 0])
-        return torch.cat(pooled).numpy(), torch.cat(bits).numpy()
+            found.append(sign.bits(value)[:, :, 0, 0])
+        bits = torch.cat(found).numpy()
+        if (bits[1:] != bits[:-1]).sum(axis=0).max() > 1:
+            raise FoldError(f"the functions between layer {self.name} and its Sign must be monotone")
+        return torch.cat(pooled).numpy(), bits
 
     def _plane_sums(self, flip: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The least S, the largest S and the base of z, each (1, 1, N); see `golden.encoder.BitPlanes`."""
