@@ -47,7 +47,7 @@ class ScaledConv2d(BinaryConv2d):
         self.alpha = nn.Parameter(torch.ones(shapes[alpha]))
 
     def binary_weight(self) -> Tensor:
-        return binarize(self.alpha * self.weight)
+        return self.binarizer(self.alpha * self.weight)
 
 
 class Gain(ChannelFunction):

@@ -7,13 +7,14 @@ layers join by subclassing: a convolution with other effective weights overrides
 activation overrides `Sign.bits`, and a convolution with a gain is a sequence of the two.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["BatchNorm", "BinaryConv2d", "BinaryLinear", "ChannelFunction", "Logits", "MaxPool", "Sign", "Sum",
-           "binarize", "round_through", "sign"]
+__all__ = ["BatchNorm", "BinaryConv2d", "BinaryLinear", "BinaryWeights", "ChannelFunction", "Logits", "MaxPool", "Sign",
+           "Sum", "binarize", "clamp", "round_through", "sign"]
 
 INITIAL_SCALE = 0.5
 """Standard deviation of the latent weights at the start; learning rates are relative to it."""
@@ -41,6 +42,11 @@ def binarize(x: Tensor) -> Tensor:
     return _StraightThrough.apply(x)
 
 
+def clamp(x: Tensor) -> Tensor:
+    """The values within -1..1: what stands for binary weights while they are still real."""
+    return x.clamp(-1, 1)
+
+
 def round_through(x: Tensor) -> Tensor:
     """Nearest integers, with the gradient of the identity."""
     return x + (x.round() - x).detach()
@@ -53,7 +59,27 @@ def _pair(value: int | tuple[int, int], name: str, least: int) -> tuple[int, int
     return pair
 
 
-class BinaryConv2d(nn.Module):
+class BinaryWeights(nn.Module):
+    """What layers with binary weights share.
+
+    Members
+    -------
+    binarizer : callable
+        Makes effective weights of latent ones: `binarize`, or `clamp` in the first stage of a training.
+    """
+
+    weight: nn.Parameter
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.binarizer: Callable[[Tensor], Tensor] = binarize
+
+    def binary_weight(self) -> Tensor:
+        """The effective weights."""
+        raise NotImplementedError
+
+
+class BinaryConv2d(BinaryWeights):
     """Convolution of +1/-1 maps with +1/-1 weights; the result is an exact integer while below 2**24.
 
     Parameters
@@ -92,7 +118,7 @@ class BinaryConv2d(nn.Module):
 
     def binary_weight(self) -> Tensor:
         """The effective weights, +1.0 and -1.0, shape of `weight`, with a straight-through gradient."""
-        return binarize(self.weight)
+        return self.binarizer(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """Sums (B, outputs, OH, OW) of maps (B, inputs, H, W)."""
@@ -107,7 +133,7 @@ class BinaryConv2d(nn.Module):
                 f"padding={self.padding}, pad={self.pad}")
 
 
-class BinaryLinear(nn.Module):
+class BinaryLinear(BinaryWeights):
     """Fully connected layer with +1/-1 weights; latent `weight` is (outputs, inputs).
 
     Behind ``nn.Flatten`` its inputs are a map in PyTorch's order (C, H, W).
@@ -119,7 +145,7 @@ class BinaryLinear(nn.Module):
 
     def binary_weight(self) -> Tensor:
         """The effective weights, +1.0 and -1.0, (outputs, inputs), with a straight-through gradient."""
-        return binarize(self.weight)
+        return self.binarizer(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """Sums (B, outputs) of vectors (B, inputs)."""

@@ -1,5 +1,7 @@
 """Gain terms vanish: what is left of a network with them is signs and one threshold a channel."""
 
+from typing import cast
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from torch import nn
 
 from golden.encoder import SignEncoder
 from golden.fold import fold
-from golden.gains import Gain, GainConv, GainSign, ScaledConv2d
+from golden.gains import AlphaShape, Gain, GainConv, GainSign, ScaledConv2d
 from golden.layers import BatchNorm
 
 from .test_fold import norm_with
@@ -55,7 +57,7 @@ def test_network_folds_to_bits_and_thresholds(alpha, seed):
     with torch.no_grad():
         expected = model(encoder.tensor(images)).permute(0, 2, 3, 1).numpy() > 0
     assert np.array_equal(graph.run(encoder.bits(images))[layer.name], expected)
-    assert [layer.thresholds.shape for layer in graph.layers] == [(1, 1, 9), (1, 1, 7)]
+    assert [np.shape(layer.thresholds) for layer in graph.layers] == [(1, 1, 9), (1, 1, 7)]
     assert all(segment.weights.dtype == bool for layer in graph.layers for segment in layer.segments)
 
 
@@ -80,4 +82,4 @@ def test_gains_learn():
 
 def test_refusals():
     with pytest.raises(ValueError, match=r"^alpha must be one of output, input, full, not channel$"):
-        ScaledConv2d(3, 4, 3, alpha="channel")
+        ScaledConv2d(3, 4, 3, alpha=cast(AlphaShape, "channel"))

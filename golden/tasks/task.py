@@ -7,6 +7,10 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from torch import Tensor
 
+from ..blocks import Blocks, Network
+from ..encoder import Encoder
+from ..trainer import Recipe
+
 __all__ = ["SplitName", "Task"]
 
 SplitName = Literal["validation", "test"]
@@ -23,6 +27,12 @@ class Task(ABC):
         Shape of one training image.
     outputs, stride : int
         Channels of a network's result, and input positions that one of its positions stands for.
+    encoder : Encoder
+        How a binary network sees images.
+    maximum : int
+        The largest value of an image.
+    recipe : Recipe
+        How its networks are trained, whatever their blocks.
     """
 
     name: ClassVar[str]
@@ -30,6 +40,13 @@ class Task(ABC):
     input_shape: tuple[int, int, int]
     outputs: int
     stride: int
+    encoder: Encoder
+    maximum: int = 255
+    recipe: Recipe
+
+    @abstractmethod
+    def network(self, blocks: Blocks) -> Network:
+        """An untrained network of these blocks."""
 
     @abstractmethod
     def batch(self, rng: np.random.Generator, size: int) -> tuple[np.ndarray, tuple[Tensor, ...]]:
