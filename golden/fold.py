@@ -73,7 +73,7 @@ def _title(name: str, module: nn.Module) -> str:
 
 def unknown(name: str, module: nn.Module) -> str:
     """What is wrong with a module that cannot be folded at all."""
-    return (f"{_title(name, module)} must be a module of golden.layers, gains or residual, Flatten, Identity or Dropout, "
+    return (f"{_title(name, module)} must be of golden.layers, gains or residual, or Flatten, Identity or Dropout, "
             "in an nn.Sequential")
 
 

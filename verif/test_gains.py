@@ -57,7 +57,7 @@ def test_network_folds_to_bits_and_thresholds(alpha, seed):
     with torch.no_grad():
         expected = model(encoder.tensor(images)).permute(0, 2, 3, 1).numpy() > 0
     assert np.array_equal(graph.run(encoder.bits(images))[layer.name], expected)
-    assert [np.shape(layer.thresholds) for layer in graph.layers] == [(1, 1, 9), (1, 1, 7)]
+    assert [np.asarray(layer.thresholds).shape for layer in graph.layers] == [(1, 1, 9), (1, 1, 7)]
     assert all(segment.weights.dtype == bool for layer in graph.layers for segment in layer.segments)
 
 
