@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hdl.config import ArrayConfig
+from hdl.config import WIDEST_SCALE, ArrayConfig
 from hdl.encoding import ACTIVATION_TAIL, WEIGHT_TAIL, border_class, pack_lanes, words_per, words_to_ints
 from hdl.isa import (
     LINES_BITS,
@@ -109,12 +109,15 @@ class Compiler:
         records: list[LayerRecord] = []
         weights: list[np.ndarray] = []
         thresholds: list[int] = []
+        coefficients: list[np.ndarray] = []
         result = None
         for layer in self.graph.layers:
             last = layer is self.graph.layers[-1]
-            record, words = self._layer(layer, sum(part.shape[1] for part in weights), len(thresholds), last)
+            record, words = self._layer(layer, sum(part.shape[1] for part in weights), len(thresholds),
+                                        sum(part.shape[1] for part in coefficients), last)
             records.append(record)
             weights.append(words)
+            coefficients += self._coefficients(layer)
             if layer.thresholds is None:
                 height, width = self.graph.sums_size(layer)
                 result = ResultPlace(len(thresholds), height * width, layer.channels)
@@ -123,12 +126,14 @@ class Compiler:
             else:
                 thresholds += self._thresholds(layer).reshape(-1).tolist()
         weight_words = np.concatenate(weights, axis=1)
+        numbers = np.concatenate([np.zeros((2, 0), dtype=np.int64), *coefficients], axis=1)
         need("words of weights in a column", weight_words.shape[1], self.config.weight_depth, "weight_depth")
         need("thresholds and raw results of a row", len(thresholds), self.config.threshold_depth, "threshold_depth")
+        need("scales of residual layers", numbers.shape[1], self.config.requantize_depth, "requantize_depth")
         program = Program(
             config=self.config, split=self.split, names=tuple(layer.name for layer in self.graph.layers),
             records=tuple(records), weights=weight_words, thresholds=np.array(thresholds, dtype=np.int64),
-            constants=self._constants(),
+            coefficients=numbers, constants=self._constants(),
             inputs={name: InputPlace(shape, self.packed.get(name), self.places[name])
                     for name, shape in self.original.inputs.items()},
             maps={layer.name: self.places[layer.name] for layer in self.graph.layers if layer.name in self.places},
@@ -149,11 +154,11 @@ class Compiler:
         walks: list[Walk] = []
         for segment in layer.segments:
             parts = list(self._cut(segment, most))
-            if layer.combine == "horner" and len(parts) > 1:
+            if layer.combine != "sum" and len(parts) > 1:
                 need(f"taps of a segment of layer {layer.name}", segment.taps, most, "acc_bits",
                      segment.taps.bit_length())
             walks += parts
-        if layer.combine == "horner":
+        if layer.combine != "sum":
             return walks
         joined: list[Walk] = []
         taps = 0
@@ -190,7 +195,7 @@ class Compiler:
             yield from (Walk(segment, (y, y + 1), (x, x + 1), (w, min(w + size, words)), True)
                         for x in range(kernel_w) for w in range(0, words, size))
 
-    def _layer(self, layer: Layer, weight_base: int, threshold_base: int, last: bool,
+    def _layer(self, layer: Layer, weight_base: int, threshold_base: int, coefficient_base: int, last: bool,
                ) -> tuple[LayerRecord, np.ndarray]:
         """The record of a layer and its weights, bool (cols, words, lanes)."""
         config = self.config
@@ -210,7 +215,8 @@ class Compiler:
         tiles = words_per(layer.channels, tile)
         flags = LayerFlag(0)
         for flag, on in ((LayerFlag.SPLIT, self.split), (LayerFlag.RAW, raw), (LayerFlag.LAST, last),
-                         (LayerFlag.HORNER, layer.combine == "horner")):
+                         (LayerFlag.HORNER, layer.combine == "horner"),
+                         (LayerFlag.RESIDUAL, layer.combine == "residual")):
             flags |= flag if on else 0
         window_step, window_line = self._window_steps(layer)
         fields = {
@@ -224,6 +230,10 @@ class Compiler:
             "thresholds": threshold_base,
             **walk_fields, **self._class_fields(layer), **self._out_fields(layer, raw),
         }
+        if config.requantize_depth:
+            residual = layer.combine == "residual"
+            fields |= {"coefficients": coefficient_base if residual else 0,
+                       "coefficients_step": layer.channels if residual else 0}
         segments = []
         for walk in walks:
             place = self.places[walk.segment.source]
@@ -343,6 +353,28 @@ class Compiler:
             per_axis.append(border_class(positions, out, layer.border[axis], layer.border[axis + 2]))
         y, x = per_axis
         return layer.thresholds[y[:, None, :, None], x[None, :, None, :]]
+
+    def _coefficients(self, layer: Layer) -> list[np.ndarray]:
+        """Scales and offsets of each segment for the array's shift, int64 (2, N) each.
+
+        An offset beyond the range that makes a difference is brought to its end.
+        """
+        config = self.config
+        found = []
+        for numbers, taps in ((segment.requantize, segment.taps) for segment in layer.segments if segment.requantize):
+            need(f"shift of layer {layer.name}", numbers.shift, config.requantize_shift, "requantize_shift")
+            spare = config.requantize_shift - numbers.shift
+            bits = (int(numbers.scale.max()) << spare).bit_length()
+            parameter, least = ("scale_bits", bits) if bits <= WIDEST_SCALE else (
+                "requantize_shift", config.requantize_shift - bits + config.scale_bits)
+            need(f"bits of a scale of layer {layer.name}", bits, config.scale_bits, parameter, least)
+            scale, offset = numbers.scale.astype(np.int64), numbers.offset.astype(np.int64)
+            offset = np.clip(offset, (-8 << numbers.shift) - taps * scale, 7 << numbers.shift) << spare
+            bits = int(np.maximum(offset, -1 - offset).max()).bit_length() + 1
+            need(f"bits of an offset of layer {layer.name}", bits, config.offset_bits, "requantize_shift",
+                 config.requantize_shift - bits + config.offset_bits)
+            found.append(np.stack([scale << spare, offset]))
+        return found
 
     def _out_fields(self, layer: Layer, raw: bool) -> dict[str, int]:
         if raw:

@@ -242,6 +242,9 @@ class Graph:
                     raise GraphError(f"layer {layer.name} must have {shapes[segment.source].channels} input "
                                      f"channels for map {segment.source}, not {segment.weights.shape[1]}")
                 sizes.add((segment.output_size(shapes[segment.source]), segment.weights.shape[0]))
+            if layer.combine == "residual" and any(layer.border):
+                raise GraphError(f"layer {layer.name} must not have border classes, for it is residual: "
+                                 "zeros that are padded would move its levels")
             if len(sizes) != 1:
                 raise GraphError(f"the segments of layer {layer.name} must have equal output sizes")
             if layer.name in shapes:

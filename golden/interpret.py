@@ -101,11 +101,19 @@ class LayerRun:
             weight += len(offsets)
             if not segment["flags"] & SegmentFlag.CONTINUE:
                 acc &= (1 << self.config.acc_bits) - 1
+                if self.record.has(LayerFlag.RESIDUAL):
+                    acc = self._levels(acc, drained)
                 total = (total << (drained > 0 and self.record.has(LayerFlag.HORNER))) + acc
                 total &= (1 << self.config.sum_bits) - 1
                 acc = np.zeros_like(total)
                 drained += 1
         return total
+
+    def _levels(self, sums: np.ndarray, drained: int) -> np.ndarray:
+        """INT4 levels of the sums of one drain, int64 (B, pixels, channels)."""
+        first = self.fields["coefficients"] + drained * self.fields["coefficients_step"]
+        scales, offsets = self.program.coefficients[:, first:first + sums.shape[-1]]
+        return np.clip(sums * scales + offsets >> self.config.requantize_shift, -8, 7) + 8
 
     def _popcounts(self, memory: np.ndarray, addresses: np.ndarray, words: np.ndarray) -> np.ndarray:
         """Equal bits of the words at (pixels, steps) with (channels, steps, lanes), int64 (B, pixels, channels)."""

@@ -103,6 +103,8 @@ class Program:
     weights : bool (cols, words, lanes)
     thresholds : int (entries)
         The same for all rows.
+    coefficients : int64 (2, entries)
+        Scales and offsets of the requantized segments, the same for all rows.
     constants : dict of int to int
         Activation words, by address, that the host writes once: the borders of the maps.
     inputs : dict of str to InputPlace
@@ -121,6 +123,7 @@ class Program:
     records: tuple[LayerRecord, ...]
     weights: np.ndarray
     thresholds: np.ndarray
+    coefficients: np.ndarray
     constants: dict[int, int]
     inputs: dict[str, InputPlace]
     maps: dict[str, MapPlace]
@@ -156,6 +159,10 @@ class Program:
                 yield from self._slices(Region.WEIGHTS, column, i, value)
         for i, value in enumerate(self.thresholds.tolist()):
             yield self.address_map.address(Region.ALL_THRESHOLDS, word=i), value
+        for unit, values in enumerate(self.coefficients.tolist()):
+            for i, value in enumerate(values):
+                address = self.address_map.address(Region.COEFFICIENTS, unit=unit, word=i)
+                yield address, value & (1 << DATA_BITS) - 1
         for address, value in self.constants.items():
             yield from self._slices(Region.ALL_ACTIVATIONS, 0, address, value)
 

@@ -12,7 +12,7 @@ from hdl.config import ArrayConfig
 from hdl.isa import LayerFlag, LayerRecord, SegmentFlag
 
 __all__ = ["Beat", "Flush", "Step", "Sum", "Write", "array", "border", "drain", "follow", "packer", "pool",
-           "popcount", "processing_element", "raster", "sequencer", "threshold_unit", "writer"]
+           "popcount", "processing_element", "raster", "requantize", "sequencer", "threshold_unit", "writer"]
 
 
 def popcount(a: int, w: int, lanes: int) -> int:
@@ -71,8 +71,8 @@ def border(config: ArrayConfig, layer: Mapping[str, int]) -> list[int]:
 class Beat:
     """A column's sum at the end of the rows, ``cycle`` cycles behind its drain's strobe.
 
-    The fields are those of `hdl.drain.beat_layout`; ``address`` and ``end`` are None where the column has no
-    channel.
+    The fields are those of `hdl.drain.beat_layout`, and the entry of its coefficients; ``address``, ``end`` and
+    ``coefficient`` are None where the column has no channel, the last one also where the array has no coefficients.
     """
 
     cycle: int
@@ -86,6 +86,7 @@ class Beat:
     last_window: bool
     end: bool | None
     raw: bool
+    coefficient: int | None
 
 
 def drain(config: ArrayConfig, layer: Mapping[str, int], groups: int) -> Iterator[tuple[bool, list[Beat]]]:
@@ -100,13 +101,22 @@ def drain(config: ArrayConfig, layer: Mapping[str, int], groups: int) -> Iterato
                 first = layer["thresholds"] + tile * (layer["tile"] + 1) + window * layer["thresholds_window"]
                 first += group * channels if raw else 0
                 for part in range(layer["drains"] + 1):
+                    numbers = (layer.get("coefficients", 0) + tile * (layer["tile"] + 1)
+                               + part * layer.get("coefficients_step", 0))
                     yield tile == window == part == 0, [Beat(
                         cycle=1 + column + column // config.tile, channel=column, valid=column < size,
                         address=(first + column) % (1 << config.threshold_bits) if column < size else None,
                         keep=part > 0 and not horner, double=part > 0 and horner, out=part == layer["drains"],
                         first_window=window == 0, last_window=window == layer["windows"],
                         end=last_tile and column == size - 1 if column < size else None, raw=raw,
+                        coefficient=(numbers + column) % (1 << config.coefficient_bits)
+                        if column < size and config.requantize_depth else None,
                     ) for column in range(config.cols)]
+
+
+def requantize(value: int, scale: int, offset: int, shift: int) -> int:
+    """The level of a sum: ``(value*scale + offset) / 2**shift`` rounded down, within -8..7, and 8 more."""
+    return min(max((value * scale + offset) // 2**shift, -8), 7) + 8
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ from .border import Border
 from .bus import DATA_BITS, MAGIC, VERSION, AddressMap, Region, Register, bus_signature, config_registers
 from .config import ArrayConfig
 from .drain import Drain
-from .isa import Isa
+from .isa import Isa, LayerFlag, flag_of
 from .memory import Bank
 from .packer import Packer
 from .pool import Pool
+from .requantize import Requantize
 from .row_address import RowAddress
 from .sequencer import Sequencer
 from .share import place
@@ -68,6 +69,11 @@ class Accelerator(wiring.Component):
             place(m, f"activations_{r}", self.activations[r])
             place(m, f"address_{r}", self.addresses[r])
             place(m, f"threshold_{r}", self.thresholds[r])
+        if config.requantize_depth:
+            self.coefficients = [Bank(width=width, depth=config.requantize_depth)
+                                 for width in (config.scale_bits, config.offset_bits)]
+            for name, bank in zip(("scales", "offsets"), self.coefficients, strict=True):
+                place(m, name, bank)
         # while no program runs, the host's address takes the place of the walk's
         self.host_word = Signal(self.map.word_bits)
         m.d.comb += self.busy.eq(self.sequencer.busy)
@@ -122,12 +128,14 @@ class Accelerator(wiring.Component):
     def _back(self, m: Module) -> None:
         """From the array's rows through the threshold units, all rows in step again, to the writer."""
         config, layer, begin = self.config, self.sequencer.layer, self.sequencer.begin
-        drain, beat = self.drain, self.drain.beat
+        drain = self.drain
+        beat = delay(m, drain.beat, config.requantize_cycles, "beat")
         m.d.comb += [
             drain.layer.eq(layer), drain.begin.eq(begin),
             self.writer.layer.eq(layer), self.writer.begin.eq(begin), self.packer.begin.eq(begin),
         ]
         channel = skew(m, beat.channel, config.tile_rows, "channel")
+        operands = self._operands(m)
         pixels = self._borders(m)
         later = delay(m, beat, 1, "combine")
         combine = Signal(combine_layout(config))
@@ -144,7 +152,7 @@ class Accelerator(wiring.Component):
             i = r // config.tile
             m.d.comb += [
                 unit.channel.eq(channel[i]),
-                unit.sum.eq(self.array.sums[r]),
+                unit.sum.eq(operands[r]),
                 unit.combine.eq(combines[i]),
                 unit.take.eq(pixels[i].take),
                 unit.clear.eq(pixels[i].clear),
@@ -169,6 +177,30 @@ class Accelerator(wiring.Component):
                 bank.write_data.eq(self.writer.data[r]),
             ]
 
+    def _operands(self, m: Module) -> list:
+        """What the threshold unit of each row combines: the row's sums, or the levels of a residual layer."""
+        config = self.config
+        sums = [self.array.sums[r] for r in range(config.rows)]
+        if not config.requantize_depth:
+            return sums
+        number = Signal(data.StructLayout({"scale": config.scale_bits, "offset": config.offset_bits}))
+        for bank in self.coefficients:
+            m.d.comb += bank.read_address.eq(self.drain.coefficient)
+        m.d.comb += Cat(number.scale, number.offset).eq(Cat(bank.read_data for bank in self.coefficients))
+        numbers = skew(m, number, config.tile_rows, "number")
+        operands = []
+        for r, value in enumerate(sums):
+            unit = Requantize(config=config)
+            place(m, f"requantize_{r}", unit)
+            m.d.comb += [
+                unit.sum.eq(value),
+                unit.scale.eq(numbers[r // config.tile].scale),
+                unit.offset.eq(numbers[r // config.tile].offset),
+                unit.enable.eq(flag_of(self.sequencer.layer, LayerFlag.RESIDUAL)),
+            ]
+            operands.append(unit.operand)
+        return operands
+
     def _borders(self, m: Module) -> list:
         """The border classes of the pixels, for the threshold units of each tile row; nothing without zero padding."""
         config, sequencer = self.config, self.sequencer
@@ -176,12 +208,13 @@ class Accelerator(wiring.Component):
             "take": 1, "clear": 1, "fill": 1, "fill_all": 1, "fill_row": sequencer.fill_row.shape(),
             "offset": config.threshold_bits}))
         if config.zero_padding:
+            group = delay(m, self.drain.group, config.requantize_cycles, "group")
             m.submodules.border = border = Border(config=config)
             m.d.comb += [
                 border.layer.eq(sequencer.layer),
                 border.begin.eq(sequencer.begin),
-                border.take.eq(self.drain.group),
-                pixel.take.eq(self.drain.group),
+                border.take.eq(group),
+                pixel.take.eq(group),
                 pixel.clear.eq(sequencer.begin | ~self.busy),
                 pixel.fill.eq(border.fill),
                 pixel.fill_all.eq(border.fill_all),
@@ -252,6 +285,9 @@ class Accelerator(wiring.Component):
             chosen = write & (region == Region.WEIGHTS) & (unit == c)
             m.d.comb += [bank.write_address.eq(word), bank.write_data.eq(wide),
                          bank.write.eq(Mux(chosen, slices, 0))]
+        for i, bank in enumerate(self.coefficients if config.requantize_depth else ()):
+            m.d.comb += [bank.write_address.eq(word), bank.write_data.eq(payload.data),
+                         bank.write.eq(write & (region == Region.COEFFICIENTS) & (unit == i))]
         for r in range(config.rows):
             mine = unit == r
             thresholds = (region == Region.ALL_THRESHOLDS) | (region == Region.THRESHOLDS) & mine

@@ -32,6 +32,7 @@ class Region(enum.IntEnum):
     ALL_THRESHOLDS = 4      # write only
     ACTIVATIONS = 5
     ALL_ACTIVATIONS = 6     # write only
+    COEFFICIENTS = 7        # write only; unit 0 has the scales, unit 1 the offsets
 
 
 class Register(enum.IntEnum):
@@ -84,10 +85,11 @@ class AddressMap:
     def __init__(self, config: ArrayConfig) -> None:
         self.slices = -(-config.lanes // DATA_BITS)
         self.slice_bits = (self.slices - 1).bit_length()
-        depth = max(config.weight_depth, config.activation_depth, config.threshold_depth, config.program_depth)
+        depth = max(config.weight_depth, config.activation_depth, config.threshold_depth, config.program_depth,
+                    config.requantize_depth)
         registers = Register.CONFIG + len(dataclasses.fields(config))
         self.word_bits = (max(depth, registers) - 1).bit_length()
-        self.unit_bits = (max(config.rows, config.cols) - 1).bit_length()
+        self.unit_bits = (max(config.rows, config.cols, 2 if config.requantize_depth else 1) - 1).bit_length()
         self.address_bits = self.slice_bits + self.word_bits + self.unit_bits + self.REGION_BITS
 
     def address(self, region: Region, *, unit: int = 0, word: int = 0, slice: int = 0) -> int:

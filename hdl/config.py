@@ -7,7 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-__all__ = ["PRESETS", "ArrayConfig", "ConfigError"]
+__all__ = ["PRESETS", "WIDEST_SCALE", "ArrayConfig", "ConfigError"]
+
+WIDEST_SCALE = 18       # bits that a multiplier of an FPGA takes
 
 
 class ConfigError(ValueError):
@@ -60,6 +62,13 @@ class ArrayConfig:
         Different pixel geometries that the segments of one layer may have.
     zero_padding : int
         1 if convolutions may be padded with zeros, as PyTorch's are; 0 saves the hardware for their border classes.
+    requantize_depth : int
+        Entries of the memory of scales and offsets, one for each channel of a residual layer's segment; 0 saves the
+        hardware for residual layers.
+    requantize_shift : int
+        Bits that requantization drops.
+    scale_bits : int
+        Width of a scale.
 
     Raises
     ------
@@ -80,11 +89,14 @@ class ArrayConfig:
     program_depth: int = 256
     walks: int = 2
     zero_padding: int = 1
+    requantize_depth: int = 256
+    requantize_shift: int = 12
+    scale_bits: int = 16
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            least = 0 if field.name in ("pipeline", "zero_padding") else 1
+            least = 0 if field.name in ("pipeline", "zero_padding", "requantize_depth", "requantize_shift") else 1
             kind = "a positive" if least else "a non-negative"
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ConfigError(f"{field.name} must be {kind} integer, not {value!r}")
@@ -100,11 +112,11 @@ class ArrayConfig:
 
     def _check_limits(self) -> None:
         limits = {"rows": 1024, "cols": 1024, "lanes": 4096, "acc_bits": 32, "sum_bits": 32, "walks": 8,
-                  "zero_padding": 1}
+                  "zero_padding": 1, "requantize_shift": 24, "scale_bits": WIDEST_SCALE}
         for name, most in limits.items():
             if getattr(self, name) > most:
                 raise ConfigError(f"{name} must be at most {most}, not {getattr(self, name)}")
-        for name in ("weight_depth", "activation_depth", "threshold_depth", "program_depth"):
+        for name in ("weight_depth", "activation_depth", "threshold_depth", "program_depth", "requantize_depth"):
             if getattr(self, name) > 65536:
                 raise ConfigError(f"{name} must be at most 65536, not {getattr(self, name)}")
 
@@ -150,6 +162,30 @@ class ArrayConfig:
     def program_bits(self) -> int:
         """Width of the program memory's address."""
         return bits_to_hold(self.program_depth - 1)
+
+    @property
+    def coefficient_bits(self) -> int:
+        """Width of an address of scales and offsets."""
+        return bits_to_hold(max(0, self.requantize_depth - 1))
+
+    @property
+    def offset_bits(self) -> int:
+        """Width of a requantization's offset, in two's complement.
+
+        An offset beyond this range gives the lowest or the highest level whatever the sum is, as one within it does.
+        Only the bus, which is 32 bits wide, may leave less.
+        """
+        return min(32, max(self.acc_bits + self.scale_bits, self.requantize_shift + 3) + 2)
+
+    @property
+    def requantize_cycles(self) -> int:
+        """Cycles that every sum spends in its row's requantization."""
+        return 2 if self.requantize_depth else 0
+
+    @property
+    def operand_bits(self) -> int:
+        """Width of what a threshold unit adds to its sum."""
+        return self.sum_bits if self.requantize_depth else self.acc_bits
 
     @classmethod
     def preset(cls, name: str) -> Self:
@@ -200,11 +236,12 @@ PRESETS: dict[str, dict[str, int]] = {
     "icebreaker": {
         "rows": 2, "cols": 8, "lanes": 32, "tile": 8, "pipeline": 2, "acc_bits": 10, "sum_bits": 14,
         "weight_depth": 256, "activation_depth": 512, "threshold_depth": 256, "program_depth": 256, "walks": 1,
-        "zero_padding": 0,
+        "zero_padding": 0, "requantize_depth": 0,
     },
     # small, uneven, and with every register between tiles: for trying things out
     "tiny": {
         "rows": 3, "cols": 5, "lanes": 7, "tile": 2, "pipeline": 1, "acc_bits": 10, "sum_bits": 16,
         "weight_depth": 512, "activation_depth": 512, "threshold_depth": 256, "program_depth": 256, "walks": 2,
+        "requantize_depth": 32,
     },
 }

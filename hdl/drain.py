@@ -1,6 +1,6 @@
 """What the sums are that come out of the rows: the loop nest once more, as it passes the end of the array."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -69,6 +69,8 @@ class Drain(wiring.Component):
     beat : Out(beat_layout)
     group : Out(1)
         With the first beat of a group of pixels.
+    coefficient : Out(coefficient_bits), only with ``config.requantize_depth``
+        Entry of the beat's scale and offset.
     """
 
     def __init__(self, *, config: ArrayConfig) -> None:
@@ -79,6 +81,7 @@ class Drain(wiring.Component):
             "strobe": In(1),
             "beat": Out(beat_layout(config)),
             "group": Out(1),
+            **({"coefficient": Out(config.coefficient_bits)} if config.requantize_depth else {}),
         })
         # apart from the beat, whose other fields follow from them: no field then depends on its own vector
         self.enable = Signal()
@@ -152,3 +155,23 @@ class Drain(wiring.Component):
                              address.eq(Mux(last_window, next_tile, address + layer.thresholds_window))]
             with m.If(last_drain & last_window):
                 m.d.sync += [tile.eq(Mux(last_tile, 0, tile + 1)), tile_address.eq(next_tile)]
+        if self.config.requantize_depth:
+            self._coefficients(m, columns, last_drain, last_drain & last_window, last_tile)
+
+    def _coefficients(self, m: Module, columns: Value, last_drain: Value, tile_ends: Value, last_tile: Value) -> None:
+        """The entry of each beat: those of a segment's channels in order, ``coefficients_step`` on for the next."""
+        layer = self.layer
+        entry = Signal.like(self.coefficient)           # of the next drain
+        tile_entry = Signal.like(entry)                 # of the tile's first drain
+        next_tile = Signal.like(entry)
+        m.d.comb += next_tile.eq(Mux(last_tile, layer.coefficients, tile_entry + columns + 1))
+        with m.If(self.enable):
+            m.d.sync += self.coefficient.eq(self.coefficient + 1)
+        with m.If(self.begin):
+            m.d.sync += [entry.eq(layer.coefficients), tile_entry.eq(layer.coefficients)]
+        with m.If(self.strobe):
+            m.d.sync += [self.coefficient.eq(entry), entry.eq(entry + layer.coefficients_step)]
+            with m.If(last_drain):
+                m.d.sync += entry.eq(Mux(tile_ends, next_tile, tile_entry))
+            with m.If(tile_ends):
+                m.d.sync += tile_entry.eq(next_tile)

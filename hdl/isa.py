@@ -34,6 +34,7 @@ class LayerFlag(enum.IntFlag):
     RAW = 2         # sums go to the threshold memory; there are no bits
     HORNER = 4      # sums combine as S = 2S + p, not S = S + p
     LAST = 8        # the program ends here
+    RESIDUAL = 16   # a sum is requantized before it combines; only with requantize_depth
 
 
 def flag_of(layer: data.View, flag: LayerFlag) -> Value:
@@ -84,6 +85,10 @@ class Isa:
         tile = bits_to_hold(config.cols - 1)
         gap = bits_to_hold(2 * (config.drain_cycles + config.rows) + SEGMENT_FETCH)
         walks = [Field(f"walk{i}_{name}", a) for i in range(config.walks) for name in ("step", "line")]
+        coefficients = (
+            Field("coefficients", config.coefficient_bits),         # first scale and offset
+            Field("coefficients_step", config.coefficient_bits),    # from those of a drain to those of the next
+        ) if config.requantize_depth else ()
         self.config = config
         self.front = (
             Field("segments", SEGMENTS_BITS),       # last segment
@@ -95,7 +100,7 @@ class Isa:
             *walks,                                 # steps of the address to the next pixel, to the next line
         )
         self.back = (
-            Field("flags", 4),
+            Field("flags", 5 if config.requantize_depth else 4),
             Field("x", a),                          # last output pixel of a line
             Field("y", a),                          # last line
             Field("tiles", config.weight_bits),     # last tile of output channels; each has at least one weight word
@@ -114,6 +119,7 @@ class Isa:
             Field("out_start", a),                  # word of the first output pixel; steps as of a walk
             Field("out_step", a),
             Field("out_line", a),
+            *coefficients,
         )
         self.segment = (
             Field("flags", 1 + bits_to_hold(config.walks - 1)),

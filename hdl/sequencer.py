@@ -20,7 +20,7 @@ __all__ = ["Sequencer", "tail_cycles"]
 def tail_cycles(config: ArrayConfig, split: bool) -> int:
     """Cycles from the last step of a layer until all it has computed is stored, with the longest wait there is."""
     writes = 2 * (config.rows if split else 1)
-    return config.pipeline + config.drain_cycles + config.tile_rows + 6 + writes
+    return config.pipeline + config.drain_cycles + config.tile_rows + config.requantize_cycles + 6 + writes
 
 
 class Sequencer(wiring.Component):

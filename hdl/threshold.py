@@ -39,7 +39,8 @@ class ThresholdUnit(wiring.Component):
     -------
     channel : In
         Column of the next sum.
-    sum : In(acc_bits)
+    sum : In(operand_bits)
+        What is combined: a sum of the row, or a level of it.
     combine : In(combine_layout)
     bit : Out(1)
     fill, take, clear, offset : In
@@ -52,10 +53,10 @@ class ThresholdUnit(wiring.Component):
 
     def __init__(self, *, config: ArrayConfig) -> None:
         self.config = config
-        self.share_key = (config.cols, config.acc_bits, config.sum_bits, config.threshold_depth)
+        self.share_key = (config.cols, config.operand_bits, config.sum_bits, config.threshold_depth)
         super().__init__({
             "channel": In(bits_to_hold(config.cols - 1)),
-            "sum": In(config.acc_bits),
+            "sum": In(config.operand_bits),
             "combine": In(combine_layout(config)),
             "bit": Out(1),
             "fill": In(1),

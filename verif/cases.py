@@ -1,11 +1,13 @@
 """Random arrays and random layers, drawn from a seed: the cases of the regression and of the soak run."""
 
+import dataclasses
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from golden.compile import CapacityError, compile_graph
-from golden.graph import Graph, GraphError, Layer, MapShape, Segment, zero_padding_border
+from golden.graph import Graph, GraphError, Layer, MapShape, Requantize, Segment, zero_padding_border
 from golden.program import Program
 from hdl.config import ArrayConfig, popcount_levels
 from hdl.encoding import border_class
@@ -40,7 +42,8 @@ def draw_config(rng: np.random.Generator) -> ArrayConfig:
         pipeline=int(rng.integers(0, popcount_levels(lanes) + 1)),
         acc_bits=max(lanes.bit_length(), int(rng.integers(6, 11))), sum_bits=20,
         weight_depth=4096, activation_depth=4096, threshold_depth=4096, program_depth=512,
-        walks=int(rng.integers(1, 4)))
+        walks=int(rng.integers(1, 4)), requantize_depth=int(rng.choice([0, 64, 300, 300])),
+        requantize_shift=int(rng.integers(7, 13)), scale_bits=int(rng.integers(14, 19)))
 
 
 def draw_thresholds(rng: np.random.Generator, layer: Layer, classes: tuple[int, int]) -> np.ndarray:
@@ -65,25 +68,42 @@ def draw_segment(rng: np.random.Generator, source: str, shape: MapShape, channel
         padding=(int(pads[0, 0]), int(pads[1, 0]), int(pads[0, 1]), int(pads[1, 1])), pad=pad)
 
 
+def draw_requantize(rng: np.random.Generator, channels: int, taps: int) -> Requantize:
+    """Levels that the sums of a dot product spread over; some channels stay at one end."""
+    shift = int(rng.integers(0, 8))
+    slope = rng.uniform(1, 30) / (taps ** 0.5 + 1)
+    scale = np.rint(slope * rng.uniform(0, 2, channels) * 2**shift).astype(np.int64)
+    offset = np.rint(rng.normal(0, 4 << shift, channels)).astype(np.int64) - scale * taps // 2
+    far = np.where(rng.random(channels) < 0.5, 1, -1) << int(rng.integers(20, 60))
+    return Requantize(scale, np.where(rng.random(channels) < 0.05, far, offset), shift)
+
+
+def combine_of(kind: str) -> Literal["sum", "horner", "residual"]:
+    return "horner" if kind == "horner" else "residual" if kind == "residual" else "sum"
+
+
 def draw_layer(rng: np.random.Generator, name: str, maps: dict[str, MapShape], raw: bool) -> Layer:
-    """A layer over some of the maps: a convolution, a fully connected one, a sum, or bit planes."""
+    """A layer over some of the maps: a convolution, a fully connected one, a sum, bit planes, or a residual."""
     source = str(rng.choice(list(maps)))
     shape = maps[source]
     channels = int(rng.integers(1, 20))
-    kind = rng.choice(["convolution", "convolution", "full", "sum", "horner"])
-    padding = str(rng.choice([BINARY_PADDING, ZERO_PADDING]))
+    kind = str(rng.choice(["convolution", "convolution", "full", "sum", "horner", "residual", "residual"]))
+    padding = BINARY_PADDING if kind == "residual" else str(rng.choice([BINARY_PADDING, ZERO_PADDING]))
     segment = draw_segment(rng, source, shape, channels, padding)
     if kind == "full":
         segment = Segment(source=source, weights=rng.random(
             (channels, shape.channels, shape.height, shape.width)) < 0.5)
     segments = [segment]
-    if kind in ("sum", "horner"):
+    if kind in ("sum", "horner", "residual"):
         same = [other for other in maps if maps[other] == shape]
         for _ in range(int(rng.integers(1, 4))):
             other = str(rng.choice(same))
             weights = segment.weights if kind == "horner" else rng.random(segment.weights.shape) < 0.5
             segments.append(Segment(source=other, weights=weights, stride=segment.stride, dilation=segment.dilation,
                                     padding=segment.padding, pad=segment.pad))
+    if kind == "residual":
+        segments = [dataclasses.replace(part, requantize=draw_requantize(rng, channels, part.taps))
+                    for part in segments]
     height, width = segment.output_size(shape)
     pool = (1, 1) if raw or rng.random() < 0.5 else (int(rng.integers(1, min(3, height) + 1)),
                                                      int(rng.integers(1, min(3, width) + 1)))
@@ -92,7 +112,7 @@ def draw_layer(rng: np.random.Generator, name: str, maps: dict[str, MapShape], r
         border = zero_padding_border(segment, shape)
     classes = (int(border_class(height - 1, height, border[0], border[2])) + 1,
                int(border_class(width - 1, width, border[1], border[3])) + 1)
-    layer = Layer(name=name, segments=tuple(segments), combine="horner" if kind == "horner" else "sum",
+    layer = Layer(name=name, segments=tuple(segments), combine=combine_of(kind),
                   border=border, pool=pool, offset=np.zeros(channels, dtype=np.int64) if raw else None)
     if raw:
         return layer

@@ -14,7 +14,7 @@ def draw_array(rng: random.Random) -> ArrayConfig:
         rows=rng.randint(1, 5), cols=rng.randint(1, 7), tile=rng.randint(1, 4),
         lanes=rng.choice([1, 2, 5, 33]), acc_bits=8, sum_bits=12, walks=rng.randint(1, 3),
         activation_depth=rng.choice([1, 20, 64]), threshold_depth=rng.choice([1, 50, 128]),
-        weight_depth=rng.choice([1, 30, 256]))
+        weight_depth=rng.choice([1, 30, 256]), requantize_depth=rng.choice([0, 1, 30]))
 
 
 def most(isa: Isa, name: str, limit: int) -> int:
@@ -50,7 +50,8 @@ def draw_record(rng: random.Random, config: ArrayConfig, *, last: bool = True) -
     isa = Isa(config)
     fields = {field.name: rng.randrange(1 << field.bits) for field in isa.layer}
     flags = LayerFlag(0)
-    for flag in (LayerFlag.SPLIT, LayerFlag.RAW, LayerFlag.HORNER):
+    for flag in (LayerFlag.SPLIT, LayerFlag.RAW, LayerFlag.HORNER,
+                 *((LayerFlag.RESIDUAL,) if config.requantize_depth else ())):
         flags |= flag if rng.random() < 0.4 else 0
     segments = draw_segments(rng, isa)
     raw = bool(flags & LayerFlag.RAW)

@@ -10,10 +10,11 @@ from hdl.accelerator import Accelerator
 from hdl.bus import MAGIC, VERSION, Register, config_registers
 from hdl.config import ArrayConfig
 
-from .cases import Case, draw_case
+from .cases import Case, draw_case, draw_maps
 from .programs import check_cases
 from .simulate import default_seed, simulate
 from .soak import check_array
+from .test_compile import residual
 
 CORNERS = {
     "one of each": ArrayConfig(rows=1, cols=1, lanes=1, tile=1, acc_bits=4, sum_bits=12),
@@ -39,6 +40,20 @@ def test_corners(name):
     config = CORNERS[name].replace(weight_depth=4096, activation_depth=4096, threshold_depth=4096, sum_bits=20)
     rng = np.random.default_rng(default_seed())
     check_cases(config, [draw_case(rng, config) for _ in range(4)])
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name != "uneven" else ())
+                                  for name in CORNERS])
+def test_residual_blocks(name):
+    """The paper's block on every corner, with and without pooling, in both modes."""
+    config = CORNERS[name].replace(walks=2, requantize_depth=40, scale_bits=18, sum_bits=20)
+    rng = np.random.default_rng(default_seed())
+    cases = []
+    for pool, split in (((1, 1), False), ((2, 2), False), ((1, 1), True), ((2, 2), True)):
+        graph = residual(channels=1 if config.acc_bits < 6 else 6, pool=pool)
+        program = compile_graph(graph, config, split=split)
+        cases.append(Case(program, graph, draw_maps(rng, graph, program.images)))
+    check_cases(config, cases)
 
 
 @pytest.mark.slow

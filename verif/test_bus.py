@@ -29,7 +29,7 @@ def test_an_address_is_taken_apart_as_it_was_put_together(config: ArrayConfig, r
 
 def test_fields_of_an_address_from_the_least_significant_bit() -> None:
     layout = AddressMap(ArrayConfig(rows=3, cols=2, lanes=70, weight_depth=16, activation_depth=16,
-                                    threshold_depth=16, program_depth=32))
+                                    threshold_depth=16, program_depth=32, requantize_depth=32))
     # 70 lanes are three slices (2 bits), 32 words (5 bits), three rows (2 bits)
     assert layout.slices == 3
     assert layout.address(Region.REGISTERS, slice=1) == 1
@@ -60,3 +60,10 @@ def test_the_bus_is_two_streams() -> None:
              for path, member, _ in signature.flatten(signature.create())}
     assert ports == {"request__payload": "Out", "request__valid": "Out", "request__ready": "In",
                      "response__payload": "In", "response__valid": "In", "response__ready": "Out"}
+
+
+def test_an_array_of_one_element_has_two_units_of_coefficients() -> None:
+    config = ArrayConfig(rows=1, cols=1, lanes=1, requantize_depth=3)
+    layout = AddressMap(config)
+    assert layout.place(layout.address(Region.COEFFICIENTS, unit=1, word=2)) == Place(Region.COEFFICIENTS, 1, 2, 0)
+    assert AddressMap(config.replace(requantize_depth=0)).unit_bits == 0

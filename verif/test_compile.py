@@ -1,8 +1,11 @@
+import dataclasses
+import re
+
 import numpy as np
 import pytest
 
 from golden.compile import CapacityError, compile_graph
-from golden.graph import Graph, Layer, MapShape, Segment
+from golden.graph import Graph, Layer, MapShape, Requantize, Segment
 from golden.interpret import interpret
 from golden.networks import digits_graph_untrained
 from hdl.config import ArrayConfig
@@ -22,6 +25,25 @@ def convolution(channels: int = 20, outputs: int = 9, size: int = 6, pad: tuple[
     return Graph(inputs={"input": MapShape(size, size, channels)}, layers=(
         Layer(name="first", segments=(first,), thresholds=thresholds, border=(1, 1, 1, 1)),
         Layer(name="second", segments=(second,), offset=np.zeros(5, dtype=np.int64))))
+
+
+def residual(channels: int = 20, outputs: int = 9, pool: tuple[int, int] = (1, 1), shift: int = 5) -> Graph:
+    """The paper's block: a 3x3 convolution of stride 2 and a 1x1 beside it, each requantized; then raw results."""
+    rng = np.random.default_rng(5)
+    segments = []
+    for kernel in (3, 1):
+        weights = rng.random((outputs, channels, kernel, kernel)) < 0.5
+        taps = kernel * kernel * channels
+        scale = rng.integers(0, (30 << shift) // taps + 2, outputs)
+        offset = rng.integers(-4 << shift, 4 << shift, outputs) - scale * taps // 2
+        padding = (1, 1, 1, 1) if kernel == 3 else (0, 0, 0, 0)
+        segments.append(Segment(source="input", weights=weights, stride=(2, 2), padding=padding,
+                                pad=rng.random(channels) < 0.5, requantize=Requantize(scale, offset, shift)))
+    last = Segment(source="block", weights=rng.random((3, outputs, 1, 1)) < 0.5)
+    return Graph(inputs={"input": MapShape(8, 8, channels)}, layers=(
+        Layer(name="block", segments=tuple(segments), combine="residual", pool=pool,
+              thresholds=rng.integers(12, 20, (1, 1, outputs))),
+        Layer(name="last", segments=(last,), offset=np.zeros(3, dtype=np.int64))))
 
 
 @pytest.mark.parametrize(("small", "message"), [
@@ -45,6 +67,57 @@ def test_refuses_what_does_not_fit_and_names_what_would(small, message):
     name, value = text.split(": ")[1].split(" would")[0].split(" of ")
     changes = {**small, name: int(value)}
     compile_graph(convolution(), CONFIG.replace(**changes))
+
+
+@pytest.mark.parametrize(("small", "message"), [
+    ({"requantize_depth": 0}, "scales of residual layers must be at most 0, not 18 (18 too many): "
+                              "requantize_depth of 18 would make it fit"),
+    ({"requantize_depth": 17}, "scales of residual layers must be at most 17, not 18 (1 too many): "
+                               "requantize_depth of 18 would make it fit"),
+    ({"requantize_shift": 4}, "shift of layer block must be at most 4, not 5 (1 too many): "
+                              "requantize_shift of 5 would make it fit"),
+    ({"scale_bits": 8}, "bits of a scale of layer block must be at most 8, not 10 (2 too many): "
+                        "scale_bits of 10 would make it fit"),
+    ({"requantize_shift": 24, "acc_bits": 20, "sum_bits": 20, "scale_bits": 18},
+     "bits of a scale of layer block must be at most 18, not 22 (4 too many): "
+     "requantize_shift of 20 would make it fit"),
+    ({"acc_bits": 7}, "taps of a segment of layer block must be at most 127, not 180 (53 too many): "
+                      "acc_bits of 8 would make it fit"),
+    ({"sum_bits": 4, "acc_bits": 4}, "bits of a sum of layer block must be at most 4, not 5 (1 too many): "
+                                     "sum_bits of 5 would make it fit"),
+])
+def test_refuses_numbers_that_do_not_fit_and_names_what_would(small, message):
+    compile_graph(residual(), CONFIG)
+    with pytest.raises(CapacityError, match=f"^{re.escape(message)}$"):
+        compile_graph(residual(), CONFIG.replace(**small))
+
+
+@pytest.mark.parametrize("pool", [(1, 1), (2, 2)])
+@pytest.mark.parametrize("split", [False, True])
+def test_a_residual_block(pool, split):
+    graph = residual(pool=pool)
+    program = compile_graph(graph, CONFIG, split=split)
+    maps = draw_maps(np.random.default_rng(0), graph, 3)
+    expected = graph.run(maps)
+    assert 0.1 < expected["block"].mean() < 0.9
+    assert np.array_equal(interpret(program, maps)[1].reshape(expected["last"].shape), expected["last"])
+
+
+def test_offsets_beyond_their_range_keep_their_meaning():
+    graph = residual()
+    block = graph.layers[0]
+    first = block.segments[0]
+    assert first.requantize
+    offset = first.requantize.offset.copy()
+    offset[:4] = [-2**62, 2**62, -2**31, 2**31]
+    changed = dataclasses.replace(first, requantize=dataclasses.replace(first.requantize, offset=offset))
+    graph = Graph(inputs=graph.inputs, layers=(
+        dataclasses.replace(block, segments=(changed, block.segments[1])), graph.layers[1]))
+    program = compile_graph(graph, CONFIG)
+    assert np.abs(program.coefficients[1]).max() < 2**(CONFIG.offset_bits - 1)
+    maps = draw_maps(np.random.default_rng(0), graph, 2)
+    expected = graph.run(maps)["last"]
+    assert np.array_equal(interpret(program, maps)[1].reshape(expected.shape), expected)
 
 
 def test_refuses_two_pads_of_one_map():

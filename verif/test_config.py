@@ -20,7 +20,7 @@ def refused(message: str, **changes: Any) -> None:
 @pytest.mark.parametrize("value", [0, -1, 2.0, "abc", None, True])
 def test_every_size_must_be_a_positive_integer(value: Any) -> None:
     for field in dataclasses.fields(ArrayConfig):
-        if field.name not in ("pipeline", "zero_padding"):
+        if field.name not in ("pipeline", "zero_padding", "requantize_depth", "requantize_shift"):
             refused(f"{field.name} must be a positive integer, not {value!r}", **{field.name: value})
 
 
@@ -38,6 +38,24 @@ def test_zero_padding_is_there_or_not() -> None:
     refused("zero_padding must be at most 1, not 2", zero_padding=2)
 
 
+def test_requantization_is_there_or_not() -> None:
+    there, left_out = ArrayConfig(**SMALL), ArrayConfig(**SMALL, requantize_depth=0)
+    assert (there.requantize_cycles, there.operand_bits) == (2, there.sum_bits)
+    assert (left_out.requantize_cycles, left_out.operand_bits) == (0, left_out.acc_bits)
+    refused("requantize_depth must be a non-negative integer, not -1", requantize_depth=-1)
+    refused("requantize_shift must be at most 24, not 25", requantize_shift=25)
+    refused("scale_bits must be at most 18, not 19", scale_bits=19)
+
+
+@given(acc_bits=st.integers(4, 32), scale_bits=st.integers(1, 18), shift=st.integers(0, 24))
+def test_offsets_hold_what_makes_a_difference(acc_bits: int, scale_bits: int, shift: int) -> None:
+    config = ArrayConfig(rows=1, cols=1, lanes=8, acc_bits=acc_bits, sum_bits=32, scale_bits=scale_bits,
+                         requantize_shift=shift)
+    highest = 7 << shift
+    lowest = (-8 << shift) - (2**acc_bits - 1) * (2**scale_bits - 1)
+    assert -2**(config.offset_bits - 1) <= lowest <= highest < 2**(config.offset_bits - 1) or config.offset_bits == 32
+
+
 def test_limits() -> None:
     refused("acc_bits must be at least 4 for 8 lanes, not 3", acc_bits=3)
     refused("sum_bits must be at least acc_bits (12), not 11", sum_bits=11)
@@ -49,8 +67,9 @@ def test_limits() -> None:
 
 def test_widths_never_reach_zero() -> None:
     one = ArrayConfig(rows=1, cols=1, lanes=1, tile=1, acc_bits=1, sum_bits=1, weight_depth=1,
-                      activation_depth=1, threshold_depth=1, program_depth=1, walks=1)
-    assert {one.count_bits, one.weight_bits, one.activation_bits, one.threshold_bits, one.program_bits} == {1}
+                      activation_depth=1, threshold_depth=1, program_depth=1, walks=1, requantize_depth=1)
+    assert {one.count_bits, one.weight_bits, one.activation_bits, one.threshold_bits, one.program_bits,
+            one.coefficient_bits} == {1}
     assert (one.drain_cycles, one.binops_per_cycle) == (1, 1)
 
 

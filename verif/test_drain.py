@@ -60,10 +60,11 @@ class Case:
 
 
 def rtl(case: Case, simulator: str = AMARANTH) -> Iterator[tuple[Seen, int]]:
-    """Beats and groups; of a beat that which is expected to say something."""
+    """Beats and groups; of a beat, and of its entry of coefficients, that which is expected to say something."""
     trace = play(Drain(config=case.config), case.steps, simulator)
     for outputs, (beat, _) in zip(trace, case.expected, strict=True):
-        yield {name: outputs["beat"][name] for name in beat}, outputs["group"]
+        found = {**outputs["beat"], "coefficient": outputs.get("coefficient")}
+        yield {name: found[name] for name in beat}, outputs["group"]
 
 
 def draw_case(rng: random.Random, config: ArrayConfig, layers: int) -> Case:
@@ -74,6 +75,13 @@ def draw_case(rng: random.Random, config: ArrayConfig, layers: int) -> Case:
 def test_random_arrays(number: int, seed: int) -> None:
     rng = random.Random(f"{seed} {number}")
     case = draw_case(rng, draw_array(rng), 4)
+    assert list(rtl(case)) == case.expected
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2, 40])
+def test_entries_of_coefficients(depth: int, seed: int) -> None:
+    config = ArrayConfig(rows=2, cols=5, lanes=3, tile=2, requantize_depth=depth)
+    case = draw_case(random.Random(f"{seed} {depth}"), config, 8)
     assert list(rtl(case)) == case.expected
 
 
@@ -96,3 +104,13 @@ def test_raw_results_of_all_groups_lie_one_after_the_other() -> None:
     layer |= {"flags": int(LayerFlag.RAW), "tiles": 1, "tile": 2, "last_tile": 0, "thresholds": 10}
     addresses = [beat.address for _, beats in drain(config, layer, groups=2) for beat in beats if beat.valid]
     assert addresses == list(range(10, 18))
+
+
+def test_coefficients_of_two_segments_at_each_window_position() -> None:
+    """Four channels in tiles of three: the same entries at both positions and in both groups."""
+    config = ArrayConfig(rows=1, cols=3, lanes=1, tile=3)
+    layer = dict.fromkeys((field.name for field in Isa(config).back), 0)
+    layer |= {"tiles": 1, "tile": 2, "last_tile": 0, "drains": 1, "windows": 1, "coefficients": 20,
+              "coefficients_step": 4}
+    entries = [beat.coefficient for _, beats in drain(config, layer, groups=2) for beat in beats if beat.valid]
+    assert entries == 2 * (2 * [20, 21, 22, 24, 25, 26] + 2 * [23, 27])

@@ -205,6 +205,9 @@ def graph_of(*layers: Layer) -> Callable[[], Graph]:
      "the segments of layer l must not requantize, for it is horner"),
     (graph_of(layer(combine="residual", requantize=Requantize(np.ones(2), np.ones(2), 0))),
      "layer l must requantize 1 channels, not 2"),
+    (graph_of(Layer(name="l", segments=layer(requantize=Requantize(np.ones(1), np.ones(1), 0)).segments,
+                    combine="residual", border=(0, 0, 0, 1))),
+     "layer l must not have border classes, for it is residual: zeros that are padded would move its levels"),
     (graph_of(layer(pool=(2, 6))), "the pooling window of layer l must be at most 4 x 5, not 2 x 6"),
 ])
 def test_what_is_refused(make: Callable[[], Graph], message: str) -> None:

@@ -9,7 +9,7 @@ from golden.interpret import interpret
 from hdl.config import ArrayConfig
 
 from .cases import draw_maps
-from .test_compile import convolution
+from .test_compile import convolution, residual
 
 CONFIG = ArrayConfig(rows=2, cols=4, lanes=8)
 
@@ -37,6 +37,18 @@ def test_every_image_of_the_memories_matters(seed):
     constants = dict.fromkeys(program.constants, 255)
     for changed in ({"weights": weights}, {"thresholds": thresholds}, {"constants": constants}):
         assert not np.array_equal(interpret(dataclasses.replace(program, **changed), maps)[1], expected)
+
+
+def test_every_coefficient_matters(seed):
+    graph = residual()
+    program = compile_graph(graph, CONFIG)
+    maps = draw_maps(np.random.default_rng(seed), graph, 3)
+    _, expected = interpret(program, maps)
+    for unit, values in enumerate(program.coefficients):
+        for first in range(0, len(values), 9):
+            changed = program.coefficients.copy()
+            changed[unit, first:first + 9] = 0
+            assert not np.array_equal(interpret(dataclasses.replace(program, coefficients=changed), maps)[1], expected)
 
 
 def test_batch_and_split_programs_compute_the_same(seed):

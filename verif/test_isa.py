@@ -79,7 +79,7 @@ def test_negative_steps_wrap_and_nothing_else_does() -> None:
     ("segments", 64, "program field segments must be from 0 to 63, not 64"),
     ("window_x", 16, "program field window_x must be from 0 to 15, not 16"),
     ("x", 64, "program field x must be from 0 to 63, not 64"),
-    ("flags", 16, "program field flags must be from 0 to 15, not 16"),
+    ("flags", 32, "program field flags must be from 0 to 31, not 32"),
     ("tile", 8, "program field tile must be from 0 to 7, not 8"),
     ("thresholds", -1, "program field thresholds must be from 0 to 255, not -1"),
     ("weights", 1024, "program field weights must be from 0 to 1023, not 1024"),

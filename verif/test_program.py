@@ -42,6 +42,8 @@ def test_load_writes_every_memory_word_once(split, seed):
         place = program.address_map.place(address)
         counts[place.region] += 1
         assert 0 <= value < 1 << DATA_BITS
+        if place.region == Region.COEFFICIENTS:
+            assert value == int(program.coefficients[place.unit, place.word]) % (1 << DATA_BITS)
         if place.region == Region.WEIGHTS:
             bits = [value >> i & 1 for i in range(DATA_BITS)]
             part = weights[place.unit, place.word, place.slice * DATA_BITS:(place.slice + 1) * DATA_BITS]
@@ -50,6 +52,7 @@ def test_load_writes_every_memory_word_once(split, seed):
     assert counts[Region.PROGRAM] == len(program.words)
     assert counts[Region.ALL_THRESHOLDS] == len(program.thresholds)
     assert counts[Region.ALL_ACTIVATIONS] == 2 * len(program.constants)
+    assert counts[Region.COEFFICIENTS] == program.coefficients.size
 
 
 @pytest.mark.parametrize("split", [False, True])
