@@ -1,0 +1,67 @@
+"""Sizes that Yosys counts: what a choice of the architecture costs, as data."""
+
+import json
+import tempfile
+from pathlib import Path
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.config import ArrayConfig
+from hdl.emit import run_yosys, to_verilog
+
+__all__ = ["Clip", "lut4", "shifter_lut4"]
+
+FLOWS = {
+    "ice40": "scratchpad -set abc9.script +&if,-a,-K,4\nsynth_ice40 -top unit -device u -abc9",
+    "ecp5": "synth_lattice -family ecp5 -top unit -nowidelut -nodsp",
+}
+
+
+class Clip(wiring.Component):
+    """The end of a requantization: a sum, shifted and clipped to four bits.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+    field : bool
+        The shift is an input, of the layer, not a constant of the array.
+
+    Members
+    -------
+    sum : In, in two's complement
+    shift : In(5)
+        From 0 to ``config.requantize_shift``.
+    level : Out(4)
+    """
+
+    def __init__(self, *, config: ArrayConfig, field: bool) -> None:
+        self.config = config
+        self.field = field
+        super().__init__({"sum": In(config.offset_bits), "shift": In(config.requantize_shift.bit_length()),
+                          "level": Out(4)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        scaled = Signal.like(self.sum.as_signed())
+        m.d.comb += scaled.eq(self.sum.as_signed() >> (self.shift if self.field else self.config.requantize_shift))
+        within = (scaled[3:] == 0) | scaled[3:].all()
+        m.d.comb += self.level.eq(Mux(within, Cat(scaled[:3], ~scaled[-1]), Mux(scaled[-1], 0, 15)))
+        return m
+
+
+def lut4(unit: wiring.Component, family: str) -> int:
+    """LUT4s of a unit without multiplier blocks, for a family of `FLOWS`; a carry cell of ECP5 takes two of them."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        (path / "unit.v").write_text(to_verilog(unit, "unit")[0])
+        run_yosys(f"read_verilog unit.v\n{FLOWS[family]}\ntee -q -o stat.json stat -json\n", path)
+        cells = json.loads((path / "stat.json").read_text())["design"]["num_cells_by_type"]
+    return sum(count * cells.get(kind, 0) for kind, count in (("SB_LUT4", 1), ("LUT4", 1), ("CCU2C", 2)))
+
+
+def shifter_lut4(config: ArrayConfig) -> dict[str, dict[str, int]]:
+    """LUT4s of a row's `Clip` by family, with a "constant" shift and with one that is a "field" of the program."""
+    return {family: {name: lut4(Clip(config=config, field=field), family)
+                     for name, field in (("constant", False), ("field", True))} for family in FLOWS}
