@@ -11,6 +11,7 @@ import pickle
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -119,7 +120,7 @@ def reproducible(seed: int) -> Iterator[None]:
 
 def evaluate(network: Network, images: np.ndarray) -> np.ndarray:
     """Results of a network in evaluation mode, (B, outputs, ...), on the device of its parameters."""
-    device = next(network.parameters()).device
+    device = next(chain(network.parameters(), network.buffers())).device
     network.eval()
     with torch.no_grad():
         return np.concatenate([
