@@ -1,0 +1,71 @@
+"""Running the stages of a network on the simulated accelerator, one after the other, in one simulation."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from golden.cycles import predict_cycles
+from golden.stages import Resident, Stage
+from hdl.config import ArrayConfig
+
+from .programs import run_programs
+
+__all__ = ["StageRun", "check_stages"]
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """What a stage did on the hardware.
+
+    Members
+    -------
+    stage : Stage
+    cycles : int
+        As the hardware counted them.
+    predicted : int
+    mismatches, results : int
+        Results that differ from those expected, and all of them.
+    """
+
+    stage: Stage
+    cycles: int
+    predicted: int
+    mismatches: int
+    results: int
+
+
+def check_stages(config: ArrayConfig, stages: Sequence[Stage], maps: Mapping[str, np.ndarray],
+                 **options: Any) -> list[StageRun]:
+    """Run stages on the accelerator, and compare their results.
+
+    Only what does not lie in the array's memories from the stages before is written. Each stage is given the maps as
+    they should be, so that one wrong result is counted once.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+    stages : sequence of Stage
+    maps : mapping of str to array
+        All maps that the stages read and make, of as many images as one run works on: bool (B, H, W, C), of raw layers
+        the values, int64.
+    options
+        Of `verif.programs.run_programs`.
+    """
+    resident = Resident()
+    jobs: list[dict[str, Any]] = []
+    for stage in stages:
+        inputs = stage.inputs_from(maps)
+        images = len(next(iter(inputs.values())))
+        writes, fresh = resident.step(stage)
+        run = {"writes": list(stage.program.input_writes(inputs)) if fresh else [],
+               "reads": stage.program.result_reads(images)}
+        jobs.append({"writes": writes, "runs": [run], "cycles": predict_cycles(config, stage.program.records)})
+    cycles, values = run_programs(config, jobs, **options)
+    runs = []
+    for stage, job, counted, words in zip(stages, jobs, cycles, values, strict=True):
+        expected = stage.part_of(maps[stage.layer.name])
+        found = stage.program.results(len(expected), words).reshape(expected.shape)
+        runs.append(StageRun(stage, counted, job["cycles"], int((found != expected).sum()), expected.size))
+    return runs
