@@ -1,16 +1,11 @@
 """From an integer graph to a program for one array: its layers, segments and memory images."""
 
-import dataclasses
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 import numpy as np
 
 from hdl.config import WIDEST_SCALE, ArrayConfig
-from hdl.encoding import ACTIVATION_TAIL, WEIGHT_TAIL, border_class, pack_lanes, words_per, words_to_ints
+from hdl.encoding import ACTIVATION_TAIL, border_class, pack_lanes, words_per, words_to_ints
 from hdl.isa import (
     LINES_BITS,
-    SEGMENT_FETCH,
     SEGMENTS_BITS,
     WINDOW_BITS,
     LayerFlag,
@@ -19,55 +14,12 @@ from hdl.isa import (
 )
 
 from .cycles import gaps
-from .graph import Graph, Layer, Segment
+from .graph import Graph, Layer
 from .placement import CapacityError, need, pack_inputs, pad_of, place_maps
-from .program import InputPlace, MapPlace, Program, ResultPlace
+from .program import InputPlace, Program, ResultPlace
+from .walks import Walk, layer_walks
 
 __all__ = ["CapacityError", "compile_graph"]
-
-
-@dataclass(frozen=True)
-class Walk:
-    """Part of a segment's kernel: lines ``ky``, columns ``kx`` and words of the map, each from and to.
-
-    ``drains`` tells that the sum is drained behind it.
-    """
-
-    segment: Segment
-    ky: tuple[int, int]
-    kx: tuple[int, int]
-    words: tuple[int, int]
-    drains: bool
-
-    @property
-    def steps(self) -> int:
-        return (self.ky[1] - self.ky[0]) * (self.kx[1] - self.kx[0]) * (self.words[1] - self.words[0])
-
-    def taps(self, lanes: int) -> int:
-        """Taps of the dot product, or a few more where the last word is not full."""
-        return self.steps * lanes
-
-    def weight_words(self, lanes: int) -> np.ndarray:
-        """Weights in the order of the steps, bool (N, steps, lanes)."""
-        weights = pack_lanes(self.segment.weights.transpose(0, 2, 3, 1), lanes, WEIGHT_TAIL)
-        part = weights[:, slice(*self.ky), slice(*self.kx), slice(*self.words)]
-        return part.reshape(len(part), -1, lanes)
-
-    def fields(self, place: MapPlace, walk: int) -> dict[str, int]:
-        """The segment's record, but for its flag."""
-        dy, dx = self.segment.dilation
-        top, left, _, _ = self.segment.padding
-        (y0, y1), (x0, x1), (w0, w1) = self.ky, self.kx, self.words
-        start = place.pixel(y0 * dy - top, x0 * dx - left) + w0
-        if dx == 1 and w1 - w0 == place.words:      # neighbouring columns are one run
-            length, runs, lines = (x1 - x0) * place.words, y1 - y0, 1
-            run_step, line_step = dy * place.pitch - length + 1, 0
-        else:
-            length, runs, lines = w1 - w0, x1 - x0, y1 - y0
-            run_step = dx * place.words - length + 1
-            line_step = dy * place.pitch - (runs - 1) * dx * place.words - length + 1
-        return {"flags": walk << 1, "start": start, "words": length - 1, "runs": runs - 1, "lines": lines - 1,
-                "run_step": run_step, "line_step": line_step}
 
 
 def compile_graph(graph: Graph, config: ArrayConfig, *, split: bool = False) -> Program:
@@ -101,6 +53,9 @@ class Compiler:
         self.config = config
         self.split = split
         self.original = graph
+        if graph.element_bits != config.element_bits:
+            raise CapacityError(f"the elements of the network have {graph.element_bits} bits, not "
+                                f"{config.element_bits}: element_bits of {graph.element_bits} would make it fit", 1)
         self.graph, self.packed = pack_inputs(graph, config.lanes, choice)
         self.places = place_maps(self.graph, config)
 
@@ -118,13 +73,13 @@ class Compiler:
             records.append(record)
             weights.append(words)
             coefficients += self._coefficients(layer)
-            if layer.thresholds is None:
+            if layer.raw:
                 height, width = self.graph.sums_size(layer)
                 result = ResultPlace(len(thresholds), height * width, layer.channels)
                 groups = -(-height * width // self.config.rows) if self.split else height * width
                 thresholds += [0] * (groups * layer.channels)
-            else:
-                thresholds += self._thresholds(layer).reshape(-1).tolist()
+            elif layer.thresholds is not None:
+                thresholds += self._thresholds(layer.thresholds, layer).reshape(-1).tolist()
         weight_words = np.concatenate(weights, axis=1)
         numbers = np.concatenate([np.zeros((2, 0), dtype=np.int64), *coefficients], axis=1)
         need("words of weights in a column", weight_words.shape[1], self.config.weight_depth, "weight_depth")
@@ -147,65 +102,18 @@ class Compiler:
         pixels = height // layer.pool[0] * layer.pool[0] * (width // layer.pool[1]) * layer.pool[1]
         return pixels * layer.channels * sum(segment.taps for segment in layer.segments)
 
-    def _walks(self, layer: Layer) -> list[Walk]:
-        """The segments, cut where the accumulator would overflow and joined where it would not."""
-        most = (1 << self.config.acc_bits) - 1
-        lanes = self.config.lanes
-        walks: list[Walk] = []
-        for segment in layer.segments:
-            parts = list(self._cut(segment, most))
-            if layer.combine != "sum" and len(parts) > 1:
-                need(f"taps of a segment of layer {layer.name}", segment.taps, most, "acc_bits",
-                     segment.taps.bit_length())
-            walks += parts
-        if layer.combine != "sum":
-            return walks
-        joined: list[Walk] = []
-        taps = 0
-        for walk in walks:
-            taps += walk.taps(lanes)
-            if joined and taps <= most and joined[-1].steps >= SEGMENT_FETCH:
-                joined[-1] = dataclasses.replace(joined[-1], drains=False)
-            else:
-                taps = walk.taps(lanes)
-            joined.append(walk)
-        return joined
-
-    def _cut(self, segment: Segment, most: int) -> Iterator[Walk]:
-        """Parts of a kernel of at most ``most`` taps: whole lines, else whole columns, else words."""
-        _, channels, kernel_h, kernel_w = segment.weights.shape
-        lanes = self.config.lanes
-        words = words_per(channels, lanes)
-        if segment.taps <= most:
-            yield Walk(segment, (0, kernel_h), (0, kernel_w), (0, words), True)
-            return
-        line, column = kernel_w * words * lanes, words * lanes
-        if line <= most:
-            size = most // line
-            yield from (Walk(segment, (y, min(y + size, kernel_h)), (0, kernel_w), (0, words), True)
-                        for y in range(0, kernel_h, size))
-            return
-        for y in range(kernel_h):
-            if column <= most:
-                size = most // column
-                yield from (Walk(segment, (y, y + 1), (x, min(x + size, kernel_w)), (0, words), True)
-                            for x in range(0, kernel_w, size))
-                continue
-            size = most // lanes
-            yield from (Walk(segment, (y, y + 1), (x, x + 1), (w, min(w + size, words)), True)
-                        for x in range(kernel_w) for w in range(0, words, size))
-
     def _layer(self, layer: Layer, weight_base: int, threshold_base: int, coefficient_base: int, last: bool,
                ) -> tuple[LayerRecord, np.ndarray]:
-        """The record of a layer and its weights, bool (cols, words, lanes)."""
+        """The record of a layer and its weights, bool (cols, words, word_bits)."""
         config = self.config
-        raw = layer.thresholds is None
+        raw = layer.raw
         height, width = self.graph.sums_size(layer)
         pool_y, pool_x = layer.pool
-        need(f"bits of a sum of layer {layer.name}", (layer.top + 1).bit_length(), config.sum_bits, "sum_bits")
+        bits = max(layer.top, -1 - layer.bottom).bit_length() + 1 if config.signed else (layer.top + 1).bit_length()
+        need(f"bits of a sum of layer {layer.name}", bits, config.sum_bits, "sum_bits")
         for name, size in (("height", pool_y), ("width", pool_x)):
             need(f"window {name} of layer {layer.name}", size, 1 << WINDOW_BITS, "no parameter")
-        walks = self._walks(layer)
+        walks = layer_walks(layer, config)
         need(f"segments of layer {layer.name}", len(walks), 1 << SEGMENTS_BITS, "acc_bits", config.acc_bits + 1)
         geometries, walk_fields = self._geometries(layer)
         if any(layer.border) and not config.zero_padding:
@@ -227,7 +135,7 @@ class Compiler:
             "x": width // pool_x - 1, "y": height // pool_y - 1,
             "tiles": tiles - 1, "tile": min(tile, layer.channels) - 1,
             "last_tile": layer.channels - (tiles - 1) * tile - 1,
-            "thresholds": threshold_base,
+            "thresholds": threshold_base if raw or layer.thresholds is not None else 0,
             **walk_fields, **self._class_fields(layer), **self._out_fields(layer, raw),
         }
         if config.requantize_depth:
@@ -252,7 +160,7 @@ class Compiler:
         padded[:layer.channels] = words
         columns = np.zeros((self.config.cols, tiles, *words.shape[1:]), dtype=bool)
         columns[:tile] = padded.reshape(tiles, tile, *words.shape[1:]).swapaxes(0, 1)
-        return columns.reshape(self.config.cols, -1, self.config.lanes)
+        return columns.reshape(self.config.cols, -1, self.config.word_bits)
 
     def _tile(self, layer: Layer, walks: list[Walk], raw: bool) -> tuple[int, list[int]]:
         """Channels of a tile, and the gaps behind the dot products, that take the fewest cycles."""
@@ -337,11 +245,10 @@ class Compiler:
             found.append((at_low, max(0, pixels - 1 - at_high), classes))
         return found[0], found[1]
 
-    def _thresholds(self, layer: Layer) -> np.ndarray:
+    def _thresholds(self, thresholds: np.ndarray, layer: Layer) -> np.ndarray:
         """Thresholds in the order of the memory: (class of y, class of x, window position, channel)."""
-        assert layer.thresholds is not None
         if layer.border == (0, 0, 0, 0):
-            return layer.thresholds
+            return thresholds
         size = self.graph.sums_size(layer)
         per_axis = []
         for axis, (low, high, classes) in enumerate(self._pixel_classes(layer)):
@@ -352,12 +259,12 @@ class Compiler:
             positions = first[:, None] * pool + np.arange(pool)
             per_axis.append(border_class(positions, out, layer.border[axis], layer.border[axis + 2]))
         y, x = per_axis
-        return layer.thresholds[y[:, None, :, None], x[None, :, None, :]]
+        return thresholds[y[:, None, :, None], x[None, :, None, :]]
 
     def _coefficients(self, layer: Layer) -> list[np.ndarray]:
         """Scales and offsets of each segment for the array's shift, int64 (2, N) each.
 
-        An offset beyond the range that makes a difference is brought to its end.
+        An offset beyond the range that makes a difference to an INT4 level is brought to its end.
         """
         config = self.config
         found = []
@@ -369,7 +276,9 @@ class Compiler:
                 "requantize_shift", config.requantize_shift - bits + config.scale_bits)
             need(f"bits of a scale of layer {layer.name}", bits, config.scale_bits, parameter, least)
             scale, offset = numbers.scale.astype(np.int64), numbers.offset.astype(np.int64)
-            offset = np.clip(offset, (-8 << numbers.shift) - taps * scale, 7 << numbers.shift) << spare
+            if not config.signed:
+                offset = np.clip(offset, (-8 << numbers.shift) - taps * scale, 7 << numbers.shift)
+            offset <<= spare
             bits = int(np.maximum(offset, -1 - offset).max()).bit_length() + 1
             need(f"bits of an offset of layer {layer.name}", bits, config.offset_bits, "requantize_shift",
                  config.requantize_shift - bits + config.offset_bits)
@@ -390,7 +299,7 @@ class Compiler:
             if place.border == (0, 0, 0, 0):
                 continue
             pad = pad_of(self.graph, name)
-            words = words_to_ints(pack_lanes(pad, self.config.lanes, ACTIVATION_TAIL))
+            words = words_to_ints(pack_lanes(pad, self.config.lanes, ACTIVATION_TAIL, self.config.element_bits))
             inside = set(place.addresses.tolist())
             for address in range(place.start, place.start + place.size):
                 if address not in inside:

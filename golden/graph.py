@@ -1,15 +1,19 @@
-"""The integer layer graph: a folded network as bits, thresholds and integer sums, and its plain evaluation.
+"""The integer layer graph: a network as bits, thresholds and integer sums, or as 8-bit numbers; its plain evaluation.
 
 A graph says what is computed and nothing of how: no words, no banks, no cycles. `golden.fold` makes one from a
 PyTorch network, `golden.compile` makes a program of it.
+
+The weights tell which of the two it is. Of type bool, they and the elements of all maps are bits; of type int8, the
+elements of maps are uint8, products take the place of equal bits, and every layer but a raw one is "residual".
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
-from hdl.encoding import border_class, border_counts, dot_from_popcount
+from hdl.encoding import ELEMENT_TYPES, border_class, border_counts, dot_from_popcount
 
 __all__ = ["Graph", "GraphError", "Layer", "MapShape", "Requantize", "Segment", "zero_padding_border"]
 
@@ -20,7 +24,7 @@ class GraphError(ValueError):
 
 @dataclass(frozen=True)
 class MapShape:
-    """Size of a map of bits, stored as (height, width, channels)."""
+    """Size of a map, stored as (height, width, channels)."""
 
     height: int
     width: int
@@ -29,9 +33,10 @@ class MapShape:
 
 @dataclass(frozen=True, eq=False)
 class Requantize:
-    """A popcount as an INT4 number: ``clip((p*scale + offset) >> shift, -8, 7) + 8``.
+    """A sum as a smaller number: ``(p*scale + offset) >> shift``.
 
-    The paper's residual add takes its operands so. The 8 keeps the sum of two unsigned; thresholds contain it.
+    Of a popcount p the paper's residual add takes the INT4 number, ``clip(..., -8, 7) + 8``. The 8 keeps the sum of two
+    unsigned; thresholds contain it.
 
     Parameters
     ----------
@@ -61,30 +66,33 @@ class Requantize:
         if self.shift < 0:
             raise GraphError(f"shift must be at least 0, not {self.shift}")
 
+    def scaled(self, sums: np.ndarray) -> np.ndarray:
+        """Numbers of any size: int64 (..., N) to int64 (..., N)."""
+        return sums * self.scale.astype(np.int64) + self.offset.astype(np.int64) >> self.shift
+
     def levels(self, popcounts: np.ndarray) -> np.ndarray:
-        """Levels 0..15 of popcounts: int64 (..., N) to int64 (..., N)."""
-        scaled = popcounts * self.scale.astype(np.int64) + self.offset.astype(np.int64)
-        return np.clip(scaled >> self.shift, -8, 7) + 8
+        """INT4 levels 0..15 of popcounts: int64 (..., N) to int64 (..., N)."""
+        return np.clip(self.scaled(popcounts), -8, 7) + 8
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Segment:
-    """A binary convolution over one map; a fully connected layer has a kernel as large as its map.
+    """A convolution over one map; a fully connected layer has a kernel as large as its map.
 
     Parameters
     ----------
     source : str
         Name of the map that is read.
-    weights : bool (N, C, KH, KW)
+    weights : bool or int8 (N, C, KH, KW)
         True for +1.
     stride, dilation : (int, int)
         Along height and width.
     padding : (int, int, int, int)
         Positions added at the top, left, bottom and right.
-    pad : bool (C,)
-        The bit that a padded position holds, for each input channel.
+    pad : bool or uint8 (C,)
+        The element that a padded position holds, for each input channel.
     requantize : Requantize, or None
-        What a "residual" layer adds in place of the popcount.
+        What a "residual" layer adds in place of the popcount or dot product.
     """
 
     source: str
@@ -110,25 +118,52 @@ class Segment:
                              f"padding {self.padding}), not be {self.weights.shape[2]} x {self.weights.shape[3]}")
         return height // self.stride[0] + 1, width // self.stride[1] + 1
 
+    @property
+    def element_bits(self) -> int:
+        """Bits of the elements that are read: 1 or 8."""
+        return 1 if self.weights.dtype == bool else 8
+
+    def sums(self, elements: np.ndarray) -> np.ndarray:
+        """What the array counts: `popcounts` or `dots`, (B, H, W, C) to int64 (B, OH, OW, N)."""
+        return self.popcounts(elements) if self.element_bits == 1 else self.dots(elements, self.weights, self.pad)
+
     def popcounts(self, bits: np.ndarray) -> np.ndarray:
         """Number of equal pairs: bool (B, H, W, C) to int64 (B, OH, OW, N)."""
+        signs, values, pad = (np.where(part, 1, -1) for part in (self.weights, bits, self.pad))
+        return (self.dots(values, signs, pad) + self.taps) // 2
+
+    def dots(self, values: np.ndarray, weights: np.ndarray, pad: np.ndarray) -> np.ndarray:
+        """Dot products of numbers with this geometry: (B, H, W, C) to int64 (B, OH, OW, N)."""
         top, left, bottom, right = self.padding
-        batch, height, width, channels = bits.shape
-        padded = np.empty((batch, height + top + bottom, width + left + right, channels), dtype=bool)
+        batch, height, width, channels = values.shape
+        padded = np.empty((batch, height + top + bottom, width + left + right, channels))
         if self.padding != (0, 0, 0, 0):
-            padded[:] = self.pad
-        padded[:, top:top + height, left:left + width] = bits
+            padded[:] = pad
+        padded[:, top:top + height, left:left + width] = values
         oh, ow = self.output_size(MapShape(height, width, channels))
-        outputs, _, kernel_h, kernel_w = self.weights.shape
-        signs = np.where(self.weights, 1.0, -1.0)
+        outputs, _, kernel_h, kernel_w = weights.shape
+        factors = weights.astype(np.float64)        # whose sums are exact
         dots = np.zeros((batch, oh, ow, outputs))
         for ky in range(kernel_h):
             for kx in range(kernel_w):
                 y, x = ky * self.dilation[0], kx * self.dilation[1]
                 window = padded[:, y:y + (oh - 1) * self.stride[0] + 1:self.stride[0],
                                 x:x + (ow - 1) * self.stride[1] + 1:self.stride[1]]
-                dots += np.where(window, 1.0, -1.0) @ signs[:, :, ky, kx].T
-        return (np.rint(dots).astype(np.int64) + self.taps) // 2
+                dots += window @ factors[:, :, ky, kx].T
+        return np.rint(dots).astype(np.int64)
+
+    def reach(self) -> tuple[np.ndarray, np.ndarray]:
+        """The least and the largest sum of each channel, int64 (N,)."""
+        if self.element_bits == 1:
+            return np.zeros(len(self.weights), dtype=np.int64), np.full(len(self.weights), self.taps)
+        weights = 255 * self.weights.astype(np.int64).reshape(len(self.weights), -1)
+        return np.minimum(weights, 0).sum(axis=1), np.maximum(weights, 0).sum(axis=1)
+
+    def operands(self, sums: np.ndarray) -> np.ndarray:
+        """What is added of sums, int64 (..., N): they themselves, or what becomes of them."""
+        if self.requantize is None:
+            return sums
+        return self.requantize.levels(sums) if self.element_bits == 1 else self.requantize.scaled(sums)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -142,19 +177,21 @@ class Layer:
     segments : tuple of Segment
         With equal output sizes and equal N.
     combine : "sum", "horner" or "residual"
-        ``S = S + p``, ``S = 2S + p`` or ``S = S + requantize.levels(p)`` over the segments, in order.
+        ``S = S + p``, ``S = 2S + p`` or ``S = S + requantize.levels(p)`` over the segments, in order;
+        with elements of 8 bits ``S = S + p`` or ``S = S + requantize.scaled(p)``.
     thresholds : int (CY, CX, N), or None
         A bit is ``S >= thresholds[border class of y, border class of x]``; None gives the raw sums.
-        CY = CX = 1 unless the padding counts as zero.
+        CY = CX = 1 unless the padding counts as zero. An element of 8 bits is S clipped to 0..255.
     border : (int, int, int, int)
         Output positions of the convolution (before pooling) of the top, left, bottom and right
         whose thresholds differ; see `hdl.encoding.border_class`.
     pool : (int, int)
-        Window of the OR over the bits, and its stride. Positions left over at the end are dropped.
+        Window of the OR over the bits (the largest element), and its stride. Positions left over at the end are
+        dropped.
     inverted : bool (N,), or None
         Channels that the map holds inverted; whoever reads the map as a result inverts them back.
     offset : int (N,), or None
-        For a raw layer: its values are ``2*S + offset``.
+        For a raw layer: its values are ``2*S + offset``, with elements of 8 bits ``S + offset``.
     """
 
     name: str
@@ -171,43 +208,58 @@ class Layer:
         return self.segments[0].weights.shape[0]
 
     @property
+    def element_bits(self) -> int:
+        return self.segments[0].element_bits
+
+    @property
+    def raw(self) -> bool:
+        """Its result are the sums themselves."""
+        return self.thresholds is None and (self.element_bits == 1 or self.combine != "residual")
+
+    def _combined(self, parts: Iterable[np.ndarray]) -> np.ndarray:
+        """S of the sums of each segment."""
+        total: np.ndarray | int = 0
+        for segment, part in zip(self.segments, parts, strict=True):
+            total = (2 * total if self.combine == "horner" else total) + segment.operands(part)
+        return np.asarray(total)
+
+    @property
+    def bottom(self) -> int:
+        """The least sum that a channel can reach."""
+        return int(self._combined(segment.reach()[0] for segment in self.segments).min())
+
+    @property
     def top(self) -> int:
-        """A sum that no channel exceeds."""
-        if self.combine == "residual":
+        """The largest sum that a channel can reach; of INT4 levels, that any channel can."""
+        if self.combine == "residual" and self.element_bits == 1:
             return 15 * len(self.segments)
-        total = 0
-        for segment in self.segments:
-            total = (2 * total if self.combine == "horner" else total) + segment.taps
-        return total
+        return int(self._combined(segment.reach()[1] for segment in self.segments).max())
 
     def sums(self, maps: dict[str, np.ndarray]) -> np.ndarray:
         """Combined sums S of all positions before pooling, int64 (B, OH, OW, N)."""
-        total: np.ndarray | int = 0
-        for segment in self.segments:
-            count = segment.popcounts(maps[segment.source])
-            if segment.requantize is not None:
-                count = segment.requantize.levels(count)
-            total = (2 * total if self.combine == "horner" else total) + count
-        return np.asarray(total)
+        return self._combined(segment.sums(maps[segment.source]) for segment in self.segments)
 
     def evaluate(self, maps: dict[str, np.ndarray]) -> np.ndarray:
-        """The bits, bool (B, PH, PW, N), or the raw sums, int64 (B, OH, OW, N)."""
+        """The elements, bool or uint8 (B, PH, PW, N), or the raw sums, int64 (B, OH, OW, N)."""
         sums = self.sums(maps)
-        if self.thresholds is None:
+        if self.raw:
             return sums
         _, oh, ow, _ = sums.shape
-        top, left, bottom, right = self.border
-        class_y = border_class(np.arange(oh), oh, top, bottom)
-        class_x = border_class(np.arange(ow), ow, left, right)
-        bits = sums >= self.thresholds[class_y[:, None], class_x[None, :]]
+        if self.thresholds is None:
+            elements = np.clip(sums, 0, 255).astype(ELEMENT_TYPES[self.element_bits])
+        else:
+            top, left, bottom, right = self.border
+            class_y = border_class(np.arange(oh), oh, top, bottom)
+            class_x = border_class(np.arange(ow), ow, left, right)
+            elements = sums >= self.thresholds[class_y[:, None], class_x[None, :]]
         ph, pw = oh // self.pool[0], ow // self.pool[1]
-        bits = bits[:, :ph * self.pool[0], :pw * self.pool[1]]
-        return bits.reshape(-1, ph, self.pool[0], pw, self.pool[1], self.channels).any(axis=(2, 4))
+        elements = elements[:, :ph * self.pool[0], :pw * self.pool[1]]
+        return elements.reshape(-1, ph, self.pool[0], pw, self.pool[1], self.channels).max(axis=(2, 4))
 
     def values(self, sums: np.ndarray) -> np.ndarray:
         """Integer results of a raw layer from its sums, any shape (..., N)."""
         assert self.offset is not None
-        return dot_from_popcount(sums, -self.offset)
+        return dot_from_popcount(sums, -self.offset) if self.element_bits == 1 else sums + self.offset
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -226,6 +278,7 @@ class Graph:
     def __post_init__(self) -> None:
         shapes = dict(self.inputs)
         for layer in self.layers:
+            self._check_elements(layer)
             sizes = set()
             for segment in layer.segments:
                 if (segment.requantize is not None) != (layer.combine == "residual"):
@@ -251,6 +304,23 @@ class Graph:
                 raise GraphError(f"the name {layer.name} must be used once")
             shapes[layer.name] = self._shape(layer, shapes)
 
+    def _check_elements(self, layer: Layer) -> None:
+        expected = "bool" if self.element_bits == 1 else "int8"
+        for segment in layer.segments:
+            if segment.weights.dtype != expected:
+                raise GraphError(f"the weights of layer {layer.name} must be of type {expected}, "
+                                 f"not {segment.weights.dtype}")
+        if self.element_bits > 1 and layer.thresholds is not None:
+            raise GraphError(f"layer {layer.name} must not have thresholds, for its elements have 8 bits")
+        if self.element_bits > 1 and layer.combine == "horner":
+            raise GraphError(f"layer {layer.name} must combine by sum or residual, not by horner, "
+                             "for its elements have 8 bits")
+
+    @property
+    def element_bits(self) -> int:
+        """Bits of the elements of all maps: 1 or 8."""
+        return self.layers[0].element_bits
+
     def sums_size(self, layer: Layer) -> tuple[int, int]:
         """Height and width of a layer's sums, before pooling."""
         segment = layer.segments[0]
@@ -274,11 +344,11 @@ class Graph:
 
     @property
     def weight_bits(self) -> int:
-        return sum(segment.weights.size for layer in self.layers for segment in layer.segments)
+        return sum(segment.weights.size * segment.element_bits for layer in self.layers for segment in layer.segments)
 
     def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """All maps and raw sums by name, from input maps bool (B, H, W, C)."""
-        maps = {name: np.asarray(inputs[name], dtype=bool) for name in self.inputs}
+        """All maps and raw sums by name, from input maps bool or uint8 (B, H, W, C)."""
+        maps = {name: np.asarray(inputs[name], dtype=ELEMENT_TYPES[self.element_bits]) for name in self.inputs}
         for layer in self.layers:
             maps[layer.name] = layer.evaluate(maps)
         return maps

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hdl.encoding import ACTIVATION_TAIL, border_class, ints_to_words, pack_lanes
+from hdl.encoding import ACTIVATION_TAIL, ELEMENT_TYPES, border_class, ints_to_words, pack_lanes, unpack_lanes
 from hdl.isa import Isa, LayerFlag, LayerRecord, SegmentFlag
 
 from .program import Program
@@ -19,15 +19,15 @@ def interpret(program: Program, maps: dict[str, np.ndarray]) -> tuple[np.ndarray
     Parameters
     ----------
     program : Program
-    maps : dict of str to bool (B, H, W, C)
+    maps : dict of str to bool or uint8 (B, H, W, C)
         Input maps by name, of any number of images.
 
     Returns
     -------
-    activations : bool (B, depth, lanes)
+    activations : bool (B, depth, word_bits)
         The activation memory of each image after the run.
     results : int64 (B, pixels, channels)
-        Raw sums of the last layer, or (B, 0, 0) where it makes bits. Its values are
+        Raw sums of the last layer, or (B, 0, 0) where it makes a map. Its values are
         ``program.output.values(results)``.
 
     Raises
@@ -39,9 +39,9 @@ def interpret(program: Program, maps: dict[str, np.ndarray]) -> tuple[np.ndarray
         raise ValueError(f"maps must be those of {', '.join(sorted(program.inputs))}, not of {', '.join(sorted(maps))}")
     config = program.config
     batch = len(next(iter(maps.values())))
-    memory = np.zeros((batch, config.activation_depth, config.lanes), dtype=bool)
+    memory = np.zeros((batch, config.activation_depth, config.word_bits), dtype=bool)
     if program.constants:
-        memory[:, list(program.constants)] = ints_to_words(list(program.constants.values()), config.lanes)
+        memory[:, list(program.constants)] = ints_to_words(list(program.constants.values()), config.word_bits)
     for name, entry in program.inputs.items():
         memory[:, entry.place.addresses] = entry.to_words(maps[name])
     results = np.zeros((batch, 0, 0), dtype=np.int64)
@@ -50,7 +50,7 @@ def interpret(program: Program, maps: dict[str, np.ndarray]) -> tuple[np.ndarray
         if record.has(LayerFlag.RAW):
             results = layer.sums(memory, 0, 0)
         else:
-            layer.store(memory, layer.bits(memory))
+            layer.store(memory, layer.elements(memory))
     return memory, results
 
 
@@ -97,33 +97,48 @@ class LayerRun:
             words = np.concatenate([
                 self.program.weights[:size, weight + tile * tile_words:weight + tile * tile_words + len(offsets)]
                 for tile, size in enumerate(self.sizes)])
-            acc = acc + self._popcounts(memory, addresses, words)
+            acc = acc + self._counts(memory, addresses, words)
             weight += len(offsets)
             if not segment["flags"] & SegmentFlag.CONTINUE:
-                acc &= (1 << self.config.acc_bits) - 1
+                acc = self._wrapped(acc, self.config.acc_bits)
                 if self.record.has(LayerFlag.RESIDUAL):
-                    acc = self._levels(acc, drained)
+                    acc = self._requantized(acc, drained)
                 total = (total << (drained > 0 and self.record.has(LayerFlag.HORNER))) + acc
-                total &= (1 << self.config.sum_bits) - 1
+                total = self._wrapped(total, self.config.sum_bits)
                 acc = np.zeros_like(total)
                 drained += 1
         return total
 
-    def _levels(self, sums: np.ndarray, drained: int) -> np.ndarray:
-        """INT4 levels of the sums of one drain, int64 (B, pixels, channels)."""
+    def _wrapped(self, values: np.ndarray, bits: int) -> np.ndarray:
+        """What a register of so many bits holds of values."""
+        lowest = -(1 << bits - 1) if self.config.signed else 0
+        return (values - lowest & (1 << bits) - 1) + lowest
+
+    def _requantized(self, sums: np.ndarray, drained: int) -> np.ndarray:
+        """Operands of the sums of one drain, int64 (B, pixels, channels)."""
         first = self.fields["coefficients"] + drained * self.fields["coefficients_step"]
         scales, offsets = self.program.coefficients[:, first:first + sums.shape[-1]]
-        return np.clip(sums * scales + offsets >> self.config.requantize_shift, -8, 7) + 8
+        numbers = sums * scales + offsets >> self.config.requantize_shift
+        return numbers if self.config.signed else np.clip(numbers, -8, 7) + 8
 
-    def _popcounts(self, memory: np.ndarray, addresses: np.ndarray, words: np.ndarray) -> np.ndarray:
-        """Equal bits of the words at (pixels, steps) with (channels, steps, lanes), int64 (B, pixels, channels)."""
-        taps = words.shape[1] * words.shape[2]
-        weights = np.where(words, 1, -1).astype(np.float32).reshape(len(words), taps).T
+    def _numbers(self, words: np.ndarray, signed: bool) -> np.ndarray:
+        """Elements of words (n, steps, word_bits) as numbers, float (n, steps * lanes): 1 and -1 for bits."""
+        bits, taps = self.config.element_bits, words.shape[1] * self.config.lanes
+        elements = unpack_lanes(words, taps, bits)
+        if bits == 1:
+            return np.where(elements, np.float32(1), np.float32(-1))
+        return (elements.view(np.int8) if signed else elements).astype(np.float64)
+
+    def _counts(self, memory: np.ndarray, addresses: np.ndarray, words: np.ndarray) -> np.ndarray:
+        """Equal bits (or dot products) of the words at (pixels, steps) with (channels, steps, word_bits).
+
+        They are int64 (B, pixels, channels).
+        """
+        weights = self._numbers(words, signed=True).T
         counts = np.empty((len(memory), len(addresses), len(words)), dtype=np.int64)
         for image, bank in enumerate(memory):
-            bits = np.where(bank[addresses], 1, -1).astype(np.float32).reshape(len(addresses), taps)
-            counts[image] = (np.rint(bits @ weights).astype(np.int64) + taps) // 2
-        return counts
+            counts[image] = np.rint(self._numbers(bank[addresses], signed=False) @ weights)
+        return counts if self.config.signed else (counts + len(weights)) // 2
 
     def _thresholds(self, window: int) -> np.ndarray:
         """Thresholds at one position of the window, int (pixels, channels)."""
@@ -133,19 +148,23 @@ class LayerRun:
         first = f["thresholds"] + y * f["class_y_step"] + x * f["class_x_step"] + window * f["thresholds_window"]
         return self.program.thresholds[first[:, None] + np.arange(sum(self.sizes))]
 
-    def bits(self, memory: np.ndarray) -> np.ndarray:
-        """Bits of all pixels after pooling, bool (B, pixels, channels)."""
+    def elements(self, memory: np.ndarray) -> np.ndarray:
+        """Elements of all pixels after pooling, bool or uint8 (B, pixels, channels)."""
         f = self.fields
-        pooled = np.zeros((len(memory), len(self.x), sum(self.sizes)), dtype=bool)
+        pooled = np.zeros((len(memory), len(self.x), sum(self.sizes)), dtype=ELEMENT_TYPES[self.config.element_bits])
         for window_y in range(f["window_y"] + 1):
             for window_x in range(f["window_x"] + 1):
-                window = window_y * (f["window_x"] + 1) + window_x
-                pooled |= self.sums(memory, window_y, window_x) >= self._thresholds(window)
+                sums = self.sums(memory, window_y, window_x)
+                if self.config.signed:
+                    found = np.clip(sums, 0, 255).astype(pooled.dtype)
+                else:
+                    found = sums >= self._thresholds(window_y * (f["window_x"] + 1) + window_x)
+                pooled = np.maximum(pooled, found)
         return pooled
 
-    def store(self, memory: np.ndarray, bits: np.ndarray) -> None:
-        """Pack the bits of each pixel into words, and write them where the layer says."""
+    def store(self, memory: np.ndarray, elements: np.ndarray) -> None:
+        """Pack the elements of each pixel into words, and write them where the layer says."""
         f = self.fields
-        words = pack_lanes(bits, self.config.lanes, ACTIVATION_TAIL)
+        words = pack_lanes(elements, self.config.lanes, ACTIVATION_TAIL, self.config.element_bits)
         pixel = self._follow(f["out_start"], f["out_step"], f["out_line"])
         memory[:, (pixel[:, None] + np.arange(words.shape[-2])) & self.mask] = words

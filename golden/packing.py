@@ -20,7 +20,7 @@ __all__ = ["Packing", "pack_segment", "packings"]
 class Packing:
     """Gathering of the taps of a window, along x only or along both axes.
 
-    ``pad`` has one bit for each channel; the padding is top, left, bottom, right, as in `Segment`.
+    ``pad`` has one element for each channel; the padding is top, left, bottom, right, as in `Segment`.
     """
 
     both: bool
@@ -28,23 +28,22 @@ class Packing:
     stride: tuple[int, int]
     dilation: tuple[int, int]
     padding: tuple[int, int, int, int]
-    pad: tuple[bool, ...]
+    pad: tuple[int, ...]
 
-    def apply(self, bits: np.ndarray) -> np.ndarray:
-        """Bits (B, H, W, C) to (B, H, OW, KW*C), or (B, OH, OW, KH*KW*C); the taps in order, channels last."""
-        bits = np.asarray(bits, dtype=bool)
-        bits = self._gather(bits, axis=2, low=self.padding[1], high=self.padding[3])
-        return self._gather(bits, axis=1, low=self.padding[0], high=self.padding[2]) if self.both else bits
+    def apply(self, elements: np.ndarray) -> np.ndarray:
+        """Elements (B, H, W, C) to (B, H, OW, KW*C), or (B, OH, OW, KH*KW*C); the taps in order, channels last."""
+        elements = self._gather(elements, axis=2, low=self.padding[1], high=self.padding[3])
+        return self._gather(elements, axis=1, low=self.padding[0], high=self.padding[2]) if self.both else elements
 
-    def _gather(self, bits: np.ndarray, axis: int, low: int, high: int) -> np.ndarray:
+    def _gather(self, elements: np.ndarray, axis: int, low: int, high: int) -> np.ndarray:
         kernel, stride, dilation = (pair[axis - 1] for pair in (self.kernel, self.stride, self.dilation))
-        pad = np.resize(np.array(self.pad, dtype=bool), bits.shape[-1])
-        shape = list(bits.shape)
+        pad = np.resize(np.array(self.pad, dtype=elements.dtype), elements.shape[-1])
+        shape = list(elements.shape)
         shape[axis] += low + high
         padded = np.broadcast_to(pad, shape).copy()
         inside = [slice(None)] * 4
-        inside[axis] = slice(low, low + bits.shape[axis])
-        padded[tuple(inside)] = bits
+        inside[axis] = slice(low, low + elements.shape[axis])
+        padded[tuple(inside)] = elements
         count = (shape[axis] - (kernel - 1) * dilation - 1) // stride + 1
         taps = [np.take(padded, np.arange(count) * stride + k * dilation, axis=axis) for k in range(kernel)]
         return np.concatenate(taps, axis=-1)

@@ -74,11 +74,11 @@ def border_of(graph: Graph, name: str) -> tuple[int, int, int, int]:
 
 
 def pad_of(graph: Graph, name: str) -> np.ndarray:
-    """The bits of a map's border, bool (C,); CapacityError where its readers want different ones."""
+    """The elements of a map's border, (C,); CapacityError where its readers want different ones."""
     pads = {tuple(segment.pad.tolist()) for segment in readers_of(graph, name) if any(segment.padding)}
     if len(pads) > 1:
         raise CapacityError(f"map {name} must be padded with one value, not with {len(pads)} different ones")
-    return np.array(pads.pop(), dtype=bool)
+    return np.array(pads.pop())
 
 
 def place_maps(graph: Graph, config: ArrayConfig) -> dict[str, MapPlace]:
@@ -91,10 +91,10 @@ def place_maps(graph: Graph, config: ArrayConfig) -> dict[str, MapPlace]:
     places: dict[str, MapPlace] = {}
     top = 0
     for name, shape in graph.shapes.items():
-        if name in order and graph.layers[order[name]].thresholds is None:
+        if name in order and graph.layers[order[name]].raw:
             continue
         border = border_of(graph, name)
-        place = MapPlace(shape, 0, border, config.lanes)
+        place = MapPlace(shape, 0, border, config.lanes, config.element_bits)
         born = order.get(name, -1)
         reads = [i for i, layer in enumerate(graph.layers) if any(s.source == name for s in layer.segments)]
         died = max(reads, default=len(graph.layers))

@@ -8,7 +8,15 @@ import numpy as np
 
 from hdl.bus import DATA_BITS, AddressMap, Region
 from hdl.config import ArrayConfig
-from hdl.encoding import ACTIVATION_TAIL, ints_to_words, pack_lanes, words_per, words_to_ints
+from hdl.encoding import (
+    ACTIVATION_TAIL,
+    ELEMENT_TYPES,
+    ints_to_words,
+    pack_lanes,
+    unpack_lanes,
+    words_per,
+    words_to_ints,
+)
 from hdl.isa import Isa, LayerRecord
 
 from .graph import Layer, MapShape
@@ -19,7 +27,7 @@ __all__ = ["InputPlace", "MapPlace", "Program", "ResultPlace"]
 
 @dataclass(frozen=True)
 class MapPlace:
-    """Where a map of bits lies in the activation banks.
+    """Where a map lies in the activation banks.
 
     Its lines follow each other; stored around it are ``border`` positions at the top, left, bottom and right.
     """
@@ -28,6 +36,7 @@ class MapPlace:
     start: int
     border: tuple[int, int, int, int]
     lanes: int
+    element_bits: int = 1
 
     @property
     def words(self) -> int:
@@ -54,15 +63,15 @@ class MapPlace:
         y, x, w = np.ogrid[:self.shape.height, :self.shape.width, :self.words]
         return (self.pixel(0, 0) + y * self.pitch + x * self.words + w).reshape(-1)
 
-    def to_words(self, bits: np.ndarray) -> np.ndarray:
-        """Bits (B, H, W, C) as words (B, H * W * words, lanes), in the order of ``addresses``."""
-        words = pack_lanes(bits, self.lanes, ACTIVATION_TAIL)
-        return words.reshape(len(bits), -1, self.lanes)
+    def to_words(self, elements: np.ndarray) -> np.ndarray:
+        """Elements (B, H, W, C) as bool words (B, H * W * words, word_bits), in the order of ``addresses``."""
+        words = pack_lanes(elements, self.lanes, ACTIVATION_TAIL, self.element_bits)
+        return words.reshape(len(elements), -1, words.shape[-1])
 
-    def to_bits(self, words: np.ndarray) -> np.ndarray:
+    def to_elements(self, words: np.ndarray) -> np.ndarray:
         """The inverse of `to_words`."""
-        shape = (len(words), self.shape.height, self.shape.width, self.words * self.lanes)
-        return words.reshape(shape)[..., :self.shape.channels]
+        shape = (len(words), self.shape.height, self.shape.width, self.words, words.shape[-1])
+        return unpack_lanes(words.reshape(shape), self.shape.channels, self.element_bits)
 
 
 @dataclass(frozen=True)
@@ -73,9 +82,10 @@ class InputPlace:
     packing: Packing | None
     place: MapPlace
 
-    def to_words(self, bits: np.ndarray) -> np.ndarray:
-        """Bits (B, H, W, C) of the network's input as words (B, n, lanes) for ``place.addresses``."""
-        return self.place.to_words(self.packing.apply(bits) if self.packing else np.asarray(bits, dtype=bool))
+    def to_words(self, elements: np.ndarray) -> np.ndarray:
+        """Elements (B, H, W, C) of the network's input as words (B, n, word_bits) for ``place.addresses``."""
+        elements = np.asarray(elements, dtype=ELEMENT_TYPES[self.place.element_bits])
+        return self.place.to_words(self.packing.apply(elements) if self.packing else elements)
 
 
 @dataclass(frozen=True)
@@ -100,7 +110,7 @@ class Program:
     names : tuple of str
         Name of the graph's layer that each layer of the program computes.
     records : tuple of LayerRecord
-    weights : bool (cols, words, lanes)
+    weights : bool (cols, words, word_bits)
     thresholds : int (entries)
         The same for all rows.
     coefficients : int64 (2, entries)
@@ -112,9 +122,9 @@ class Program:
         All maps that layers make.
     output : Layer
         The graph's last layer.
-    result : ResultPlace, or None where the last layer makes bits
+    result : ResultPlace, or None where the last layer makes a map
     useful : tuple of int
-        Binary operations of each layer for one image, as the network counts them.
+        Operations of each layer for one image, as the network counts them.
     """
 
     config: ArrayConfig
@@ -167,7 +177,7 @@ class Program:
             yield from self._slices(Region.ALL_ACTIVATIONS, 0, address, value)
 
     def input_writes(self, maps: dict[str, np.ndarray]) -> Iterator[tuple[int, int]]:
-        """Bus writes of the input maps, bool (B, H, W, C), of up to ``images`` images for one run."""
+        """Bus writes of the input maps, (B, H, W, C), of up to ``images`` images for one run."""
         region = Region.ALL_ACTIVATIONS if self.split else Region.ACTIVATIONS
         for name, entry in self.inputs.items():
             for row, words in enumerate(entry.to_words(maps[name])):
@@ -193,13 +203,16 @@ class Program:
     def results(self, images: int, values: list[int]) -> np.ndarray:
         """Results from the words at `result_reads`.
 
-        Integers (B, pixels, channels) of a raw layer, its offset added; otherwise bits bool (B, H, W, C).
+        Integers (B, pixels, channels) of a raw layer, its offset added; otherwise elements (B, H, W, C).
         """
         if self.result is not None:
             sums = np.array(values, dtype=np.int64).reshape(images, self.result.pixels, self.result.channels)
+            if self.config.signed:
+                sums -= (sums >> self.config.sum_bits - 1) << self.config.sum_bits
             return self.output.values(sums)
         place = self.maps[self.output.name]
         whole = [sum(value << i * DATA_BITS for i, value in enumerate(values[at:at + self.address_map.slices]))
                  for at in range(0, len(values), self.address_map.slices)]
-        bits = place.to_bits(ints_to_words(whole, self.config.lanes).reshape(images, -1, self.config.lanes))
-        return bits if self.output.inverted is None else bits ^ self.output.inverted
+        width = self.config.word_bits
+        elements = place.to_elements(ints_to_words(whole, width).reshape(images, -1, width))
+        return elements if self.output.inverted is None else elements ^ self.output.inverted

@@ -11,8 +11,9 @@ import numpy as np
 from hdl.config import ArrayConfig
 from hdl.isa import LayerFlag, LayerRecord, SegmentFlag
 
-__all__ = ["Beat", "Flush", "Step", "Sum", "Write", "array", "border", "drain", "follow", "packer", "pool",
-           "popcount", "processing_element", "raster", "requantize", "sequencer", "threshold_unit", "writer"]
+__all__ = ["Beat", "Flush", "Step", "Sum", "Write", "array", "border", "count", "drain", "follow", "int4_level",
+           "multiply", "packer", "pool", "popcount", "processing_element", "raster", "requantize", "sequencer",
+           "threshold_unit", "writer"]
 
 
 def popcount(a: int, w: int, lanes: int) -> int:
@@ -20,17 +21,30 @@ def popcount(a: int, w: int, lanes: int) -> int:
     return sum(a >> lane & 1 == w >> lane & 1 for lane in range(lanes))
 
 
-def processing_element(words: Iterable[tuple[int, int, bool]], lanes: int, acc_bits: int) -> list[int]:
+def multiply(a: int, w: int, lanes: int) -> int:
+    """Dot product of two words of elements of 8 bits, unsigned ones and signed ones."""
+    total = 0
+    for lane in range(lanes):
+        weight = w >> 8 * lane & 255
+        total += (a >> 8 * lane & 255) * (weight - 256 if weight > 127 else weight)
+    return total
+
+
+def count(config: ArrayConfig, a: int, w: int) -> int:
+    """What a processing element makes of two words."""
+    return multiply(a, w, config.lanes) if config.signed else popcount(a, w, config.lanes)
+
+
+def processing_element(config: ArrayConfig, words: Iterable[tuple[int, int, bool]]) -> list[int]:
     """The sum after each pair of words (a, w), from the last pair that was marked as the first one."""
     sums: list[int] = []
     for a, w, first in words:
         before = 0 if first or not sums else sums[-1]
-        sums.append((before + popcount(a, w, lanes)) % (1 << acc_bits))
+        sums.append((before + count(config, a, w)) % (1 << config.acc_bits))
     return sums
 
 
-def array(a: Sequence[Sequence[int]], w: Sequence[Sequence[int]], lanes: int, acc_bits: int,
-          ) -> list[list[int]]:
+def array(config: ArrayConfig, a: Sequence[Sequence[int]], w: Sequence[Sequence[int]]) -> list[list[int]]:
     """Dot products of all rows and columns.
 
     Parameters
@@ -42,7 +56,7 @@ def array(a: Sequence[Sequence[int]], w: Sequence[Sequence[int]], lanes: int, ac
     -------
     Sums by row and column.
     """
-    return [[sum(popcount(at[r], wt[c], lanes) for at, wt in zip(a, w, strict=True)) % (1 << acc_bits)
+    return [[sum(count(config, at[r], wt[c]) for at, wt in zip(a, w, strict=True)) % (1 << config.acc_bits)
              for c in range(len(w[0]))] for r in range(len(a[0]))]
 
 
@@ -115,8 +129,13 @@ def drain(config: ArrayConfig, layer: Mapping[str, int], groups: int) -> Iterato
 
 
 def requantize(value: int, scale: int, offset: int, shift: int) -> int:
-    """The level of a sum: ``(value*scale + offset) / 2**shift`` rounded down, within -8..7, and 8 more."""
-    return min(max((value * scale + offset) // 2**shift, -8), 7) + 8
+    """A sum made smaller: ``(value*scale + offset) / 2**shift`` rounded down."""
+    return (value * scale + offset) // 2**shift
+
+
+def int4_level(number: int) -> int:
+    """A requantized popcount as the paper adds it: within -8..7, and 8 more."""
+    return min(max(number, -8), 7) + 8
 
 
 @dataclass(frozen=True)
@@ -130,42 +149,50 @@ class Sum:
     store: bool = False
 
 
-def threshold_unit(sums: Iterable[Sum], thresholds: list[int], sum_bits: int) -> list[tuple[int, int]]:
-    """The combined sum and the bit for each sum; stored sums change ``thresholds``."""
+def threshold_unit(config: ArrayConfig, sums: Iterable[Sum], thresholds: list[int]) -> list[tuple[int, int]]:
+    """The combined sum and the element for each sum; stored sums change ``thresholds``."""
+    size = 1 << config.sum_bits
     combined: dict[int, int] = {}
     results = []
     for item in sums:
         before = item.before * combined[item.channel] if item.before else 0
-        total = combined[item.channel] = (before + item.value) % (1 << sum_bits)
-        results.append((total, int(total >= thresholds[item.address])))
+        total = combined[item.channel] = (before + item.value) % size
+        if config.signed:
+            element = min(max(total - size if 2 * total >= size else total, 0), 255)
+        else:
+            element = int(total >= thresholds[item.address])
+        results.append((total, element))
         if item.store:
             thresholds[item.address] = total
     return results
 
 
-def pool(bits: np.ndarray) -> np.ndarray:
-    """OR over the positions up to each one, bool (positions, columns, rows)."""
-    return np.logical_or.accumulate(bits, axis=0)
+def pool(elements: np.ndarray) -> np.ndarray:
+    """Largest element of the positions up to each one, (positions, columns, rows)."""
+    return np.maximum.accumulate(elements, axis=0)
 
 
-def packer(bits: Iterable[tuple[Sequence[int], bool]], lanes: int) -> Iterator[tuple[int, list[int], bool]]:
+def packer(elements: Iterable[tuple[Sequence[int], bool]], lanes: int, bits: int = 1,
+           ) -> Iterator[tuple[int, list[int], bool]]:
     """Complete words of all rows.
 
     Parameters
     ----------
-    bits : (bits of the rows, the pixel ends) for each channel
+    elements : (elements of the rows, the pixel ends) for each channel
     lanes : int
+    bits : int
+        Of an element.
 
     Yields
     ------
-    Number of the bit that completes them, the words of the rows, whether the pixel ends.
+    Number of the element that completes them, the words of the rows, whether the pixel ends.
     """
     word: list[Sequence[int]] = []
-    for number, (row_bits, ends) in enumerate(bits):
-        word.append(row_bits)
+    for number, (row_elements, ends) in enumerate(elements):
+        word.append(row_elements)
         if ends or len(word) == lanes:
             rows = zip(*word, strict=True)
-            yield number, [sum(bit << lane for lane, bit in enumerate(row)) for row in rows], ends
+            yield number, [sum(element << bits * lane for lane, element in enumerate(row)) for row in rows], ends
             word = []
 
 

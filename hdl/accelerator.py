@@ -25,7 +25,7 @@ __all__ = ["Accelerator"]
 
 
 class Accelerator(wiring.Component):
-    """A binary systolic array that runs a program by itself.
+    """A systolic array, of bits or of elements of 8 bits, that runs a program by itself.
 
     The host writes program, weights, thresholds and input maps over the bus (see `hdl.bus`), sets `Control.START`,
     waits until `Status.BUSY` is clear and reads the results. While a program runs, only the registers answer; other
@@ -54,12 +54,12 @@ class Accelerator(wiring.Component):
         m.submodules.sequencer = self.sequencer = Sequencer(config=config)
         m.submodules.array = self.array = Array(config=config)
         m.submodules.drain = self.drain = Drain(config=config)
-        m.submodules.pool = self.pool = Pool(rows=config.rows, cols=config.cols)
-        m.submodules.packer = self.packer = Packer(rows=config.rows, lanes=config.lanes)
+        m.submodules.pool = self.pool = Pool(rows=config.rows, cols=config.cols, bits=config.element_bits)
+        m.submodules.packer = self.packer = Packer(rows=config.rows, lanes=config.lanes, bits=config.element_bits)
         m.submodules.writer = self.writer = Writer(config=config)
         self.program = Bank(width=isa.word_bits, depth=config.program_depth)
-        self.weights = [Bank(width=config.lanes, depth=config.weight_depth) for _ in range(config.cols)]
-        self.activations = [Bank(width=config.lanes, depth=config.activation_depth) for _ in range(config.rows)]
+        self.weights = [Bank(width=config.word_bits, depth=config.weight_depth) for _ in range(config.cols)]
+        self.activations = [Bank(width=config.word_bits, depth=config.activation_depth) for _ in range(config.rows)]
         self.addresses = [RowAddress(config=config) for _ in range(config.rows)]
         self.thresholds = [ThresholdUnit(config=config) for _ in range(config.rows)]
         place(m, "program", self.program)
@@ -158,7 +158,8 @@ class Accelerator(wiring.Component):
                 unit.clear.eq(pixels[i].clear),
                 unit.fill.eq(pixels[i].fill & (pixels[i].fill_all | (pixels[i].fill_row == r))),
                 unit.offset.eq(pixels[i].offset),
-                self.pool.i[r].eq(delay(m, unit.bit, config.tile_rows - 1 - i, f"bit{r}")),
+                self.pool.i[r].eq(delay(m, unit.element, config.tile_rows - 1 - i, f"element{r}")),
+                self.packer.elements[r].eq(self.pool.o[r]),
             ]
         out = delay(m, later, 1 + config.tile_rows, "out")
         m.d.comb += [
@@ -166,7 +167,6 @@ class Accelerator(wiring.Component):
             self.pool.first.eq(out.first_window),
             self.packer.insert.eq(out.valid & out.out & out.last_window & ~out.raw),
             self.packer.end.eq(out.end),
-            self.packer.bits.eq(self.pool.o),
             self.writer.flush.eq(self.packer.flush),
             self.writer.flush_end.eq(self.packer.flush_end),
         ]
@@ -271,7 +271,7 @@ class Accelerator(wiring.Component):
     def _host_writes(self, m: Module, write: Value, part: Value, unit: Value, region: Value) -> None:
         config, payload = self.config, self.bus.request.payload
         word = self.host_word
-        wide = Cat([payload.data] * self.map.slices)[:config.lanes]
+        wide = Cat([payload.data] * self.map.slices)[:config.word_bits]
         m.d.comb += [
             self.program.write_address.eq(word),
             self.program.write_data.eq(payload.data),

@@ -22,7 +22,7 @@ class Tile(wiring.Component):
 
     Members
     -------
-    a : In(lanes), one for each row; w : In(lanes), one for each column
+    a : In(word_bits), one for each row; w : In(word_bits), one for each column
         Activation and weight words.
     first, load : In(1)
         See `ProcessingElement`.
@@ -36,16 +36,16 @@ class Tile(wiring.Component):
         self.config = config
         self.rows = rows
         self.cols = cols
-        self.share_key = (config.lanes, config.pipeline, config.acc_bits, rows, cols)
+        self.share_key = (config.lanes, config.element_bits, config.pipeline, config.acc_bits, rows, cols)
         super().__init__({
-            "a": In(config.lanes).array(rows),
-            "w": In(config.lanes).array(cols),
+            "a": In(config.word_bits).array(rows),
+            "w": In(config.word_bits).array(cols),
             "first": In(1),
             "load": In(1),
             "neighbour": In(config.acc_bits).array(rows),
             "result": Out(config.acc_bits).array(rows),
-            "a_next": Out(config.lanes).array(rows),
-            "w_next": Out(config.lanes).array(cols),
+            "a_next": Out(config.word_bits).array(rows),
+            "w_next": Out(config.word_bits).array(cols),
             "first_next": Out(1),
             "load_next": Out(1),
         })
@@ -93,7 +93,7 @@ class Array(wiring.Component):
 
     Members
     -------
-    a : In(lanes), one for each row; w : In(lanes), one for each column
+    a : In(word_bits), one for each row; w : In(word_bits), one for each column
     first, load : In(1)
     sums : Out(acc_bits), one for each row
     """
@@ -101,8 +101,8 @@ class Array(wiring.Component):
     def __init__(self, *, config: ArrayConfig) -> None:
         self.config = config
         super().__init__({
-            "a": In(config.lanes).array(config.rows),
-            "w": In(config.lanes).array(config.cols),
+            "a": In(config.word_bits).array(config.rows),
+            "w": In(config.word_bits).array(config.cols),
             "first": In(1),
             "load": In(1),
             "sums": Out(config.acc_bits).array(config.rows),

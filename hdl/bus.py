@@ -1,7 +1,7 @@
 """The bus into an accelerator: what lies at which address, and the two streams that carry it.
 
 A request is one 32-bit write or read; each read gives one response, in order, and writes give none. Words of
-more than 32 lanes are cut into slices at successive addresses. An address is, from the least significant bit:
+more than 32 bits are cut into slices at successive addresses. An address is, from the least significant bit:
 slice, word, unit (row or column), region.
 """
 
@@ -83,7 +83,7 @@ class AddressMap:
     REGION_BITS = 3
 
     def __init__(self, config: ArrayConfig) -> None:
-        self.slices = -(-config.lanes // DATA_BITS)
+        self.slices = -(-config.word_bits // DATA_BITS)
         self.slice_bits = (self.slices - 1).bit_length()
         depth = max(config.weight_depth, config.activation_depth, config.threshold_depth, config.program_depth,
                     config.requantize_depth)

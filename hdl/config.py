@@ -9,7 +9,8 @@ from typing import Any, Self
 
 __all__ = ["PRESETS", "WIDEST_SCALE", "ArrayConfig", "ConfigError"]
 
-WIDEST_SCALE = 18       # bits that a multiplier of an FPGA takes
+WIDEST_SCALE = 18                   # bits that a multiplier of an FPGA takes
+LARGEST_PRODUCT = 255 * 128         # of an unsigned and a signed element of 8 bits; the negative one
 
 
 class ConfigError(ValueError):
@@ -30,9 +31,19 @@ def popcount_levels(lanes: int) -> int:
     return levels
 
 
+def multiply_levels(lanes: int) -> int:
+    """Levels of the products of ``lanes`` lanes and the adders behind them (see `hdl.multiply`)."""
+    return 1 + (lanes - 1).bit_length()
+
+
+def registered_levels(levels: int, pipeline: int) -> set[int]:
+    """Levels of a tree (from 1) with a register behind them: ``pipeline`` of them, spread, the last one at the end."""
+    return {levels * (stage + 1) // pipeline for stage in range(pipeline)}
+
+
 @dataclass(frozen=True, kw_only=True)
 class ArrayConfig:
-    """Size of a binary systolic array and of its memories.
+    """Size of a systolic array and of its memories.
 
     Parameters
     ----------
@@ -41,13 +52,14 @@ class ArrayConfig:
     cols : int
         Columns C: output channels computed at once.
     lanes : int
-        Lanes L: binary operations of a processing element a cycle; bits of a word.
+        Lanes L: operations of a processing element a cycle; elements of a word.
     tile : int
         Processing elements in a tile of ``tile`` x ``tile`` share their words; registers stand between tiles.
     pipeline : int
-        Register stages inside the popcount, at most one for each of its adder levels.
+        Register stages inside the popcount, at most one for each of its adder levels; with elements of 8 bits, inside
+        the products and their adders.
     acc_bits : int
-        Width of the accumulator of a processing element; a dot product of up to ``2**acc_bits - 1`` taps.
+        Width of the accumulator of a processing element; a dot product of up to ``most_taps`` taps.
     sum_bits : int
         Width of the sums over segments and of the thresholds.
     weight_depth : int
@@ -69,6 +81,8 @@ class ArrayConfig:
         Bits that requantization drops.
     scale_bits : int
         Width of a scale.
+    element_bits : int
+        1 for a binary array; 8 for one that multiplies activations of 0..255 with weights of -128..127.
 
     Raises
     ------
@@ -92,6 +106,7 @@ class ArrayConfig:
     requantize_depth: int = 256
     requantize_shift: int = 12
     scale_bits: int = 16
+    element_bits: int = 1
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -101,16 +116,20 @@ class ArrayConfig:
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ConfigError(f"{field.name} must be {kind} integer, not {value!r}")
         self._check_limits()
-        levels = popcount_levels(self.lanes)
+        levels = popcount_levels(self.lanes) if self.element_bits == 1 else multiply_levels(self.lanes)
         if self.pipeline > levels:
             raise ConfigError(f"pipeline must be at most {levels} for {self.lanes} lanes, not {self.pipeline}")
-        if self.acc_bits < bits_to_hold(self.lanes):
-            raise ConfigError(f"acc_bits must be at least {bits_to_hold(self.lanes)} for {self.lanes} lanes, "
+        if self.acc_bits < self.count_bits:
+            raise ConfigError(f"acc_bits must be at least {self.count_bits} for {self.lanes} lanes, "
                               f"not {self.acc_bits}")
         if self.sum_bits < self.acc_bits:
             raise ConfigError(f"sum_bits must be at least acc_bits ({self.acc_bits}), not {self.sum_bits}")
+        if self.signed and not self.requantize_depth:
+            raise ConfigError("requantize_depth must be positive where element_bits is 8, not 0")
 
     def _check_limits(self) -> None:
+        if self.element_bits not in (1, 8):
+            raise ConfigError(f"element_bits must be 1 or 8, not {self.element_bits}")
         limits = {"rows": 1024, "cols": 1024, "lanes": 4096, "acc_bits": 32, "sum_bits": 32, "walks": 8,
                   "zero_padding": 1, "requantize_shift": 24, "scale_bits": WIDEST_SCALE}
         for name, most in limits.items():
@@ -121,8 +140,27 @@ class ArrayConfig:
                 raise ConfigError(f"{name} must be at most 65536, not {getattr(self, name)}")
 
     @property
+    def signed(self) -> bool:
+        """Accumulators and sums are in two's complement, as those of dot products are and popcounts are not."""
+        return self.element_bits > 1
+
+    @property
+    def word_bits(self) -> int:
+        """Width of a word of activations or weights."""
+        return self.lanes * self.element_bits
+
+    def dot_bits(self, taps: int) -> int:
+        """Width that holds what a processing element makes of ``taps`` taps, whatever they are."""
+        return (taps * LARGEST_PRODUCT - 1).bit_length() + 1 if self.signed else bits_to_hold(taps)
+
+    @property
+    def most_taps(self) -> int:
+        """Taps of the longest dot product that the accumulator holds, whatever they are."""
+        return (1 << self.acc_bits - 1) // LARGEST_PRODUCT if self.signed else (1 << self.acc_bits) - 1
+
+    @property
     def binops_per_cycle(self) -> int:
-        """Binary operations (one XNOR and its count) a cycle."""
+        """Operations a cycle: an XNOR and its count, or a product and its sum."""
         return self.rows * self.cols * self.lanes
 
     @property
@@ -140,8 +178,8 @@ class ArrayConfig:
 
     @cached_property
     def count_bits(self) -> int:
-        """Width of the popcount of one word."""
-        return bits_to_hold(self.lanes)
+        """Width of what a processing element makes of one pair of words."""
+        return self.dot_bits(self.lanes)
 
     @property
     def weight_bits(self) -> int:
@@ -172,8 +210,8 @@ class ArrayConfig:
     def offset_bits(self) -> int:
         """Width of a requantization's offset, in two's complement.
 
-        An offset beyond this range gives the lowest or the highest level whatever the sum is, as one within it does.
-        Only the bus, which is 32 bits wide, may leave less.
+        An offset beyond this range gives the lowest or the highest INT4 level whatever the sum is, as one within it
+        does. Only the bus, which is 32 bits wide, may leave less.
         """
         return min(32, max(self.acc_bits + self.scale_bits, self.requantize_shift + 3) + 2)
 

@@ -4,12 +4,16 @@ A bit 1 stands for +1 and a bit 0 for -1. Over N taps the popcount ``p`` is the 
 (activation, weight), and the dot product is ``z = 2p - N``. A word has L lanes; lane i of word k is
 channel ``k*L + i``, lane 0 in the least significant bit. Lanes past the last channel hold activation 0
 and weight 1: they are unequal and add nothing.
+
+In an array of elements of 8 bits, a lane has 8 bits: an activation of 0..255 or a weight of -128..127 in two's
+complement. Its tail lanes hold the same bits, and their products are 0.
 """
 
 import numpy as np
 
 __all__ = [
     "ACTIVATION_TAIL",
+    "ELEMENT_TYPES",
     "WEIGHT_TAIL",
     "border_class",
     "border_counts",
@@ -18,16 +22,18 @@ __all__ = [
     "ints_to_words",
     "pack_lanes",
     "sign_bit",
+    "unpack_lanes",
     "words_per",
     "words_to_ints",
 ]
 
 ACTIVATION_TAIL = 0
 WEIGHT_TAIL = 1
+ELEMENT_TYPES = {1: np.dtype(bool), 8: np.dtype(np.uint8)}      # of the elements of a map, by their bits
 
 
 def words_per(channels: int, lanes: int) -> int:
-    """Words of ``lanes`` bits that hold ``channels`` bits."""
+    """Words of ``lanes`` elements that hold ``channels`` elements."""
     return -(-channels // lanes)
 
 
@@ -49,29 +55,43 @@ def clamp_threshold(threshold: np.ndarray, top: int) -> np.ndarray:
     return np.clip(threshold, 0, top + 1)
 
 
-def pack_lanes(bits: np.ndarray, lanes: int, tail: int) -> np.ndarray:
-    """Cut the last axis into words: bool (..., C) to bool (..., words, lanes), filled up with ``tail``."""
-    bits = np.asarray(bits, dtype=bool)
-    channels = bits.shape[-1]
-    words = words_per(channels, lanes)
-    out = np.full((*bits.shape[:-1], words * lanes), bool(tail))
-    out[..., :channels] = bits
-    return out.reshape(*bits.shape[:-1], words, lanes)
+def pack_lanes(elements: np.ndarray, lanes: int, tail: int, element_bits: int = 1) -> np.ndarray:
+    """Cut the last axis into words: (..., C) to bool (..., words, lanes * element_bits), filled up with bits ``tail``.
+
+    Elements are bool, or integers of -128..255 of which the 8 lowest bits are taken.
+    """
+    if element_bits == 1:
+        bits = np.asarray(elements, dtype=bool)
+    else:
+        low = np.asarray(elements).astype(np.uint8)[..., None]
+        bits = np.unpackbits(low, axis=-1, bitorder="little").reshape(*low.shape[:-2], -1)
+    size = lanes * element_bits
+    words = words_per(bits.shape[-1], size)
+    out = np.full((*bits.shape[:-1], words * size), bool(tail))
+    out[..., :bits.shape[-1]] = bits
+    return out.reshape(*bits.shape[:-1], words, size)
+
+
+def unpack_lanes(words: np.ndarray, channels: int, element_bits: int = 1) -> np.ndarray:
+    """The elements of a map from its words: bool (..., words, lanes * element_bits) to (..., channels)."""
+    bits = np.asarray(words, dtype=bool).reshape(*words.shape[:-2], -1)[..., :channels * element_bits]
+    if element_bits == 1:
+        return bits
+    return np.packbits(bits.reshape(*bits.shape[:-1], channels, element_bits), axis=-1, bitorder="little")[..., 0]
 
 
 def words_to_ints(words: np.ndarray) -> list[int]:
-    """Words as bool (n, lanes) to n integers, lane 0 in the least significant bit."""
+    """Words as bool (n, bits) to n integers, the least significant bit first."""
     words = np.asarray(words, dtype=bool)
     data = np.packbits(words, axis=-1, bitorder="little")
     return [int.from_bytes(row.tobytes(), "little") for row in data]
 
 
-def ints_to_words(values: list[int], lanes: int) -> np.ndarray:
-    """The inverse of `words_to_ints`: n integers to bool (n, lanes)."""
-    size = -(-lanes // 8)
+def ints_to_words(values: list[int], bits: int) -> np.ndarray:
+    """The inverse of `words_to_ints`: n integers to bool (n, bits)."""
+    size = -(-bits // 8)
     data = np.frombuffer(b"".join(v.to_bytes(size, "little") for v in values), dtype=np.uint8)
-    bits = np.unpackbits(data.reshape(len(values), size), axis=-1, bitorder="little")
-    return bits[:, :lanes].astype(bool)
+    return np.unpackbits(data.reshape(len(values), size), axis=-1, bitorder="little")[:, :bits].astype(bool)
 
 
 def border_counts(size: int, kernel: int, stride: int, low: int, out: int, dilation: int = 1) -> tuple[int, int]:

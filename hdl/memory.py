@@ -1,4 +1,4 @@
-"""A memory bank of L-bit words with one read and one write port, cut into slices as wide as the bus."""
+"""A memory bank of wide words with one read and one write port, cut into slices as wide as the bus."""
 
 from amaranth.hdl import Cat, Module
 from amaranth.lib import wiring

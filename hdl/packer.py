@@ -1,6 +1,6 @@
-"""Bits in channel order to words, for all rows in step."""
+"""Elements in channel order to words, for all rows in step."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -8,47 +8,50 @@ __all__ = ["Packer"]
 
 
 class Packer(wiring.Component):
-    """Puts one bit a cycle into each row's word, lane 0 first.
+    """Puts one element a cycle into each row's word, lane 0 first.
 
     A word is complete when its last lane is filled or with ``end``; the lanes left over are 0. ``flush`` comes in the
-    cycle after the word's last bit, and the words stay until the next bit.
+    cycle after the word's last element, and the words stay until the next one.
 
     Parameters
     ----------
     rows, lanes : int
+    bits : int
+        Width of an element.
 
     Members
     -------
     begin : In(1)
         Begin a word; what an earlier one held is dropped.
-    insert : In(1), bits : In(rows)
-        A bit for every row.
+    insert : In(1), elements : In(bits), one for each row
     end : In(1)
-        With ``insert``: the last bit of a pixel.
-    words : Out(lanes), one for each row
+        With ``insert``: the last element of a pixel.
+    words : Out(lanes * bits), one for each row
     flush : Out(1)
         The words are complete.
     flush_end : Out(1)
         ... and they were the last ones of their pixel.
     """
 
-    def __init__(self, *, rows: int, lanes: int) -> None:
+    def __init__(self, *, rows: int, lanes: int, bits: int = 1) -> None:
         self.rows = rows
         self.lanes = lanes
+        self.bits = bits
         super().__init__({
             "begin": In(1),
             "insert": In(1),
-            "bits": In(rows),
+            "elements": In(bits).array(rows),
             "end": In(1),
-            "words": Out(lanes).array(rows),
+            "words": Out(lanes * bits).array(rows),
             "flush": Out(1),
             "flush_end": Out(1),
         })
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        lane = Signal(self.lanes, init=1)               # one-hot: where the next bit goes
+        lane = Signal(self.lanes, init=1)               # one-hot: where the next element goes
         whole = Signal()
+        place = Cat(here.replicate(self.bits) for here in lane)
         m.d.comb += whole.eq(lane[-1] | self.end)
         m.d.sync += [self.flush.eq(self.insert & whole), self.flush_end.eq(self.end)]
         with m.If(self.begin):
@@ -57,5 +60,5 @@ class Packer(wiring.Component):
             m.d.sync += lane.eq(Mux(whole, 1, lane << 1))
             for r in range(self.rows):
                 kept = Mux(lane[0], 0, self.words[r])
-                m.d.sync += self.words[r].eq(kept | Mux(self.bits[r], lane, 0))
+                m.d.sync += self.words[r].eq(kept | place & self.elements[r].replicate(self.lanes))
         return m

@@ -1,17 +1,19 @@
-"""The processing element: XNOR, popcount, accumulate, and a place in the drain chain of its row."""
+"""The processing element: XNOR and popcount, or products; accumulate; and a place in the drain chain of its row."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import ArrayConfig
+from .multiply import Multiply
 from .popcount import Popcount
 
 __all__ = ["ProcessingElement"]
 
 
 class ProcessingElement(wiring.Component):
-    """Accumulates the number of equal bits of the words it is given, and hands finished sums to its row's drain.
+    """Accumulates the number of equal bits of the words it is given, or their dot product where elements have 8 bits,
+    and hands finished sums to its row's drain.
 
     A pair of words is counted ``pipeline`` cycles later; in that cycle ``first`` says whether the sum begins anew.
     The accumulator holds the sum one cycle after that. In the cycle of ``load`` the sum is taken into the result
@@ -24,7 +26,7 @@ class ProcessingElement(wiring.Component):
 
     Members
     -------
-    a, w : In(lanes)
+    a, w : In(word_bits)
         Activation and weight word.
     first : In(1)
         The count of this cycle begins a sum.
@@ -38,10 +40,10 @@ class ProcessingElement(wiring.Component):
 
     def __init__(self, *, config: ArrayConfig) -> None:
         self.config = config
-        self.share_key = (config.lanes, config.pipeline, config.acc_bits)
+        self.share_key = (config.lanes, config.element_bits, config.pipeline, config.acc_bits)
         super().__init__({
-            "a": In(config.lanes),
-            "w": In(config.lanes),
+            "a": In(config.word_bits),
+            "w": In(config.word_bits),
             "first": In(1),
             "load": In(1),
             "neighbour": In(config.acc_bits),
@@ -50,12 +52,15 @@ class ProcessingElement(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.popcount = popcount = Popcount(lanes=self.config.lanes, pipeline=self.config.pipeline)
+        lanes, pipeline = self.config.lanes, self.config.pipeline
+        count = Multiply(lanes=lanes, pipeline=pipeline) if self.config.signed else Popcount(
+            lanes=lanes, pipeline=pipeline)
+        m.submodules[type(count).__name__.lower()] = count
         acc = Signal(self.config.acc_bits, reset_less=True)
         result = Signal(self.config.acc_bits, reset_less=True)
-        m.d.comb += [popcount.a.eq(self.a), popcount.w.eq(self.w), self.result.eq(result)]
+        m.d.comb += [count.a.eq(self.a), count.w.eq(self.w), self.result.eq(result)]
         m.d.sync += [
-            acc.eq(Mux(self.first, popcount.count, acc + popcount.count)),
+            acc.eq(Mux(self.first, count.count, acc + count.count)),
             result.eq(Mux(self.load, acc, self.neighbour)),
         ]
         return m

@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .config import ConfigError, bits_to_hold, popcount_levels
+from .config import ConfigError, bits_to_hold, popcount_levels, registered_levels
 
 __all__ = ["Popcount"]
 
@@ -54,7 +54,7 @@ class Popcount(wiring.Component):
     @property
     def registered_levels(self) -> set[int]:
         """Levels (from 1) with a register behind them."""
-        return {self.levels * (stage + 1) // self.pipeline for stage in range(self.pipeline)}
+        return registered_levels(self.levels, self.pipeline)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -1,6 +1,6 @@
-"""Requantization at the end of a row: a sum of the array as an INT4 number, for the paper's residual add."""
+"""Requantization at the end of a row: a sum of the array as a smaller number, which the threshold unit may add."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Shape, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,11 +10,11 @@ __all__ = ["Requantize"]
 
 
 class Requantize(wiring.Component):
-    """One row's sums to levels, one a cycle, ``config.requantize_cycles`` later.
+    """One row's sums, requantized, one a cycle, ``config.requantize_cycles`` later.
 
-    The level is ``clip((sum * scale + offset) >> requantize_shift, -8, 7) + 8``, from 0 to 15. Without ``enable`` the
-    sum itself comes out, as late. A register follows the product and another one the result, as the multipliers of
-    FPGAs have them.
+    The number is ``(sum * scale + offset) >> requantize_shift``. A binary array, for the paper's residual add, clips
+    it to the -8..7 of INT4 and adds 8. Without ``enable`` the sum itself comes out, as late. A register follows the
+    product and another one the result, as the multipliers of FPGAs have them.
 
     Parameters
     ----------
@@ -23,6 +23,7 @@ class Requantize(wiring.Component):
     Members
     -------
     sum : In(acc_bits)
+        In two's complement where elements have 8 bits.
     scale : In(scale_bits)
     offset : In(offset_bits)
         In two's complement.
@@ -34,7 +35,7 @@ class Requantize(wiring.Component):
     def __init__(self, *, config: ArrayConfig) -> None:
         self.config = config
         self.share_key = (config.acc_bits, config.scale_bits, config.offset_bits, config.requantize_shift,
-                          config.operand_bits)
+                          config.operand_bits, config.signed)
         super().__init__({
             "sum": In(config.acc_bits),
             "scale": In(config.scale_bits),
@@ -45,16 +46,19 @@ class Requantize(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        product = Signal(len(self.sum) + len(self.scale), reset_less=True)
-        offset = Signal.like(self.offset, reset_less=True)
-        passing = Signal.like(self.sum, reset_less=True)
-        scaled = product + offset.as_signed() >> self.config.requantize_shift
-        low, high, negative = scaled[:3], scaled[3:], scaled[-1]
-        within = (high == 0) | high.all()
+        signed = self.config.signed
+        product = Signal(Shape(len(self.sum) + len(self.scale), signed), reset_less=True)
+        offset = Signal(Shape(len(self.offset), True), reset_less=True)
+        passing = Signal(Shape(len(self.sum), signed), reset_less=True)
         m.d.sync += [
-            product.eq(self.sum * self.scale),
-            offset.eq(self.offset),
             passing.eq(self.sum),
-            self.operand.eq(Mux(self.enable, Mux(within, Cat(low, ~negative), Mux(negative, 0, 15)), passing)),
+            product.eq((self.sum.as_signed() if signed else self.sum) * self.scale),
+            offset.eq(self.offset),
         ]
+        number = product + offset >> self.config.requantize_shift
+        if not signed:
+            low, high, negative = number[:3], number[3:], number[-1]
+            within = (high == 0) | high.all()
+            number = Mux(within, Cat(low, ~negative), Mux(negative, 0, 15))
+        m.d.sync += self.operand.eq(Mux(self.enable, number, passing))
         return m

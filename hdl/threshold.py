@@ -1,4 +1,4 @@
-"""The threshold unit at the end of a row: combines the sums of a layer's segments and decides the bit."""
+"""The threshold unit at the end of a row: combines the sums of a layer's segments and decides the element."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
@@ -24,12 +24,12 @@ def combine_layout(config: ArrayConfig) -> data.StructLayout:
 
 
 class ThresholdUnit(wiring.Component):
-    """One row's sums to bits, one a cycle.
+    """One row's sums to elements, one a cycle.
 
-    ``channel`` comes one cycle before ``sum`` and ``combine``; the bit follows two cycles after them. Per column the
-    unit keeps the combined sum S of the segments so far, and computes ``S = p``, ``S + p`` or ``2S + p``. The bit is
-    ``S >= T``, with T from the row's threshold memory at ``address`` plus the offset of the pixel's border class.
-    With ``store`` the sum is written there instead.
+    ``channel`` comes one cycle before ``sum`` and ``combine``; the element follows two cycles after them. Per column
+    the unit keeps the combined sum S of the segments so far, and computes ``S = p``, ``S + p`` or ``2S + p``. A bit is
+    ``S >= T``, with T from the row's threshold memory at ``address`` plus the offset of the pixel's border class; an
+    element of 8 bits is S clipped to 0..255. With ``store`` the sum is written to the memory instead.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class ThresholdUnit(wiring.Component):
     sum : In(operand_bits)
         What is combined: a sum of the row, or a level of it.
     combine : In(combine_layout)
-    bit : Out(1)
+    element : Out(element_bits)
     fill, take, clear, offset : In
         Border class of the next pixel, and that it becomes the current one; see `RowAddress`.
     host_write : In(1), host_data : In(sum_bits)
@@ -53,12 +53,13 @@ class ThresholdUnit(wiring.Component):
 
     def __init__(self, *, config: ArrayConfig) -> None:
         self.config = config
-        self.share_key = (config.cols, config.operand_bits, config.sum_bits, config.threshold_depth)
+        self.share_key = (config.cols, config.operand_bits, config.sum_bits, config.threshold_depth,
+                          config.element_bits)
         super().__init__({
             "channel": In(bits_to_hold(config.cols - 1)),
             "sum": In(config.operand_bits),
             "combine": In(combine_layout(config)),
-            "bit": Out(1),
+            "element": Out(config.element_bits),
             "fill": In(1),
             "take": In(1),
             "clear": In(1),
@@ -103,5 +104,10 @@ class ThresholdUnit(wiring.Component):
             thresholds.write.eq(self.host_write | combine.store),
             self.host_read.eq(thresholds.read_data),
         ]
-        m.d.sync += [complete.eq(total), self.bit.eq(complete >= thresholds.read_data)]
+        m.d.sync += complete.eq(total)
+        if config.element_bits == 1:
+            m.d.sync += self.element.eq(complete >= thresholds.read_data)
+        else:
+            low, high = complete[:config.element_bits], complete[config.element_bits:]
+            m.d.sync += self.element.eq(Mux(complete[-1], 0, low | high.any().replicate(config.element_bits)))
         return m

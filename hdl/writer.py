@@ -30,13 +30,13 @@ class Writer(wiring.Component):
     layer : In(Isa.back_layout)
     begin : In(1)
         A layer begins.
-    words : In(lanes), one for each row
+    words : In(word_bits), one for each row
     flush, flush_end : In(1)
         The words are complete; they are the last ones of their pixels. See `Packer`.
-    host : In(1), host_address : In(activation_bits), host_data : In(lanes)
+    host : In(1), host_address : In(activation_bits), host_data : In(word_bits)
         ``address`` and ``data`` are these instead; only while no layer is under way.
     address : Out(activation_bits)
-    data : Out(lanes), one for each row
+    data : Out(word_bits), one for each row
     write : Out(1)
         For all rows.
     """
@@ -46,14 +46,14 @@ class Writer(wiring.Component):
         super().__init__({
             "layer": In(Isa(config).back_layout),
             "begin": In(1),
-            "words": In(config.lanes).array(config.rows),
+            "words": In(config.word_bits).array(config.rows),
             "flush": In(1),
             "flush_end": In(1),
             "host": In(1),
             "host_address": In(config.activation_bits),
-            "host_data": In(config.lanes),
+            "host_data": In(config.word_bits),
             "address": Out(config.activation_bits),
-            "data": Out(config.lanes).array(config.rows),
+            "data": Out(config.word_bits).array(config.rows),
             "write": Out(1),
         })
 
@@ -69,7 +69,7 @@ class Writer(wiring.Component):
         new_pixel = Signal(init=1)                      # the next words are the first ones of their pixels
         first_write = Signal()                          # ... and this cycle writes the first of them
         take = Signal()
-        held = [Signal(config.lanes, name=f"held_{r}", reset_less=True) for r in range(config.rows)]
+        held = [Signal(config.word_bits, name=f"held_{r}", reset_less=True) for r in range(config.rows)]
 
         m.submodules.raster = raster = Raster(bits=config.activation_bits)
         follow(m, raster, pixel, start=layer.out_start, step=layer.out_step, line=layer.out_line)

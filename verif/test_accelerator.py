@@ -26,6 +26,14 @@ CORNERS = {
 }
 
 
+INT8_CORNERS = {
+    "one of each": {"rows": 1, "cols": 1, "lanes": 1, "tile": 1},
+    "one row": {"rows": 1, "cols": 5, "lanes": 3, "tile": 2, "pipeline": 2},
+    "one column": {"rows": 4, "cols": 1, "lanes": 4, "pipeline": 3},
+    "uneven": {"rows": 3, "cols": 5, "lanes": 5, "tile": 2, "pipeline": 1},
+}
+
+
 @pytest.mark.parametrize("index", [pytest.param(i, marks=pytest.mark.slow if i > 1 else ()) for i in range(20)])
 def test_random_arrays(index):
     check_array(default_seed(), index, pairs=5)
@@ -54,6 +62,15 @@ def test_residual_blocks(name):
         program = compile_graph(graph, config, split=split)
         cases.append(Case(program, graph, draw_maps(rng, graph, program.images)))
     check_cases(config, cases)
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name != "uneven" else ())
+                                  for name in INT8_CORNERS])
+def test_arrays_of_8_bit_elements(name):
+    config = ArrayConfig(**INT8_CORNERS[name], element_bits=8, acc_bits=28, sum_bits=32, requantize_shift=16,
+                         weight_depth=4096, activation_depth=4096, threshold_depth=4096, program_depth=512)
+    rng = np.random.default_rng(default_seed())
+    check_cases(config, [draw_case(rng, config) for _ in range(4)])
 
 
 @pytest.mark.slow

@@ -36,7 +36,7 @@ def draw_dots(rng: random.Random, config: ArrayConfig, count: int) -> list[Dot]:
     for _ in range(count):
         length = rng.choice([1, 2, 3, 10])
         start = max(start, last + config.drain_cycles - length + 1) + rng.choice([0, 0, 0, 1, 4])
-        dots.append(Dot(start, *([[rng.getrandbits(config.lanes) for _ in range(size)] for _ in range(length)]
+        dots.append(Dot(start, *([[rng.getrandbits(config.word_bits) for _ in range(size)] for _ in range(length)]
                                  for size in (config.rows, config.cols))))
         last = dots[-1].last
         start = last + 1
@@ -47,8 +47,8 @@ def steps_of(rng: random.Random, config: ArrayConfig, dots: list[Dot]) -> list[d
     """The inputs, with a tail until all sums have left."""
     length = dots[-1].last + config.pipeline + config.drain_cycles + config.tile_rows + 3
     steps: list[dict[str, Any]] = [{
-        "a": [rng.getrandbits(config.lanes) for _ in range(config.rows)],
-        "w": [rng.getrandbits(config.lanes) for _ in range(config.cols)], "first": 0, "load": 0,
+        "a": [rng.getrandbits(config.word_bits) for _ in range(config.rows)],
+        "w": [rng.getrandbits(config.word_bits) for _ in range(config.cols)], "first": 0, "load": 0,
     } for _ in range(length)]
     for dot in dots:
         steps[dot.start + config.pipeline]["first"] = 1
@@ -70,7 +70,7 @@ def rtl(config: ArrayConfig, dots: list[Dot], rng: random.Random, simulator: str
 
 
 def ref(config: ArrayConfig, dots: list[Dot]) -> list[Any]:
-    return [array(dot.a, dot.w, config.lanes, config.acc_bits) for dot in dots]
+    return [array(config, dot.a, dot.w) for dot in dots]
 
 
 @pytest.mark.parametrize(("rows", "cols", "lanes", "tile"), SIZES)
@@ -80,6 +80,15 @@ def test_sizes(rows: int, cols: int, lanes: int, tile: int, seed: int) -> None:
         rng = random.Random(f"{seed} {config}")
         dots = draw_dots(rng, config, 12)
         assert rtl(config, dots, rng) == ref(config, dots)
+
+
+@pytest.mark.parametrize(("lanes", "pipeline"), [(1, 0), (1, 1), (3, 2), (4, 3)])
+def test_elements_of_8_bits(lanes: int, pipeline: int, seed: int) -> None:
+    config = ArrayConfig(rows=3, cols=5, lanes=lanes, tile=2, pipeline=pipeline, acc_bits=20, sum_bits=20,
+                         element_bits=8)
+    rng = random.Random(f"{seed} {lanes}")
+    dots = draw_dots(rng, config, 12)
+    assert rtl(config, dots, rng) == ref(config, dots)
 
 
 def test_simulators(simulator: str, seed: int) -> None:

@@ -92,6 +92,32 @@ def test_refuses_numbers_that_do_not_fit_and_names_what_would(small, message):
         compile_graph(residual(), CONFIG.replace(**small))
 
 
+def test_refuses_elements_of_another_size():
+    config = ArrayConfig(rows=2, cols=4, lanes=8, element_bits=8, acc_bits=24, sum_bits=24)
+    with pytest.raises(CapacityError, match=r"^the elements of the network have 1 bits, not 8: "
+                                            r"element_bits of 1 would make it fit$"):
+        compile_graph(residual(), config)
+
+
+@pytest.mark.parametrize(("small", "message"), [
+    ({"acc_bits": 20}, "taps of a segment of layer a must be at most 16, not 18 (2 too many): "
+                       "acc_bits of 21 would make it fit"),
+    ({"acc_bits": 21, "sum_bits": 22}, "bits of a sum of layer a must be at most 22, not 23 (1 too many): "
+                                       "sum_bits of 23 would make it fit"),
+])
+def test_refuses_8_bit_sums_that_do_not_fit(small, message):
+    """The largest and the least sum: 18 taps of 255 and -128, four times as much by the scale."""
+    weights = np.full((1, 2, 3, 3), -128, dtype=np.int8)
+    numbers = Requantize(np.array([5]), np.array([0]), 0)
+    layer = Layer(name="a", segments=(Segment(source="input", weights=weights, requantize=numbers),),
+                  combine="residual")
+    graph = Graph(inputs={"input": MapShape(4, 4, 2)}, layers=(layer,))
+    config = ArrayConfig(rows=2, cols=4, lanes=8, element_bits=8, acc_bits=21, sum_bits=23, scale_bits=18)
+    compile_graph(graph, config)
+    with pytest.raises(CapacityError, match=f"^{re.escape(message)}$"):
+        compile_graph(graph, config.replace(**small))
+
+
 @pytest.mark.parametrize("pool", [(1, 1), (2, 2)])
 @pytest.mark.parametrize("split", [False, True])
 def test_a_residual_block(pool, split):
@@ -181,11 +207,11 @@ def test_every_map_of_random_graphs(index, seed):
             program = compile_graph(part, case.program.config, split=case.program.split)
             memory, sums = interpret(program, case.maps)
             last = part.layers[-1]
-            if last.thresholds is None:
+            if last.raw:
                 found = sums.reshape(expected[last.name].shape)
             else:
                 place = program.maps[last.name]
-                found = place.to_bits(memory[:, place.addresses])
+                found = place.to_elements(memory[:, place.addresses])
             assert np.array_equal(found, expected[last.name]), str(case)
 
 

@@ -56,6 +56,27 @@ def test_offsets_hold_what_makes_a_difference(acc_bits: int, scale_bits: int, sh
     assert -2**(config.offset_bits - 1) <= lowest <= highest < 2**(config.offset_bits - 1) or config.offset_bits == 32
 
 
+def test_elements_of_8_bits() -> None:
+    config = ArrayConfig(**SMALL, element_bits=8, acc_bits=20, sum_bits=20, pipeline=4)
+    assert (config.word_bits, config.count_bits, config.most_taps, config.signed) == (64, 19, 16, True)
+    refused("element_bits must be 1 or 8, not 2", element_bits=2)
+    refused("acc_bits must be at least 19 for 8 lanes, not 18", element_bits=8, acc_bits=18, sum_bits=20)
+    refused("pipeline must be at most 4 for 8 lanes, not 5", element_bits=8, acc_bits=20, sum_bits=20, pipeline=5)
+    refused("requantize_depth must be positive where element_bits is 8, not 0",
+            element_bits=8, acc_bits=20, sum_bits=20, requantize_depth=0)
+
+
+@given(taps=st.integers(1, 65793))
+def test_an_accumulator_holds_the_largest_dot_product_in_as_few_bits_as_it_can(taps: int) -> None:
+    """Of 255 and -128 at every tap, which is farther from zero than of 255 and 127."""
+    lanes = 1
+    bits = ArrayConfig(rows=1, cols=1, lanes=lanes, element_bits=8, acc_bits=16).dot_bits(taps)
+    assert -2**(bits - 1) <= taps * 255 * -128 < -2**(bits - 2)
+    config = ArrayConfig(rows=1, cols=1, lanes=lanes, element_bits=8, acc_bits=bits, sum_bits=32)
+    assert config.most_taps >= taps
+    assert (config.most_taps + 1) * 255 * -128 < -2**(bits - 1)
+
+
 def test_limits() -> None:
     refused("acc_bits must be at least 4 for 8 lanes, not 3", acc_bits=3)
     refused("sum_bits must be at least acc_bits (12), not 11", sum_bits=11)

@@ -74,3 +74,20 @@ def test_positions_of_one_border_class_see_the_same_padding(kernel: int, stride:
                 assert all(len(view) == 1 for view in views.values())
                 checked += 1
     assert checked > 50
+
+
+def test_elements_of_8_bits() -> None:
+    """By hand: three numbers in words of two lanes, the second word filled up."""
+    words = encoding.pack_lanes(np.array([1, 130, -1]), 2, 1, element_bits=8)
+    assert words.shape == (2, 16)
+    assert encoding.words_to_ints(words) == [0x8201, 0xffff]
+    elements = encoding.unpack_lanes(words, 3, 8)
+    assert elements.dtype == np.uint8
+    assert elements.tolist() == [1, 130, 255]
+
+
+@given(st.lists(st.integers(0, 255), min_size=1, max_size=20), st.integers(1, 9), st.sampled_from([1, 8]))
+def test_packed_lanes_come_back(values: list[int], lanes: int, bits: int) -> None:
+    elements = np.array(values).astype(encoding.ELEMENT_TYPES[bits])
+    words = encoding.pack_lanes(elements, lanes, 1, bits)
+    assert encoding.unpack_lanes(words, len(values), bits).tolist() == elements.tolist()

@@ -1,5 +1,6 @@
 """The integer graph against one loop over single bits, and the errors of graphs that do not fit together."""
 
+import dataclasses
 import itertools
 import re
 from collections.abc import Callable
@@ -177,6 +178,60 @@ def test_border_classes_see_the_same_padding(kernel: int, stride: int, dilation:
         assert sorted(seen) == list(range(len(seen)))
 
 
+def slow_dot(segment: Segment, elements: np.ndarray, y: int, x: int, channel: int) -> int:
+    """One dot product of 8-bit numbers, tap by tap; ``elements`` is one image (H, W, C)."""
+    height, width, channels = elements.shape
+    total = 0
+    for c, ky, kx in itertools.product(range(channels), *map(range, segment.weights.shape[2:])):
+        row = y * segment.stride[0] + ky * segment.dilation[0] - segment.padding[0]
+        column = x * segment.stride[1] + kx * segment.dilation[1] - segment.padding[1]
+        inside = 0 <= row < height and 0 <= column < width
+        total += int(elements[row, column, c] if inside else segment.pad[c]) * int(segment.weights[channel, c, ky, kx])
+    return total
+
+
+@pytest.mark.parametrize("pool", [(1, 1), (2, 2), (3, 2)])
+def test_a_layer_of_8_bit_elements(pool: tuple[int, int]) -> None:
+    """A convolution and a skip beside it, requantized, added, clipped, pooled; and the raw sums of both."""
+    rng = np.random.default_rng(pool[0])
+    maps = {"a": rng.integers(0, 256, (2, 6, 8, 3)).astype(np.uint8)}
+    numbers = Requantize(rng.integers(0, 6, 5), rng.integers(0, 90000, 5), 10)
+    segments = [Segment(source="a", weights=rng.integers(-128, 128, (5, 3, kernel, kernel)).astype(np.int8),
+                        stride=(1, 2), padding=(pads,) * 4, pad=rng.integers(0, 256, 3).astype(np.uint8))
+                for kernel, pads in ((3, 1), (1, 0))]
+    raw = Layer(name="raw", segments=tuple(segments), offset=np.arange(5))
+    layer = Layer(name="l", segments=tuple(dataclasses.replace(segment, requantize=numbers) for segment in segments),
+                  combine="residual", pool=pool)
+    assert raw.raw
+    assert not layer.raw
+    sums, found = raw.evaluate(maps), layer.evaluate(maps)
+    assert found.dtype == np.uint8
+    for b, py, px, n in np.ndindex(found.shape):
+        largest = 0
+        for dy, dx in np.ndindex(pool):
+            y, x = py * pool[0] + dy, px * pool[1] + dx
+            dots = [slow_dot(segment, maps["a"][b], y, x, n) for segment in segments]
+            assert sums[b, y, x, n] == sum(dots)
+            assert raw.values(sums)[b, y, x, n] == sum(dots) + n
+            total = sum((dot * int(numbers.scale[n]) + int(numbers.offset[n])) // 1024 for dot in dots)
+            assert layer.bottom <= total <= layer.top
+            largest = max(largest, min(max(total, 0), 255))
+        assert found[b, py, px, n] == largest
+    assert found.shape == (2, 6 // pool[0], 4 // pool[1], 5)
+    assert (found % 255 > 0).mean() > 0.2
+
+
+def test_the_reach_of_8_bit_sums_is_reached() -> None:
+    weights = np.array([[[[3]], [[-5]]], [[[127]], [[127]]]], dtype=np.int8)
+    segment = Segment(source="a", weights=weights)
+    least, most = segment.reach()
+    assert least.tolist() == [-5 * 255, 0]
+    assert most.tolist() == [3 * 255, 254 * 255]
+    ends = np.array([[[[255, 0], [0, 255], [255, 255]]]], dtype=np.uint8)
+    sums = segment.sums(ends)
+    assert (sums[..., 0].min(), sums[..., 0].max(), sums[..., 1].max()) == (least[0], most[0], most[1])
+
+
 def layer(name: str = "l", source: str = "input", shape: tuple[int, int, int, int] = (1, 2, 1, 1),
           pool: tuple[int, int] = (1, 1), combine: Literal["sum", "horner", "residual"] = "sum",
           requantize: Requantize | None = None) -> Layer:
@@ -208,6 +263,17 @@ def graph_of(*layers: Layer) -> Callable[[], Graph]:
     (graph_of(Layer(name="l", segments=layer(requantize=Requantize(np.ones(1), np.ones(1), 0)).segments,
                     combine="residual", border=(0, 0, 0, 1))),
      "layer l must not have border classes, for it is residual: zeros that are padded would move its levels"),
+    (graph_of(layer(), Layer(name="m", segments=(Segment(source="l", weights=np.zeros((1, 1, 1, 1), np.int8)),))),
+     "the weights of layer m must be of type bool, not int8"),
+    (graph_of(Layer(name="l", segments=(Segment(source="input", weights=np.zeros((1, 2, 1, 1), np.int8)),
+                                        layer().segments[0]))),
+     "the weights of layer l must be of type int8, not bool"),
+    (graph_of(Layer(name="l", segments=(Segment(source="input", weights=np.zeros((1, 2, 1, 1), np.int8)),),
+                    thresholds=np.zeros((1, 1, 1)))),
+     "layer l must not have thresholds, for its elements have 8 bits"),
+    (graph_of(Layer(name="l", segments=(Segment(source="input", weights=np.zeros((1, 2, 1, 1), np.int8)),),
+                    combine="horner")),
+     "layer l must combine by sum or residual, not by horner, for its elements have 8 bits"),
     (graph_of(layer(pool=(2, 6))), "the pooling window of layer l must be at most 4 x 5, not 2 x 6"),
 ])
 def test_what_is_refused(make: Callable[[], Graph], message: str) -> None:

@@ -1,4 +1,4 @@
-"""The packer: bits to words, with pauses between any two bits, and words that are dropped half full."""
+"""The packer: elements to words, with pauses between any two, and words that are dropped half full."""
 
 import random
 from typing import Any
@@ -12,32 +12,34 @@ from .trace import AMARANTH, play
 
 
 class Case:
-    """Layers: a begin (or a reset), then bits; the last word of a layer may be left half full."""
+    """Layers: a begin (or a reset), then elements; the last word of a layer may be left half full."""
 
-    def __init__(self, rng: random.Random, rows: int, lanes: int, layers: int) -> None:
+    def __init__(self, rng: random.Random, rows: int, lanes: int, layers: int, bits: int = 1) -> None:
         self.rows = rows
         self.lanes = lanes
-        self.steps: list[dict[str, int]] = []
+        self.bits = bits
+        self.steps: list[dict[str, Any]] = []
         self.expected: list[dict[str, Any]] = []       # of each cycle
         for _ in range(layers):
             self._layer(rng)
 
+    def _elements(self, rng: random.Random) -> list[int]:
+        return [rng.getrandbits(self.bits) for _ in range(self.rows)]
+
     def _layer(self, rng: random.Random) -> None:
         pauses = rng.choice([0.0, 0.3, 0.8])
-        bits = [([rng.randrange(2) for _ in range(self.rows)], rng.random() < 0.1)
-                for _ in range(rng.randint(1, 3 * self.lanes + 3))]
-        steps = [rng.choice([{"begin": 1}, {"rst": 1}])]
+        elements = [(self._elements(rng), rng.random() < 0.1) for _ in range(rng.randint(1, 3 * self.lanes + 3))]
+        steps: list[dict[str, Any]] = [rng.choice([{"begin": 1}, {"rst": 1}])]
         inserts = []
-        for row_bits, ends in bits:
+        for row_elements, ends in elements:
             while rng.random() < pauses:
-                steps.append({"bits": rng.getrandbits(self.rows), "end": rng.randrange(2)})
+                steps.append({"elements": self._elements(rng), "end": rng.randrange(2)})
             inserts.append(len(steps))
-            steps.append({"insert": 1, "end": int(ends),
-                          "bits": sum(bit << r for r, bit in enumerate(row_bits))})
+            steps.append({"insert": 1, "end": int(ends), "elements": row_elements})
         steps.append({})
         ends_at = [*(cycle + 1 for cycle in inserts[1:]), len(steps)]
         expected: list[dict[str, Any]] = [{"flush": 0} for _ in steps]
-        for number, words, ends in packer(bits, self.lanes):
+        for number, words, ends in packer(elements, self.lanes, self.bits):
             flush, *kept = range(inserts[number] + 1, ends_at[number])
             expected[flush] = {"flush": 1, "flush_end": int(ends), "words": words}
             for cycle in kept:
@@ -47,14 +49,15 @@ class Case:
 
 
 def rtl(case: Case, simulator: str = AMARANTH) -> list[dict[str, Any]]:
-    trace = play(Packer(rows=case.rows, lanes=case.lanes), case.steps, simulator)
+    trace = play(Packer(rows=case.rows, lanes=case.lanes, bits=case.bits), case.steps, simulator)
     return [{name: outputs[name] for name in now} for outputs, now in zip(trace, case.expected, strict=True)]
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 3, 7, 32, 33])
 @pytest.mark.parametrize("rows", [1, 3])
-def test_sizes(rows: int, lanes: int, seed: int) -> None:
-    case = Case(random.Random(f"{seed} {rows} {lanes}"), rows, lanes, 30)
+@pytest.mark.parametrize("bits", [1, 8])
+def test_sizes(rows: int, lanes: int, bits: int, seed: int) -> None:
+    case = Case(random.Random(f"{seed} {rows} {lanes} {bits}"), rows, lanes, 30, bits)
     assert rtl(case) == case.expected
 
 

@@ -26,7 +26,7 @@ def test_bits_to_words_and_back(seed):
     words = place.to_words(bits)
     assert words.shape == (2, 3 * 4 * 3, 8)
     assert not words.reshape(2, 12, 24)[..., 21:].any()
-    assert np.array_equal(place.to_bits(words), bits)
+    assert np.array_equal(place.to_elements(words), bits)
 
 
 @pytest.mark.parametrize("split", [False, True])

@@ -1,10 +1,10 @@
-"""Requantization: levels at both ends of the clip and between, sums that pass, a new one each cycle."""
+"""Requantization: INT4 levels at both ends of the clip and between, numbers of 8-bit networks, sums that pass."""
 
 import random
 
 import pytest
 
-from golden.units import requantize
+from golden.units import int4_level, requantize
 from hdl.config import ArrayConfig
 from hdl.requantize import Requantize
 
@@ -13,13 +13,19 @@ from .trace import AMARANTH, play
 SIZES = [(1, 1, 0), (1, 18, 24), (4, 16, 3), (10, 16, 12), (12, 5, 1), (32, 18, 24)]
 
 
-def config_of(acc_bits: int, scale_bits: int, shift: int) -> ArrayConfig:
+def config_of(acc_bits: int, scale_bits: int, shift: int, element_bits: int = 1) -> ArrayConfig:
     return ArrayConfig(rows=1, cols=1, lanes=1, acc_bits=acc_bits, sum_bits=max(5, acc_bits), scale_bits=scale_bits,
-                       requantize_shift=shift)
+                       requantize_shift=shift, element_bits=element_bits)
+
+
+def wrapped(value: int, bits: int, signed: bool) -> int:
+    """The number that so many bits of a number mean."""
+    value %= 1 << bits
+    return value - (1 << bits) if signed and value >> bits - 1 else value
 
 
 class Case:
-    """Sums with their numbers, most of them with a result around one of the 15 steps between levels."""
+    """Sums with their numbers, many of them with a result around one of the 15 steps between levels."""
 
     def __init__(self, config: ArrayConfig, rng: random.Random, count: int) -> None:
         self.config = config
@@ -30,6 +36,7 @@ class Case:
         config = self.config
         end = 1 << config.offset_bits - 1
         total, scale = (rng.getrandbits(rng.randint(0, bits)) for bits in (config.acc_bits, config.scale_bits))
+        total = wrapped(total * rng.choice([1, -1]), config.acc_bits, True) if config.signed else total
         step = rng.randint(-9, 8) << config.requantize_shift
         offset = rng.choice([step - total * scale + rng.choice([-1, 0, 1]), rng.choice([-end, end - 1]),
                              rng.randrange(-end, end)])
@@ -48,9 +55,12 @@ def rtl(case: Case, simulator: str = AMARANTH) -> list[int | None]:
 
 
 def ref(case: Case) -> list[int]:
-    shift = case.config.requantize_shift
-    return [requantize(total, scale, offset, shift) if enable else total
-            for (total, scale, offset), enable in zip(case.numbers, case.enable, strict=True)]
+    found = []
+    for (total, scale, offset), enable in zip(case.numbers, case.enable, strict=True):
+        number = requantize(total, scale, offset, case.config.requantize_shift)
+        operand = total if not enable else number if case.config.signed else int4_level(number)
+        found.append(operand % (1 << case.config.operand_bits))
+    return found
 
 
 @pytest.mark.parametrize(("acc_bits", "scale_bits", "shift"), SIZES)
@@ -59,6 +69,12 @@ def test_sizes(acc_bits: int, scale_bits: int, shift: int, seed: int) -> None:
     expected = ref(case)
     assert set(expected[20:]) >= {0, 8, 15}
     assert rtl(case) == expected
+
+
+@pytest.mark.parametrize(("acc_bits", "scale_bits", "shift"), [(16, 1, 0), (20, 16, 12), (32, 18, 24)])
+def test_numbers_of_an_8_bit_network(acc_bits: int, scale_bits: int, shift: int, seed: int) -> None:
+    case = Case(config_of(acc_bits, scale_bits, shift, 8), random.Random(f"{seed} {acc_bits}"), 600)
+    assert rtl(case) == ref(case)
 
 
 def test_every_level() -> None:

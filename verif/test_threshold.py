@@ -1,4 +1,4 @@
-"""The threshold unit: sums combined in every way, bits on their beat, raw sums stored, the host's access."""
+"""The threshold unit: sums combined in every way, elements on their beat, raw sums stored, the host's access."""
 
 import random
 from typing import Any
@@ -39,9 +39,15 @@ class Case:
         top = 1 << self.config.sum_bits
         return self.rng.choice([0, self.rng.randrange(min(6, top)), self.rng.randrange(top)])
 
+    def _operand(self) -> int:
+        """A small one, any one, or where elements have 8 bits one around their range, also below zero."""
+        size = 1 << self.config.operand_bits
+        around = self.rng.randint(-300, 600) % size if self.config.signed else self.rng.randrange(min(4, size))
+        return self.rng.choice([around, self.rng.randrange(size)])
+
     def _noise(self) -> dict[str, Any]:
         rng, config = self.rng, self.config
-        return {"channel": rng.randrange(config.cols), "sum": rng.getrandbits(config.acc_bits),
+        return {"channel": rng.randrange(config.cols), "sum": rng.getrandbits(config.operand_bits),
                 "combine": {"channel": rng.randrange(config.cols), "address": rng.randrange(self.entries),
                             "keep": rng.randrange(2), "double": rng.randrange(2)},
                 "offset": rng.getrandbits(config.threshold_bits),
@@ -90,8 +96,7 @@ class Case:
             for column, place in enumerate(places):
                 if column and column % config.tile == 0:
                     self.steps.append(self._noise())
-                item = Sum(column, rng.randrange(min(rng.choice([4, 1 << 31]), 1 << config.acc_bits)),
-                           factor if number else 0, (place + offset) % size,
+                item = Sum(column, self._operand(), factor if number else 0, (place + offset) % size,
                            store and number == drains - 1)
                 self.steps[-1]["channel"] = column
                 self.steps.append(self._noise() | {"sum": item.value, "combine": {
@@ -100,10 +105,10 @@ class Case:
                 cycles.append(len(self.steps) - 1)
                 sums.append(item)
             self.steps += [self._noise() for _ in range(rng.choice([0, 0, 1, 3]))]
-        results = threshold_unit(sums, self.thresholds, config.sum_bits)
+        results = threshold_unit(config, sums, self.thresholds)
         if not store:
-            for cycle, (_, bit) in zip(cycles, results, strict=True):
-                self._expect(cycle + 2, "bit", bit)
+            for cycle, (_, element) in zip(cycles, results, strict=True):
+                self._expect(cycle + 2, "element", element)
         self.steps += [self._noise() for _ in range(rng.choice([0, 2]))]
 
 
@@ -125,6 +130,16 @@ def test_widths_and_depths(acc_bits: int, sum_bits: int, depth: int, seed: int) 
     config = ArrayConfig(rows=1, cols=3, lanes=1, acc_bits=acc_bits, sum_bits=sum_bits, threshold_depth=depth)
     case = Case(config, random.Random(f"{seed} {acc_bits} {depth}"), 60)
     assert rtl(case) == case.results
+
+
+@pytest.mark.parametrize("cols", [1, 3])
+def test_elements_of_8_bits(cols: int, seed: int) -> None:
+    config = ArrayConfig(rows=1, cols=cols, lanes=1, tile=2, acc_bits=16, sum_bits=17, threshold_depth=20,
+                         element_bits=8)
+    case = Case(config, random.Random(f"{seed} {cols}"), 60)
+    assert rtl(case) == case.results
+    elements = {value for output, value in case.results if output == "element"}
+    assert {0, 255} < elements
 
 
 @pytest.mark.parametrize("cols", [1, 3])

@@ -27,7 +27,7 @@ class Case:
             self._host(rng.randrange(3))
 
     def _words(self) -> list[int]:
-        return [self.rng.getrandbits(self.config.lanes) for _ in range(self.config.rows)]
+        return [self.rng.getrandbits(self.config.word_bits) for _ in range(self.config.rows)]
 
     def _flushes(self, layer: dict[str, int]) -> list[tuple[Flush, int]]:
         """Words and the cycles in which they are taken. No word comes before the one that waits is taken."""
@@ -66,7 +66,7 @@ class Case:
     def _host(self, cycles: int) -> None:
         for _ in range(cycles):
             self.steps.append({"host": 1, "words": self._words(), "host_address": self.rng.getrandbits(
-                self.config.activation_bits), "host_data": self.rng.getrandbits(self.config.lanes)})
+                self.config.activation_bits), "host_data": self.rng.getrandbits(self.config.word_bits)})
 
 
 def rtl(case: Case, simulator: str = AMARANTH) -> list[Write]:
