@@ -122,6 +122,10 @@ class Blocks(ABC):
         """Channels of that input, for images of so many."""
 
     @abstractmethod
+    def activation(self, channels: int) -> nn.Module:
+        """The next activation, where it does not stand in a part that has its own."""
+
+    @abstractmethod
     def conv(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation: int = 1) -> nn.Module:
         """Convolution, norm and activation."""
 
@@ -170,6 +174,9 @@ class FloatBlocks(Blocks):
     def inputs(self, channels: int) -> int:
         return channels
 
+    def activation(self, channels: int) -> nn.Module:
+        return nn.ReLU()
+
     def _sums(self, inputs: int, outputs: int, kernel: int, stride: int, dilation: int) -> nn.Sequential:
         return nn.Sequential(
             nn.Conv2d(inputs, outputs, kernel, stride=stride, dilation=dilation, padding=_padding(kernel, dilation),
@@ -209,7 +216,6 @@ class BinaryBlocks(Blocks):
         return self.encoder.shape((channels, 1, 1)).channels
 
     def activation(self, channels: int) -> Sign:
-        """The next activation."""
         if not self.style.activation_gains:
             return Sign()
         self.last = GainSign(channels)

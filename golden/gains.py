@@ -108,7 +108,8 @@ class GainSign(Sign):
     Members
     -------
     b0, b1, tau : Parameter (C,)
-        Shifts before and after the slope of the negative side, and that slope, at least 0.001.
+        Shifts before and after the slope of the negative side, and that slope, at least 0.001. They begin as 0, 0
+        and 1, which is a plain sign: a slope of 0.25 weakens the gradients of half the values.
     k : Parameter ()
     """
 
@@ -116,7 +117,7 @@ class GainSign(Sign):
         super().__init__()
         self.b0 = nn.Parameter(torch.zeros(channels))
         self.b1 = nn.Parameter(torch.zeros(channels))
-        self.tau = nn.Parameter(torch.full((channels,), 0.25))
+        self.tau = nn.Parameter(torch.ones(channels))
         self.k = nn.Parameter(torch.ones(()))
 
     def slope(self) -> Tensor:
