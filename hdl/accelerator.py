@@ -312,7 +312,9 @@ class Accelerator(wiring.Component):
         values = self.config.to_dict()
         fixed |= {place: values[name] for name, place in config_registers(self.config).items()}
         value = Signal(DATA_BITS)
-        with m.Switch(word):
+        low = max(fixed).bit_length()
+        # one comparison of the upper bits for all
+        with m.If(word[low:] == 0), m.Switch(word[:low]):
             for at, constant in fixed.items():
                 with m.Case(at):
                     m.d.comb += value.eq(constant)

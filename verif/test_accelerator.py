@@ -100,10 +100,20 @@ def test_reset_in_the_middle_of_a_run():
         check_cases(config, cases, interrupt=interrupt)
 
 
-def test_registers_tell_the_configuration():
-    config = ArrayConfig.preset("tiny")
+def read_registers(config: ArrayConfig) -> dict[str, int]:
     words = {"magic": Register.MAGIC, "version": Register.VERSION, **config_registers(config)}
     result = simulate(Accelerator(config=config), "verif.bench_accelerator", test="registers", parameters={
         "config": config.to_dict(), "read_registers": list(words.values()), "stall": 0.3, "seed": 1})
-    found = dict(zip(words, result.values["registers"], strict=True))
-    assert found == {"magic": MAGIC, "version": VERSION, **config.to_dict()}
+    return dict(zip(words, result.values["registers"], strict=True))
+
+
+def test_registers_tell_the_configuration():
+    config = ArrayConfig.preset("tiny")
+    assert read_registers(config) == {"magic": MAGIC, "version": VERSION, **config.to_dict()}
+
+
+def test_registers_of_the_smallest_memories():
+    """The address of a register is as wide as there are registers, and no wider."""
+    config = ArrayConfig(rows=1, cols=1, lanes=1, acc_bits=4, weight_depth=1, activation_depth=1, threshold_depth=1,
+                         program_depth=1, requantize_depth=1)
+    assert read_registers(config) == {"magic": MAGIC, "version": VERSION, **config.to_dict()}
