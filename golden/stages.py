@@ -1,7 +1,7 @@
 """Networks larger than the array: layer after layer, and a layer in pieces where its weights or its maps do not fit.
 
 Each stage is a program of its own, whose input maps the host loads and whose result it reads back. A layer is cut into
-groups of output channels and bands of output lines. Between stages maps are the graph's own: the bits as they are
+groups of output channels and bands of output lines. Between stages maps are the graph's own: elements as they are
 stored, channels of `Layer.inverted` not turned back.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from hdl.bus import Region
 from hdl.config import ArrayConfig
-from hdl.encoding import border_class
+from hdl.encoding import ELEMENT_TYPES, border_class
 
 from .compile import CapacityError, compile_graph
 from .cycles import predict_cycles
@@ -58,7 +58,7 @@ class Stage:
     channels: Range
 
     def inputs_from(self, maps: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The input maps of the program, of the maps of the graph: bool (B, H, W, C) by name."""
+        """The input maps of the program, of the maps of the graph: (B, H, W, C) by name."""
         return {name: maps[part.source][:, part.first:part.end] for name, part in self.inputs.items()}
 
     def part_of(self, result: np.ndarray) -> np.ndarray:
@@ -107,12 +107,14 @@ class _Cutter:
         """The pieces, named, in the order in which they run."""
         if not self._refusal([(0, self.layer.channels)], 1):
             return [self._stage((0, self.lines), (0, self.layer.channels))]
-        if refusal := self._refusal(_ranges(self.layer.channels, self.layer.channels), self.lines):
+        single = _ranges(self.layer.channels, self.layer.channels)
+        if refusal := self._refusal(single, self.lines):
             raise refusal
         groups = _least(self.layer.channels, lambda count: not self._refusal(self._groups(count), self.lines))
+        bands = _least(self.lines, lambda count: not self._refusal(single, count))
         best: tuple[int, int, list[Stage]] | None = None
         for count in range(groups, self.layer.channels + 1):
-            if best and count > best[0]:
+            if best and count * bands > best[0]:
                 break
             if len(self._groups(count)) < count:        # groups of whole tiles: the cut of a smaller count
                 continue
@@ -238,7 +240,7 @@ def interpret_stage(program: Program, maps: dict[str, np.ndarray]) -> np.ndarray
     if program.result is not None:
         return program.output.values(sums)
     place = program.maps[program.output.name]
-    return place.to_bits(memory[:, place.addresses])
+    return place.to_elements(memory[:, place.addresses])
 
 
 def run_stages(graph: Graph, stages: Sequence[Stage], maps: Mapping[str, np.ndarray],
@@ -250,7 +252,7 @@ def run_stages(graph: Graph, stages: Sequence[Stage], maps: Mapping[str, np.ndar
     graph : Graph
     stages : sequence of Stage
         Of `plan_stages`.
-    maps : mapping of str to bool (B, H, W, C)
+    maps : mapping of str to bool or uint8 (B, H, W, C)
         The input maps.
     run : callable
         Runs one program on its input maps and gives its `Program.results`.
@@ -258,15 +260,15 @@ def run_stages(graph: Graph, stages: Sequence[Stage], maps: Mapping[str, np.ndar
     Returns
     -------
     dict of str to array
-        All maps as `Graph.run` gives them, bool (B, H, W, C), and the values of raw layers, int64 (B, H, W, C).
+        All maps as `Graph.run` gives them, (B, H, W, C), and the values of raw layers, int64 (B, H, W, C).
     """
-    made = {name: np.asarray(maps[name], dtype=bool) for name in graph.inputs}
+    made = {name: np.asarray(maps[name]) for name in graph.inputs}
     batch = len(next(iter(made.values())))
     shapes = graph.shapes
     for stage in stages:
         name, shape = stage.layer.name, shapes[stage.layer.name]
         if name not in made:
-            kind = np.int64 if stage.layer.thresholds is None else bool
+            kind = np.int64 if stage.layer.raw else ELEMENT_TYPES[stage.layer.element_bits]
             made[name] = np.zeros((batch, shape.height, shape.width, shape.channels), dtype=kind)
         part = stage.part_of(made[name])
         part[:] = run(stage.program, stage.inputs_from(made)).reshape(part.shape)

@@ -22,7 +22,7 @@ def expected_maps(graph: Graph, maps: dict[str, np.ndarray]) -> dict[str, np.nda
     """What the graph gives, raw layers as their values."""
     found = graph.run(maps)
     for layer in graph.layers:
-        if layer.thresholds is None:
+        if layer.raw:
             found[layer.name] = layer.values(found[layer.name])
     return found
 
@@ -37,9 +37,10 @@ def draw_small(rng: np.random.Generator) -> ArrayConfig:
 def draw_plan(rng: np.random.Generator, config: ArrayConfig | None = None) -> tuple[Graph, tuple[Stage, ...]]:
     """A random graph and its stages, some of which are cut."""
     while True:
+        array = config or draw_small(rng)
         try:
-            graph = draw_graph(rng, 3)
-            return graph, plan_stages(graph, config or draw_small(rng), split=bool(rng.integers(2)))
+            graph = draw_graph(rng, 3, array.element_bits)
+            return graph, plan_stages(graph, array, split=bool(rng.integers(2)))
         except (GraphError, CapacityError):
             continue
 
