@@ -98,11 +98,13 @@ def reactnet_a(size: int = 224) -> tuple[Graph, list[TrunkUpdate]]:
 
     A block is a binary 3x3 convolution and a binary 1x1 convolution (two of them, concatenated, where channels
     double), each followed by a batch norm, a sum with the trunk, an RPReLU and an RSign. The first layer, 3x3 with
-    stride 2 from 3 to 32 channels, has 8-bit weights and is not in the graph.
+    stride 2 from 3 to 32 channels, is taken as one of binary weights on eight bit planes.
     """
     side = size // 2
-    builder = Builder(1, {"input": MapShape(side, side, 32)})
-    last, updates = "input", []
+    planes = [f"input.{k}" for k in reversed(range(8))]
+    builder = Builder(1, dict.fromkeys(planes, MapShape(size, size, 3)))
+    last = builder.layer("stem", *((plane, 3, 2) for plane in planes), outputs=32, combine="horner")
+    updates = []
     for number, (inputs, outputs, stride) in enumerate(REACTNET_BLOCKS):
         side //= stride
         spatial = builder.layer(f"block{number + 1}.3x3", (last, 3, stride), outputs=inputs)
