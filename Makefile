@@ -21,7 +21,7 @@ CHOSEN = $(foreach name,PRESET CONFIG FREQUENCY BAUD SEED SEEDS,$(if $(value $(n
          $(if $(filter command line,$(origin OUT)),--out='$(OUT)')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv verilog test test-quick soak bitstream demo doctor lint clean
+.PHONY: help venv verilog test test-quick soak bitstream demo task train ablation resnet18 paper doctor lint clean
 
 help:
 	@echo 'make demo                           train digits, run them on the hardware, build the bitstream'
@@ -32,6 +32,12 @@ help:
 	@echo 'make bitstream BOARD=icebreaker     synthesize, place, route, pack and report'
 	@echo '                                    PRESET=, CONFIG=file.toml, FREQUENCY=MHz, SEEDS=n, OUT=folder'
 	@echo 'make soak N=200 SEED=1              random arrays and layers, as many as asked'
+	@echo 'make task TASK=segmentation         a vision task: its networks judged, drawn, and run on the array in RTL'
+	@echo '                                    classification, detection, segmentation, super_resolution, matching'
+	@echo 'make train TASK=segmentation        train its float, 8-bit and binary networks again (SEEDS=3)'
+	@echo 'make ablation                       the parts of the training scheme, one by one'
+	@echo 'make resnet18                       the paper'"'"'s ResNet-18 at 224x224, whole in RTL'
+	@echo 'make paper                          docs/paper.md: every claim of the paper beside our figure'
 	@echo 'make doctor                         tools, versions, and how to get what is missing'
 	@echo 'make lint                           style and types'
 	@echo 'make venv                           only install; every target does so on first use'
@@ -67,6 +73,21 @@ bitstream: $(STAMP)
 
 demo: $(STAMP)
 	$(PYTHON) -m verif.demo
+
+task: $(STAMP)
+	$(PYTHON) -m verif.task --task '$(TASK)' $(if $(IMAGES),--images '$(IMAGES)')
+
+train: $(STAMP)
+	$(PYTHON) -m golden contest --task '$(TASK)' $(if $(SEEDS),--seeds '$(SEEDS)')
+
+ablation: $(STAMP)
+	$(PYTHON) -m golden ablation $(if $(SEEDS),--seeds '$(SEEDS)')
+
+resnet18: $(STAMP)
+	$(PYTHON) -m verif.resnet18
+
+paper: $(STAMP)
+	$(PYTHON) -m verif.paper
 
 doctor: $(STAMP)
 	@$(PYTHON) -m fpga.doctor

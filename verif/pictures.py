@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -12,7 +13,7 @@ from matplotlib.patches import FancyBboxPatch
 from golden.utilization import LOSSES, LayerUse
 from hdl.config import ArrayConfig
 
-__all__ = ["picture_answers", "picture_array"]
+__all__ = ["picture_answers", "picture_array", "picture_cycles"]
 
 matplotlib.use("Agg")
 
@@ -92,3 +93,25 @@ def picture_answers(path: Path, images: np.ndarray, labels: np.ndarray, logits: 
     figure.suptitle(f"Answers of the simulated hardware: {len(labels) - wrong} of {len(labels)} held-out digits right "
                     "(the wrong ones first)", fontsize=10)
     figure.savefig(path, dpi=130)
+
+
+def picture_cycles(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """How many times fewer cycles than 8-bit each binary network takes, for each meaning of "equal"."""
+    kinds = list(dict.fromkeys(row["equal"] for row in rows))
+    networks = list(dict.fromkeys((row["network"], row["multiplier"]) for row in rows))
+    figure = Figure(figsize=(10.5, 4.6), layout="constrained")
+    place = figure.add_subplot()
+    for i, (kind, colour) in enumerate(zip(kinds, ("#9ecae1", "#4292c6", "#08519c"), strict=True)):
+        ratios = [row["ratio"] for row in rows if row["equal"] == kind]
+        at = np.arange(len(networks)) + (i - 1) * 0.27
+        place.bar(at, ratios, 0.25, color=colour, label=f"equal {kind}")
+        for x, ratio in zip(at, ratios, strict=True):
+            place.text(x, ratio * 1.03, f"{ratio:.1f}", ha="center", fontsize=7)
+    place.axhspan(2.8, 7, color="#f3d9b1", zorder=0, label="the paper's 2.8x to 7x")
+    place.set_yscale("log")
+    place.set_yticks([1, 2, 4, 8, 16, 32], ["1", "2", "4", "8", "16", "32"])
+    place.set_xticks(range(len(networks)), [f"{name.replace('_', ' ')}\nm = {m:g}" for name, m in networks],
+                     fontsize=7)
+    place.set_ylabel("times fewer cycles than 8-bit")
+    place.legend(fontsize=8)
+    figure.savefig(path, dpi=110)

@@ -1,6 +1,7 @@
 """Blocks: one description of a network, in real numbers or in bits, and exact in all its binary styles."""
 
 from itertools import product
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from torch import nn
 from golden.blocks import FLOAT, Blocks, FloatBlock, Network, Style
 from golden.encoder import Thermometer
 from golden.fold import fold
+from golden.gains import AlphaShape
 from golden.layers import BatchNorm, Sign
 from golden.trainer import initial
 
@@ -40,8 +42,10 @@ def images() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (6, 1, 17, 14))
 
 
+RESIDUALS: tuple[Literal["int4", "concat", "none"], ...] = ("int4", "concat", "none")
+GAINS: tuple[AlphaShape | None, ...] = (None, "input")
 STYLES = [Style(residual=residual, weight_gains=gains, activation_gains=activation, multiplier=1 + 0.5 * activation)
-          for residual, gains, activation in product(["int4", "concat", "none"], [None, "input"], [False, True])]
+          for residual, gains, activation in product(RESIDUALS, GAINS, [False, True])]
 
 
 @pytest.mark.parametrize("style", STYLES, ids=str)
@@ -61,7 +65,8 @@ def test_binary_networks_fold_exactly(style, images):
 def test_widths(images):
     for style, channels in ((FLOAT, 8), (Style(), 8), (Style(multiplier=1.5), 12), (Style(multiplier=2), 16)):
         network = settled(style, images)
-        assert network.body[1](network.body[0](network.encode(images))).shape == (6, channels, 5, 4)
+        first, second = list(network.body.children())[:2]
+        assert second(first(network.encode(images))).shape == (6, channels, 5, 4)
         with torch.no_grad():
             assert network(network.encode(images)).shape == (6, 3, 5, 4)
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from golden.blocks import FLOAT
-from golden.int8 import quantize
+from golden.int8 import Int8Conv2d, quantize
 from golden.int8_graph import Int8GraphError, int8_graph
 
 from .test_blocks import images, settled
@@ -38,12 +38,13 @@ def test_refusals(images):
     network = settled(FLOAT, images)
     twin = quantize(network, network.encode(images))
     with pytest.raises(Int8GraphError, match=r"^1 \(Tanh\) must be an 8-bit convolution, a ReLU or a block$"):
-        int8_graph(nn.Sequential(twin.body[0], nn.Tanh()), (1, 17, 14))
+        int8_graph(nn.Sequential(next(twin.body.children()), nn.Tanh()), (1, 17, 14))
     signed = quantize(nn.Sequential(nn.Conv2d(1, 2, 1)), torch.randn(2, 1, 4, 4))
     with pytest.raises(Int8GraphError, match=r"^the input of 0 must not have values below zero$"):
         int8_graph(signed, (1, 4, 4))
     bare = quantize(nn.Sequential(nn.Conv2d(1, 2, 1), nn.Conv2d(2, 2, 1)), torch.rand(2, 1, 4, 4))
     for conv in bare:
+        assert isinstance(conv, Int8Conv2d)
         conv.signed.fill_(False)
     with pytest.raises(Int8GraphError, match=r"^0 must be followed by a ReLU, or be the last one$"):
         int8_graph(bare, (1, 4, 4))

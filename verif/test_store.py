@@ -9,7 +9,7 @@ from golden.int8 import prepare, quantize
 from golden.layers import BinaryConv2d
 from golden.store import StoreError, load_network, save_network
 
-from .test_blocks import build, images, settled
+from .test_blocks import ENCODER, build, images, settled
 
 __all__ = ["images"]
 
@@ -19,7 +19,7 @@ def test_round_trip(style, images, tmp_path):
     network = settled(style, images)
     path = tmp_path / "deep" / "network.npz"
     save_network(network, path)
-    again = load_network(build(network.blocks.style.blocks(network.blocks.encoder, 255)), path)
+    again = load_network(build(style.blocks(ENCODER, 255)), path)
     with torch.no_grad():
         assert torch.equal(network(network.encode(images)), again(again.encode(images)))
     weights = sum(m.weight.numel() for m in network.modules() if isinstance(m, BinaryConv2d))
