@@ -174,7 +174,7 @@ def show(console: Console, report: dict[str, Any]) -> None:
     table = Table(title=f"BiNeal ResNet-18, m = {report['style']['multiplier']:g}, "
                         f"{report['size']} x {report['size']}, in RTL")
     for name in ("layer", "pieces", "cycles", "words in", "words out", "use", "bits", "differ"):
-        table.add_column(name, justify="left" if name == "layer" else "right")
+        table.add_column(name, justify="left" if name == "layer" else "right", overflow="fold")
     for layer in report["layers"]:
         table.add_row(layer["name"], str(layer["pieces"]), str(layer["cycles_measured"]),
                       str(layer["words_loaded"] + layer["words_in"]), str(layer["words_out"]),
@@ -191,7 +191,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--m", type=float, default=1.0, help="multiplier of the channels")
     parser.add_argument("--size", type=int, default=224, help="height and width of the image")
     parser.add_argument("--classes", type=int, default=CLASSES)
-    parser.add_argument("--rows", type=int, default=32)
+    parser.add_argument("--rows", type=int, default=16)
     parser.add_argument("--cols", type=int, default=8)
     parser.add_argument("--lanes", type=int, default=64)
     parser.add_argument("--out", type=Path, default=OUT)
