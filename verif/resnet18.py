@@ -162,7 +162,7 @@ def run_resnet18(network: ResNet18, size: int, config: ArrayConfig, out: Path,
         "logits": int((network.classifier.logits(bits) != logits.numpy()).sum())}
     return {
         "size": size, "style": asdict(network.blocks.style), "classes": network.classifier.weight.shape[0],
-        "weight_bits": graph.weight_bits, "config": config.to_dict(), "split": True,
+        "config": config.to_dict(), "split": True,
         "layers": [asdict(layer) for layer in layers], **sums, "mismatches": differ,
         "utilization": sum(layer.utilization * layer.cycles_measured for layer in layers) / sums["cycles_measured"],
         "seconds": time.monotonic() - began,
