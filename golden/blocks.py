@@ -133,6 +133,10 @@ class Blocks(ABC):
     def block(self, inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Module:
         """A basic block: two 3x3 convolutions beside a 1x1 convolution, added; norms and activations."""
 
+    @abstractmethod
+    def code(self, inputs: int, outputs: int, kernel: int = 1, dilation: int = 1) -> nn.Module:
+        """The last convolution of a network that gives codes: bits, or real values with a norm."""
+
     def pair(self, inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Module:
         """Two 3x3 convolutions without a skip path."""
         first = self.conv(inputs, outputs, stride=stride, dilation=dilation)
@@ -190,6 +194,9 @@ class FloatBlocks(Blocks):
         body = nn.Sequential(*self._sums(inputs, outputs, 3, stride, dilation), nn.ReLU(),
                              *self._sums(outputs, outputs, 3, 1, dilation))
         return FloatBlock(body, self._sums(inputs, outputs, 1, stride, 1))
+
+    def code(self, inputs: int, outputs: int, kernel: int = 1, dilation: int = 1) -> nn.Module:
+        return self._sums(inputs, outputs, kernel, 1, dilation)
 
     def result(self, inputs: int, outputs: int, kernel: int = 1, padding: int | None = None) -> nn.Module:
         return nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2 if padding is None else padding)
@@ -252,6 +259,9 @@ class BinaryBlocks(Blocks):
         both = Residual(nn.Sequential(first, second, self._int4(second, self.last)),
                         nn.Sequential(skip, self._int4(skip, before)))
         return nn.Sequential(both, self.activation(outputs))
+
+    def code(self, inputs: int, outputs: int, kernel: int = 1, dilation: int = 1) -> nn.Module:
+        return self.conv(inputs, outputs, kernel, dilation=dilation)
 
     def _int4(self, conv: BinaryConv2d, activation: GainSign | None) -> Int4:
         outputs, taps = len(conv.weight), conv.weight[0].numel()
