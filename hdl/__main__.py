@@ -93,7 +93,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"out must be a writable folder, not {options.out}: {error.strerror}", file=sys.stderr)
         return 2
     print(f"{path} and {path.with_suffix('.json').name}: {config.rows} x {config.cols} elements of "
-          f"{config.lanes} lanes, {config.binops_per_cycle} binary operations a cycle")
+          f"{config.lanes} lanes, {config.binops_per_cycle} "
+          f"{'multiplications' if config.signed else 'binary operations'} a cycle")
     return 0
 
 

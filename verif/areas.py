@@ -12,8 +12,10 @@ from amaranth.lib.wiring import In, Out
 from hdl.config import ArrayConfig
 from hdl.emit import run_yosys, to_verilog
 from hdl.pe import ProcessingElement
+from hdl.requantize import Requantize
 
-__all__ = ["ELEMENTS", "FLOWS", "Clip", "element_config", "element_lut4", "lut4", "shifter_lut4"]
+__all__ = ["ELEMENTS", "FLOWS", "Clip", "element_config", "element_lut4", "lut4", "requantize_lut4",
+           "shifter_lut4"]
 
 ELEMENTS = ((1, 8), (1, 32), (1, 64), (8, 1), (8, 4), (8, 8))       # bits of an element, lanes
 TAPS = 1152                                                         # of a 3x3 convolution over 128 channels
@@ -22,8 +24,9 @@ TAPS = 1152                                                         # of a 3x3 c
 PREPARE = "hierarchy -top unit\nproc\nflatten\nopt\nwreduce\nbooth"
 FLOWS = {
     "ice40": "scratchpad -set abc9.script +&if,-a,-K,4\nsynth_ice40 -top unit -device u -abc9",
-    "ecp5": "synth_lattice -family ecp5 -top unit -nowidelut -nodsp",
+    "ecp5": "synth_lattice -family ecp5 -top unit -nowidelut",
 }
+BLOCKS = {"ice40": (" -dsp", ""), "ecp5": ("", " -nodsp")}      # options with multiplier blocks, and without
 
 
 class Clip(wiring.Component):
@@ -58,12 +61,17 @@ class Clip(wiring.Component):
         return m
 
 
-def lut4(unit: wiring.Component, family: str) -> int:
-    """LUT4s of a unit without multiplier blocks, for a family of `FLOWS`; a carry cell of ECP5 takes two of them."""
+def lut4(unit: wiring.Component, family: str, *, blocks: bool = False) -> int:
+    """LUT4s of a unit for a family of `FLOWS`, beside multiplier blocks or without them.
+
+    A carry cell of ECP5 takes two of them.
+    """
+    flow = FLOWS[family] + BLOCKS[family][not blocks]
+    prepare = "" if blocks else PREPARE
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
         (path / "unit.v").write_text(to_verilog(unit, "unit")[0])
-        run_yosys(f"read_verilog unit.v\n{PREPARE}\n{FLOWS[family]}\ntee -q -o stat.json stat -json\n", path)
+        run_yosys(f"read_verilog unit.v\n{prepare}\n{flow}\ntee -q -o stat.json stat -json\n", path)
         cells = json.loads((path / "stat.json").read_text())["design"]["num_cells_by_type"]
     return sum(count * cells.get(kind, 0) for kind, count in (("SB_LUT4", 1), ("LUT4", 1), ("CCU2C", 2)))
 
@@ -92,3 +100,9 @@ def element_lut4(elements: Iterable[tuple[int, int]] = ELEMENTS) -> list[dict[st
         records.append({"element_bits": element_bits, "lanes": lanes, "word_bits": config.word_bits,
                         "acc_bits": config.acc_bits, **sizes})
     return records
+
+
+def requantize_lut4(config: ArrayConfig) -> dict[str, dict[str, int]]:
+    """LUT4s of a row's requantization by family, "with" multiplier blocks and "without"."""
+    return {family: {name: lut4(Requantize(config=config), family, blocks=blocks)
+                     for name, blocks in (("with", True), ("without", False))} for family in FLOWS}

@@ -2,13 +2,18 @@
 
 from hdl.config import ArrayConfig
 
-from .areas import FLOWS, element_lut4, shifter_lut4
+from .areas import FLOWS, element_lut4, requantize_lut4, shifter_lut4
 
 
 def test_a_shift_of_the_layer_costs_a_barrel_shifter() -> None:
     sizes = shifter_lut4(ArrayConfig(rows=1, cols=1, lanes=8))
     assert sizes == {"ice40": {"constant": 14, "field": 137}, "ecp5": {"constant": 14, "field": 130}}
     assert sizes.keys() == FLOWS.keys()
+
+
+def test_a_multiplier_block_takes_most_of_a_requantization() -> None:
+    sizes = requantize_lut4(ArrayConfig(rows=1, cols=1, lanes=8))
+    assert sizes == {"ice40": {"with": 38, "without": 508}, "ecp5": {"with": 51, "without": 516}}
 
 
 def test_an_element_that_counts_and_one_that_multiplies() -> None:
