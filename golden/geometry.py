@@ -32,11 +32,10 @@ class Builder:
         channels = self.shapes[source].channels
         bits = self.element_bits == 1
         padding = (kernel - 1) // 2
-        after = max(0, padding - (stride > 1))      # a stride of 2 from an even size needs less behind
         blank = Requantize(np.ones(outputs, dtype=np.int64), np.zeros(outputs, dtype=np.int64), 0)
         return Segment(
             source=source, weights=np.zeros((outputs, channels, kernel, kernel), dtype=bool if bits else np.int8),
-            stride=(stride, stride), padding=(padding, padding, after, after),
+            stride=(stride, stride), padding=(padding, padding, padding, padding),
             pad=np.zeros(channels, dtype=bool if bits else np.uint8), requantize=blank if requantized else None)
 
     def layer(self, name: str, *parts: tuple[str, int, int], outputs: int, pool: int = 1,

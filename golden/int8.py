@@ -77,8 +77,10 @@ class Int8Conv2d(nn.Module):
         return (x / self.input_scale).round().clamp(low, high)
 
     def sums(self, x: Tensor) -> Tensor:
-        """The integer sums of the convolution, float64 (B, N, OH, OW), which holds them exactly."""
-        return nn.functional.conv2d(self.integers(x).double(), self.weight.double(), stride=self.stride,
+        """The integer sums of the convolution, (B, N, OH, OW), in floats that hold them exactly."""
+        reach = 255 * int(self.weight.abs().sum(dim=(1, 2, 3), dtype=torch.int64).max())
+        kind = torch.float32 if reach < 2**24 else torch.float64
+        return nn.functional.conv2d(self.integers(x).to(kind), self.weight.to(kind), stride=self.stride,
                                     padding=self.padding, dilation=self.dilation)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -37,11 +37,14 @@ class Int8Graph:
         The convolution that reads the input.
     scale : float64 (N,)
         The network's results are the graph's times these.
+    shift : int
+        Of all requantisations.
     """
 
     graph: Graph
     first: Int8Conv2d
     scale: np.ndarray
+    shift: int
 
     def maps(self, x: Tensor) -> dict[str, np.ndarray]:
         """Input maps, uint8 (B, H, W, C), of a network's input (B, C, H, W)."""
@@ -134,7 +137,7 @@ def int8_graph(body: nn.Module, input_shape: tuple[int, int, int]) -> Int8Graph:
             layers.append(Layer(name=step.name, segments=tuple(segments), combine="residual"))
     channels, height, width = input_shape
     graph = Graph(inputs={"input": MapShape(height, width, channels)}, layers=tuple(layers))
-    return Int8Graph(graph, readers["input"], factors[steps[-1].name][0])
+    return Int8Graph(graph, readers["input"], factors[steps[-1].name][0], shift)
 
 
 def _scale(readers: dict[str, Int8Conv2d], step: _Step) -> float:

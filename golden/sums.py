@@ -203,7 +203,7 @@ class Sums:
         up = (pooled[1:] >= pooled[:-1]).all(axis=0)
         if not (up | (pooled[1:] <= pooled[:-1]).all(axis=0)).all():
             raise FoldError(f"the functions between layer {self.name} and its MaxPool must be monotone")
-        return up
+        return np.asarray(up)
 
     def _evaluate(self, sign: Sign, values: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """What the modules make of the sums ``values``, (Z,) in rising order: values at the pool, bits; (Z, N)."""

@@ -23,6 +23,7 @@ from golden.encoder import Encoder, SignEncoder
 from golden.fold import fold
 from golden.graph import Graph
 from golden.int8 import Int8Conv2d
+from golden.int8_graph import int8_graph
 from golden.program import Program
 from golden.store import StoreError
 from golden.tasks import TASKS, Task, TaskError, named
@@ -32,11 +33,15 @@ from hdl.config import ArrayConfig
 
 from .programs import program_job, run_programs
 
-__all__ = ["ARRAY", "Inputs", "OnArray", "array_inputs", "body_graph", "main", "run_on_array", "run_task", "where"]
+__all__ = ["ARRAY", "INT8_ARRAY", "Inputs", "OnArray", "array_inputs", "body_graph", "main",
+           "run_int8_on_array", "run_on_array", "run_task", "where"]
 
 ARRAY = ArrayConfig(rows=8, cols=16, lanes=32, tile=4, acc_bits=12, sum_bits=18, weight_depth=4096,
                     activation_depth=32768, threshold_depth=16384, program_depth=1024, requantize_depth=1024)
 """4096 binary operations a cycle, with memories that hold any of the five tasks' networks."""
+
+INT8_ARRAY = ARRAY.replace(lanes=ARRAY.lanes // 8, element_bits=8, acc_bits=26, sum_bits=32)
+"""The same for the 8-bit twins: words of as many bits, elements that multiply. The shift is that of each network."""
 
 IMAGES = 16
 """Test images that are run on the array."""
@@ -101,20 +106,37 @@ def run_on_array(network: Network, program: Program, images: np.ndarray) -> OnAr
     inputs = array_inputs(network, images)
     with torch.no_grad():
         expected = network.body(inputs.tensor).numpy()
-    batches = [{name: bits[i:i + program.images] for name, bits in inputs.maps.items()}
-               for i in range(0, len(images), program.images)]
+    wanted = np.rint(expected.reshape(*expected.shape[:2], -1).transpose(0, 2, 1)).astype(np.int64)
+    return _compared(program, inputs.maps, wanted)
+
+
+def _compared(program: Program, maps: dict[str, np.ndarray], wanted: np.ndarray) -> OnArray:
+    """Run a program on maps of any number of images; ``wanted`` are its results, int64 (B, pixels, channels)."""
+    batches = [{name: elements[i:i + program.images] for name, elements in maps.items()}
+               for i in range(0, len(wanted), program.images)]
     measured, words = run_programs(program.config, [program_job(program, batches)], long=True)
     found = np.concatenate([program.results(len(next(iter(batch.values()))), values)
                             for batch, values in zip(batches, words, strict=True)])
     if found.dtype == bool:
         found = np.where(found, 1, -1)
-    wanted = np.rint(expected.reshape(*expected.shape[:2], -1).transpose(0, 2, 1)).astype(np.int64)
     found = found.reshape(wanted.shape)
     predicted = predict_cycles(program.config, program.records)
     return OnArray(
-        images=len(images), values=found.size, mismatches=int((found != wanted).sum()), runs=len(measured),
+        images=len(wanted), values=found.size, mismatches=int((found != wanted).sum()), runs=len(measured),
         predicted=predicted, measured=measured, per_image=predicted / program.images,
         utilization=utilization(program), layers=[asdict(use) for use in layer_uses(program)])
+
+
+def run_int8_on_array(network: Network, images: np.ndarray) -> OnArray:
+    """Run the body of an 8-bit twin on an array of 8-bit elements, and compare every result with its graph."""
+    with torch.no_grad():
+        x = network.before(network.encode(images))
+    channels, height, width = x.shape[1:]
+    integers = int8_graph(network.body, (channels, height, width))
+    program = compile_graph(integers.graph, INT8_ARRAY.replace(requantize_shift=integers.shift))
+    last = integers.graph.layers[-1]
+    wanted = last.values(integers.graph.run(integers.maps(x))[last.name])
+    return _compared(program, integers.maps(x), wanted.reshape(len(images), -1, last.channels))
 
 
 def where(network: Network, graph: Graph) -> list[dict[str, str]]:
@@ -128,6 +150,12 @@ def where(network: Network, graph: Graph) -> list[dict[str, str]]:
     host = [{"layer": name, "where": "host, 8-bit integers"} for name, module in network.named_modules()
             if isinstance(module, Int8Conv2d)]
     return rows + host
+
+
+def _has_int8_body(network: Network) -> bool:
+    """Whether the body's last sums are results as they are, which is what the 8-bit array gives."""
+    *_, last = network.body.modules()
+    return isinstance(last, Int8Conv2d)
 
 
 def run_task(task: Task, out: Path, console: Console, images: int = IMAGES) -> dict[str, Any]:
@@ -145,6 +173,9 @@ def run_task(task: Task, out: Path, console: Console, images: int = IMAGES) -> d
         say(f"{name}: {len(pictures)} test images in PyTorch")
         outputs[name] = evaluate(network, pictures)
         scores[name] = task.score(outputs[name], truth)
+        if name == "int8" and _has_int8_body(network):
+            say(f"{name}: {images} of them on the 8-bit array in Verilator")
+            hardware[name] = run_int8_on_array(network, pictures[:images])
         if name in BINARY:
             graph = body_graph(network, pictures)
             program = compile_graph(graph, ARRAY)
