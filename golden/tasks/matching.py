@@ -134,10 +134,15 @@ def _pairs(rng: np.random.Generator, places: list[Place], size: int,
 
 
 def _inside(points: np.ndarray, there: np.ndarray, pairs: int, size: int) -> Correspondences:
-    """Points (N, 3) of A and their places (N, 2) in B, at the nearest pixels, without those near an edge."""
+    """Points (N, 3) of A and their places (N, 2) in B, at the nearest pixels, without those near an edge.
+
+    Of points that fall on one pixel of B the first is kept.
+    """
     other = np.column_stack([points[:, 0] + pairs, np.floor(there + 0.5).astype(np.int64)])
     both = np.concatenate([points[:, 1:], other[:, 1:]], axis=1)
     kept = ((both >= MARGIN) & (both < size - MARGIN)).all(axis=1)
+    points, other = points[kept], other[kept]
+    kept = np.sort(np.unique(other, axis=0, return_index=True)[1])
     return Correspondences(points[kept], other[kept])
 
 

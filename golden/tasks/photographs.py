@@ -6,7 +6,7 @@ import numpy as np
 import skimage.data
 from sklearn.datasets import load_sample_image
 
-__all__ = ["PHOTOGRAPHS", "grey", "photograph", "photographs", "pieces", "random_view", "stereo_pair"]
+__all__ = ["PHOTOGRAPHS", "grey", "photograph", "photographs", "pieces", "random_view", "stereo_pair", "views"]
 
 PHOTOGRAPHS = {
     "train": ("astronaut", "coffee", "flower", "brick", "immunohistochemistry", "hubble_deep_field", "page"),
@@ -70,11 +70,15 @@ def pieces(image: np.ndarray, size: int) -> np.ndarray:
     return whole.swapaxes(1, 2).reshape(-1, size, size)
 
 
+def views(image: np.ndarray) -> list[np.ndarray]:
+    """The image turned and mirrored in all eight ways; nothing is copied."""
+    return [np.rot90(side, turns) for side in (image, image[:, ::-1]) for turns in range(4)]
+
+
 def random_view(rng: np.random.Generator, images: list[np.ndarray]) -> np.ndarray:
-    """One of the images, a large one more often, turned and mirrored in one of eight ways. Nothing is copied."""
+    """One of the `views` of one of the images, a large one more often."""
     areas = np.array([image.size for image in images])
-    view = np.rot90(images[rng.choice(len(images), p=areas / areas.sum())], int(rng.integers(4)))
-    return view[:, ::-1] if rng.integers(2) else view
+    return views(images[rng.choice(len(images), p=areas / areas.sum())])[rng.integers(8)]
 
 
 def _frozen(array: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ from ..blocks import Blocks, Network
 from ..encoder import SignEncoder
 from ..trainer import Recipe
 from .filters import Filtered
-from .photographs import photographs, pieces, random_view
+from .photographs import photographs, pieces, random_view, views
 from .task import SplitName, Task
 
 __all__ = ["Enlarger", "HighResolution", "SuperResolution", "bicubic", "enlarge", "learned_linear", "linear", "psnr",
@@ -97,10 +97,10 @@ def linear(low: np.ndarray, filters: np.ndarray) -> np.ndarray:
 
 @cache
 def learned_linear(kernel: int) -> np.ndarray:
-    """The filters (4, kernel, kernel), float64, of least squared error on the training photographs."""
+    """The filters (4, kernel, kernel), float64, of least squared error on all views of the training photographs."""
     moment, target = np.zeros((kernel ** 2, kernel ** 2)), np.zeros((kernel ** 2, 4))
     inner = slice(kernel // 2, -(kernel // 2))
-    for image in photographs("train"):
+    for image in (view for photograph in photographs("train") for view in views(photograph)):
         image = image[:image.shape[0] // 2 * 2, :image.shape[1] // 2 * 2]
         low = shrink(image)
         windows = np.lib.stride_tricks.sliding_window_view(low, (kernel, kernel)).reshape(-1, kernel ** 2)
