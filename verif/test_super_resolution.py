@@ -138,8 +138,8 @@ def test_network_holds_a_filter_of_5x5(style) -> None:
         network.filters.weight = first
         network.skip.weight.zero_()
         network.skip.weight[:, :8] = torch.from_numpy(second).float()
-        network.last.weight.zero_()
-        network.last.bias.zero_()
+        for value in network.last.parameters():
+            value.zero_()
         result = network(inputs)[0].numpy()
     expected = 90 * centred[:, ::-1, ::-1]
     np.testing.assert_allclose(result[:, 2:7, 2:7], expected, atol=1e-3)
