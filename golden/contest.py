@@ -4,7 +4,6 @@ The record of a task lies beside the first seed's networks in `TRAINED`; `make t
 """
 
 import json
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -79,7 +78,7 @@ def _run(task: Task, name: str, network: Network, seed: int) -> dict[str, Any]:
 
 def compete(task: Task, seeds: Sequence[int], folder: Path = TRAINED, checkpoints: Path | None = None,
             tell: Tell | None = None) -> dict[str, Any]:
-    """Train all contestants of a task for all seeds, and write the record and the first seed's networks.
+    """Train all contestants of a task for all seeds, and write the record after each, and the first seed's networks.
 
     Parameters
     ----------
@@ -93,20 +92,20 @@ def compete(task: Task, seeds: Sequence[int], folder: Path = TRAINED, checkpoint
 
     Returns
     -------
-    The record: ``metric``, ``recipe``, ``steps``, ``baselines``, and for each network and seed in ``runs`` its test
+    The record: ``metric``, ``recipe``, ``seeds``, ``baselines``, and for each network and seed in ``runs`` its test
     and validation score, learning ``curve`` and ``seconds`` of processor time.
     """
-    runs = []
+    record: dict[str, Any] = {"task": task.name, "metric": task.metric, "recipe": asdict(task.recipe), "seeds": [],
+                              "baselines": task.baselines(), "runs": []}
+    runs = record["runs"]
     for seed in seeds:
         for name in CONTESTANTS:
             network = contestant(task, name, seed)
             checkpoint = checkpoints / task.name / f"{name}_{seed}.pt" if checkpoints else None
             trainer = Trainer(task, network, task.recipe, seed=seed, checkpoint=checkpoint, device="cpu")
-            began = time.process_time()
             trainer.run(partial(tell, f"{name} seed {seed}") if tell else None)
-            seconds = time.process_time() - began
             run = _run(task, name, network, seed)
-            run |= {"seconds": round(seconds, 1), "curve": [asdict(point) for point in trainer.history]}
+            run |= {"seconds": round(trainer.seconds, 1), "curve": [asdict(point) for point in trainer.history]}
             kept = {name: quantize(network, _calibration(task, network))}
             if name == "float":
                 runs.append(run)
@@ -117,8 +116,6 @@ def compete(task: Task, seeds: Sequence[int], folder: Path = TRAINED, checkpoint
             if seed == seeds[0]:
                 for kept_name, kept_network in kept.items():
                     save_network(kept_network, folder / task.name / f"{kept_name}.npz")
-    record = {"task": task.name, "metric": task.metric, "recipe": asdict(task.recipe), "seeds": list(seeds),
-              "baselines": task.baselines(), "runs": runs}
-    (folder / task.name).mkdir(parents=True, exist_ok=True)
-    (folder / task.name / RECORD).write_text(json.dumps(record, indent=1) + "\n")
+        record["seeds"].append(seed)
+        (folder / task.name / RECORD).write_text(json.dumps(record, indent=1) + "\n")
     return record

@@ -8,6 +8,7 @@ ends with the very same weights.
 
 import math
 import pickle
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -153,6 +154,8 @@ class Trainer:
     -------
     history : list of Point
         The learning curve.
+    seconds : float
+        Processor time of the steps so far.
     """
 
     def __init__(self, task: Trainable, network: Network, recipe: Recipe, *, seed: int = 0,
@@ -165,6 +168,7 @@ class Trainer:
         self.network = network.to(self.device)
         self.history: list[Point] = []
         self.done = 0
+        self.seconds = 0.0
         self.binary = [m for m in network.modules() if isinstance(m, BinaryWeights)]
         known = {id(m.weight) for m in self.binary}
         groups = [
@@ -188,7 +192,7 @@ class Trainer:
             self.network.load_state_dict(state["network"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.history = [Point(**point) for point in state["history"]]
-            self.done = state["done"]
+            self.done, self.seconds = state["done"], state["seconds"]
         except (EOFError, KeyError, TypeError, RuntimeError, pickle.UnpicklingError) as error:
             raise TrainingError(f"{path} must be a checkpoint of this network: {error}") from None
 
@@ -197,7 +201,7 @@ class Trainer:
             return
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
         part = self.checkpoint.with_suffix(".part")
-        torch.save({"identity": self._identity, "network": self.network.state_dict(), "done": self.done,
+        torch.save({"identity": self._identity, "network": self.network.state_dict(), "done": self.done, "seconds": self.seconds,
                     "optimizer": self.optimizer.state_dict(), "history": [asdict(p) for p in self.history]}, part)
         part.replace(self.checkpoint)
 
@@ -209,7 +213,9 @@ class Trainer:
         self.network.train()
         with reproducible(self.seed):
             for step in range(self.done, recipe.steps):
+                began = time.process_time()
                 losses.append(self._step(step))
+                self.seconds += time.process_time() - began
                 self.done = step + 1
                 if self.done in points:
                     images, truth = self.task.split("validation")
