@@ -201,8 +201,9 @@ class Trainer:
             return
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
         part = self.checkpoint.with_suffix(".part")
-        torch.save({"identity": self._identity, "network": self.network.state_dict(), "done": self.done, "seconds": self.seconds,
-                    "optimizer": self.optimizer.state_dict(), "history": [asdict(p) for p in self.history]}, part)
+        torch.save({"identity": self._identity, "network": self.network.state_dict(), "done": self.done,
+                    "seconds": self.seconds, "optimizer": self.optimizer.state_dict(),
+                    "history": [asdict(p) for p in self.history]}, part)
         part.replace(self.checkpoint)
 
     def run(self, progress: Progress | None = None) -> list[Point]:

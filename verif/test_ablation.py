@@ -14,7 +14,8 @@ from golden.tasks.classification import Classification
 
 @pytest.fixture
 def task(monkeypatch) -> Classification:
-    monkeypatch.setattr(ablation, "MULTIPLIERS", (0.25, 0.5))
+    monkeypatch.setattr(ablation, "MULTIPLIERS", (0.25,))
+    monkeypatch.setattr(ablation, "VARIANTS", dict(list(VARIANTS.items())[2:5]))
     made = Classification()
     made.recipe = replace(made.recipe, batch=4, scores=1)
     return made
@@ -24,14 +25,14 @@ def test_ablation(task, tmp_path):
     path = tmp_path / "ablation.json"
     record = ablate(task, [0], 2, path)
     assert [(run["variant"], run["multiplier"]) for run in record["runs"]] == [
-        (variant, m) for m in (0.25, 0.5) for variant in VARIANTS]
+        (variant, 0.25) for variant in ablation.VARIANTS]
     assert json.loads(path.read_text()) == record
-    part = {**record, "runs": record["runs"][:3]}
+    part = {**record, "runs": record["runs"][:1]}
     path.write_text(json.dumps(part))
     trained = []
     again = ablate(task, [0], 2, path, lambda what, done, total, text: trained.append(what))
     assert again == record
-    assert len(set(trained)) == len(record["runs"]) - 3
+    assert len(set(trained)) == len(record["runs"]) - 1
     other = ablate(task, [0], 1, path)
     assert other["steps"] == 1
     picture_ablation(tmp_path / "ablation.png", record)
