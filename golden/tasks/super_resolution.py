@@ -100,8 +100,8 @@ def learned_linear(kernel: int) -> np.ndarray:
     """The filters (4, kernel, kernel), float64, of least squared error on all views of the training photographs."""
     moment, target = np.zeros((kernel ** 2, kernel ** 2)), np.zeros((kernel ** 2, 4))
     inner = slice(kernel // 2, -(kernel // 2))
-    for image in (view for photograph in photographs("train") for view in views(photograph)):
-        image = image[:image.shape[0] // 2 * 2, :image.shape[1] // 2 * 2]
+    even = [image[:image.shape[0] // 2 * 2, :image.shape[1] // 2 * 2] for image in photographs("train")]
+    for image in (view for whole in even for view in views(whole)):
         low = shrink(image)
         windows = np.lib.stride_tricks.sliding_window_view(low, (kernel, kernel)).reshape(-1, kernel ** 2)
         taps = windows.astype(np.float64)
