@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from golden.blocks import FLOAT, Style
 from golden.tasks.detection import Detection, average_precision, heat_map, matches, peaks
 from golden.tasks.scenes import Box
+from golden.trainer import evaluate, initial
 
 
 def box(y: float, x: float) -> Box:
@@ -92,6 +94,13 @@ def test_batches_and_splits(task) -> None:
     images, truth = task.split("test")
     assert images.shape[1:] == task.input_shape
     assert len(images) == len(truth)
+
+
+@pytest.mark.parametrize("style", [FLOAT, Style(multiplier=0.5)], ids=str)
+def test_network(task, style) -> None:
+    network = initial(lambda: task.network(style.blocks(task.encoder, task.maximum)), 0)
+    images, _ = task.batch(np.random.default_rng(0), 2)
+    assert evaluate(network, images).shape == (2, 1, 12, 12)
 
 
 def test_loss_is_least_at_the_truth(task) -> None:

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from golden.blocks import FLOAT, Style
 from golden.tasks.segmentation import Segmentation, classes_of, intersection_over_union
+from golden.trainer import evaluate, initial
 
 
 def scores_of(labels: np.ndarray) -> np.ndarray:
@@ -59,6 +61,13 @@ def test_batches_and_splits(task) -> None:
     images, truth = task.split("test")
     assert images.shape[1:] == task.input_shape
     assert truth.shape == (len(images), 48, 48)
+
+
+@pytest.mark.parametrize("style", [FLOAT, Style(multiplier=0.5)], ids=str)
+def test_network(task, style) -> None:
+    network = initial(lambda: task.network(style.blocks(task.encoder, task.maximum)), 0)
+    images, _ = task.batch(np.random.default_rng(0), 2)
+    assert evaluate(network, images).shape == (2, 11, 24, 24)
 
 
 def test_loss_is_least_at_the_truth(task) -> None:

@@ -25,7 +25,7 @@ def test_a_template_fits_itself(size, sign) -> None:
     fits = correlation(images, size, by_class=True)
     assert fits.shape == (1, 10, 40, 40)
     assert fits.max() <= 1 + 1e-4
-    best = np.unravel_index(fits.argmax().item(), fits.shape)
+    best = np.unravel_index(int(fits.argmax()), fits.shape)
     assert best == (0, 3, 10 + size // 2, 8 + size // 2)
     assert fits.max() > 0.99
 
