@@ -19,7 +19,7 @@ __all__ = ["DATA_BITS", "MAGIC", "VERSION", "AddressMap", "Control", "Region", "
 
 DATA_BITS = 32
 MAGIC = 0x5347_4E4D
-VERSION = 1
+VERSION = 2
 
 
 class Region(enum.IntEnum):

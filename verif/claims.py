@@ -1,7 +1,7 @@
 """The paper's claims in cycles, counted on this generator's own arrays."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from math import ceil
 from typing import Any
@@ -101,13 +101,15 @@ def graph_cycles(graph: Graph, config: ArrayConfig) -> dict[str, float]:
 class Comparison:
     """Cycles of a network as 8-bit and as binary one.
 
-    ``host`` are cycles that the 8-bit array would take for the layers that the binary network leaves to the host.
+    ``host`` are cycles that the 8-bit array would take for the layers that the binary network leaves to the host, and
+    ``int8_ends`` those that it takes for the same layers of the 8-bit network.
     """
 
     network: str
     multiplier: float
     equal: str
     int8: float
+    int8_ends: float
     binary: float
     host: float
 
@@ -116,9 +118,13 @@ class Comparison:
         """How many times fewer the binary network takes, its host's layers counted as on the 8-bit array."""
         return self.int8 / (self.binary + self.host)
 
+    @property
+    def ratio_array(self) -> float:
+        """The same of the layers that run on the binary array."""
+        return (self.int8 - self.int8_ends) / self.binary
+
     def row(self) -> dict[str, Any]:
-        return {"network": self.network, "multiplier": self.multiplier, "equal": self.equal, "int8": self.int8,
-                "binary": self.binary, "host": self.host, "ratio": self.ratio}
+        return {**asdict(self), "ratio": self.ratio, "ratio_array": self.ratio_array}
 
 
 def resnet_rows(multipliers: Iterable[float] = (1.0, 1.5)) -> list[Comparison]:
@@ -127,7 +133,7 @@ def resnet_rows(multipliers: Iterable[float] = (1.0, 1.5)) -> list[Comparison]:
     binary = {m: sum(graph_cycles(resnet18(1, m), BINARY_ARRAY).values()) for m in multipliers}
     for machine in machines():
         int8 = sum(graph_cycles(resnet18(8), machine.config).values())
-        rows += [Comparison("resnet18", m, machine.equal, int8, cycles, 0) for m, cycles in binary.items()]
+        rows += [Comparison("resnet18", m, machine.equal, int8, 0, cycles, 0) for m, cycles in binary.items()]
     return rows
 
 
@@ -138,6 +144,17 @@ class Convolution:
     name: str
     conv: Int8Conv2d
     shape: tuple[int, int, int]
+
+    @property
+    def inner(self) -> bool:
+        """It is a part of the body, which the binary network has on the array."""
+        return self.name.startswith("body.")
+
+    @property
+    def free(self) -> bool:
+        """A skip path that an 8-bit network would leave an identity: counted as if adding it cost nothing."""
+        outputs, inputs = self.conv.weight.shape[:2]
+        return ".skip." in self.name and inputs == outputs and self.conv.stride == (1, 1)
 
     def graph(self) -> Graph:
         """It alone, requantised to 8 bits."""
@@ -166,12 +183,6 @@ def convolutions(network: Network, images: np.ndarray) -> list[Convolution]:
     return list(found.values())
 
 
-def _free(convolution: Convolution) -> bool:
-    """A skip path that an 8-bit network would leave an identity, which is counted as if adding it cost nothing."""
-    outputs, inputs = convolution.conv.weight.shape[:2]
-    return ".skip." in convolution.name and inputs == outputs and convolution.conv.stride == (1, 1)
-
-
 def network_rows(task: Task) -> list[Comparison]:
     """A task's kept networks, on one of its test images."""
     images, _ = task.split("test")
@@ -182,9 +193,12 @@ def network_rows(task: Task) -> list[Comparison]:
         binary = sum(graph_cycles(body_graph(network, images), BINARY_ARRAY).values())
         of_host = convolutions(network, images)
         for machine in machines():
-            int8, host = (sum(sum(graph_cycles(layer.graph(), machine.config).values()) for layer in layers)
-                          for layers in ([layer for layer in real if not _free(layer)], of_host))
-            rows.append(Comparison(task.name, multiplier, machine.equal, int8, binary, host))
+            def cycles(layers: Iterable[Convolution], config: ArrayConfig = machine.config) -> float:
+                return sum(sum(graph_cycles(layer.graph(), config).values()) for layer in layers)
+
+            body = cycles(layer for layer in real if layer.inner and not layer.free)
+            ends = cycles(layer for layer in real if not layer.inner)
+            rows.append(Comparison(task.name, multiplier, machine.equal, body + ends, ends, binary, cycles(of_host)))
     return rows
 
 

@@ -102,7 +102,7 @@ def picture_cycles(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     figure = Figure(figsize=(10.5, 4.6), layout="constrained")
     place = figure.add_subplot()
     for i, (kind, colour) in enumerate(zip(kinds, ("#9ecae1", "#4292c6", "#08519c"), strict=True)):
-        ratios = [row["ratio"] for row in rows if row["equal"] == kind]
+        ratios = [row["ratio_array"] for row in rows if row["equal"] == kind]
         at = np.arange(len(networks)) + (i - 1) * 0.27
         place.bar(at, ratios, 0.25, color=colour, label=f"equal {kind}")
         for x, ratio in zip(at, ratios, strict=True):
@@ -112,6 +112,6 @@ def picture_cycles(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     place.set_yticks([1, 2, 4, 8, 16, 32], ["1", "2", "4", "8", "16", "32"])
     place.set_xticks(range(len(networks)), [f"{name.replace('_', ' ')}\nm = {m:g}" for name, m in networks],
                      fontsize=7)
-    place.set_ylabel("times fewer cycles than 8-bit")
+    place.set_ylabel("times fewer cycles than 8-bit, layers on the array")
     place.legend(fontsize=8)
     figure.savefig(path, dpi=110)

@@ -12,7 +12,6 @@ from golden.graph import MapShape
 from golden.int8 import Int8Conv2d, quantize
 from hdl.config import ArrayConfig
 
-from . import claims
 from .claims import BINARY_ARRAY, Convolution, convolutions, graph_cycles, machines, reactnet_rows, resnet_rows
 from .test_blocks import images, settled
 
@@ -57,6 +56,7 @@ def test_resnet_rows():
     least = [1_813_561_344 / (size(m.config) * m.config.lanes) for m in machines()]
     assert all(row.int8 >= bound for row, bound in zip(rows, least, strict=True))
     assert rows[0].binary == rows[1].binary
+    assert all(row.ratio == row.ratio_array for row in rows)
 
 
 def test_reactnet_rows():
@@ -83,6 +83,6 @@ def test_convolutions_of_a_network(images):
 def test_identity_skips_are_free(images):
     network = settled(FLOAT, images)
     found = convolutions(quantize(network, network.encode(images)), images)
-    free = [layer.name for layer in found if claims._free(layer)]
+    free = [layer.name for layer in found if layer.free]
     assert free == ["body.2.skip.0"]
     assert isinstance(found[0], Convolution)

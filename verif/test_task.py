@@ -85,7 +85,7 @@ def test_a_difference_is_counted(images):
     network = settled(Style(), images)
     program = compile_graph(body_graph(network, images), SMALL)
     with torch.no_grad():
-        next(iter(part for part in network.modules() if isinstance(part, BatchNorm))).bias += 2
+        next(part for part in network.modules() if isinstance(part, BatchNorm)).bias.add_(2)
     assert run_on_array(network, program, images).mismatches > 0
 
 
