@@ -83,15 +83,15 @@ def test_goes_on_where_it_stopped(tmp_path):
     whole = network()
     expected = Trainer(Stripes(), whole, RECIPE, device="cpu").run()
 
-    class Stopped(Exception):
+    class StopError(Exception):
         pass
 
     def stop(done: int, total: int, text: str) -> None:
         if done == 10:
-            raise Stopped
+            raise StopError
 
     path = tmp_path / "deep" / "state.pt"
-    with pytest.raises(Stopped):
+    with pytest.raises(StopError):
         Trainer(Stripes(), network(), RECIPE, checkpoint=path, device="cpu").run(stop)
     net = network(seed=9)
     trainer = Trainer(Stripes(), net, RECIPE, checkpoint=path, device="cpu")
