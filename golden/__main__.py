@@ -15,6 +15,7 @@ from .tasks import TASKS, TaskError, named
 from .train import save_digits_network, train_digits
 from .trainer import TrainingError
 
+BUILD = Path("build/train")
 SEEDS = 3
 ABLATION_STEPS = 600
 
@@ -28,17 +29,19 @@ def _digits(options: argparse.Namespace, console: Console, tell: Callable[[str, 
 
 def _contest(options: argparse.Namespace, console: Console, tell: Callable[[str, int, int, str], None]) -> None:
     record = compete(named(options.task), range(options.seeds), options.out, options.checkpoints, tell)
-    folder = options.out / options.task
-    picture_curves(folder / "curves.png", record)
+    picture = options.checkpoints / options.task / "curves.png"
+    picture_curves(picture, record)
     for name, score in (mean_scores(record) | record["baselines"]).items():
         console.print(f"{name:28} {score:7.2f} {record['metric']}", highlight=False)
-    console.print(f"see {folder}")
+    console.print(f"see {options.out / options.task} and {picture}")
 
 
 def _ablation(options: argparse.Namespace, console: Console, tell: Callable[[str, int, int, str], None]) -> None:
     record = ablate(named("classification"), range(options.seeds), options.steps, options.out, tell)
-    picture_ablation(options.out.with_suffix(".png"), record)
-    console.print(f"see {options.out} and its picture")
+    picture = BUILD / "ablation.png"
+    BUILD.mkdir(parents=True, exist_ok=True)
+    picture_ablation(picture, record)
+    console.print(f"see {options.out} and {picture}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -51,8 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     contest = commands.add_parser("contest", help="float, 8-bit and binary networks for a task")
     contest.add_argument("--task", required=True, help=", ".join(TASKS))
     contest.add_argument("--seeds", type=int, default=SEEDS, help="how many")
-    contest.add_argument("--out", type=Path, default=TRAINED, help="folder for records, networks and curves")
-    contest.add_argument("--checkpoints", type=Path, default=Path("build/checkpoints"), help="where to resume from")
+    contest.add_argument("--out", type=Path, default=TRAINED, help="folder for records and networks")
+    contest.add_argument("--checkpoints", type=Path, default=BUILD,
+                         help="folder for the state to resume from, and the learning curves")
     contest.set_defaults(run=_contest)
     ablation = commands.add_parser("ablation", help="what each part of the training scheme brings")
     ablation.add_argument("--seeds", type=int, default=SEEDS, help="how many")

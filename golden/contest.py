@@ -21,7 +21,8 @@ from .store import load_network, save_network
 from .tasks import Task
 from .trainer import Trainer, evaluate, initial
 
-__all__ = ["CONTESTANTS", "RECORD", "TRAINED", "compete", "contestant", "mean_scores", "record_of", "trained_network"]
+__all__ = ["CONTESTANTS", "RECORD", "TRAINED", "compete", "contestant", "further_scores", "mean_scores", "record_of",
+           "trained_network"]
 
 TRAINED = Path(__file__).parent / "trained"
 """Where networks and records are kept."""
@@ -60,6 +61,13 @@ def mean_scores(record: dict[str, Any]) -> dict[str, float]:
             for name in ("float", "int8", "binary_m1", "binary_m2")}
 
 
+def further_scores(record: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Mean scores on other images than the test split's, by their name, and those of the simple methods."""
+    return {title: {name: mean(run["further"][title] for run in record["runs"] if run["network"] == name)
+                    for name in ("float", "int8", "binary_m1", "binary_m2")} | simple
+            for title, simple in record["further"].items()}
+
+
 def _calibration(task: Task, network: Network) -> torch.Tensor:
     images, _ = task.batch(np.random.default_rng(0), CALIBRATION)
     return network.encode(images)
@@ -71,7 +79,9 @@ def _run(task: Task, name: str, network: Network, seed: int) -> dict[str, Any]:
     for split in ("validation", "test"):
         images, truth = task.split(split)
         scores[split] = task.score(evaluate(network, images), truth)
-    return {"network": name, "seed": seed, **scores,
+    further = {title: task.score(evaluate(network, images), truth)
+               for title, (images, truth, _) in task.further().items()}
+    return {"network": name, "seed": seed, **scores, "further": further,
             "binary_weights": sum(m.weight.numel() for m in network.modules() if isinstance(m, BinaryWeights)),
             "parameters": sum(p.numel() for p in network.parameters())}
 
@@ -93,10 +103,11 @@ def compete(task: Task, seeds: Sequence[int], folder: Path = TRAINED, checkpoint
     Returns
     -------
     The record: ``metric``, ``recipe``, ``seeds``, ``baselines``, and for each network and seed in ``runs`` its test
-    and validation score, learning ``curve`` and ``seconds`` of processor time.
+    and validation score, those on `Task.further` images, learning ``curve`` and ``seconds`` of processor time.
     """
     record: dict[str, Any] = {"task": task.name, "metric": task.metric, "recipe": asdict(task.recipe), "seeds": [],
-                              "baselines": task.baselines(), "runs": []}
+                              "baselines": task.baselines(), "runs": [],
+                              "further": {name: simple for name, (_, _, simple) in task.further().items()}}
     runs = record["runs"]
     for seed in seeds:
         for name in CONTESTANTS:

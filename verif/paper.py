@@ -199,6 +199,9 @@ def page(data: dict[str, Any]) -> str:
         "(`make train TASK=...`; the records are in `golden/trained/`). Float, 8-bit and binary networks have the same "
         "shape and are trained for the same steps; m multiplies the channels of the binary ones.\n",
         _task_table(data),
+        *(f"\n{name.replace('_', ' ').capitalize()} on the {title}: " + ", ".join(
+            f"{kind.replace('_', ' ')} {score:.1f}" for kind, score in found.items()) + ".\n"
+          for name, report in data["tasks"].items() for title, found in report["further"].items()),
         "\nOn the array (`make task TASK=...`), the first seed's networks:\n",
         _hardware_table(data),
         *(f"\n### {name.replace('_', ' ').capitalize()}\n\n![Results]({'paper'}/{name}.png)\n\n"

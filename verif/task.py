@@ -17,7 +17,7 @@ from torch import Tensor
 
 from golden.blocks import BinaryBlocks, Network
 from golden.compile import compile_graph
-from golden.contest import mean_scores, record_of, trained_network
+from golden.contest import further_scores, mean_scores, record_of, trained_network
 from golden.cycles import predict_cycles
 from golden.encoder import Encoder, SignEncoder
 from golden.fold import fold
@@ -191,6 +191,7 @@ def run_task(task: Task, out: Path, console: Console, images: int = IMAGES) -> d
         "rtl_other_cycles": sum(cycles != run.predicted for run in hardware.values() for cycles in run.measured),
         "train_seconds": round(sum(run.get("seconds", 0) for run in record["runs"]), 1),
         "seeds": len(record["seeds"]), "kept_networks": scores, "baselines": record["baselines"],
+        "further": further_scores(record),
         "rtl": {name: asdict(run) for name, run in hardware.items()}, "where": places,
         "config": ARRAY.to_dict(),
     }
@@ -205,6 +206,9 @@ def show(console: Console, report: dict[str, Any]) -> None:
         table.add_row(f"{name.replace('_', ' ')}, mean of {report['seeds']} seeds", f"{report[name]:.2f}")
     for name, score in report["baselines"].items():
         table.add_row(name, f"{score:.2f}")
+    for title, found in report["further"].items():
+        for name, score in found.items():
+            table.add_row(f"{title}: {name.replace('_', ' ')}", f"{score:.2f}")
     for name, run in report["rtl"].items():
         table.add_row(f"{name.replace('_', ' ')} on RTL: results that differ",
                       f"{run['mismatches']} of {run['values']}")

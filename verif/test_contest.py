@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from golden.contest import CONTESTANTS, compete, contestant, mean_scores, record_of, trained_network
+from golden.__main__ import main
+from golden.contest import (
+    CONTESTANTS,
+    compete,
+    contestant,
+    further_scores,
+    mean_scores,
+    record_of,
+    trained_network,
+)
 from golden.curves import picture_curves
 from golden.layers import BinaryWeights
 from golden.store import StoreError
@@ -70,6 +79,29 @@ def test_contestants_begin_alike(task):
 def test_curves(folder, tmp_path):
     picture_curves(tmp_path / "curves.png", record_of("classification", folder))
     assert (tmp_path / "curves.png").stat().st_size > 5000
+
+
+class WithStereo(Classification):
+    """Judged by its validation images, too."""
+
+    def further(self):
+        return {"other writers": (*self.split("validation"), {"guessing": 10.0})}
+
+
+def test_further_images(folder, tmp_path):
+    made = WithStereo()
+    made.recipe = replace(made.recipe, steps=6, batch=8, scores=2)
+    record = compete(made, [4], tmp_path, folder / "checkpoints")
+    found = further_scores(record)["other writers"]
+    assert found["guessing"] == 10.0
+    runs = {run["network"]: run["validation"] for run in record["runs"]}
+    assert {name: found[name] for name in runs} == runs
+    assert further_scores(record_of("classification", folder)) == {}
+
+
+def test_command(capsys):
+    assert main(["contest", "--task", "counting"]) == 1
+    assert "task must be one of" in capsys.readouterr().out
 
 
 def test_all_tasks_have_names():

@@ -314,6 +314,10 @@ class Matching(Task):
         images, truth = self.stereo()
         return {name: self.score(method(images), truth) for name, method in BASELINES.items()}
 
+    def further(self) -> dict[str, tuple[np.ndarray, Correspondences, dict[str, float]]]:
+        """The stereo pair."""
+        return {"stereo pair": (*self.stereo(), self.baselines_stereo())}
+
     def picture(self, path: Path, images: np.ndarray, truth: Correspondences, outputs: dict[str, np.ndarray]) -> None:
         """Pairs, and for each network a line from every point of A to its nearest candidate in B."""
         pairs = [int(number) for number in np.linspace(0, len(images) // 2, SHOWN, endpoint=False)]

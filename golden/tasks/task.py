@@ -68,6 +68,10 @@ class Task(ABC):
     def baselines(self) -> dict[str, float]:
         """What simple methods reach on the test split, by their names."""
 
+    def further(self) -> dict[str, tuple[np.ndarray, Any, dict[str, float]]]:
+        """Other images to judge by, by name: the images, their truth, and the scores of the simple methods."""
+        return {}
+
     @abstractmethod
     def picture(self, path: Path, images: np.ndarray, truth: Any, outputs: dict[str, np.ndarray]) -> None:
         """Draw some images with their truth, and what the networks of these names made of them."""
