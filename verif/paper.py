@@ -52,7 +52,7 @@ def gather(console: Console, build: Path = BUILD) -> dict[str, Any]:
                       "int8": machine.size[1]} for machine in machines()],
         "reactnet": reactnet_rows(),
         "resnet18": json.loads((fresh if fresh.exists() else RECORDED).read_text()),
-        "ablation": json.loads(ABLATION.read_text()),
+        "ablation": json.loads(ABLATION.read_text()) if ABLATION.exists() else None,
     }
 
 
@@ -176,11 +176,17 @@ def _resnet_table(data: dict[str, Any]) -> str:
           layer["results"], layer["mismatches"]] for layer in layers])
 
 
-def _ablation_table(data: dict[str, Any]) -> str:
-    return _markdown(
-        ["variant", *(f"m = {m:g}" for m in MULTIPLIERS)],
-        [[name, *(f"{mean:.2f} ± {deviation:.2f}" for mean, deviation in scores)]
-         for name, scores in table(data["ablation"])])
+def _ablation(record: dict[str, Any] | None) -> str:
+    """The section's text; there is none to tell before `make ablation` has run."""
+    if record is None:
+        return "Not recorded yet: `make ablation` trains the variants and writes `golden/trained/ablation.json`.\n"
+    rows = _markdown(["variant", *(f"m = {m:g}" for m in MULTIPLIERS)],
+                     [[name, *(f"{mean:.2f} ± {deviation:.2f}" for mean, deviation in scores)]
+                      for name, scores in table(record)])
+    return ("Test accuracy on the digits, mean and standard deviation of "
+            f"{len(record['seeds'])} seeds after {record['steps']} steps (`make ablation`; the record is "
+            "`golden/trained/ablation.json`). One image is 0.28 points.\n\n"
+            f"{rows}\n\n![Ablation](paper/ablation.png)\n")
 
 
 def page(data: dict[str, Any]) -> str:
@@ -206,11 +212,8 @@ def page(data: dict[str, Any]) -> str:
         _hardware_table(data),
         *(f"\n### {name.replace('_', ' ').capitalize()}\n\n![Results]({'paper'}/{name}.png)\n\n"
           f"![Learning curves](paper/{name}_curves.png)\n" for name in TASKS),
-        "\n## The training scheme taken apart\n\nTest accuracy on the digits, mean and standard deviation of "
-        f"{len(data['ablation']['seeds'])} seeds after {data['ablation']['steps']} steps (`make ablation`; the record "
-        "is `golden/trained/ablation.json`). One image is 0.28 points.\n",
-        _ablation_table(data),
-        "\n![Ablation](paper/ablation.png)\n",
+        "\n## The training scheme taken apart\n",
+        _ablation(data["ablation"]),
         f"\n## Cycles against 8-bit\n\nThe binary array has {binary.rows} x {binary.cols} elements of {binary.lanes} "
         "lanes. The 8-bit arrays come from the same generator, with the same dataflow: words of as many bits "
         f"(*operand bandwidth*, {sizes['operand bandwidth']['config']['lanes']} multiplications an element), one "
@@ -258,7 +261,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in TASKS:
         shutil.copy(BUILD / "task" / name / "picture.png", pictures / f"{name}.png")
         picture_curves(pictures / f"{name}_curves.png", record_of(name))
-    picture_ablation(pictures / "ablation.png", data["ablation"])
+    if data["ablation"] is not None:
+        picture_ablation(pictures / "ablation.png", data["ablation"])
     picture_cycles(pictures / "cycles.png", data["cycles"])
     (DOCS / "paper.md").write_text(page(data))
     console.print(f"see {DOCS}/paper.md and {out}/claims.json")
