@@ -1,6 +1,7 @@
 """From a board and a configuration to a bitstream and its report."""
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from importlib.metadata import version
@@ -11,6 +12,7 @@ from hdl.config import ArrayConfig
 from hdl.emit import EmitError, run_yosys
 
 from .board import Board, baud_divisor
+from .netlist import part_doubled_inputs
 from .pll import ICE40PLL
 from .report import cells, check_clock, critical_path, fmax_mhz, utilization
 from .tools import tool
@@ -25,6 +27,9 @@ AFTER_READ = "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:TRANSPARENCY_MASK
 AFTER_SYNTHESIS = "delete t:$scopeinfo"
 OUTPUTS = (f"{NAME}.bin", f"{NAME}.asc", f"{NAME}.json", "place.json", "stat.json", "report.json")
 
+FURTHER = 3
+STALLED = "the router makes no progress"
+
 Progress = Callable[[str], None]
 
 
@@ -32,14 +37,38 @@ class BuildError(RuntimeError):
     """A tool that failed; in one line, with its last words."""
 
 
-def run_tool(name: str, arguments: list[str], folder: Path) -> None:
-    """Run a tool of `fpga.tools` in a folder; BuildError if it fails."""
-    run = subprocess.run([str(tool(name).find()), *arguments], cwd=folder, text=True,
-                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+def run_tool(name: str, arguments: list[str], folder: Path, watch: Callable[[str], bool] | None = None) -> None:
+    """Run a tool of `fpga.tools` in a folder; BuildError if it fails, or when ``watch`` is true of a line it prints."""
+    words = []
+    with subprocess.Popen([str(tool(name).find()), *arguments], cwd=folder, text=True, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as run:
+        assert run.stdout is not None
+        for line in filter(None, map(str.strip, run.stdout)):
+            words.append(line)
+            if watch and watch(line):
+                run.kill()
+                raise BuildError(f"{name}: {STALLED}")
     if run.returncode:
-        lines = [line.strip() for line in run.stdout.splitlines() if line.strip()]
-        errors = [line for line in lines if "ERROR" in line] or lines[-1:]
+        errors = [line for line in words if "ERROR" in line] or words[-1:]
         raise BuildError(f"{name}: {errors[0] if errors else f'exit status {run.returncode}'}")
+
+
+class Stall:
+    """Watches the router's table: whether it rips up the same arcs in turn, as it may do for ever."""
+
+    ROW = re.compile(r"Info:\s+\d+ \|\s+\d+\s+\d+ \|\s+\d+\s+(\d+) \|\s+(\d+)\|")
+    PATIENCE = 30
+    """Rows of a thousand steps each in which no arc found a free way and none was done with."""
+
+    def __init__(self) -> None:
+        self.left, self.rows = "", 0
+
+    def __call__(self, line: str) -> bool:
+        if row := self.ROW.match(line):
+            free, left = row.groups()
+            self.rows = self.rows + 1 if (free, left) == ("0", self.left) else 0
+            self.left = left
+        return self.rows >= self.PATIENCE
 
 
 def synthesize(board: Board, config: ArrayConfig, pll: ICE40PLL, baud: int, folder: Path) -> dict[str, int]:
@@ -58,39 +87,31 @@ def synthesize(board: Board, config: ArrayConfig, pll: ICE40PLL, baud: int, fold
     return cells(json.loads((folder / "stat.json").read_text()))
 
 
-def part_doubled_inputs(netlist: dict[str, Any]) -> None:
-    """Take a signal off both inputs of an iCE40 LUT whose carry cell has it on both; in place.
-
-    Where the popcount passes a lane on to the next adder of a carry chain, both operands are that lane, and the
-    sum is the carry from below alone. If LUT and carry cell stay together, nextpnr's routers rip up the two arcs
-    of the one signal for ever.
-    """
-    for module in netlist["modules"].values():
-        for cell in module["cells"].values():
-            pins = cell["connections"]
-            if cell["type"] == "SB_LUT4" and pins["I1"] == pins["I2"] and isinstance(pins["I1"][0], int):
-                truth = int(cell["parameters"]["LUT_INIT"], 2)
-                # bits 1 and 2 of a row's number are I1 and I2: only if they change nothing together
-                rows = [truth >> i & 1 for i in range(16)]
-                if all(rows[i] == rows[i | 6] for i in (0, 1, 8, 9)):
-                    cell["parameters"]["LUT_INIT"] = "".join(str(rows[i & 9]) for i in reversed(range(16)))
-                    pins["I1"] = pins["I2"] = ["0"]
-
-
 def place(board: Board, seed: int, folder: Path) -> dict[str, Any]:
     """Place and route the netlist into ``signum.asc``, in time or not; returns nextpnr's report."""
     run_tool("nextpnr-ice40", [*board.place, "--json", f"{NAME}.json", "--pcf", f"{NAME}.pcf",
                                "--asc", f"{NAME}.asc", "--report", "place.json", "--seed", str(seed),
-                               "--timing-allow-fail", "--quiet"], folder)
+                               "--timing-allow-fail"], folder, Stall())
     return json.loads((folder / "place.json").read_text())
 
 
 def place_best(board: Board, seeds: range, folder: Path, progress: Progress) -> tuple[int, dict[str, Any]]:
-    """The fastest of several placements, which is the one left in the folder; its seed and report."""
+    """The fastest of several placements, which is the one left in the folder; its seed and report.
+
+    Where a placement cannot be routed, one with a further seed is tried for it, at most `FURTHER` in all.
+    """
     best: tuple[float, int, dict[str, Any], bytes] | None = None
-    for seed in seeds:
+    tries, further = list(seeds), 0
+    for seed in tries:
         progress(f"place and route, seed {seed}")
-        report = place(board, seed, folder)
+        try:
+            report = place(board, seed, folder)
+        except BuildError as error:
+            if STALLED not in str(error) or further == FURTHER:
+                raise
+            further += 1
+            tries.append(tries[-1] + 1)
+            continue
         if best is None or fmax_mhz(report) > best[0]:
             best = fmax_mhz(report), seed, report, (folder / f"{NAME}.asc").read_bytes()
     assert best is not None

@@ -1,6 +1,5 @@
 """From a board to a bitstream: reports, the clock that is missed, the command line, and one small build."""
 
-import itertools
 import json
 import re
 
@@ -9,7 +8,7 @@ import pytest
 import fpga.build
 from fpga.__main__ import main
 from fpga.board import BOARDS, Board, BoardError, baud_divisor
-from fpga.build import build, part_doubled_inputs
+from fpga.build import STALLED, BuildError, Stall, build, place_best
 from fpga.report import (
     ReportError,
     TimingError,
@@ -172,22 +171,29 @@ def test_a_bitstream(tmp_path):
     assert dict(table(report))["array"] == "1 x 2 elements of 8 lanes"
 
 
-def test_a_doubled_input_goes_where_it_changes_nothing():
-    def netlist(truth: int, doubled: bool) -> dict:
-        pins = {"I0": [2], "I1": [3], "I2": [3 if doubled else 4], "I3": [5], "O": [6]}
-        cell = {"type": "SB_LUT4", "connections": pins, "parameters": {"LUT_INIT": f"{truth:016b}"}}
-        return {"modules": {"top": {"cells": {"lut": cell}}}}
+def test_a_stalled_router_is_told_from_a_slow_one():
+    def row(step: int, free: int, left: int) -> str:
+        return f"Info:  {step:9} | {step // 2:8} {step // 2:10} | {1000 - free:4} {free:5} | {left:9}|  0.37   50.25|"
 
-    def value(cell: dict, **signals: int) -> int:
-        of = {2: signals["a"], 3: signals["z"], 4: 0, 5: signals["c"], "0": 0}
-        row = sum(of[cell["connections"][f"I{i}"][0]] << i for i in range(4))
-        return int(cell["parameters"]["LUT_INIT"], 2) >> row & 1
+    stalled, slow = Stall(), Stall()
+    rows = range(1, 200)
+    assert not any(slow(row(1000 * i, i % 2, 4802)) for i in rows)
+    assert not slow("Info: Routing complete.")
+    found = [stalled(row(1000 * i, max(0, 20 - i), 4802 + max(0, 20 - i))) for i in rows]
+    assert found.index(True) == 20 + Stall.PATIENCE - 1
 
-    exclusive_or, majority = 0x6996, 0xE8E8
-    for truth, doubled, parted in ((exclusive_or, True, True), (exclusive_or, False, False), (majority, True, False)):
-        before, after = netlist(truth, doubled), netlist(truth, doubled)
-        part_doubled_inputs(after)
-        cell = after["modules"]["top"]["cells"]["lut"]
-        assert (cell["connections"]["I1"] == ["0"]) == parted
-        for a, z, c in itertools.product((0, 1), repeat=3):
-            assert value(cell, a=a, z=z, c=c) == value(before["modules"]["top"]["cells"]["lut"], a=a, z=z, c=c)
+
+def test_a_further_seed_where_the_router_stalls(tmp_path, monkeypatch):
+    def place(board, seed, folder):
+        if seed in stalls:
+            raise BuildError(f"nextpnr-ice40: {STALLED}")
+        (folder / "signum.asc").write_text(str(seed))
+        return {"fmax": {"clk": {"achieved": 40.0 - seed, "constraint": 24.0}}}
+
+    monkeypatch.setattr(fpga.build, "place", place)
+    stalls = {1, 3}
+    assert place_best(BOARDS["icebreaker"], range(1, 3), tmp_path, lambda stage: None)[0] == 2
+    assert (tmp_path / "signum.asc").read_text() == "2"
+    stalls = set(range(10))
+    with pytest.raises(BuildError, match="no progress"):
+        place_best(BOARDS["icebreaker"], range(1, 3), tmp_path, lambda stage: None)
