@@ -99,11 +99,11 @@ class Classification(Task):
         wrong = np.sum([found != truth for found in answers.values()], axis=0)
         order = np.argsort(-wrong, kind="stable")[:24]
         with matplotlib.rc_context({"font.size": 7}):
-            figure = Figure(figsize=(10, 4.6), layout="constrained")
+            figure = Figure(figsize=(10, 5.4), layout="constrained")
             for place, index in zip(figure.subplots(3, 8).flat, order, strict=True):
                 place.imshow(images[index, 0], cmap="gray_r", vmin=0, vmax=self.maximum)
                 place.set_axis_off()
-                text = "  ".join(f"{name}: {found[index]}" for name, found in answers.items()
+                text = "\n".join(f"{name}: {found[index]}" for name, found in answers.items()
                                  if found[index] != truth[index])
                 place.set_title(f"{truth[index]}" + (f"\n{text}" if text else ""),
                                 color="tab:red" if text else "tab:green")
