@@ -10,7 +10,7 @@ import numpy as np
 
 from .graph import Graph, Layer, MapShape, Requantize, Segment
 
-__all__ = ["REACTNET_BLOCKS", "Builder", "TrunkUpdate", "reactnet_a", "resnet18"]
+__all__ = ["REACTNET_BLOCKS", "Builder", "TrunkUpdate", "cnv", "fully_connected", "reactnet_a", "resnet18", "vgg_small"]
 
 
 class Builder:
@@ -28,10 +28,10 @@ class Builder:
         self.shapes = dict(inputs)
         self.layers: list[Layer] = []
 
-    def _segment(self, source: str, outputs: int, kernel: int, stride: int, requantized: bool) -> Segment:
+    def _segment(self, source: str, outputs: int, kernel: int, stride: int, requantized: bool, valid: bool) -> Segment:
         channels = self.shapes[source].channels
         bits = self.element_bits == 1
-        padding = (kernel - 1) // 2
+        padding = 0 if valid else (kernel - 1) // 2
         blank = Requantize(np.ones(outputs, dtype=np.int64), np.zeros(outputs, dtype=np.int64), 0)
         return Segment(
             source=source, weights=np.zeros((outputs, channels, kernel, kernel), dtype=bool if bits else np.int8),
@@ -39,20 +39,60 @@ class Builder:
             pad=np.zeros(channels, dtype=bool if bits else np.uint8), requantize=blank if requantized else None)
 
     def layer(self, name: str, *parts: tuple[str, int, int], outputs: int, pool: int = 1,
-              combine: Literal["sum", "horner"] = "sum") -> str:
-        """A layer that adds convolutions, each (source, kernel, stride); returns the name."""
+              combine: Literal["sum", "horner"] = "sum", valid: bool = False, raw: bool = False) -> str:
+        """A layer that adds convolutions, each (source, kernel, stride); returns the name.
+
+        The maps are padded such that their size divides by the stride alone, or not at all (``valid``); ``raw`` sums
+        are the network's results.
+        """
         bits = self.element_bits == 1
         residual = combine == "sum" and (not bits or len(parts) > 1)
-        segments = tuple(self._segment(source, outputs, kernel, stride, residual) for source, kernel, stride in parts)
-        thresholds = np.zeros((1, 1, outputs), dtype=np.int64) if bits else None
+        segments = tuple(self._segment(source, outputs, kernel, stride, residual, valid)
+                         for source, kernel, stride in parts)
+        thresholds = np.zeros((1, 1, outputs), dtype=np.int64) if bits and not raw else None
         self.layers.append(Layer(name=name, segments=segments, combine="residual" if residual else combine,
                                  thresholds=thresholds, pool=(pool, pool)))
         self.shapes[name] = self.graph.shapes[name]
         return name
 
+    def dense(self, name: str, source: str, outputs: int, raw: bool = False) -> str:
+        """A fully connected layer: a kernel as large as the map."""
+        return self.layer(name, (source, self.shapes[source].height, 1), outputs=outputs, valid=True, raw=raw)
+
     @property
     def graph(self) -> Graph:
         return Graph(inputs=self.inputs, layers=tuple(self.layers))
+
+
+def cnv(levels: int = 7) -> Graph:
+    """FINN's CNV (Umuroglu et al., 2017) for images of 32x32x3, each colour in thermometer code of ``levels`` bits."""
+    builder = Builder(1, {"input": MapShape(32, 32, 3 * levels)})
+    last = "input"
+    for number, (outputs, pool) in enumerate(((64, 1), (64, 2), (128, 1), (128, 2), (256, 1), (256, 1)), start=1):
+        last = builder.layer(f"conv{number}", (last, 3, 1), outputs=outputs, pool=pool, valid=True)
+    for number, outputs in enumerate((512, 512, 10), start=1):
+        last = builder.dense(f"linear{number}", last, outputs, raw=outputs == 10)
+    return builder.graph
+
+
+def fully_connected(width: int) -> Graph:
+    """FINN's SFC (``width`` 256) or LFC (1024): three hidden layers between 784 black and white pixels and 10 classes."""
+    builder = Builder(1, {"input": MapShape(1, 1, 784)})
+    last = "input"
+    for number in range(1, 4):
+        last = builder.dense(f"linear{number}", last, width)
+    builder.dense("linear4", last, 10, raw=True)
+    return builder.graph
+
+
+def vgg_small(levels: int = 7) -> Graph:
+    """VGG-small for images of 32x32x3, as in many papers on binary networks: six convolutions and a classifier."""
+    builder = Builder(1, {"input": MapShape(32, 32, 3 * levels)})
+    last = "input"
+    for number, (outputs, pool) in enumerate(((128, 1), (128, 2), (256, 1), (256, 2), (512, 1), (512, 2)), start=1):
+        last = builder.layer(f"conv{number}", (last, 3, 1), outputs=outputs, pool=pool)
+    builder.dense("linear", last, 10, raw=True)
+    return builder.graph
 
 
 def resnet18(element_bits: Literal[1, 8], multiplier: float = 1.0, size: int = 224) -> Graph:
