@@ -76,7 +76,7 @@ def cnv(levels: int = 7) -> Graph:
 
 
 def fully_connected(width: int) -> Graph:
-    """FINN's SFC (``width`` 256) or LFC (1024): three hidden layers between 784 black and white pixels and 10 classes."""
+    """FINN's SFC (``width`` 256) or LFC (1024): 784 black and white pixels, three layers, 10 classes."""
     builder = Builder(1, {"input": MapShape(1, 1, 784)})
     last = "input"
     for number in range(1, 4):

@@ -110,8 +110,8 @@ def picture_cycles(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     place.axhspan(2.8, 7, color="#f3d9b1", zorder=0, label="the paper's 2.8x to 7x")
     place.set_yscale("log")
     place.set_yticks([1, 2, 4, 8, 16, 32], ["1", "2", "4", "8", "16", "32"])
-    place.set_xticks(range(len(networks)), [f"{name.replace('_', ' ')}\nm = {m:g}" for name, m in networks],
+    place.set_xticks(range(len(networks)), [f"{name}\nm = {m:g}".replace("_", "\n") for name, m in networks],
                      fontsize=7)
     place.set_ylabel("times fewer cycles than 8-bit, layers on the array")
-    place.legend(fontsize=8)
+    figure.legend(fontsize=8, ncols=4, frameon=False, loc="outside upper center")
     figure.savefig(path, dpi=110)
