@@ -1,0 +1,153 @@
+"""Cycles a second of the accelerator in simulation: as a library of Verilator's alone, from cocotb, and in Icarus."""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cocotb_tools import runner
+from rich.console import Console
+
+from fpga import model
+from fpga.accelerator_model import NAME, AcceleratorModel
+from fpga.tools import tool, verilator_environment
+from golden.compile import compile_graph
+from golden.data import digits
+from golden.networks import digits_encoder, digits_graph_untrained
+from hdl.accelerator import Accelerator
+from hdl.config import ArrayConfig
+from hdl.emit import to_verilog
+from verif import simulate
+from verif.programs import program_job
+
+from .record import Row, save, versions
+
+__all__ = ["measure"]
+
+CONFIG = ArrayConfig(rows=8, cols=8, lanes=32)
+BENCH = "verif.bench_simulation"
+FOLDER = Path("build/bench/simulation")
+BASELINE = "Verilator from cocotb, default flags"
+
+
+@dataclass(frozen=True)
+class Rate:
+    """What a simulator did: seconds are those of the processor.
+
+    ``running`` are the seconds of the ``counted`` cycles of runs alone; ``words`` the results.
+    """
+
+    cycles: int
+    seconds: float
+    running: float
+    counted: list[int]
+    words: list[list[int]]
+    build_seconds: float
+
+
+class Default(simulate.Importing, runner.Verilator):
+    """Cocotb's runner for Verilator with the flags that it has by itself."""
+
+    def _set_env_build(self) -> None:
+        super()._set_env_build()
+        self.env.update(verilator_environment())
+
+    def _simulator_in_path_build_only(self) -> None:
+        self.executable = str(tool("verilator").find() / "bin" / "verilator")
+
+
+def job_of(batches: int) -> dict[str, Any]:
+    """The digits network and the inputs of so many runs."""
+    program = compile_graph(digits_graph_untrained(0), CONFIG)
+    maps = digits_encoder().bits(digits().test.images[:batches * program.images])
+    return program_job(program, [{name: bits[i:i + program.images] for name, bits in maps.items()}
+                                 for i in range(0, batches * program.images, program.images)])
+
+
+def alone(verilog: str, job: dict[str, Any]) -> Rate:
+    """Verilator without cocotb."""
+    shutil.rmtree(FOLDER / "model", ignore_errors=True)
+    kept, model.BUILD = model.BUILD, FOLDER.resolve() / "model"
+    try:
+        began = time.monotonic()
+        hardware = AcceleratorModel(CONFIG, verilog=verilog)
+        built = time.monotonic() - began
+    finally:
+        model.BUILD = kept
+    first, started = hardware.model.cycles, time.process_time()
+    counted, words = hardware.do(job)
+    seconds, cycles = time.process_time() - started, hardware.model.cycles - first
+    started = time.process_time()
+    hardware.run(2 * job["cycles"])
+    running = (time.process_time() - started) * len(counted)
+    hardware.close()
+    return Rate(cycles, seconds, running, counted, words, built)
+
+
+def from_cocotb(made: runner.Runner, options: list[str], verilog: str, job: dict[str, Any]) -> Rate:
+    """A runner of cocotb's, with its build apart from others."""
+    folder = FOLDER.resolve() / type(made).__name__.lower()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    source = folder / f"{NAME}.v"
+    source.write_text(verilog)
+    sources = [source]
+    if isinstance(made, simulate.Verilator):
+        sources.append(folder / "ports.vlt")
+        sources[-1].write_text("`verilator_config\n" + "".join(
+            f'public_flat_rw -module "{NAME}" -var "{port}"\n' for port in simulate.top_ports(verilog, NAME)))
+    made.log.disabled = True
+    began = time.monotonic()
+    made.build(sources=sources, hdl_toplevel=NAME, build_dir=folder, build_args=options, always=True,
+               timescale=("1ns", "1ps"), log_file=folder / "build.log")
+    built = time.monotonic() - began
+    (folder / "parameters.json").write_text(json.dumps({"config": CONFIG.to_dict(), "job": job},
+                                                       default=simulate.plain))
+    results = folder / "results.xml"
+    made.test(test_module=BENCH, hdl_toplevel=NAME, hdl_toplevel_lang="verilog", build_dir=folder, test_dir=folder,
+              seed=1, results_xml=str(results), log_file=folder / "log.txt",
+              extra_env={simulate.VARIABLE: str(folder), "COCOTB_ANSI_OUTPUT": "0"})
+    simulate.read_results(results, folder / "log.txt", "repeat by this benchmark")
+    values = json.loads((folder / "values.json").read_text())
+    return Rate(round(values["cycles"]), values["seconds"], values["running"], values["counted"], values["words"],
+                built)
+
+
+def measure(console: Console) -> Path:
+    """Measure all of them on the same Verilog and the same program, fewer inputs where they are slow."""
+    began = time.monotonic()
+    verilog, _ = to_verilog(Accelerator(config=CONFIG), NAME)
+    console.print(f"{time.monotonic() - began:6.1f} s  emitted")
+    runtime = FOLDER.resolve() / "runtime"
+    ways: dict[str, tuple[int, Callable[[dict[str, Any]], Rate]]] = {
+        BASELINE: (3, lambda job: from_cocotb(Default(), ["-Wno-fatal"], verilog, job)),
+        "Verilator from cocotb, flags of the regression": (3, lambda job: from_cocotb(
+            simulate.Verilator("-O1", runtime), simulate.OPTIONS["verilator"], verilog, job)),
+        "Verilator without cocotb": (30, lambda job: alone(verilog, job)),
+    }
+    if not simulate.simulator_missing("icarus"):
+        ways["Icarus from cocotb"] = (1, lambda job: from_cocotb(
+            simulate.Icarus(), simulate.OPTIONS["icarus"], verilog, job))
+    jobs = job_of(max(batches for batches, _ in ways.values()))
+    rates = {}
+    for name, (batches, way) in ways.items():
+        rates[name] = way({**jobs, "runs": jobs["runs"][:batches]})
+        console.print(f"{time.monotonic() - began:6.1f} s  {name}")
+    reference = rates["Verilator without cocotb"]
+    rows: list[Row] = []
+    baseline = rates[BASELINE].cycles / rates[BASELINE].seconds
+    for name, rate in rates.items():
+        if rate.words != reference.words[:len(rate.words)] or set(rate.counted) != set(reference.counted):
+            raise AssertionError(f"{name} must give the words and cycles of the others")
+        speed = rate.cycles / rate.seconds
+        rows.append({
+            "simulator": name, "cycles_per_s": round(speed), "baseline_cycles_per_s": round(baseline),
+            "ratio": round(speed / baseline, 2), "build_seconds": round(rate.build_seconds, 1),
+            "cycles": rate.cycles, "running_cycles_per_s": round(sum(rate.counted) / rate.running)})
+    shutil.rmtree(FOLDER)
+    return save("simulation", rows, versions("verilator", "g++", "iverilog"), config=CONFIG.to_dict(),
+                network="digits", seconds="of the processor", cores=os.cpu_count())
