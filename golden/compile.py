@@ -1,5 +1,7 @@
 """From an integer graph to a program for one array: its layers, segments and memory images."""
 
+from collections.abc import Collection
+
 import numpy as np
 
 from hdl.config import WIDEST_SCALE, ArrayConfig
@@ -22,7 +24,8 @@ from .walks import Walk, layer_walks
 __all__ = ["CapacityError", "compile_graph"]
 
 
-def compile_graph(graph: Graph, config: ArrayConfig, *, split: bool = False) -> Program:
+def compile_graph(graph: Graph, config: ArrayConfig, *, split: bool = False,
+                  packable: Collection[str] | None = None) -> Program:
     """Compile a graph for an array.
 
     Parameters
@@ -31,6 +34,8 @@ def compile_graph(graph: Graph, config: ArrayConfig, *, split: bool = False) -> 
     config : ArrayConfig
     split : bool
         Work on one image with all rows (for latency) instead of on an image a row (for throughput).
+    packable : collection of str, optional
+        Input maps of which the host may pack the taps of a window into words; by default all.
 
     Raises
     ------
@@ -40,7 +45,7 @@ def compile_graph(graph: Graph, config: ArrayConfig, *, split: bool = False) -> 
     refusals = []
     for choice in range(3):
         try:
-            return Compiler(graph, config, split, choice).program()
+            return Compiler(graph, config, split, choice, graph.inputs if packable is None else packable).program()
         except CapacityError as refusal:
             refusals.append(refusal)
     raise min(refusals, key=lambda refusal: refusal.excess)
@@ -49,14 +54,14 @@ def compile_graph(graph: Graph, config: ArrayConfig, *, split: bool = False) -> 
 class Compiler:
     """One attempt, with the input maps packed in their ``choice``-th best way."""
 
-    def __init__(self, graph: Graph, config: ArrayConfig, split: bool, choice: int) -> None:
+    def __init__(self, graph: Graph, config: ArrayConfig, split: bool, choice: int, packable: Collection[str]) -> None:
         self.config = config
         self.split = split
         self.original = graph
         if graph.element_bits != config.element_bits:
             raise CapacityError(f"the elements of the network have {graph.element_bits} bits, not "
                                 f"{config.element_bits}: element_bits of {graph.element_bits} would make it fit", 1)
-        self.graph, self.packed = pack_inputs(graph, config.lanes, choice)
+        self.graph, self.packed = pack_inputs(graph, config.lanes, choice, packable)
         self.places = place_maps(self.graph, config)
 
     def program(self) -> Program:

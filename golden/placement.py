@@ -1,6 +1,7 @@
 """Where the maps of a network lie in the activation banks, and how its input maps are packed."""
 
 import dataclasses
+from collections.abc import Collection
 
 import numpy as np
 
@@ -37,8 +38,9 @@ def need(what: str, needed: int, has: int, parameter: str, least: int | None = N
                             f"{parameter} of {needed if least is None else least} would make it fit", needed - has)
 
 
-def pack_inputs(graph: Graph, lanes: int, choice: int) -> tuple[Graph, dict[str, Packing]]:
-    """The graph with its input maps packed, and the packings by the name of the map."""
+def pack_inputs(graph: Graph, lanes: int, choice: int, packable: Collection[str],
+                ) -> tuple[Graph, dict[str, Packing]]:
+    """The graph with those of its input maps packed that may be, and the packings by the name of the map."""
     inputs = dict(graph.inputs)
     packed: dict[str, Packing] = {}
     readers: dict[str, list[Segment]] = {name: [] for name in inputs}
@@ -48,7 +50,7 @@ def pack_inputs(graph: Graph, lanes: int, choice: int) -> tuple[Graph, dict[str,
                 readers[segment.source].append(segment)
     replaced: dict[int, Segment] = {}
     for name, segments in readers.items():
-        if len(segments) != 1:
+        if len(segments) != 1 or name not in packable:
             continue
         shape = inputs[name]
         both = packings(segments[0], shape, lanes)[choice][2]

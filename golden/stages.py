@@ -97,6 +97,7 @@ class _Cutter:
 
     def __init__(self, graph: Graph, layer: Layer, config: ArrayConfig, split: bool) -> None:
         self.shapes = graph.shapes
+        self.inputs = graph.inputs
         self.layer = layer
         self.config = config
         self.split = split
@@ -182,8 +183,10 @@ class _Cutter:
             offset=None if layer.offset is None else layer.offset[columns])
         graph = Graph(inputs={name: replace(self.shapes[part.source], height=part.end - part.first)
                               for name, part in inputs.items()}, layers=(piece,))
-        return Stage(name=layer.name, layer=layer, program=compile_graph(graph, self.config, split=self.split),
-                     inputs=inputs, lines=lines, channels=channels)
+        # the map of a layer stays as the array wrote it
+        packable = [name for name, part in inputs.items() if part.source in self.inputs]
+        program = compile_graph(graph, self.config, split=self.split, packable=packable)
+        return Stage(name=layer.name, layer=layer, program=program, inputs=inputs, lines=lines, channels=channels)
 
     def _lines_of(self, segment: Segment, first: int, end: int) -> MapLines:
         """The lines that a segment reads for the lines ``first`` to ``end`` of its sums."""

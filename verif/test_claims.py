@@ -39,9 +39,9 @@ def test_machines_are_equal(sizes):
 
 
 def test_cycles_of_a_graph_are_those_of_its_layers():
-    builder = Builder(1, {"a": MapShape(9, 9, 20)})
+    builder = Builder(1, {"a": MapShape(9, 9, 20), "b": MapShape(9, 9, 20)})
     builder.layer("one", ("a", 3, 1), outputs=12)
-    builder.layer("two", ("one", 3, 2), ("a", 1, 2), outputs=30)
+    builder.layer("two", ("one", 3, 2), ("b", 1, 2), outputs=30)
     config = BINARY_ARRAY.replace(rows=3)
     found = graph_cycles(builder.graph, config)
     together = layer_cycles(config, compile_graph(builder.graph, config).records)
