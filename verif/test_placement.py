@@ -48,7 +48,7 @@ def test_packed_inputs_give_the_same_results(seed):
     for rng, graph in graphs(seed):
         maps = draw_maps(rng, graph, 2)
         for choice in range(3):
-            packed, packings = pack_inputs(graph, CONFIG.lanes, choice)
+            packed, packings = pack_inputs(graph, CONFIG.lanes, choice, graph.inputs)
             inputs = {name: packings[name].apply(bits) if name in packings else bits for name, bits in maps.items()}
             name = graph.layers[-1].name
             assert np.array_equal(packed.run(inputs)[name], graph.run(maps)[name])
