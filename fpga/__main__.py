@@ -11,8 +11,10 @@ from rich.table import Table
 
 from hdl.config import ArrayConfig, ConfigError
 
-from .board import BOARDS, Board, BoardError
-from .build import NAME, BuildError, build
+from .board import Board, BoardError
+from .boards import BOARDS, board_named
+from .build import BuildError, build
+from .families import NAME
 from .pll import PLLError
 from .report import ReportError, TimingError, table
 from .tools import ToolError
@@ -31,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     top = Parser(prog="python -m fpga", description="Take an array to a board.", allow_abbrev=False)
     commands = top.add_subparsers(dest="command", required=True, parser_class=Parser, metavar="build")
     command = commands.add_parser("build", help="make a bitstream", allow_abbrev=False,
-                                  description=f"Write {NAME}.bin and report.json.")
+                                  description=f"Write {NAME}.bin (ECP5: .bit, Gowin: .fs) and report.json.")
     command.add_argument("--board", default="icebreaker", help=f"one of: {', '.join(sorted(BOARDS))}")
     command.add_argument("--preset", help="configuration by name; by default the board's")
     command.add_argument("--config", type=Path, help="configuration from a TOML file")
@@ -59,7 +61,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
     for name, least in (("seed", 0), ("seeds", 1)):
         if getattr(options, name) < least:
             raise ConfigError(f"{name} must be at least {least}, not {getattr(options, name)}")
-    board = Board.named(options.board)
+    board = board_named(options.board)
     config = config_of(options, board)
     out = options.out or Path("build") / board.name
     began = time.monotonic()
@@ -70,7 +72,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
     report = build(board, config, out=out, baud=options.baud, seed=options.seed, seeds=options.seeds,
                    frequency=None if options.frequency is None else options.frequency * 1e6,
                    progress=progress)
-    progress(f"done: {out / f'{NAME}.bin'}")
+    progress(f"done: {out / board.family.bitstream}")
     rows = Table(show_header=False)
     for row in table(report):
         rows.add_row(*row)

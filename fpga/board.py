@@ -4,11 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from amaranth.build import Platform
-from amaranth.hdl import ClockDomain, ClockSignal, Const, Elaboratable, Instance, Module, Signal
+from amaranth.hdl import ClockDomain, Elaboratable, Module
 from amaranth.lib import io, wiring
-from amaranth.lib.cdc import ResetSynchronizer
 from amaranth.lib.wiring import In, Out
-from amaranth_boards.icebreaker import ICEBreakerPlatform
 
 from hdl.accelerator import Accelerator
 from hdl.bridge import Bridge
@@ -16,9 +14,11 @@ from hdl.bus import AddressMap
 from hdl.config import ArrayConfig
 from hdl.uart import UARTReceiver, UARTTransmitter
 
-from .pll import ICE40PLL
+from .clock import Clock
+from .families import Family
+from .pll import PLL
 
-__all__ = ["BOARDS", "QUIET", "Board", "BoardError", "BoardTop", "PlatformTop", "baud_divisor"]
+__all__ = ["QUIET", "Board", "BoardError", "BoardTop", "PlatformTop", "baud_divisor"]
 
 QUIET = 0.01            # seconds of silence between a broken frame and the next one
 BAUD_TOLERANCE = 0.02
@@ -97,40 +97,6 @@ class BoardTop(wiring.Component):
         return m
 
 
-class ICE40Clock(Elaboratable):
-    """Drives domain ``sync`` from a crystal through the PLL; in reset until the PLL has locked.
-
-    Parameters
-    ----------
-    resource : str
-        The crystal's resource of the platform; its pin must be the one of the PLL.
-    pll : ICE40PLL
-        Settings of the PLL.
-    """
-
-    def __init__(self, resource: str, pll: ICE40PLL) -> None:
-        self.resource = resource
-        self.pll = pll
-
-    def elaborate(self, platform: Platform) -> Module:
-        m = Module()
-        clock = Signal()            # nextpnr derives its constraint from the crystal's and the PLL's settings
-        locked = Signal()
-        m.submodules.pll = Instance(
-            "SB_PLL40_PAD",
-            **self.pll.parameters(),
-            i_PACKAGEPIN=platform.request(self.resource, dir="-").io,
-            i_RESETB=Const(1),
-            i_BYPASS=Const(0),
-            o_PLLOUTCORE=clock,
-            o_LOCK=locked,
-        )
-        m.submodules.buffer = Instance("SB_GB", i_USER_SIGNAL_TO_GLOBAL_BUFFER=clock,
-                                       o_GLOBAL_BUFFER_OUTPUT=ClockSignal())
-        m.submodules.reset = ResetSynchronizer(~locked)
-        return m
-
-
 class PlatformTop(Elaboratable):
     """`BoardTop` on the pins of a platform, with the platform's clock.
 
@@ -140,11 +106,14 @@ class PlatformTop(Elaboratable):
         What runs on the board.
     clock : Elaboratable
         What drives the clock and the reset of domain ``sync``.
+    led : str
+        Name of the light's resource, or nothing.
     """
 
-    def __init__(self, top: BoardTop, clock: Elaboratable) -> None:
+    def __init__(self, top: BoardTop, clock: Elaboratable, led: str = "led") -> None:
         self.top = top
         self.clock = clock
+        self.led = led
 
     def elaborate(self, platform: Platform) -> Module:
         m = Module()
@@ -152,15 +121,15 @@ class PlatformTop(Elaboratable):
         m.submodules.clock = self.clock
         m.submodules.top = self.top
         uart = platform.request("uart", 0, dir={"rx": "-", "tx": "-"})
-        led = platform.request("led", 0, dir="-")
         m.submodules.rx = rx = io.Buffer("i", uart.rx)
         m.submodules.tx = tx = io.Buffer("o", uart.tx)
-        m.submodules.led = lit = io.Buffer("o", led)
         m.d.comb += [
             self.top.rx.eq(rx.i),
             tx.o.eq(self.top.tx),
-            lit.o.eq(self.top.busy),
         ]
+        if self.led:
+            m.submodules.led = lit = io.Buffer("o", platform.request(self.led, 0, dir="-"))
+            m.d.comb += lit.o.eq(self.top.busy)
         return m
 
 
@@ -172,10 +141,15 @@ class Board:
     ----------
     name, device : str
         As people call them.
+    family : Family
     platform : callable
-        Makes the platform, with resources ``uart``, ``led`` and the crystal.
-    place : tuple of str
-        Options of nextpnr-ice40 that name the device.
+        Makes the platform, with resource ``uart`` and the crystal.
+    clock : type, optional
+        What makes the clock, where it is not what its family usually takes.
+    led : str
+        Name of the resource that is lit while a program runs; empty where there is none.
+    place, pack : tuple of str
+        Options of the family's tools that name the device.
     crystal : str
         Name of the crystal's resource.
     crystal_frequency : int
@@ -190,34 +164,23 @@ class Board:
 
     name: str
     device: str
+    family: Family
     platform: Callable[[], Platform]
+    clock: type[Clock] | None = None
+    led: str = "led"
     place: tuple[str, ...]
+    pack: tuple[str, ...] = ()
     crystal: str
     crystal_frequency: int
     frequency: float
-    baud: int
+    baud: int = 1_000_000
     preset: str
 
-    def pll(self, frequency: float) -> ICE40PLL:
+    def pll(self, frequency: float) -> PLL:
         """The PLL for a clock as near to ``frequency`` (Hz) as can be; PLLError if none is."""
-        return ICE40PLL.nearest(self.crystal_frequency, frequency)
+        return self.family.pll.nearest(self.crystal_frequency, frequency)
 
-    def design(self, config: ArrayConfig, pll: ICE40PLL, baud: int) -> PlatformTop:
+    def design(self, config: ArrayConfig, pll: PLL, baud: int) -> PlatformTop:
         """What is built for the board; BoardError if the clock does not make the baud rate."""
         top = BoardTop(config=config, clock=pll.frequency, baud=baud)
-        return PlatformTop(top, ICE40Clock(self.crystal, pll))
-
-    @classmethod
-    def named(cls, name: str) -> "Board":
-        """The board of `BOARDS` of this name; BoardError if there is none."""
-        if name not in BOARDS:
-            raise BoardError(f"board must be one of {', '.join(sorted(BOARDS))}, not {name}")
-        return BOARDS[name]
-
-
-BOARDS = {board.name: board for board in (
-    Board(name="icebreaker", device="iCE40UP5K-SG48", platform=ICEBreakerPlatform,
-          place=("--up5k", "--package", "sg48"),
-          crystal="clk12", crystal_frequency=12_000_000,
-          frequency=24e6, baud=1_000_000, preset="icebreaker"),
-)}
+        return PlatformTop(top, (self.clock or self.family.clock)(self.crystal, pll), self.led)

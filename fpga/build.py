@@ -12,20 +12,21 @@ from hdl.config import ArrayConfig
 from hdl.emit import EmitError, run_yosys
 
 from .board import Board, baud_divisor
+from .families import AREA, FAMILIES, NAME
 from .netlist import part_doubled_inputs
-from .pll import ICE40PLL
+from .pll import PLL
 from .report import cells, check_clock, critical_path, fmax_mhz, utilization
 from .tools import tool
 
-__all__ = ["NAME", "BuildError", "build"]
+__all__ = ["BuildError", "build", "place_best", "synthesize"]
 
-NAME = "signum"
 # No memory of ours uses what it reads in the cycle in which the same word is written, unless its read port is
 # transparent. Yosys does not know and would add a register, a comparator and a multiplexer to each.
 AFTER_READ = "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:TRANSPARENCY_MASK=1'0 %i"
 # marks of the hierarchy, which nextpnr may take for cells
 AFTER_SYNTHESIS = "delete t:$scopeinfo"
-OUTPUTS = (f"{NAME}.bin", f"{NAME}.asc", f"{NAME}.json", "place.json", "stat.json", "report.json")
+OUTPUTS = {"place.json", "stat.json", "report.json"}.union(
+    *((family.netlist, family.routed, family.bitstream) for family in FAMILIES.values()))
 
 FURTHER = 3
 STALLED = "the router makes no progress"
@@ -54,58 +55,72 @@ def run_tool(name: str, arguments: list[str], folder: Path, watch: Callable[[str
 
 
 class Stall:
-    """Watches the router's table: whether it rips up the same arcs in turn, as it may do for ever."""
+    """Watches a router's table: whether it rips up the same arcs in turn, as it may do for ever."""
 
-    ROW = re.compile(r"Info:\s+\d+ \|\s+\d+\s+\d+ \|\s+\d+\s+(\d+) \|\s+(\d+)\|")
+    ROUTER1 = re.compile(r"Info:\s+\d+ \|\s+\d+\s+\d+ \|\s+\d+\s+(\d+) \|\s+(\d+)\|")
+    ROUTER2 = re.compile(r"Info:\s+iter=\d+ wires=\d+ overused=(\d+) ")
     PATIENCE = 30
-    """Rows of a thousand steps each in which no arc found a free way and none was done with."""
+    """Rows of router1, of a thousand steps each, in which no arc found a free way and none was done with."""
+    PATIENCE2 = 100
+    """Iterations of router2 in which the number of overused wires reached no new low."""
 
     def __init__(self) -> None:
         self.left, self.rows = "", 0
+        self.lowest: int | None = None
 
     def __call__(self, line: str) -> bool:
-        if row := self.ROW.match(line):
+        if row := self.ROUTER1.match(line):
             free, left = row.groups()
             self.rows = self.rows + 1 if (free, left) == ("0", self.left) else 0
             self.left = left
-        return self.rows >= self.PATIENCE
+            return self.rows >= self.PATIENCE
+        if row := self.ROUTER2.match(line):
+            overused = int(row[1])
+            better = self.lowest is None or overused < self.lowest
+            self.rows = 0 if better else self.rows + 1
+            self.lowest = overused if better else self.lowest
+            return self.rows >= self.PATIENCE2
+        return False
 
 
-def synthesize(board: Board, config: ArrayConfig, pll: ICE40PLL, baud: int, folder: Path) -> dict[str, int]:
-    """Write the netlist ``signum.json`` and the pins ``signum.pcf``; returns the counts of cells."""
+def synthesize(board: Board, config: ArrayConfig, pll: PLL, baud: int, folder: Path) -> dict[str, int]:
+    """Write the netlist and the pins; returns the counts of cells."""
+    family = board.family
     plan = board.platform().build(board.design(config, pll, baud), name=NAME, do_build=False,
-                                  debug_verilog=False, script_after_read=AFTER_READ,
-                                  script_after_synth=AFTER_SYNTHESIS)
+                                  debug_verilog=False, script_after_read=f"{AFTER_READ}\n{AREA}",
+                                  synth_opts=family.synthesis_options, script_after_synth=AFTER_SYNTHESIS)
     plan.extract(folder)
     try:
-        run_yosys(f"script {NAME}.ys\ntee -q -o stat.json stat -json\n", folder)
+        run_yosys(f"script {NAME}.ys\ntee -q -o stat.json stat -json\nwrite_json {family.netlist}\n", folder)
     except EmitError as error:
         raise BuildError(str(error)) from None
-    netlist = json.loads((folder / f"{NAME}.json").read_text())
-    part_doubled_inputs(netlist)
-    (folder / f"{NAME}.json").write_text(json.dumps(netlist))
-    return cells(json.loads((folder / "stat.json").read_text()))
+    netlist = json.loads((folder / family.netlist).read_text())
+    if part_doubled_inputs(netlist):
+        (folder / family.netlist).write_text(json.dumps(netlist))
+    return cells(json.loads((folder / "stat.json").read_text()), family)
 
 
-def place(board: Board, seed: int, folder: Path) -> dict[str, Any]:
-    """Place and route the netlist into ``signum.asc``, in time or not; returns nextpnr's report."""
-    run_tool("nextpnr-ice40", [*board.place, "--json", f"{NAME}.json", "--pcf", f"{NAME}.pcf",
-                               "--asc", f"{NAME}.asc", "--report", "place.json", "--seed", str(seed),
-                               "--timing-allow-fail"], folder, Stall())
+def place(board: Board, seed: int, folder: Path, clock: float) -> dict[str, Any]:
+    """Place and route the netlist for a clock in Hz, in time or not; returns nextpnr's report."""
+    run_tool(board.family.place, [*board.place, *board.family.place_options, "--report", "place.json",
+                                  "--freq", str(clock / 1e6), "--seed", str(seed), "--timing-allow-fail"],
+             folder, Stall())
     return json.loads((folder / "place.json").read_text())
 
 
-def place_best(board: Board, seeds: range, folder: Path, progress: Progress) -> tuple[int, dict[str, Any]]:
+def place_best(board: Board, seeds: range, folder: Path, clock: float,
+               progress: Progress) -> tuple[int, dict[str, Any]]:
     """The fastest of several placements, which is the one left in the folder; its seed and report.
 
     Where a placement cannot be routed, one with a further seed is tried for it, at most `FURTHER` in all.
     """
+    routed = folder / board.family.routed
     best: tuple[float, int, dict[str, Any], bytes] | None = None
     tries, further = list(seeds), 0
     for seed in tries:
         progress(f"place and route, seed {seed}")
         try:
-            report = place(board, seed, folder)
+            report = place(board, seed, folder, clock)
         except BuildError as error:
             if STALLED not in str(error) or further == FURTHER:
                 raise
@@ -113,17 +128,17 @@ def place_best(board: Board, seeds: range, folder: Path, progress: Progress) -> 
             tries.append(tries[-1] + 1)
             continue
         if best is None or fmax_mhz(report) > best[0]:
-            best = fmax_mhz(report), seed, report, (folder / f"{NAME}.asc").read_bytes()
+            best = fmax_mhz(report), seed, report, routed.read_bytes()
     assert best is not None
-    _, seed, report, asc = best
-    (folder / f"{NAME}.asc").write_bytes(asc)
+    _, seed, report, content = best
+    routed.write_bytes(content)
     return seed, report
 
 
 def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | None = None,
           baud: int | None = None, seed: int = 1, seeds: int = 1,
           progress: Progress = lambda stage: None) -> dict[str, Any]:
-    """Build the bitstream ``signum.bin`` and ``report.json`` in a folder.
+    """Build the bitstream (``signum.bin``, ``.bit`` or ``.fs``) and ``report.json`` in a folder.
 
     Parameters
     ----------
@@ -156,6 +171,7 @@ def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | No
     PLLError, BoardError
         If the clock or the baud rate cannot be had.
     """
+    family = board.family
     pll = board.pll(board.frequency if frequency is None else frequency)
     baud = board.baud if baud is None else baud
     baud_divisor(pll.frequency, baud)
@@ -164,18 +180,19 @@ def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | No
         (out / name).unlink(missing_ok=True)
     progress("synthesis")
     counts = synthesize(board, config, pll, baud, out)
-    seed, placed = place_best(board, range(seed, seed + seeds), out, progress)
+    seed, placed = place_best(board, range(seed, seed + seeds), out, pll.frequency, progress)
     fmax, clock = fmax_mhz(placed), pll.frequency / 1e6
-    use = utilization(placed)
+    use = utilization(placed, family)
     report = {
         "board": board.name,
         "device": board.device,
+        "family": family.name,
         "config": config.to_dict(),
         "binops_per_cycle": config.binops_per_cycle,
         **use,
         **counts,
         "cells_per_binop": round(use["lut"] / config.binops_per_cycle, 3),
-        "pll_settings": {"reference_hz": pll.reference, "divr": pll.divr, "divf": pll.divf, "divq": pll.divq},
+        "pll_settings": pll.settings(),
         "clock_mhz": clock,
         "fmax_mhz": round(fmax, 2),
         "met": fmax >= clock,
@@ -184,7 +201,7 @@ def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | No
         "tools": {
             "amaranth": version("amaranth"),
             "yosys": version("pyosys"),
-            "nextpnr-ice40": tool("nextpnr-ice40").version,
+            family.place: tool(family.place).version,
         },
         "critical_path": critical_path(placed),
     }
@@ -192,8 +209,8 @@ def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | No
     try:
         check_clock(fmax, clock)
     except RuntimeError:
-        (out / f"{NAME}.asc").unlink()
+        (out / family.routed).unlink()
         raise
     progress("bitstream")
-    run_tool("icepack", [f"{NAME}.asc", f"{NAME}.bin"], out)
+    run_tool(family.pack, [*board.pack, *family.pack_options], out)
     return report

@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from .families import Family
+
 __all__ = ["ReportError", "TimingError", "cells", "check_clock", "critical_path", "fmax_mhz", "table",
            "utilization"]
-
-# resources of nextpnr-ice40 by our names
-RESOURCES = {"lut": "ICESTORM_LC", "ram": "ICESTORM_RAM", "dsp": "ICESTORM_DSP", "pll": "ICESTORM_PLL"}
 
 
 class ReportError(RuntimeError):
@@ -18,7 +17,7 @@ class TimingError(RuntimeError):
     """A design that is too slow for its clock."""
 
 
-def utilization(report: Mapping[str, Any]) -> dict[str, int]:
+def utilization(report: Mapping[str, Any], family: Family) -> dict[str, int]:
     """Used and available resources of nextpnr's report: ``lut`` (logic cells), ``lut_capacity``, and so on.
 
     A resource that the device lacks counts as 0 of 0.
@@ -29,25 +28,28 @@ def utilization(report: Mapping[str, Any]) -> dict[str, int]:
         If the report says nothing of logic cells.
     """
     found = report.get("utilization", {})
-    if RESOURCES["lut"] not in found:
-        raise ReportError(f"the report of nextpnr must give the use of {RESOURCES['lut']}")
+    if family.resources["lut"][0] not in found:
+        raise ReportError(f"the report of nextpnr must give the use of {family.resources['lut'][0]}")
     counts = {}
-    for name, cell in RESOURCES.items():
-        use = found.get(cell, {})
-        counts[name] = int(use.get("used", 0))
-        counts[f"{name}_capacity"] = int(use.get("available", 0))
+    for name, kinds in family.resources.items():
+        counts[name] = sum(int(found.get(kind, {}).get("used", 0)) for kind in kinds)
+        counts[f"{name}_capacity"] = int(found.get(kinds[0], {}).get("available", 0))
     return counts
 
 
-def cells(statistics: Mapping[str, Any]) -> dict[str, int]:
-    """Flip-flops, carries and LUTs of Yosys's ``stat -json`` for iCE40: ``ff``, ``carry``, ``lut4``."""
+def cells(statistics: Mapping[str, Any], family: Family) -> dict[str, int]:
+    """Cells in Yosys's ``stat -json``: ``ff``, ``carry``, ``lut4`` without carries, and ``lut4_equivalents`` with them.
+    """
     counts = statistics.get("design", {}).get("num_cells_by_type")
     if counts is None:
         raise ReportError("the statistics of Yosys must give the number of cells of each type")
+    luts = sum(worth * counts.get(kind, 0) for kind, worth in family.luts.items())
+    carries = sum(worth * counts.get(kind, 0) for kind, worth in family.carries.items())
     return {
-        "ff": sum(count for kind, count in counts.items() if kind.startswith("SB_DFF")),
-        "carry": counts.get("SB_CARRY", 0),
-        "lut4": counts.get("SB_LUT4", 0),
+        "ff": sum(count for kind, count in counts.items() if kind.startswith(family.flop)),
+        "carry": sum(counts.get(kind, 0) for kind in family.carries),
+        "lut4": luts,
+        "lut4_equivalents": luts + carries,
     }
 
 

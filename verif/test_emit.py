@@ -14,6 +14,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from fpga.tools import tool, verilator_environment
+from hdl.config import PRESETS
 from hdl.emit import EmitError, emit, run_yosys, to_verilog
 
 from .simulate import simulate
@@ -194,7 +195,7 @@ def signum(tmp_path: Path, *arguments: str) -> str:
     (["--rows=abc", "--cols=3", "--lanes=4"], "rows must be a positive integer, not 'abc'"),
     (["--rows=2", "--cols=-3", "--lanes=4"], "cols must be a positive integer, not -3"),
     (["--rows=2", "--cols=3"], "lanes must be given"),
-    (["--preset=huge"], "preset must be one of icebreaker, tiny, not huge"),
+    (["--preset=huge"], f"preset must be one of {', '.join(sorted(PRESETS))}, not huge"),
     (["--preset=tiny", "--acc-bits=2"], "acc_bits must be at least 3 for 7 lanes, not 2"),
     (["--preset=tiny", "--config=x.toml"], "preset must not be given together with config, not tiny"),
     (["--config=/no.toml"], "config must be a readable file, not /no.toml (No such file or directory)"),

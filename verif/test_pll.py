@@ -1,10 +1,10 @@
-"""Settings of the PLL against those that Lattice's and Project IceStorm's tools give."""
+"""Settings of the PLLs against those that icepll, ecppll and gowin_pll give."""
 
 import re
 
 import pytest
 
-from fpga.pll import ICE40PLL, PLLError
+from fpga.pll import ECP5PLL, ICE40PLL, PLL, GowinPLL, PLLError
 
 
 @pytest.mark.parametrize(("wanted", "divr", "divf", "divq", "made"), [
@@ -46,3 +46,32 @@ def test_stays_in_the_ranges_of_the_cell(reference, wanted, filter_range):
 def test_out_of_range(reference, wanted, message):
     with pytest.raises(PLLError, match=f"^{re.escape(message)}$"):
         ICE40PLL.nearest(reference, wanted)
+
+
+@pytest.mark.parametrize(("reference", "wanted", "divider", "feedback", "post"), [
+    (25, 50, 1, 2, 12), (25, 100, 1, 4, 6), (25, 80, 5, 16, 7), (25, 125, 1, 5, 5), (50, 150, 1, 3, 4)])
+def test_an_ecp5(reference, wanted, divider, feedback, post):
+    pll = ECP5PLL.nearest(reference * 1_000_000, wanted * 1e6)
+    assert pll.frequency == wanted * 1e6
+    assert (pll.divider, pll.feedback, pll.post) == (divider, feedback, post)
+
+
+@pytest.mark.parametrize(("wanted", "idiv", "fbdiv", "odiv", "made"), [
+    (54, 0, 1, 16, 54), (81, 0, 2, 8, 81), (99, 2, 10, 8, 99), (100, 6, 25, 8, 100.286), (108, 0, 3, 8, 108)])
+def test_a_gowin_from_27_mhz(wanted, idiv, fbdiv, odiv, made):
+    pll = GowinPLL.nearest(27_000_000, wanted * 1e6)
+    assert pll.frequency / 1e6 == pytest.approx(made, abs=0.001)
+    cell = pll.parameters()
+    assert [cell[f"p_{name}_SEL"] for name in ("IDIV", "FBDIV", "ODIV")] == [idiv, fbdiv, odiv]
+
+
+@pytest.mark.parametrize("family", [ECP5PLL, GowinPLL])
+@pytest.mark.parametrize("reference", [12, 25, 27, 50])
+def test_every_megahertz_is_near(family: type[PLL], reference):
+    """Outputs are multiples of a phase detector's frequency, of the slowest unless a divisor is too large."""
+    step = reference / (reference * 1e6 // family.DETECTOR[0])
+    for wanted in range(20, 301, 7):
+        pll = family.nearest(reference * 1_000_000, wanted * 1e6)
+        assert abs(pll.frequency / 1e6 - wanted) <= step
+        assert pll.allowed
+        assert pll.settings()["reference_hz"] == reference * 1_000_000

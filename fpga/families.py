@@ -1,0 +1,103 @@
+"""The FPGA families: everything in which their flows differ."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .clock import Clock, ECP5Clock, GowinClock, ICE40Clock
+from .pll import ECP5PLL, ICE40PLL, PLL, GowinPLL
+
+__all__ = ["AREA", "FAMILIES", "NAME", "Family"]
+
+NAME = "signum"
+"""What the files of a build are called."""
+
+AREA = "scratchpad -set abc9.script +&if,-a,-K,4"
+"""Before synthesis: map for area. Left alone, abc9 doubles logic for depth; the long paths of an array are carries."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """A family's tools and cells.
+
+    Parameters
+    ----------
+    name : str
+        As people write it in small letters.
+    synthesis : str
+        Yosys's command without ``-top``.
+    pll, clock : type
+        Settings of its PLL, and what makes a clock with it.
+    netlist : str
+        File that goes from synthesis to placement.
+    place, pack : str
+        Tools of `fpga.tools`.
+    place_options, pack_options : tuple of str
+        Files of both, beside what a board adds.
+    routed, bitstream : str
+        Files that they write.
+    luts : mapping of str to int
+        What the cells of Yosys's netlist are worth in LUT4s.
+    carries : mapping of str to int
+        The same of its carry cells. An iCE40's carry stands in a LUT's own logic cell.
+    flop : str
+        How the names of its flip-flops begin.
+    resources : mapping of str to tuple of str
+        Resources in nextpnr's report by our names: ``lut``, ``ram``, ``dsp`` and ``pll``. The uses of several add up;
+        the first one tells how many there are.
+    """
+
+    name: str
+    synthesis: str
+    pll: type[PLL]
+    clock: type[Clock]
+    netlist: str
+    place: str
+    place_options: tuple[str, ...]
+    routed: str
+    pack: str
+    pack_options: tuple[str, ...]
+    bitstream: str
+    luts: Mapping[str, int]
+    carries: Mapping[str, int]
+    flop: str
+    resources: Mapping[str, tuple[str, ...]]
+
+    @property
+    def command(self) -> str:
+        """Yosys's command."""
+        return self.synthesis.split()[0]
+
+    @property
+    def synthesis_options(self) -> str:
+        return " ".join(self.synthesis.split()[1:])
+
+
+ICE40 = Family(
+    name="ice40", synthesis="synth_ice40 -abc9", pll=ICE40PLL, clock=ICE40Clock, netlist=f"{NAME}.json",
+    place="nextpnr-ice40",
+    place_options=("--json", f"{NAME}.json", "--pcf", f"{NAME}.pcf", "--asc", f"{NAME}.asc"), routed=f"{NAME}.asc",
+    pack="icepack", pack_options=(f"{NAME}.asc", f"{NAME}.bin"), bitstream=f"{NAME}.bin",
+    luts={"SB_LUT4": 1}, carries={"SB_CARRY": 0}, flop="SB_DFF",
+    resources={"lut": ("ICESTORM_LC",), "ram": ("ICESTORM_RAM",), "dsp": ("ICESTORM_DSP",), "pll": ("ICESTORM_PLL",)},
+)
+ECP5 = Family(
+    name="ecp5", synthesis="synth_ecp5 -abc9 -nowidelut", pll=ECP5PLL, clock=ECP5Clock, netlist=f"{NAME}.json",
+    place="nextpnr-ecp5",
+    place_options=("--json", f"{NAME}.json", "--lpf", f"{NAME}.lpf", "--textcfg", f"{NAME}.config"),
+    routed=f"{NAME}.config",
+    pack="ecppack", pack_options=("--compress", "--input", f"{NAME}.config", "--bit", f"{NAME}.bit"),
+    bitstream=f"{NAME}.bit",
+    luts={"LUT4": 1, "TRELLIS_DPR16X4": 4}, carries={"CCU2C": 2}, flop="TRELLIS_FF",
+    resources={"lut": ("TRELLIS_COMB",), "ram": ("DP16KD",), "dsp": ("MULT18X18D",), "pll": ("EHXPLLL",)},
+)
+GOWIN = Family(
+    name="gowin", synthesis="synth_gowin -abc9 -nowidelut", pll=GowinPLL, clock=GowinClock,
+    netlist=f"{NAME}.syn.json",
+    place="nextpnr-himbaechel-gowin",
+    place_options=("--json", f"{NAME}.syn.json", "--vopt", f"cst={NAME}.cst", "--write", f"{NAME}.pnr.json"),
+    routed=f"{NAME}.pnr.json",
+    pack="gowin_pack", pack_options=("-o", f"{NAME}.fs", f"{NAME}.pnr.json"), bitstream=f"{NAME}.fs",
+    luts={"LUT1": 1, "LUT2": 1, "LUT3": 1, "LUT4": 1, "RAM16SDP4": 4}, carries={"ALU": 1}, flop="DFF",
+    resources={"lut": ("LUT4", "ALU"), "ram": ("BSRAM",), "dsp": ("MULT18X18",), "pll": ("rPLL",)},
+)
+FAMILIES = {family.name: family for family in (ICE40, ECP5, GOWIN)}
