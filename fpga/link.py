@@ -4,21 +4,22 @@ The link is written as steps (send these bytes; receive so many within a time), 
 `Link` takes them on a `Transport`, a simulation takes the same steps in its own time.
 """
 
-import binascii
 import struct
+import zlib
 from collections.abc import Generator, Iterable, Iterator
 from typing import NamedTuple, Protocol, TypeVar
 
 import serial
 
-from hdl.bridge import REQUEST_SYNC, RESPONSE_SYNC, WORD_BYTES, Answer, Command
+from hdl.bridge import CRC_BYTES, REQUEST_SYNC, RESPONSE_SYNC, WORD_BYTES, Answer, Command
 
 __all__ = ["MAX_WORDS", "Host", "Link", "LinkError", "Receive", "Response", "Send", "SerialTransport",
            "Steps", "Transport", "bursts", "decode_response", "encode_read", "encode_write"]
 
 MAX_WORDS = 255
 HEAD_BYTES = 4
-CRC_BYTES = 2
+WRITE_TIMEOUT = 10.0    # seconds for a frame; at 9600 bits a second it takes one
+GOOD = 0xFFFF_FFFF      # the usual CRC-32 of data and their `hdl.bridge.CRC`
 
 T = TypeVar("T")
 
@@ -53,7 +54,7 @@ class Response(NamedTuple):
 
 def checked(data: bytes) -> bytes:
     """Bytes followed by their CRC."""
-    return data + struct.pack(">H", binascii.crc_hqx(data, 0xFFFF))
+    return data + struct.pack("<I", zlib.crc32(data) ^ GOOD)
 
 
 def encode_header(command: Command, sequence: int, address: int, count: int) -> bytes:
@@ -81,7 +82,7 @@ def encode_write(sequence: int, address: int, values: Iterable[int]) -> bytes:
 
 def decode_response(data: bytes) -> Response | None:
     """The response that these bytes are from first to last, or None where they are not a good one."""
-    if len(data) < HEAD_BYTES + CRC_BYTES or data[0] != RESPONSE_SYNC or binascii.crc_hqx(data[1:], 0xFFFF):
+    if len(data) < HEAD_BYTES + CRC_BYTES or data[0] != RESPONSE_SYNC or zlib.crc32(data[1:]) != GOOD:
         return None
     _, sequence, answer, count = data[:HEAD_BYTES]
     body = data[HEAD_BYTES:-CRC_BYTES]
@@ -157,6 +158,10 @@ class Host:
             burst = words[start:start + MAX_WORDS]
             yield from self._exchange(Command.WRITE, address + start, 0, burst, attempts or self.attempts)
 
+    def settle_steps(self) -> Steps[None]:
+        """Throw away what comes until the line has been quiet: answers to whoever used it before."""
+        yield from self._silence()
+
     def ping_steps(self) -> Steps[None]:
         """Ask for an answer and no more; LinkError where none comes."""
         yield from self._exchange(Command.READ, 0, 0, [], self.attempts)
@@ -212,10 +217,13 @@ class Transport(Protocol):
     """A line of bytes in both directions."""
 
     def write(self, data: bytes) -> None:
-        """Send all bytes; returns when they have left."""
+        """Send all bytes."""
 
     def read(self, count: int, timeout: float) -> bytes:
         """Receive ``count`` bytes, or fewer once ``timeout`` seconds have passed."""
+
+    def close(self) -> None:
+        """Close the line."""
 
 
 class Link(Host):
@@ -241,6 +249,14 @@ class Link(Host):
     def write(self, address: int, values: Iterable[int], attempts: int | None = None) -> None:
         """Write words from ``address`` on; see `Host.write_steps`."""
         self._take(self.write_steps(address, values, attempts))
+
+    def settle(self) -> None:
+        """Throw away what comes until the line has been quiet."""
+        self._take(self.settle_steps())
+
+    def close(self) -> None:
+        """Close the transport."""
+        self.transport.close()
 
     def ping(self) -> None:
         """Return if the bridge answers; LinkError if it does not."""
@@ -278,16 +294,15 @@ class SerialTransport:
     def __init__(self, port: str, baud: int) -> None:
         self.port = port
         try:
-            self.serial = serial.Serial(port, baud)
-        except (serial.SerialException, ValueError) as error:
+            self.serial = serial.Serial(port, baud, write_timeout=WRITE_TIMEOUT)
+        except (serial.SerialException, OSError, ValueError) as error:
             raise LinkError(f"serial port {port} cannot be opened: {error}") from None
 
     def write(self, data: bytes) -> None:
-        """Send all bytes; returns when they have left."""
+        """Send all bytes; LinkError if the port is lost, or takes nothing for a time."""
         try:
             self.serial.write(data)
-            self.serial.flush()
-        except serial.SerialException as error:
+        except (serial.SerialException, OSError) as error:
             raise LinkError(f"serial port {self.port} was lost: {error}") from None
 
     def read(self, count: int, timeout: float) -> bytes:
@@ -295,8 +310,9 @@ class SerialTransport:
         try:
             self.serial.timeout = timeout
             return self.serial.read(count)
-        except serial.SerialException as error:
+        except (serial.SerialException, OSError) as error:
             raise LinkError(f"serial port {self.port} was lost: {error}") from None
 
     def close(self) -> None:
+        """Close the port."""
         self.serial.close()

@@ -56,10 +56,11 @@ struct Model {
     }
 
     explicit Model(uint32_t seed) : top{seeded(&context, seed), ""} {
-#define ENTER(name, member) ports[name] = {&top.member, sizeof(top.member)};
+#define ENTER(name, member, is_input)                                   \
+    ports[name] = {&top.member, sizeof(top.member)};                    \
+    if (is_input) std::memset(&top.member, 0, sizeof(top.member));
         PORTS(ENTER)
 #undef ENTER
-        for (auto& entry : ports) std::memset(entry.second.at, 0, entry.second.bytes);
         low();
     }
 

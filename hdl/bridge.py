@@ -1,6 +1,6 @@
 """From a byte stream to the bus: a framed protocol, checked by CRCs; the host asks and the bridge answers.
 
-A request. Numbers of several bytes are sent least significant byte first, CRCs most significant byte first.
+A request. Numbers of several bytes are sent least significant byte first.
 
 =======  =====  ==========================================================================================
 offset   bytes  meaning
@@ -10,9 +10,9 @@ offset   bytes  meaning
 2        1      `Command`
 3        1      count of 32-bit words, 0..255; a read of 0 words answers and does no more
 4        4      bus address of the first word; the next ones follow at +1. Bits that the bus lacks are ignored
-8        2      CRC of the bytes 1..7
-10       4*n    a write's words
-10+4*n   2      a write's CRC of its words
+8        4      CRC of the bytes 1..7
+12       4*n    a write's words
+12+4*n   4      a write's CRC of its words
 =======  =====  ==========================================================================================
 
 A response.
@@ -25,10 +25,11 @@ offset   bytes  meaning
 2        1      `Answer`
 3        1      count of the words that follow: those of a good read, else 0
 4        4*n    the words read
-4+4*n    2      CRC of the bytes 1 to here
+4+4*n    4      CRC of the bytes 1 to here
 =======  =====  ==========================================================================================
 
-The CRC is `CRC` (CRC-16, polynomial 0x1021, from 0xFFFF): over data and their CRC together it is 0.
+The CRC is `CRC`, the complement of the usual CRC-32: over data and their CRC together it is 0. A doubled byte moves
+all bytes behind it, so that chance alone decides whether the CRC still fits: 16 bits would not be enough.
 
 A header has its own CRC, so one that was damaged writes nowhere. The words of a write go to the bus as they
 arrive: after a damaged payload the host sends the same range again. After any error the bridge ignores the
@@ -49,9 +50,10 @@ from amaranth.utils import bits_for
 
 from .bus import DATA_BITS, bus_signature
 
-__all__ = ["CRC", "REQUEST_SYNC", "RESPONSE_SYNC", "WORD_BYTES", "Answer", "Bridge", "Command"]
+__all__ = ["CRC", "CRC_BYTES", "REQUEST_SYNC", "RESPONSE_SYNC", "WORD_BYTES", "Answer", "Bridge", "Command"]
 
-CRC = catalog.CRC16_IBM_3740(data_width=8)
+CRC = catalog.CRC32_JAMCRC(data_width=8)
+CRC_BYTES = 4
 REQUEST_SYNC = 0xA5
 RESPONSE_SYNC = 0x5A
 WORD_BYTES = DATA_BITS // 8
@@ -203,7 +205,7 @@ class Bridge(wiring.Component):
                 m.d.sync += Cat(sequence, command, count, word).eq(Cat(command, count, word[:8], shifted))
                 with after(6):
                     m.next = "header crc"
-            with receiving("header crc"), after(1):
+            with receiving("header crc"), after(CRC_BYTES - 1):
                 m.next = "check header"
             with m.State("check header"):
                 m.d.comb += crc.start.eq(1)
@@ -227,7 +229,7 @@ class Bridge(wiring.Component):
                 m.d.comb += request.valid.eq(1)
                 with m.If(request.ready):
                     next_word("payload", "payload crc")
-            with receiving("payload crc"), after(1):
+            with receiving("payload crc"), after(CRC_BYTES - 1):
                 m.next = "check payload"
             with m.State("check payload"):
                 m.next = "answer"
@@ -269,8 +271,8 @@ class Bridge(wiring.Component):
                 with after(WORD_BYTES - 1):
                     next_word("read", "answer crc")
             with sending("answer crc"):
-                # the first of the two bytes moves the second into its place
-                m.d.comb += self.o.payload.eq(crc.crc[8:])
-                with after(1):
+                # each byte moves the next one into its place
+                m.d.comb += self.o.payload.eq(crc.crc[:8])
+                with after(CRC_BYTES - 1):
                     m.next = "idle"
         return m

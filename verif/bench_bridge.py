@@ -98,7 +98,7 @@ class Line:
 
     async def answer(self, words=0):
         """The next response, which must be a good one of so many words and come in time."""
-        data = await self.receive(6 + 4 * words, 20 * self.quiet)
+        data = await self.receive(8 + 4 * words, 20 * self.quiet)
         response = decode_response(data)
         assert response is not None, f"the bridge must send a response of {words} words, not {data.hex()}"
         return response
@@ -138,11 +138,11 @@ async def writes_and_reads(dut):
 async def keeps_to_the_layout(dut):
     """Bytes written out by hand from the tables of the documentation."""
     line, memory, _ = await begin(dut)
-    await line.send(bytes.fromhex("a5 11 57 02 34 02 00 00 0afa 78563412 efbeadde 49c5"))
-    assert await line.receive(6, 20 * line.quiet) == bytes.fromhex("5a 11 00 00 b8cf")
+    await line.send(bytes.fromhex("a5 11 57 02 34 02 00 00 4c67bcb4 78563412 efbeadde 6448b81b"))
+    assert await line.receive(8, 20 * line.quiet) == bytes.fromhex("5a 11 00 00 aaef5a1d")
     assert memory.writes == [(0x234, 0x12345678), (0x235, 0xDEADBEEF)]
-    await line.send(bytes.fromhex("a5 12 52 01 35 02 00 00 091f"))
-    assert await line.receive(10, 20 * line.quiet) == bytes.fromhex("5a 12 00 01 efbeadde f86c")
+    await line.send(bytes.fromhex("a5 12 52 01 35 02 00 00 d7f1852a"))
+    assert await line.receive(12, 20 * line.quiet) == bytes.fromhex("5a 12 00 01 efbeadde d53bac94")
 
 
 @cocotb.test(timeout_time=20, timeout_unit="ms")
@@ -159,7 +159,7 @@ async def answers_frames_of_no_words(dut):
 async def writes_nothing_from_a_damaged_header(dut):
     line, memory, _ = await begin(dut)
     frame = encode_write(1, 0x123, words(1))
-    for bit in range(80):
+    for bit in range(96):
         broken = bytearray(frame)
         broken[bit // 8] ^= 1 << bit % 8
         await line.send(broken)
@@ -172,12 +172,12 @@ async def writes_nothing_from_a_damaged_header(dut):
 @cocotb.test(timeout_time=20, timeout_unit="ms")
 async def says_what_was_wrong(dut):
     line, memory, _ = await begin(dut)
-    await line.send(bytes.fromhex("a5 09 53 01 00000000 ce27"))
+    await line.send(bytes.fromhex("a5 09 53 01 00000000 bb367140"))
     assert await line.answer() == (9, Answer.BAD_COMMAND, [])
     assert memory.requests == 0
-    for bit in (0, 37, 63, 64, 79):
+    for bit in (0, 37, 63, 64, 95):
         frame = bytearray(encode_write(10, 3, words(2)))
-        frame[10 + bit // 8] ^= 1 << bit % 8
+        frame[12 + bit // 8] ^= 1 << bit % 8
         await line.send(frame)
         assert await line.answer() == (10, Answer.BAD_PAYLOAD, [])
     whole = encode_write(11, 3, words(2))
@@ -223,9 +223,9 @@ async def holds_while_the_bus_stalls(dut):
     assert await line.answer() == (1, Answer.OK, [])
     await line.send(encode_read(2, 0, 3))
     assert await line.answer(3) == (2, Answer.OK, values)
-    await line.send(encode_write(3, 0, values)[:14])        # lost while the bus holds the first word
+    await line.send(encode_write(3, 0, values)[:16])        # lost while the bus holds the first word
     await line.flag_error()
-    await line.send(encode_write(3, 0, values)[14:])
+    await line.send(encode_write(3, 0, values)[16:])
     assert (await line.answer()).answer == Answer.BAD_LINE
 
 

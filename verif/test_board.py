@@ -78,7 +78,7 @@ class Digits:
         values = simulate(top, "verif.bench_board", test="runs_a_network", parameters={
             "clock": self.CLOCK, "divisor": top.divisor, "registers": registers, "load": load,
             "load_bytes": sum(len(encode_write(0, address, words)) for address, words in frames),
-            "load_answer_bytes": 6 * len(frames), "flips": flips, "answer_flips": answer_flips,
+            "load_answer_bytes": 8 * len(frames), "flips": flips, "answer_flips": answer_flips,
             "timeout": timeout, "quiet": quiet, "runs": [usual | run for run in runs],
         }).values
         assert values["cycles"] == [self.cycles] * len(runs)
