@@ -1,4 +1,4 @@
-"""The command line: ``python -m fpga build --board icebreaker``."""
+"""The command line: ``python -m fpga build --board icebreaker`` and further commands."""
 
 import argparse
 import sys
@@ -14,9 +14,14 @@ from hdl.config import ArrayConfig, ConfigError
 from .board import Board, BoardError
 from .boards import BOARDS, board_named
 from .build import BuildError, build
+from .device import DeviceError
 from .families import NAME
+from .link import LinkError
+from .model import ModelError
 from .pll import PLLError
+from .program_file import ProgramFileError
 from .report import ReportError, TimingError, table
+from .run import DataError, add_commands
 from .tools import ToolError
 
 __all__ = ["main"]
@@ -31,7 +36,7 @@ class Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     top = Parser(prog="python -m fpga", description="Take an array to a board.", allow_abbrev=False)
-    commands = top.add_subparsers(dest="command", required=True, parser_class=Parser, metavar="build")
+    commands = top.add_subparsers(dest="command", required=True, parser_class=Parser, metavar="COMMAND")
     command = commands.add_parser("build", help="make a bitstream", allow_abbrev=False,
                                   description=f"Write {NAME}.bin (ECP5: .bit, Gowin: .fs) and report.json.")
     command.add_argument("--board", default="icebreaker", help=f"one of: {', '.join(sorted(BOARDS))}")
@@ -42,6 +47,8 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--seed", type=int, default=1, help="seed of the placement (1)")
     command.add_argument("--seeds", type=int, default=1, metavar="N", help="try so many and keep the fastest")
     command.add_argument("--out", type=Path, help="folder (build/BOARD)")
+    command.set_defaults(action=build_bitstream)
+    add_commands(commands)
     return top
 
 
@@ -57,7 +64,7 @@ def config_of(options: argparse.Namespace, board: Board) -> ArrayConfig:
         raise ConfigError(f"config must be a readable file, not {options.config} ({reason})") from None
 
 
-def run(options: argparse.Namespace, console: Console) -> None:
+def build_bitstream(options: argparse.Namespace, console: Console) -> None:
     for name, least in (("seed", 0), ("seeds", 1)):
         if getattr(options, name) < least:
             raise ConfigError(f"{name} must be at least {least}, not {getattr(options, name)}")
@@ -80,13 +87,14 @@ def run(options: argparse.Namespace, console: Console) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; with one line on stderr, 1 if the build failed and 2 if it was not begun."""
+    """Run a command; with one line on stderr, 1 if it failed and 2 if it was not begun."""
     try:
-        run(parser().parse_args(arguments), Console())
-    except (ConfigError, BoardError, PLLError) as error:
+        options = parser().parse_args(arguments)
+        options.action(options, Console())
+    except (ConfigError, BoardError, PLLError, DataError, ProgramFileError) as error:
         print(error, file=sys.stderr)
         return 2
-    except (BuildError, ReportError, TimingError, ToolError, OSError) as error:
+    except (BuildError, ReportError, TimingError, ToolError, ModelError, LinkError, DeviceError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

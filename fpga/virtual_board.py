@@ -4,7 +4,7 @@ from hdl.config import ArrayConfig
 from hdl.emit import to_verilog
 
 from .board import BoardTop
-from .model import Model
+from .model import Model, count_by_definition
 
 __all__ = ["VirtualBoard"]
 
@@ -15,6 +15,8 @@ STEP = 256
 
 class VirtualBoard:
     """A `fpga.board.BoardTop` in Verilator, and a `fpga.link.Transport` to its pins whose seconds are the board's own.
+
+    Popcounts are simulated by their definition, all else as it is emitted.
 
     Parameters
     ----------
@@ -42,7 +44,7 @@ class VirtualBoard:
         self.config = config
         self.clock = clock
         self.divisor = top.divisor
-        self._verilog = to_verilog(top, NAME)[0]
+        self._verilog = count_by_definition(to_verilog(top, NAME)[0], config.pipeline)
         self._seed = seed
         self._past = 0
         self._inbox = b""

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from fpga.boards import board_named
 from fpga.build import build
+from fpga.program_file import ProgramFile
 from golden.compile import compile_graph
 from golden.cycles import predict_cycles
 from golden.data import digits
@@ -133,6 +134,9 @@ def demo(console: Console, bitstream: "Future[dict[str, Any]]") -> int:
     say(f"folded and compiled: {graph.weight_bits} bits of weights, {len(program.words)} program words")
     emit(Accelerator(config=config), name="signum", directory=OUT)
     images = digits().test.images
+    ProgramFile(program, trained.encoder, "digits").save(OUT / "digits.sgn")
+    np.save(OUT / "images.npy", images)
+    np.save(OUT / "labels.npy", digits().test.labels)
     with torch.no_grad():
         expected = trained.model(trained.encoder.tensor(images)).numpy()
     say(f"run {len(images)} images on the RTL in Verilator")
@@ -144,7 +148,7 @@ def demo(console: Console, bitstream: "Future[dict[str, Any]]") -> int:
     picture_array(OUT / "array.png", config, layer_uses(program))
     picture_answers(OUT / "digits.png", images, digits().test.labels, hardware.logits)
     show(console, report, built)
-    say(f"see {OUT}/report.json, array.png, digits.png and signum.v")
+    say(f"see {OUT}/report.json, array.png, digits.png, signum.v and digits.sgn")
     if report["mismatches"] or report["runs_with_other_cycles"]:
         console.print(f"the RTL must agree with PyTorch: {report['mismatches']} logits and "
                       f"{report['runs_with_other_cycles']} runs' cycles differ", style="red")

@@ -26,7 +26,7 @@ from hdl.config import ArrayConfig
 
 from .cases import Case, draw_case
 
-__all__ = ["CONFIG", "Counts", "FaultyLine", "Hang", "main", "run_faults"]
+__all__ = ["CONFIG", "Counts", "FaultyLine", "HangError", "main", "run_faults"]
 
 OUT = Path("build/faults")
 CONFIG = ArrayConfig(rows=2, cols=3, lanes=12, tile=2, acc_bits=8, sum_bits=16, weight_depth=128, activation_depth=256,
@@ -38,7 +38,7 @@ PATIENCE = 600.0        # seconds of the board after which a load or an inferenc
 RATES = (0.0003, 0.001, 0.003, 0.01)
 
 
-class Hang(AssertionError):
+class HangError(AssertionError):
     """An operation that has not ended after `PATIENCE`."""
 
 
@@ -111,7 +111,7 @@ class FaultyLine:
 
     def read(self, count: int, timeout: float) -> bytes:
         if self.board.cycles > self.deadline:
-            raise Hang(f"an operation must end within {PATIENCE} s of the board")
+            raise HangError(f"an operation must end within {PATIENCE} s of the board")
         return self.damaged(self.board.read(count, timeout))
 
     def close(self) -> None:
@@ -179,7 +179,7 @@ def session(board: VirtualBoard, case: Case, other: Case, rng: np.random.Generat
             counts.wrong_accepted += not np.array_equal(found.reshape(expected.shape), expected)
     except (LinkError, DeviceError):
         counts.refused += 1
-    except Hang:
+    except HangError:
         counts.hangs += 1
     counts.injected += line.injected
     counts.retried += link.retries

@@ -68,13 +68,13 @@ def job_of(batches: int) -> dict[str, Any]:
                                  for i in range(0, batches * program.images, program.images)])
 
 
-def alone(verilog: str, job: dict[str, Any]) -> Rate:
+def alone(verilog: str, job: dict[str, Any], by_definition: bool = False) -> Rate:
     """Verilator without cocotb."""
     shutil.rmtree(FOLDER / "model", ignore_errors=True)
     kept, model.BUILD = model.BUILD, FOLDER.resolve() / "model"
     try:
         began = time.monotonic()
-        hardware = AcceleratorModel(CONFIG, verilog=verilog)
+        hardware = AcceleratorModel(CONFIG, verilog=verilog, by_definition=by_definition)
         built = time.monotonic() - began
     finally:
         model.BUILD = kept
@@ -128,6 +128,7 @@ def measure(console: Console) -> Path:
         "Verilator from cocotb, flags of the regression": (3, lambda job: from_cocotb(
             simulate.Verilator("-O1", runtime), simulate.OPTIONS["verilator"], verilog, job)),
         "Verilator without cocotb": (30, lambda job: alone(verilog, job)),
+        "Verilator without cocotb, popcounts by definition": (30, lambda job: alone(verilog, job, True)),
     }
     if not simulate.simulator_missing("icarus"):
         ways["Icarus from cocotb"] = (1, lambda job: from_cocotb(
