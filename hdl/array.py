@@ -1,6 +1,6 @@
 """The array: tiles of processing elements with registers between them, and the drain along every row."""
 
-from amaranth.hdl import Module, Signal, Value
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -8,7 +8,7 @@ from .config import ArrayConfig
 from .pe import ProcessingElement
 from .share import place
 
-__all__ = ["Array", "Tile"]
+__all__ = ["Array", "Tile", "TileRow"]
 
 
 class Tile(wiring.Component):
@@ -79,6 +79,67 @@ class Tile(wiring.Component):
         return register
 
 
+class TileRow(wiring.Component):
+    """A row of tiles, each of which hands the activation words on to the next one, and the weight words to the row below.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+    rows : int
+        Rows of each tile, at most ``config.tile``.
+
+    Members
+    -------
+    a : In(word_bits), one for each row; w : In(cols * word_bits)
+        Activation words; weight words, that of the first column lowest.
+    first, load : In(1)
+        Those of the first tile.
+    sums : Out(acc_bits), one for each row
+    w_next, first_next, load_next : Out
+        What the row below takes: the words one cycle later, and ``first`` and ``load`` behind the first tile.
+    """
+
+    def __init__(self, *, config: ArrayConfig, rows: int) -> None:
+        self.config = config
+        self.rows = rows
+        self.share_key = (config, rows)
+        super().__init__({
+            "a": In(config.word_bits).array(rows),
+            "w": In(config.cols * config.word_bits),
+            "first": In(1),
+            "load": In(1),
+            "sums": Out(config.acc_bits).array(rows),
+            "w_next": Out(config.cols * config.word_bits),
+            "first_next": Out(1),
+            "load_next": Out(1),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config, size = self.config, self.config.tile
+        tiles = [Tile(config=config, rows=self.rows, cols=min(size, config.cols - j * size))
+                 for j in range(config.tile_cols)]
+        for j, tile in enumerate(tiles):
+            place(m, f"tile_{j}", tile)
+            left = tiles[j - 1] if j else None
+            for r in range(self.rows):
+                m.d.comb += [
+                    tile.a[r].eq(left.a_next[r] if left else self.a[r]),
+                    (left.neighbour[r] if left else self.sums[r]).eq(tile.result[r]),
+                ]
+            m.d.comb += [
+                tile.first.eq(left.first_next if left else self.first),
+                tile.load.eq(left.load_next if left else self.load),
+            ]
+        m.d.comb += [
+            Cat(word for tile in tiles for word in tile.w).eq(self.w),
+            self.w_next.eq(Cat(word for tile in tiles for word in tile.w_next)),
+            self.first_next.eq(tiles[0].first_next),
+            self.load_next.eq(tiles[0].load_next),
+        ]
+        return m
+
+
 class Array(wiring.Component):
     """R x C processing elements.
 
@@ -111,26 +172,12 @@ class Array(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config, size = self.config, self.config.tile
-        tiles = {}
+        words, first, load = Cat(self.w), self.first, self.load
         for i in range(config.tile_rows):
-            for j in range(config.tile_cols):
-                tile = Tile(config=config, rows=min(size, config.rows - i * size),
-                            cols=min(size, config.cols - j * size))
-                tiles[i, j] = tile
-                place(m, f"tile_{i}_{j}", tile)
-        for (i, j), tile in tiles.items():
-            left, above = tiles.get((i, j - 1)), tiles.get((i - 1, j))
-            for r in range(tile.rows):
-                m.d.comb += tile.a[r].eq(left.a_next[r] if left else self.a[i * size + r])
-                if left:
-                    m.d.comb += left.neighbour[r].eq(tile.result[r])
-                else:
-                    m.d.comb += self.sums[i * size + r].eq(tile.result[r])
-            for c in range(tile.cols):
-                m.d.comb += tile.w[c].eq(above.w_next[c] if above else self.w[j * size + c])
-            before = left or above
-            m.d.comb += [
-                tile.first.eq(before.first_next if before else self.first),
-                tile.load.eq(before.load_next if before else self.load),
-            ]
+            row = TileRow(config=config, rows=min(size, config.rows - i * size))
+            place(m, f"row_{i}", row)
+            m.d.comb += [row.w.eq(words), row.first.eq(first), row.load.eq(load)]
+            for r in range(row.rows):
+                m.d.comb += [row.a[r].eq(self.a[i * size + r]), self.sums[i * size + r].eq(row.sums[r])]
+            words, first, load = row.w_next, row.first_next, row.load_next
         return m
