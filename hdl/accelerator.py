@@ -1,8 +1,8 @@
 """The accelerator: array, banks, row ends and sequencer behind one bus."""
 
 from amaranth.hdl import Array as Choice
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import data, wiring
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .array import Array
@@ -14,11 +14,9 @@ from .isa import Isa, LayerFlag, flag_of
 from .memory import Bank
 from .packer import Packer
 from .pool import Pool
-from .requantize import Requantize
-from .row_address import RowAddress
+from .row_ends import RowEnds
 from .sequencer import Sequencer
 from .share import place
-from .threshold import ThresholdUnit, combine_layout
 from .writer import Writer
 
 __all__ = ["Accelerator"]
@@ -52,23 +50,19 @@ class Accelerator(wiring.Component):
         config = self.config
         isa = Isa(config)
         m.submodules.sequencer = self.sequencer = Sequencer(config=config)
-        m.submodules.array = self.array = Array(config=config)
+        self.array = Array(config=config)
         m.submodules.drain = self.drain = Drain(config=config)
-        m.submodules.pool = self.pool = Pool(rows=config.rows, cols=config.cols, bits=config.element_bits)
-        m.submodules.packer = self.packer = Packer(rows=config.rows, lanes=config.lanes, bits=config.element_bits)
-        m.submodules.writer = self.writer = Writer(config=config)
+        self.pool = Pool(rows=config.rows, cols=config.cols, bits=config.element_bits)
+        self.packer = Packer(rows=config.rows, lanes=config.lanes, bits=config.element_bits)
+        self.writer = Writer(config=config)
         self.program = Bank(width=isa.word_bits, depth=config.program_depth)
         self.weights = [Bank(width=config.word_bits, depth=config.weight_depth) for _ in range(config.cols)]
-        self.activations = [Bank(width=config.word_bits, depth=config.activation_depth) for _ in range(config.rows)]
-        self.addresses = [RowAddress(config=config) for _ in range(config.rows)]
-        self.thresholds = [ThresholdUnit(config=config) for _ in range(config.rows)]
-        place(m, "program", self.program)
+        self.ends = RowEnds(config=config, rows=config.rows)
+        # their ports, as wide as the array, stay whole
+        for name in ("array", "ends", "pool", "packer", "writer", "program"):
+            place(m, name, getattr(self, name))
         for c in range(config.cols):
             place(m, f"weights_{c}", self.weights[c])
-        for r in range(config.rows):
-            place(m, f"activations_{r}", self.activations[r])
-            place(m, f"address_{r}", self.addresses[r])
-            place(m, f"threshold_{r}", self.thresholds[r])
         if config.requantize_depth:
             self.coefficients = [Bank(width=width, depth=config.requantize_depth)
                                  for width in (config.scale_bits, config.offset_bits)]
@@ -84,35 +78,18 @@ class Accelerator(wiring.Component):
 
     def _front(self, m: Module) -> None:
         """From the sequencer through the banks into the array, tile row by tile row and tile column by tile column."""
-        config, sequencer, array = self.config, self.sequencer, self.array
-        pixel = Signal(data.StructLayout({
-            "take": 1, "clear": 1, "fill": 1, "fill_all": 1, "fill_row": sequencer.fill_row.shape(),
-            "next": data.ArrayLayout(config.activation_bits, config.walks)}))
-        step = Signal(data.StructLayout({"offset": config.activation_bits, "walk": sequencer.walk.shape()}))
+        config, sequencer, array, control = self.config, self.sequencer, self.array, self.ends.control
         m.d.comb += [
-            pixel.take.eq(sequencer.take),
-            pixel.clear.eq(~sequencer.busy),
-            pixel.fill.eq(sequencer.fill),
-            pixel.fill_all.eq(sequencer.fill_all),
-            pixel.fill_row.eq(sequencer.fill_row),
-            Cat(pixel.next[i] for i in range(config.walks)).eq(Cat(sequencer.fill_next)),
-            step.offset.eq(Mux(sequencer.busy, sequencer.offset, self.host_word)),
-            step.walk.eq(sequencer.walk),
+            control.pixel.take.eq(sequencer.take),
+            control.pixel.clear.eq(~sequencer.busy),
+            control.pixel.fill.eq(sequencer.fill),
+            control.pixel.fill_all.eq(sequencer.fill_all),
+            control.pixel.fill_row.eq(sequencer.fill_row),
+            Cat(control.pixel.next[i] for i in range(config.walks)).eq(Cat(sequencer.fill_next)),
+            control.offset.eq(Mux(sequencer.busy, sequencer.offset, self.host_word)),
+            control.walk.eq(sequencer.walk),
+            array.a.eq(self.ends.activations),
         ]
-        pixels = skew(m, pixel, config.tile_rows, "pixel")
-        steps = skew(m, step, config.tile_rows, "step")
-        for r, address in enumerate(self.addresses):
-            here, at = pixels[r // config.tile], steps[r // config.tile]
-            m.d.comb += [
-                address.take.eq(here.take),
-                address.clear.eq(here.clear),
-                address.fill.eq(here.fill & (here.fill_all | (here.fill_row == r))),
-                Cat(address.next).eq(here.next),
-                address.offset.eq(at.offset),
-                address.walk.eq(at.walk),
-                self.activations[r].read_address.eq(address.address),
-                array.a[r].eq(self.activations[r].read_data),
-            ]
         weights = skew(m, sequencer.weight, config.tile_cols, "weight")
         for c, bank in enumerate(self.weights):
             m.d.comb += [bank.read_address.eq(weights[c // config.tile]), array.w[c].eq(bank.read_data)]
@@ -128,100 +105,77 @@ class Accelerator(wiring.Component):
     def _back(self, m: Module) -> None:
         """From the array's rows through the threshold units, all rows in step again, to the writer."""
         config, layer, begin = self.config, self.sequencer.layer, self.sequencer.begin
-        drain = self.drain
+        drain, control = self.drain, self.ends.control
         beat = delay(m, drain.beat, config.requantize_cycles, "beat")
+        later = delay(m, beat, 1, "combine")
         m.d.comb += [
             drain.layer.eq(layer), drain.begin.eq(begin),
             self.writer.layer.eq(layer), self.writer.begin.eq(begin), self.packer.begin.eq(begin),
+            control.channel.eq(beat.channel),
+            control.combine.channel.eq(later.channel),
+            control.combine.address.eq(Mux(self.busy, later.address, self.host_word)),
+            control.combine.keep.eq(later.keep),
+            control.combine.double.eq(later.double),
+            control.combine.enable.eq(later.enable),
+            control.combine.store.eq(later.valid & later.out & later.raw),
         ]
-        channel = skew(m, beat.channel, config.tile_rows, "channel")
-        operands = self._operands(m)
-        pixels = self._borders(m)
-        later = delay(m, beat, 1, "combine")
-        combine = Signal(combine_layout(config))
+        if config.requantize_depth:
+            self._requantization(m)
+        if config.zero_padding:
+            self._borders(m)
+        self._ends(m)
+        enable, first, insert, end = delay(m, Cat(
+            later.enable & later.out, later.first_window, later.valid & later.out & later.last_window & ~later.raw,
+            later.end), 1 + config.tile_rows, "out")
         m.d.comb += [
-            combine.channel.eq(later.channel),
-            combine.address.eq(Mux(self.busy, later.address, self.host_word)),
-            combine.keep.eq(later.keep),
-            combine.double.eq(later.double),
-            combine.enable.eq(later.enable),
-            combine.store.eq(later.valid & later.out & later.raw),
-        ]
-        combines = skew(m, combine, config.tile_rows, "combine")
-        for r, unit in enumerate(self.thresholds):
-            i = r // config.tile
-            m.d.comb += [
-                unit.channel.eq(channel[i]),
-                unit.sum.eq(operands[r]),
-                unit.combine.eq(combines[i]),
-                unit.take.eq(pixels[i].take),
-                unit.clear.eq(pixels[i].clear),
-                unit.fill.eq(pixels[i].fill & (pixels[i].fill_all | (pixels[i].fill_row == r))),
-                unit.offset.eq(pixels[i].offset),
-                self.pool.i[r].eq(delay(m, unit.element, config.tile_rows - 1 - i, f"element{r}")),
-                self.packer.elements[r].eq(self.pool.o[r]),
-            ]
-        out = delay(m, later, 1 + config.tile_rows, "out")
-        m.d.comb += [
-            self.pool.enable.eq(out.enable & out.out),
-            self.pool.first.eq(out.first_window),
-            self.packer.insert.eq(out.valid & out.out & out.last_window & ~out.raw),
-            self.packer.end.eq(out.end),
+            self.pool.enable.eq(enable),
+            self.pool.first.eq(first),
+            self.packer.insert.eq(insert),
+            self.packer.end.eq(end),
             self.writer.flush.eq(self.packer.flush),
             self.writer.flush_end.eq(self.packer.flush_end),
         ]
-        for r, bank in enumerate(self.activations):
-            m.d.comb += [
-                self.writer.words[r].eq(self.packer.words[r]),
-                bank.write_address.eq(self.writer.address),
-                bank.write_data.eq(self.writer.data[r]),
-            ]
 
-    def _operands(self, m: Module) -> list:
-        """What the threshold unit of each row combines: the row's sums, or the levels of a residual layer."""
-        config = self.config
-        sums = [self.array.sums[r] for r in range(config.rows)]
-        if not config.requantize_depth:
-            return sums
-        number = Signal(data.StructLayout({"scale": config.scale_bits, "offset": config.offset_bits}))
-        for bank in self.coefficients:
-            m.d.comb += bank.read_address.eq(self.drain.coefficient)
-        m.d.comb += Cat(number.scale, number.offset).eq(Cat(bank.read_data for bank in self.coefficients))
-        numbers = skew(m, number, config.tile_rows, "number")
-        operands = []
-        for r, value in enumerate(sums):
-            unit = Requantize(config=config)
-            place(m, f"requantize_{r}", unit)
-            m.d.comb += [
-                unit.sum.eq(value),
-                unit.scale.eq(numbers[r // config.tile].scale),
-                unit.offset.eq(numbers[r // config.tile].offset),
-                unit.enable.eq(flag_of(self.sequencer.layer, LayerFlag.RESIDUAL)),
-            ]
-            operands.append(unit.operand)
-        return operands
+    def _ends(self, m: Module) -> None:
+        """Around the rows' ends; their elements are brought in step again."""
+        config, ends, writer = self.config, self.ends, self.writer
+        tile_rows = [ends.elements[first:first + config.tile] for first in range(0, config.rows, config.tile)]
+        m.d.comb += [
+            ends.sums.eq(self.array.sums),
+            ends.write.eq(writer.write),
+            ends.write_address.eq(writer.address),
+            ends.words.eq(writer.data),
+            self.pool.i.eq(Cat(delay(m, elements, config.tile_rows - 1 - i, f"elements_{i}")
+                               for i, elements in enumerate(tile_rows))),
+            self.packer.elements.eq(self.pool.o),
+            writer.words.eq(self.packer.words),
+        ]
 
-    def _borders(self, m: Module) -> list:
-        """The border classes of the pixels, for the threshold units of each tile row; nothing without zero padding."""
-        config, sequencer = self.config, self.sequencer
-        pixel = Signal(data.StructLayout({
-            "take": 1, "clear": 1, "fill": 1, "fill_all": 1, "fill_row": sequencer.fill_row.shape(),
-            "offset": config.threshold_bits}))
-        if config.zero_padding:
-            group = delay(m, self.drain.group, config.requantize_cycles, "group")
-            m.submodules.border = border = Border(config=config)
-            m.d.comb += [
-                border.layer.eq(sequencer.layer),
-                border.begin.eq(sequencer.begin),
-                border.take.eq(group),
-                pixel.take.eq(group),
-                pixel.clear.eq(sequencer.begin | ~self.busy),
-                pixel.fill.eq(border.fill),
-                pixel.fill_all.eq(border.fill_all),
-                pixel.fill_row.eq(border.fill_row),
-                pixel.offset.eq(border.offset),
-            ]
-        return skew(m, pixel, config.tile_rows, "border")
+    def _requantization(self, m: Module) -> None:
+        scales, offsets = self.coefficients
+        m.d.comb += [bank.read_address.eq(self.drain.coefficient) for bank in self.coefficients]
+        m.d.comb += [
+            self.ends.control.scale.eq(scales.read_data),
+            self.ends.control.bias.eq(offsets.read_data),
+            self.ends.residual.eq(flag_of(self.sequencer.layer, LayerFlag.RESIDUAL)),
+        ]
+
+    def _borders(self, m: Module) -> None:
+        """The border classes of the pixels."""
+        config, sequencer, pixel = self.config, self.sequencer, self.ends.control.border
+        group = delay(m, self.drain.group, config.requantize_cycles, "group")
+        m.submodules.border = border = Border(config=config)
+        m.d.comb += [
+            border.layer.eq(sequencer.layer),
+            border.begin.eq(sequencer.begin),
+            border.take.eq(group),
+            pixel.take.eq(group),
+            pixel.clear.eq(sequencer.begin | ~self.busy),
+            pixel.fill.eq(border.fill),
+            pixel.fill_all.eq(border.fill_all),
+            pixel.fill_row.eq(border.fill_row),
+            pixel.offset.eq(border.offset),
+        ]
 
     def _host(self, m: Module) -> None:
         """Requests of the bus, one after the other."""
@@ -256,15 +210,16 @@ class Accelerator(wiring.Component):
             m.d.sync += [response.valid.eq(1), response.payload.eq(chosen)]
 
         self._host_writes(m, write, part, unit, region)
-        slices = Choice(self.activations[r].read_data[s * DATA_BITS:(s + 1) * DATA_BITS]
-                        for r in range(config.rows) for s in range(self.map.slices))
-        results = Choice(self.thresholds[r].host_read for r in range(config.rows))
+        rows = [Cat(result, word) for result, word in zip(self.ends.results, self.ends.activations, strict=True)]
+        row = Signal(len(rows[0]))
+        m.d.comb += row.eq(Choice(rows)[unit])
+        slices = Choice(row[config.sum_bits + s * DATA_BITS:][:DATA_BITS] for s in range(self.map.slices))
         register = self._registers(m, write & registers, word)
         with m.Switch(region):
             with m.Case(Region.ACTIVATIONS):
-                m.d.comb += chosen.eq(slices[unit * self.map.slices + part])
+                m.d.comb += chosen.eq(slices[part])
             with m.Case(Region.THRESHOLDS):
-                m.d.comb += chosen.eq(results[unit])
+                m.d.comb += chosen.eq(row[:config.sum_bits])
             with m.Default():
                 m.d.comb += chosen.eq(register)
 
@@ -288,16 +243,16 @@ class Accelerator(wiring.Component):
         for i, bank in enumerate(self.coefficients if config.requantize_depth else ()):
             m.d.comb += [bank.write_address.eq(word), bank.write_data.eq(payload.data),
                          bank.write.eq(write & (region == Region.COEFFICIENTS) & (unit == i))]
-        for r in range(config.rows):
-            mine = unit == r
-            thresholds = (region == Region.ALL_THRESHOLDS) | (region == Region.THRESHOLDS) & mine
-            activations = write & ((region == Region.ALL_ACTIVATIONS) | (region == Region.ACTIVATIONS) & mine)
-            own = Mux(self.writer.write, ~Const(0, self.map.slices), 0)
-            m.d.comb += [
-                self.thresholds[r].host_write.eq(write & thresholds),
-                self.thresholds[r].host_data.eq(payload.data),
-                self.activations[r].write.eq(own | Mux(activations, slices, 0)),
-            ]
+        host = self.ends.host
+        m.d.comb += [
+            host.unit.eq(unit),
+            host.thresholds.eq(write & (region == Region.THRESHOLDS)),
+            host.all_thresholds.eq(write & (region == Region.ALL_THRESHOLDS)),
+            host.activations.eq(write & (region == Region.ACTIVATIONS)),
+            host.all_activations.eq(write & (region == Region.ALL_ACTIVATIONS)),
+            host.slices.eq(slices),
+            host.data.eq(payload.data),
+        ]
 
     def _registers(self, m: Module, write: Value, word: Value) -> Value:
         """Read value of a register; begins runs, and counts them and their cycles."""
@@ -335,11 +290,15 @@ def split_address(map_: AddressMap, address: Value) -> tuple[Value, Value, Value
 
 def delay(m: Module, value, cycles: int, name: str):
     """The value some cycles later, of the same shape."""
-    for i in range(cycles):
-        later = Signal(value.shape(), name=f"{name}_d{i + 1}")
-        m.d.sync += later.eq(value)
-        value = later
-    return value
+    if cycles == 0:
+        return value
+    bits = Value.cast(value)
+    # the oldest value stands highest
+    before = Signal(cycles * len(bits), name=f"{name}_before")
+    later = Signal(value.shape(), name=f"{name}_later")
+    m.d.sync += before.eq(Cat(bits, before))
+    m.d.comb += later.eq(before[-len(bits):])
+    return later
 
 
 def skew(m: Module, value, count: int, name: str) -> list:

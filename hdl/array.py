@@ -1,14 +1,18 @@
 """The array: tiles of processing elements with registers between them, and the drain along every row."""
 
-from amaranth.hdl import Module, Signal, Value
+from collections.abc import Iterator
+
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import ArrayConfig
 from .pe import ProcessingElement
-from .share import place
+from .share import Vector, place
 
-__all__ = ["Array", "Tile"]
+__all__ = ["Array", "Rows", "Tile", "portions"]
+
+STACK = 8                           # rows of tiles, or stacks of them, that are described together
 
 
 class Tile(wiring.Component):
@@ -79,6 +83,102 @@ class Tile(wiring.Component):
         return register
 
 
+class Rows(wiring.Component):
+    """Some rows of an array: those of one row of tiles, or a stack of such rows, or a stack of stacks.
+
+    Activation words go from each tile to the next one on the right, weight words to the one below.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+    rows : int
+        How many; a multiple of ``config.tile`` but for the last ones of the array.
+
+    Members
+    -------
+    a : In(word_bits), one for each row; w : In(word_bits), one for each column
+        Activation and weight words.
+    first, load : In(1)
+        Those of the first tile.
+    sums : Out(acc_bits), one for each row
+    w_next, first_next, load_next : Out
+        The words as the last tiles hand them on; ``first`` and ``load`` as the lowest tile of the first column does.
+    """
+
+    def __init__(self, *, config: ArrayConfig, rows: int) -> None:
+        self.config = config
+        self.rows = rows
+        self.share_key = (config, rows)
+        super().__init__({
+            "a": In(Vector(config.word_bits, rows)),
+            "w": In(Vector(config.word_bits, config.cols)),
+            "first": In(1),
+            "load": In(1),
+            "sums": Out(Vector(config.acc_bits, rows)),
+            "w_next": Out(Vector(config.word_bits, config.cols)),
+            "first_next": Out(1),
+            "load_next": Out(1),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        if self.rows <= self.config.tile:
+            self._tiles(m)
+        else:
+            last = stack(m, self)
+            m.d.comb += [self.w_next.eq(last.w_next), self.first_next.eq(last.first_next),
+                         self.load_next.eq(last.load_next)]
+        return m
+
+    def _tiles(self, m: Module) -> None:
+        size = self.config.tile
+        tiles = [Tile(config=self.config, rows=self.rows, cols=min(size, self.config.cols - first))
+                 for first in range(0, self.config.cols, size)]
+        for j, tile in enumerate(tiles):
+            place(m, f"tile_{j}", tile)
+            left = tiles[j - 1] if j else None
+            for r in range(self.rows):
+                m.d.comb += [
+                    tile.a[r].eq(left.a_next[r] if left else self.a[r]),
+                    (left.neighbour[r] if left else self.sums[r]).eq(tile.result[r]),
+                ]
+            m.d.comb += [
+                tile.first.eq(left.first_next if left else self.first),
+                tile.load.eq(left.load_next if left else self.load),
+            ]
+        m.d.comb += [
+            Cat(tile.w for tile in tiles).eq(self.w),
+            self.w_next.eq(Cat(tile.w_next for tile in tiles)),
+            self.first_next.eq(tiles[0].first_next),
+            self.load_next.eq(tiles[0].load_next),
+        ]
+
+
+def portions(config: ArrayConfig, rows: int) -> Iterator[slice]:
+    """The rows of a stack, some at a time: a row of tiles each, or as many as make it no more than eight portions."""
+    size = config.tile
+    while size * STACK < rows:
+        size *= STACK
+    return (slice(top, min(top + size, rows)) for top in range(0, rows, size))
+
+
+def stack(m: Module, whole: "Rows | Array") -> Rows:
+    """Fill a module with the rows of ``whole``, some at a time; all but the last ones are equal. Returns the last."""
+    words, first, load = whole.w, whole.first, whole.load
+    for number, rows in enumerate(portions(whole.config, len(whole.a))):
+        part = Rows(config=whole.config, rows=rows.stop - rows.start)
+        place(m, f"rows_{number}", part)
+        m.d.comb += [
+            part.a.eq(whole.a[rows]),
+            part.w.eq(words),
+            part.first.eq(first),
+            part.load.eq(load),
+            whole.sums[rows].eq(part.sums),
+        ]
+        words, first, load = part.w_next, part.first_next, part.load_next
+    return part
+
+
 class Array(wiring.Component):
     """R x C processing elements.
 
@@ -99,38 +199,16 @@ class Array(wiring.Component):
     """
 
     def __init__(self, *, config: ArrayConfig) -> None:
-        self.config = config
+        self.config = self.share_key = config
         super().__init__({
-            "a": In(config.word_bits).array(config.rows),
-            "w": In(config.word_bits).array(config.cols),
+            "a": In(Vector(config.word_bits, config.rows)),
+            "w": In(Vector(config.word_bits, config.cols)),
             "first": In(1),
             "load": In(1),
-            "sums": Out(config.acc_bits).array(config.rows),
+            "sums": Out(Vector(config.acc_bits, config.rows)),
         })
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        config, size = self.config, self.config.tile
-        tiles = {}
-        for i in range(config.tile_rows):
-            for j in range(config.tile_cols):
-                tile = Tile(config=config, rows=min(size, config.rows - i * size),
-                            cols=min(size, config.cols - j * size))
-                tiles[i, j] = tile
-                place(m, f"tile_{i}_{j}", tile)
-        for (i, j), tile in tiles.items():
-            left, above = tiles.get((i, j - 1)), tiles.get((i - 1, j))
-            for r in range(tile.rows):
-                m.d.comb += tile.a[r].eq(left.a_next[r] if left else self.a[i * size + r])
-                if left:
-                    m.d.comb += left.neighbour[r].eq(tile.result[r])
-                else:
-                    m.d.comb += self.sums[i * size + r].eq(tile.result[r])
-            for c in range(tile.cols):
-                m.d.comb += tile.w[c].eq(above.w_next[c] if above else self.w[j * size + c])
-            before = left or above
-            m.d.comb += [
-                tile.first.eq(before.first_next if before else self.first),
-                tile.load.eq(before.load_next if before else self.load),
-            ]
+        stack(m, self)
         return m

@@ -4,6 +4,8 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from .share import Vector
+
 __all__ = ["Packer"]
 
 
@@ -37,12 +39,13 @@ class Packer(wiring.Component):
         self.rows = rows
         self.lanes = lanes
         self.bits = bits
+        self.share_key = (rows, lanes, bits)
         super().__init__({
             "begin": In(1),
             "insert": In(1),
-            "elements": In(bits).array(rows),
+            "elements": In(Vector(bits, rows)),
             "end": In(1),
-            "words": Out(lanes * bits).array(rows),
+            "words": Out(Vector(lanes * bits, rows)),
             "flush": Out(1),
             "flush_end": Out(1),
         })
@@ -58,7 +61,8 @@ class Packer(wiring.Component):
             m.d.sync += lane.eq(1)
         with m.Elif(self.insert):
             m.d.sync += lane.eq(Mux(whole, 1, lane << 1))
-            for r in range(self.rows):
-                kept = Mux(lane[0], 0, self.words[r])
-                m.d.sync += self.words[r].eq(kept | place & self.elements[r].replicate(self.lanes))
+            # of one bit Verilog has a short form
+            new = [Mux(element, place, 0) if self.bits == 1 else place & element.replicate(self.lanes)
+                   for element in self.elements]
+            m.d.sync += self.words.eq(Mux(lane[0], 0, self.words.as_value()) | Cat(new))
         return m

@@ -4,6 +4,8 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from .share import Vector
+
 __all__ = ["Pool"]
 
 
@@ -32,17 +34,21 @@ class Pool(wiring.Component):
         self.rows = rows
         self.cols = cols
         self.bits = bits
-        super().__init__({"enable": In(1), "first": In(1), "i": In(bits).array(rows), "o": Out(bits).array(rows)})
+        self.share_key = (rows, cols, bits)
+        elements = Vector(bits, rows)
+        super().__init__({"enable": In(1), "first": In(1), "i": In(elements), "o": Out(elements)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        # the oldest column's elements stand in front
-        before = [Signal(self.rows * self.bits, name=f"before_{c}", reset_less=True) for c in range(self.cols)]
-        for r in range(self.rows):
-            other = Mux(self.first, 0, before[0].word_select(r, self.bits))
-            # of one bit Yosys would make a subtraction
-            larger = self.i[r] | other if self.bits == 1 else Mux(self.i[r] > other, self.i[r], other)
-            m.d.comb += self.o[r].eq(larger)
+        width = len(self.i.as_value())
+        before = Signal(self.cols * width, reset_less=True)     # the oldest column's elements stand lowest
+        others = Signal(self.i.shape())
+        m.d.comb += others.eq(Mux(self.first, 0, before[:width]))
+        if self.bits == 1:
+            # a comparison would become a subtraction
+            m.d.comb += self.o.eq(self.i.as_value() | others.as_value())
+        else:
+            m.d.comb += [o.eq(Mux(i > other, i, other)) for o, i, other in zip(self.o, self.i, others, strict=True)]
         with m.If(self.enable):
-            m.d.sync += Cat(before).eq(Cat(*before[1:], *(self.o[r] for r in range(self.rows))))
+            m.d.sync += before.eq(Cat(before[width:], self.o))
         return m

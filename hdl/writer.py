@@ -1,14 +1,13 @@
 """Storing the rows' words: each in the row's own bank, or all of them in all banks."""
 
-from itertools import pairwise
-
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import ArrayConfig
 from .isa import Isa, LayerFlag, flag_of
 from .raster import Raster, follow
+from .share import Vector
 
 __all__ = ["Writer"]
 
@@ -42,18 +41,18 @@ class Writer(wiring.Component):
     """
 
     def __init__(self, *, config: ArrayConfig) -> None:
-        self.config = config
+        self.config = self.share_key = config
         super().__init__({
             "layer": In(Isa(config).back_layout),
             "begin": In(1),
-            "words": In(config.word_bits).array(config.rows),
+            "words": In(Vector(config.word_bits, config.rows)),
             "flush": In(1),
             "flush_end": In(1),
             "host": In(1),
             "host_address": In(config.activation_bits),
             "host_data": In(config.word_bits),
             "address": Out(config.activation_bits),
-            "data": Out(config.word_bits).array(config.rows),
+            "data": Out(Vector(config.word_bits, config.rows)),
             "write": Out(1),
         })
 
@@ -69,7 +68,7 @@ class Writer(wiring.Component):
         new_pixel = Signal(init=1)                      # the next words are the first ones of their pixels
         first_write = Signal()                          # ... and this cycle writes the first of them
         take = Signal()
-        held = [Signal(config.word_bits, name=f"held_{r}", reset_less=True) for r in range(config.rows)]
+        held = Signal(Vector(config.word_bits, config.rows), reset_less=True)
 
         m.submodules.raster = raster = Raster(bits=config.activation_bits)
         follow(m, raster, pixel, start=layer.out_start, step=layer.out_step, line=layer.out_line)
@@ -89,18 +88,16 @@ class Writer(wiring.Component):
         with m.If(take):
             m.d.sync += [left.eq(Mux(split, config.rows, 1)), waiting.eq(0), new_pixel.eq(ends),
                          word.eq(Mux(new_pixel, 0, word + 1))]
-            m.d.sync += [register.eq(words) for register, words in zip(held, self.words, strict=True)]
+            m.d.sync += held.eq(self.words)
         with m.Else():
             with m.If(left != 0):
                 m.d.sync += left.eq(left - 1)
-                m.d.sync += [register.eq(after) for register, after in pairwise(held)]
+                m.d.sync += held[:-1].eq(held[1:])
             with m.If(self.flush):
                 m.d.sync += [waiting.eq(1), waiting_end.eq(self.flush_end)]
         with m.If(self.begin):
             m.d.sync += new_pixel.eq(1)
 
         shared = Mux(self.host, self.host_data, held[0])
-        m.d.comb += self.data[0].eq(shared)
-        for r in range(1, config.rows):
-            m.d.comb += self.data[r].eq(Mux(self.host | split, shared, held[r]))
+        m.d.comb += self.data.eq(Cat(shared, Mux(self.host | split, shared.replicate(config.rows - 1), held[1:])))
         return m

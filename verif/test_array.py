@@ -13,7 +13,8 @@ from hdl.config import ArrayConfig, ConfigError, popcount_levels
 from .trace import AMARANTH, play
 
 SIZES = [(1, 1, 1, 1), (1, 1, 5, 4), (1, 5, 3, 1), (5, 1, 3, 1), (2, 3, 7, 1), (3, 5, 7, 2), (4, 4, 12, 4),
-         (7, 3, 4, 3), (5, 8, 10, 4), (6, 9, 2, 4)]
+         (7, 3, 4, 3), (5, 8, 10, 4), (6, 9, 2, 4),
+         (11, 2, 3, 1), (19, 2, 3, 2), (66, 1, 2, 1)]
 
 
 @dataclass

@@ -236,3 +236,10 @@ def test_the_number_of_modules_does_not_grow_with_the_array(tmp_path: Path) -> N
         signum(tmp_path, f"--rows={size}", f"--cols={size}", "--lanes=8", "--tile=4")
         counts.append(len(re.findall(r"^module ", (tmp_path / "out" / "signum.v").read_text(), re.MULTILINE)))
     assert counts[0] == counts[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tile", [1, 4])
+def test_a_large_array_is_a_short_text(tile: int, tmp_path: Path) -> None:
+    signum(tmp_path, "--rows=64", "--cols=64", "--lanes=32", f"--tile={tile}")
+    assert (tmp_path / "out" / "signum.v").stat().st_size <= 300_000

@@ -2,12 +2,12 @@ from typing import Any
 
 import pytest
 from amaranth.back import rtlil
-from amaranth.hdl import Elaboratable, Module, Shape
+from amaranth.hdl import Elaboratable, Module, ShapeLike
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.emit import to_verilog
-from hdl.share import collect, place, ports
+from hdl.emit import module_rtlil, to_verilog
+from hdl.share import Vector, collect, place, ports
 
 
 class Leaf(wiring.Component):
@@ -92,7 +92,7 @@ def test_ports_say_name_signal_and_direction() -> None:
 class Wires(wiring.Component):
     share_key = "same"
 
-    def __init__(self, shape: Shape | int) -> None:
+    def __init__(self, shape: ShapeLike) -> None:
         super().__init__({"o": Out(shape)})
 
     def elaborate(self, platform: Any) -> Elaboratable:
@@ -110,3 +110,9 @@ def test_a_key_that_does_not_tell_units_apart_is_refused() -> None:
 def test_zero_wide_ports_are_refused() -> None:
     with pytest.raises(ValueError, match=r"^port o of Wires must be at least 1 bit wide, not 0$"):
         ports(Wires(0))
+
+
+@pytest.mark.parametrize("count", [1, 2, 50])
+def test_a_vector_is_one_wire(count: int) -> None:
+    wires = [module_rtlil(Wires(shape), "wires").count("\n  wire ") for shape in (7, Vector(7, count))]
+    assert wires[0] == wires[1]

@@ -57,10 +57,12 @@ def play(unit: wiring.Component, steps: Sequence[Mapping[str, Any]], simulator: 
 def _pack(step: Mapping[str, Any], shapes: Mapping[str, Any]) -> dict[str, int]:
     packed: dict[str, int] = {}
     for name, value in step.items():
-        if isinstance(value, Sequence):
+        if name in shapes:
+            packed[name] = pack(shapes[name], value)
+        elif isinstance(value, Sequence):
             packed |= {f"{name}__{i}": int(part) for i, part in enumerate(value)}
         else:
-            packed[name] = value if name == RESET else pack(shapes[name], value)
+            packed[name] = value
     assert packed.keys() <= {*shapes, RESET}, f"the unit must have inputs {', '.join(packed)}"
     return packed
 
@@ -73,12 +75,17 @@ def _unpack(bits: Mapping[str, str], shapes: Mapping[str, Any]) -> dict[str, Any
         if index:
             values.setdefault(array, []).append(_number(text))
         elif isinstance(shape, data.StructLayout):
-            end = len(text)
-            values[name] = {key: _number(text[end - field.offset - field.width:end - field.offset])
-                            for key, field in shape}
+            values[name] = {key: _field(text, field) for key, field in shape}
+        elif isinstance(shape, data.ArrayLayout):
+            values[name] = [_field(text, field) for _, field in shape]
         else:
             values[name] = _number(text)
     return values
+
+
+def _field(text: str, field: data.Field) -> int | None:
+    end = len(text) - field.offset
+    return _number(text[end - field.width:end])
 
 
 def _number(text: str) -> int | None:

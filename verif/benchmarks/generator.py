@@ -1,0 +1,80 @@
+"""Arrays to Verilog by the command line: seconds, bytes and memory, and what it takes to read them back."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from rich.console import Console
+
+from fpga.tools import verilator_environment
+from hdl.emit import run_yosys
+
+from .record import Row, save, versions
+
+__all__ = ["SIZES", "measure", "row"]
+
+SIZES = ((8, 8, 32, 1), (32, 32, 32, 1), (64, 64, 32, 1), (64, 64, 32, 4), (64, 64, 64, 1), (64, 64, 64, 4))
+"""Rows, columns, lanes and tile."""
+
+REPEATS = 3
+
+
+def run(command: Sequence[str]) -> tuple[float, float, int]:
+    """Seconds of a command, those of the processor, KiB of its largest process; CalledProcessError where it fails."""
+    begin = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, **verilator_environment()})
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - begin
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss
+
+
+def row(rows: int, cols: int, lanes: int, tile: int, repeats: int = REPEATS) -> Row:
+    """One array: the shortest of some runs of ``python -m hdl verilog`` and of each reader.
+
+    Returns
+    -------
+    dict
+        ``rows``, ``cols``, ``lanes``, ``tile``; ``seconds`` of the whole command, ``cpu_seconds`` of the
+        processor for it, ``bytes`` of the Verilog, ``peak_kib`` of the command's largest process; ``yosys_seconds`` to
+        read the Verilog and check its hierarchy, ``verilator_seconds`` to read and elaborate it (``--json-only``).
+        Behind that Verilator unfolds the array, which takes time for each element however they are described.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "signum.v"
+        generate = [run([sys.executable, "-m", "hdl", "verilog", f"--rows={rows}", f"--cols={cols}",
+                         f"--lanes={lanes}", f"--tile={tile}", f"--out={folder}"]) for _ in range(repeats)]
+        yosys = []
+        for _ in range(repeats):
+            begin = time.perf_counter()
+            run_yosys(f"read_verilog {path.name}\nhierarchy -check -top signum\n", path.parent)
+            yosys.append(time.perf_counter() - begin)
+        verilator = [run(["verilator", "--json-only", "-Wno-WIDTH", "--Mdir", folder, "--top-module", "signum",
+                          str(path)]) for _ in range(repeats)]
+        return {
+            "rows": rows, "cols": cols, "lanes": lanes, "tile": tile,
+            "seconds": round(min(seconds for seconds, _, _ in generate), 2),
+            "cpu_seconds": round(min(seconds for _, seconds, _ in generate), 2),
+            "bytes": path.stat().st_size,
+            "peak_kib": max(peak for _, _, peak in generate),
+            "yosys_seconds": round(min(yosys), 2),
+            "verilator_seconds": round(min(seconds for seconds, _, _ in verilator), 2),
+        }
+
+
+def measure(console: Console) -> Path:
+    """Every size of `SIZES`; build/bench/generator.json."""
+    rows = []
+    for size in SIZES:
+        rows.append(row(*size))
+        console.print("{rows} x {cols} x {lanes}, tiles of {tile}: {seconds} s, {bytes} bytes, {peak_kib} KiB; "
+                      "Yosys {yosys_seconds} s, Verilator {verilator_seconds} s".format(**rows[-1]), highlight=False)
+    return save("generator", rows, {"amaranth": version("amaranth"), **versions("yosys", "verilator")},
+                repeats=REPEATS)
