@@ -66,41 +66,57 @@ class Compiler:
 
     def program(self) -> Program:
         """All parts together; CapacityError where one does not fit."""
+        config = self.config
         records: list[LayerRecord] = []
         weights: list[np.ndarray] = []
-        thresholds: list[int] = []
+        thresholds: list[np.ndarray] = []
         coefficients: list[np.ndarray] = []
         result = None
         for layer in self.graph.layers:
             last = layer is self.graph.layers[-1]
-            record, words = self._layer(layer, sum(part.shape[1] for part in weights), len(thresholds),
-                                        sum(part.shape[1] for part in coefficients), last)
+            record, words = self._layer(layer, sum(part.shape[1] for part in weights), sum(map(len, thresholds)),
+                                        sum(map(len, coefficients)), last)
             records.append(record)
             weights.append(words)
             coefficients += self._coefficients(layer)
             if layer.raw:
                 height, width = self.graph.sums_size(layer)
-                result = ResultPlace(len(thresholds), height * width, layer.channels)
+                result = ResultPlace(sum(map(len, thresholds)), height * width, layer.channels)
                 groups = -(-height * width // self.config.rows) if self.split else height * width
-                thresholds += [0] * (groups * layer.channels)
+                thresholds.append(np.zeros((groups * self._beats(layer.channels), config.drain_width), dtype=np.int64))
             elif layer.thresholds is not None:
-                thresholds += self._thresholds(layer.thresholds, layer).reshape(-1).tolist()
+                never = (1 << config.sum_bits) - 1      # channels that are not there have the tail's element
+                thresholds.append(self._in_beats(self._thresholds(layer.thresholds, layer), never))
         weight_words = np.concatenate(weights, axis=1)
-        numbers = np.concatenate([np.zeros((2, 0), dtype=np.int64), *coefficients], axis=1)
+        width = config.drain_width
+        entries = np.concatenate([np.zeros((0, width), dtype=np.int64), *thresholds])
+        numbers = np.concatenate([np.zeros((0, width, 2), dtype=np.int64), *coefficients])
         need("words of weights in a column", weight_words.shape[1], self.config.weight_depth, "weight_depth")
-        need("thresholds and raw results of a row", len(thresholds), self.config.threshold_depth, "threshold_depth")
-        need("scales of residual layers", numbers.shape[1], self.config.requantize_depth, "requantize_depth")
+        need("thresholds and raw results of a row", len(entries), self.config.threshold_depth, "threshold_depth")
+        need("scales of residual layers", len(numbers), self.config.requantize_depth, "requantize_depth")
         program = Program(
             config=self.config, split=self.split, names=tuple(layer.name for layer in self.graph.layers),
-            records=tuple(records), weights=weight_words, thresholds=np.array(thresholds, dtype=np.int64),
+            records=tuple(records), weights=weight_words, thresholds=entries,
             coefficients=numbers, constants=self._constants(),
             inputs={name: InputPlace(shape, self.packed.get(name), self.places[name])
                     for name, shape in self.original.inputs.items()},
             maps={layer.name: self.places[layer.name] for layer in self.graph.layers if layer.name in self.places},
             output=self.graph.layers[-1], result=result,
+            channels=tuple(layer.channels for layer in self.graph.layers),
             useful=tuple(self._useful(layer) for layer in self.original.layers))
         need("words of the program", len(program.words), self.config.program_depth, "program_depth")
         return program
+
+    def _beats(self, channels: int) -> int:
+        """Beats in which the results of so many channels leave a row."""
+        return words_per(channels, self.config.drain_width)
+
+    def _in_beats(self, values: np.ndarray, fill: int) -> np.ndarray:
+        """Numbers of channels, (..., N), as the words of a memory, (entries, drain_width), filled up with ``fill``."""
+        width = self.config.drain_width
+        missing = self._beats(values.shape[-1]) * width - values.shape[-1]
+        filled = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, missing)], constant_values=fill)
+        return filled.reshape(-1, width)
 
     def _useful(self, layer: Layer) -> int:
         height, width = self.original.sums_size(layer)
@@ -138,15 +154,15 @@ class Compiler:
             "window_step": window_step, "window_line": window_line,
             "weights": weight_base,
             "x": width // pool_x - 1, "y": height // pool_y - 1,
-            "tiles": tiles - 1, "tile": min(tile, layer.channels) - 1,
-            "last_tile": layer.channels - (tiles - 1) * tile - 1,
+            "tiles": tiles - 1, "tile": self._beats(min(tile, layer.channels)) - 1,
+            "last_tile": self._beats(layer.channels - (tiles - 1) * tile) - 1,
             "thresholds": threshold_base if raw or layer.thresholds is not None else 0,
             **walk_fields, **self._class_fields(layer), **self._out_fields(layer, raw),
         }
         if config.requantize_depth:
             residual = layer.combine == "residual"
             fields |= {"coefficients": coefficient_base if residual else 0,
-                       "coefficients_step": layer.channels if residual else 0}
+                       "coefficients_step": self._beats(layer.channels) if residual else 0}
         segments = []
         for walk in walks:
             place = self.places[walk.segment.source]
@@ -178,11 +194,15 @@ class Compiler:
                 dots.append(0)
         dots.pop()
         best: tuple[int, int, list[int]] | None = None
+        width = self.config.drain_width
         for tile in range(min(self.config.cols, layer.channels), 0, -1):
             tiles = words_per(layer.channels, tile)
+            if tiles > 1 and tile % width:      # the channels behind it would begin within a beat
+                continue
             if best and tiles * sum(dots) >= best[0]:
                 continue
-            sizes = [] if raw else [tile] * (tiles - 1) + [layer.channels - (tiles - 1) * tile]
+            sizes = [] if raw else [self._beats(size) for size in [tile] * (tiles - 1)
+                                    + [layer.channels - (tiles - 1) * tile]]
             idle = gaps(self.config, dots, last_segments, windows, sizes, self.split)
             if idle is None:
                 continue
@@ -229,9 +249,10 @@ class Compiler:
             return dict.fromkeys(names, 0)
         classes = self._pixel_classes(layer)
         windows = layer.pool[0] * layer.pool[1]
-        step = layer.channels * windows
+        beats = self._beats(layer.channels)
+        step = beats * windows
         (low_y, high_y, _), (low_x, high_x, classes_x) = classes
-        return dict(zip(names, (low_x, high_x, step, low_y, high_y, step * classes_x, layer.channels), strict=True))
+        return dict(zip(names, (low_x, high_x, step, low_y, high_y, step * classes_x, beats), strict=True))
 
     def _pixel_classes(self, layer: Layer) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
         """For y and x: pixels up to which, and from which on, the class grows; the number of classes.
@@ -267,7 +288,7 @@ class Compiler:
         return thresholds[y[:, None, :, None], x[None, :, None, :]]
 
     def _coefficients(self, layer: Layer) -> list[np.ndarray]:
-        """Scales and offsets of each segment for the array's shift, int64 (2, N) each.
+        """Scales and offsets of each segment for the array's shift, int64 (entries, drain_width, 2) each.
 
         An offset beyond the range that makes a difference to an INT4 level is brought to its end.
         """
@@ -287,7 +308,7 @@ class Compiler:
             bits = int(np.maximum(offset, -1 - offset).max()).bit_length() + 1
             need(f"bits of an offset of layer {layer.name}", bits, config.offset_bits, "requantize_shift",
                  config.requantize_shift - bits + config.offset_bits)
-            found.append(np.stack([scale << spare, offset]))
+            found.append(np.stack([self._in_beats(values, 0) for values in (scale << spare, offset)], axis=-1))
         return found
 
     def _out_fields(self, layer: Layer, raw: bool) -> dict[str, int]:

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from hdl.config import ArrayConfig
 from hdl.encoding import words_per
-from hdl.isa import SEGMENT_FETCH, Isa, LayerFlag, LayerRecord, SegmentFlag
+from hdl.isa import Isa, LayerFlag, LayerRecord, SegmentFlag
 from hdl.sequencer import tail_cycles
 
 __all__ = ["dot_products", "gaps", "layer_cycles", "predict_cycles"]
@@ -33,9 +33,10 @@ def layer_cycles(config: ArrayConfig, records: Sequence[LayerRecord]) -> list[in
     The first one counts from the start of the run, and the last one to its end; the sum is the run's.
     """
     isa = Isa(config)
-    front, rest = len(isa.front), len(isa.back) + len(isa.segment)
+    front, rest = (sum(len(isa.words_of(fields)) for fields in parts)
+                   for parts in ((isa.front,), (isa.back, isa.segment)))
     cycles = []
-    at_back = 1 + front             # when the first back field of the layer is read
+    at_back = 1 + front             # when the first word of the layer's back is read
     before = 0
     for record in records:
         begin = at_back + rest + 1
@@ -85,7 +86,7 @@ def gaps(config: ArrayConfig, dots: Sequence[int], last_segments: Sequence[int],
     windows : int
         Positions of the pooling window.
     tile_sizes : sequence of int
-        Channels of each tile that end up in words; empty for a layer without words.
+        Beats of each tile whose elements end up in words; empty for a layer without words.
     split : bool
 
     Returns
@@ -93,7 +94,7 @@ def gaps(config: ArrayConfig, dots: Sequence[int], last_segments: Sequence[int],
     list of int, or None where words come too fast within one drain.
     """
     several = len(dots) > 1 or tuple(dots) != tuple(last_segments)
-    fetch = SEGMENT_FETCH if several else 0
+    fetch = Isa(config).segment_fetch if several else 0
     found = [max(0, config.drain_cycles - following, fetch - last)
              for following, last in zip([*dots[1:], dots[0]], last_segments, strict=True)]
     if not split or not tile_sizes:
@@ -109,19 +110,20 @@ def gaps(config: ArrayConfig, dots: Sequence[int], last_segments: Sequence[int],
 def _writer_keeps_up(config: ArrayConfig, period: int, tile_sizes: Sequence[int]) -> bool:
     """Whether the writer takes all words in time, if the tiles follow each other after ``period`` cycles."""
     pixel = max(period * len(tile_sizes), config.rows + 1)      # the rows are dealt their pixels one a cycle
-    if words_per(sum(tile_sizes), config.lanes) * config.rows > pixel:
+    word, array_tile = config.lanes // config.drain_width, config.tile_beats
+    if words_per(sum(tile_sizes), word) * config.rows > pixel:
         return False
-    inserts: list[tuple[int, bool]] = []        # (cycle, a word is complete) of each bit
-    lane = 0
+    inserts: list[tuple[int, bool]] = []        # (cycle, a word is complete) of each beat
+    filled = 0
     for tile in range(3 * len(tile_sizes)):
         start = tile // len(tile_sizes) * pixel + tile % len(tile_sizes) * period
         size = tile_sizes[tile % len(tile_sizes)]
         pixel_ends = (tile + 1) % len(tile_sizes) == 0
-        for channel in range(size):
-            lane += 1
-            whole = lane == config.lanes or (pixel_ends and channel == size - 1)
-            lane = 0 if whole else lane
-            inserts.append((start + channel + channel // config.tile, whole))
+        for beat in range(size):
+            filled += 1
+            whole = filled == word or (pixel_ends and beat == size - 1)
+            filled = 0 if whole else filled
+            inserts.append((start + beat + beat // array_tile, whole))
     free = 0
     for (cycle, whole), (following, _) in pairwise(inserts):
         if whole:

@@ -48,7 +48,8 @@ def interpret(program: Program, maps: dict[str, np.ndarray]) -> tuple[np.ndarray
     for record in Isa(config).decode(program.words):
         layer = LayerRun(program, record)
         if record.has(LayerFlag.RAW):
-            results = layer.sums(memory, 0, 0)
+            assert program.result is not None
+            results = layer.sums(memory, 0, 0)[..., :program.result.channels]
         else:
             layer.store(memory, layer.elements(memory))
     return memory, results
@@ -66,7 +67,9 @@ class LayerRun:
         self.y, self.x = np.divmod(np.arange((record.fields["x"] + 1) * (record.fields["y"] + 1)),
                                    record.fields["x"] + 1)
         f = record.fields
-        self.sizes = [f["tile"] + 1] * f["tiles"] + [f["last_tile"] + 1]
+        self.beats = f["tiles"] * (f["tile"] + 1) + f["last_tile"] + 1
+        # columns of each tile; of the last beat's channels some may not be there
+        self.sizes = [(beats + 1) * self.config.drain_width for beats in [f["tile"]] * f["tiles"] + [f["last_tile"]]]
 
     def _follow(self, start: int, step: int, line: int) -> np.ndarray:
         """Addresses of all pixels, from those of the first and the steps between them."""
@@ -117,7 +120,7 @@ class LayerRun:
     def _requantized(self, sums: np.ndarray, drained: int) -> np.ndarray:
         """Operands of the sums of one drain, int64 (B, pixels, channels)."""
         first = self.fields["coefficients"] + drained * self.fields["coefficients_step"]
-        scales, offsets = self.program.coefficients[:, first:first + sums.shape[-1]]
+        scales, offsets = self.program.coefficients[first:first + self.beats].reshape(-1, 2).T
         numbers = sums * scales + offsets >> self.config.requantize_shift
         return numbers if self.config.signed else np.clip(numbers, -8, 7) + 8
 
@@ -146,7 +149,7 @@ class LayerRun:
         y = border_class(self.y, f["y"] + 1, f["class_y_low"], f["y"] - f["class_y_high"])
         x = border_class(self.x, f["x"] + 1, f["class_x_low"], f["x"] - f["class_x_high"])
         first = f["thresholds"] + y * f["class_y_step"] + x * f["class_x_step"] + window * f["thresholds_window"]
-        return self.program.thresholds[first[:, None] + np.arange(sum(self.sizes))]
+        return self.program.thresholds[first[:, None] + np.arange(self.beats)].reshape(len(first), -1)
 
     def elements(self, memory: np.ndarray) -> np.ndarray:
         """Elements of all pixels after pooling, bool or uint8 (B, pixels, channels)."""

@@ -111,9 +111,9 @@ class Program:
         Name of the graph's layer that each layer of the program computes.
     records : tuple of LayerRecord
     weights : bool (cols, words, word_bits)
-    thresholds : int (entries)
+    thresholds : int (entries, drain_width)
         The same for all rows.
-    coefficients : int64 (2, entries)
+    coefficients : int64 (entries, drain_width, 2)
         Scales and offsets of the requantized segments, the same for all rows.
     constants : dict of int to int
         Activation words, by address, that the host writes once: the borders of the maps.
@@ -123,6 +123,8 @@ class Program:
     output : Layer
         The graph's last layer.
     result : ResultPlace, or None where the last layer makes a map
+    channels : tuple of int
+        Output channels of each layer.
     useful : tuple of int
         Operations of each layer for one image, as the network counts them.
     """
@@ -139,6 +141,7 @@ class Program:
     maps: dict[str, MapPlace]
     output: Layer
     result: ResultPlace | None
+    channels: tuple[int, ...]
     useful: tuple[int, ...]
     address_map: AddressMap = field(init=False)
 
@@ -155,22 +158,24 @@ class Program:
         """The program memory."""
         return Isa(self.config).encode(list(self.records))
 
-    def _slices(self, region: Region, unit: int, word: int, value: int) -> Iterator[tuple[int, int]]:
-        for i in range(self.address_map.slices):
+    def _slices(self, region: Region, unit: int, word: int, value: int, count: int | None = None,
+                ) -> Iterator[tuple[int, int]]:
+        for i in range(self.address_map.slices if count is None else count):
             address = self.address_map.address(region, unit=unit, word=word, slice=i)
             yield address, value >> i * DATA_BITS & (1 << DATA_BITS) - 1
 
     def load_writes(self) -> Iterator[tuple[int, int]]:
         """Bus writes (address, data) that bring the program into an array, once."""
         for i, value in enumerate(self.words):
-            yield self.address_map.address(Region.PROGRAM, word=i), value
+            yield from self._slices(Region.PROGRAM, 0, i, value, self.address_map.program_slices)
         for column, words in enumerate(self.weights):
             for i, value in enumerate(words_to_ints(words)):
                 yield from self._slices(Region.WEIGHTS, column, i, value)
-        for i, value in enumerate(self.thresholds.tolist()):
-            yield self.address_map.address(Region.ALL_THRESHOLDS, word=i), value
-        for unit, values in enumerate(self.coefficients.tolist()):
-            for i, value in enumerate(values):
+        for i, values in enumerate(self.thresholds.tolist()):
+            for lane, value in enumerate(values):
+                yield self.address_map.address(Region.ALL_THRESHOLDS, word=i, slice=lane), value
+        for i, values in enumerate(self.coefficients.reshape(-1, 2 * self.config.drain_width).tolist()):
+            for unit, value in enumerate(values):
                 address = self.address_map.address(Region.COEFFICIENTS, unit=unit, word=i)
                 yield address, value & (1 << DATA_BITS) - 1
         for address, value in self.constants.items():
@@ -187,6 +192,7 @@ class Program:
     def result_reads(self, images: int) -> list[int]:
         """Bus addresses of the results of the last run, in the order that `results` takes them."""
         reads = []
+        width = self.config.drain_width
         for image in range(images):
             if self.result is None:
                 for address in self.maps[self.output.name].addresses.tolist():
@@ -195,8 +201,9 @@ class Program:
                 continue
             for pixel in range(self.result.pixels):
                 group, row = divmod(pixel, self.config.rows) if self.split else (pixel, image)
-                first = self.result.start + group * self.result.channels
-                reads += [self.address_map.address(Region.THRESHOLDS, unit=row, word=first + channel)
+                first = self.result.start + group * words_per(self.result.channels, width)
+                reads += [self.address_map.address(Region.THRESHOLDS, unit=row, word=first + channel // width,
+                                                   slice=channel % width)
                           for channel in range(self.result.channels)]
         return reads
 

@@ -306,8 +306,9 @@ class Resident:
                 yield from (address(Region.ALL_ACTIVATIONS, word=word, slice=i)
                             for i in range(program.address_map.slices))
         if program.result is not None:
-            yield from (address(Region.ALL_THRESHOLDS, word=word)
-                        for word in range(program.result.start, len(program.thresholds)))
+            yield from (address(Region.ALL_THRESHOLDS, word=word, slice=lane)
+                        for word in range(program.result.start, len(program.thresholds))
+                        for lane in range(program.config.drain_width))
 
 
 @dataclass(frozen=True)

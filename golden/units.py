@@ -83,10 +83,10 @@ def border(config: ArrayConfig, layer: Mapping[str, int]) -> list[int]:
 
 @dataclass(frozen=True)
 class Beat:
-    """A column's sum at the end of the rows, ``cycle`` cycles behind its drain's strobe.
+    """Neighbouring columns' sums at the end of the rows, ``cycle`` cycles behind their drain's strobe.
 
     The fields are those of `hdl.drain.beat_layout`, and the entry of its coefficients; ``address``, ``end`` and
-    ``coefficient`` are None where the column has no channel, the last one also where the array has no coefficients.
+    ``coefficient`` are None where the columns have no channel, the last one also where the array has no coefficients.
     """
 
     cycle: int
@@ -106,26 +106,26 @@ class Beat:
 def drain(config: ArrayConfig, layer: Mapping[str, int], groups: int) -> Iterator[tuple[bool, list[Beat]]]:
     """For each drain of a layer whether it begins a group, and its beats."""
     raw, horner = bool(layer["flags"] & LayerFlag.RAW), bool(layer["flags"] & LayerFlag.HORNER)
-    channels = layer["tiles"] * (layer["tile"] + 1) + layer["last_tile"] + 1
+    beats = layer["tiles"] * (layer["tile"] + 1) + layer["last_tile"] + 1
     for group in range(groups):
         for tile in range(layer["tiles"] + 1):
             last_tile = tile == layer["tiles"]
             size = layer["last_tile" if last_tile else "tile"] + 1
             for window in range(layer["windows"] + 1):
                 first = layer["thresholds"] + tile * (layer["tile"] + 1) + window * layer["thresholds_window"]
-                first += group * channels if raw else 0
+                first += group * beats if raw else 0
                 for part in range(layer["drains"] + 1):
                     numbers = (layer.get("coefficients", 0) + tile * (layer["tile"] + 1)
                                + part * layer.get("coefficients_step", 0))
                     yield tile == window == part == 0, [Beat(
-                        cycle=1 + column + column // config.tile, channel=column, valid=column < size,
-                        address=(first + column) % (1 << config.threshold_bits) if column < size else None,
+                        cycle=1 + beat + beat * config.drain_width // config.tile, channel=beat, valid=beat < size,
+                        address=(first + beat) % (1 << config.threshold_bits) if beat < size else None,
                         keep=part > 0 and not horner, double=part > 0 and horner, out=part == layer["drains"],
                         first_window=window == 0, last_window=window == layer["windows"],
-                        end=last_tile and column == size - 1 if column < size else None, raw=raw,
-                        coefficient=(numbers + column) % (1 << config.coefficient_bits)
-                        if column < size and config.requantize_depth else None,
-                    ) for column in range(config.cols)]
+                        end=last_tile and beat == size - 1 if beat < size else None, raw=raw,
+                        coefficient=(numbers + beat) % (1 << config.coefficient_bits)
+                        if beat < size and config.requantize_depth else None,
+                    ) for beat in range(config.beats)]
 
 
 def requantize(value: int, scale: int, offset: int, shift: int) -> int:

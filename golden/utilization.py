@@ -44,10 +44,11 @@ class LayerUse:
 def layer_uses(program: Program) -> list[LayerUse]:
     """The use of each layer of a program."""
     cycles = layer_cycles(program.config, program.records)
-    return [_use(program, *layer) for layer in zip(program.names, program.records, cycles, program.useful, strict=True)]
+    return [_use(program, *layer) for layer in zip(program.names, program.records, cycles, program.channels,
+                                                   program.useful, strict=True)]
 
 
-def _use(program: Program, name: str, record: LayerRecord, cycles: int, useful: int) -> LayerUse:
+def _use(program: Program, name: str, record: LayerRecord, cycles: int, channels: int, useful: int) -> LayerUse:
     config, fields = program.config, record.fields
     tiles, windows = fields["tiles"] + 1, fields["windows"] + 1
     groups = group_count(record, config.rows)
@@ -56,7 +57,6 @@ def _use(program: Program, name: str, record: LayerRecord, cycles: int, useful: 
     gaps = repeats * sum(segment["gap"] for segment in record.segments)
     deal = config.rows if record.has(LayerFlag.SPLIT) else 1
     dealing = max(0, (groups - 1) * (deal + 1) - (groups - 1) * (steps + gaps) // groups)
-    channels = fields["tiles"] * (fields["tile"] + 1) + fields["last_tile"] + 1
     pixels = (fields["x"] + 1) * (fields["y"] + 1)
     of_rows = pixels / (groups * config.rows) if record.has(LayerFlag.SPLIT) else 1.0
     of_cols = channels / (tiles * config.cols)

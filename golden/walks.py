@@ -8,7 +8,7 @@ import numpy as np
 
 from hdl.config import ArrayConfig
 from hdl.encoding import WEIGHT_TAIL, pack_lanes, words_per
-from hdl.isa import SEGMENT_FETCH
+from hdl.isa import Isa
 
 from .graph import Layer, Segment
 from .placement import need
@@ -80,10 +80,11 @@ def layer_walks(layer: Layer, config: ArrayConfig) -> list[Walk]:
     if layer.combine != "sum":
         return walks
     joined: list[Walk] = []
+    fetch = Isa(config).segment_fetch
     taps = 0
     for walk in walks:
         taps += walk.taps(config.lanes)
-        if joined and taps <= config.most_taps and joined[-1].steps >= SEGMENT_FETCH:
+        if joined and taps <= config.most_taps and joined[-1].steps >= fetch:
             joined[-1] = dataclasses.replace(joined[-1], drains=False)
         else:
             taps = walk.taps(config.lanes)

@@ -52,8 +52,8 @@ class Accelerator(wiring.Component):
         m.submodules.sequencer = self.sequencer = Sequencer(config=config)
         self.array = Array(config=config)
         m.submodules.drain = self.drain = Drain(config=config)
-        self.pool = Pool(rows=config.rows, cols=config.cols, bits=config.element_bits)
-        self.packer = Packer(rows=config.rows, lanes=config.lanes, bits=config.element_bits)
+        self.pool = Pool(rows=config.rows, cols=config.cols, bits=config.element_bits, width=config.drain_width)
+        self.packer = Packer(rows=config.rows, lanes=config.lanes, bits=config.element_bits, width=config.drain_width)
         self.writer = Writer(config=config)
         self.program = Bank(width=isa.word_bits, depth=config.program_depth)
         self.weights = [Bank(width=config.word_bits, depth=config.weight_depth) for _ in range(config.cols)]
@@ -64,10 +64,11 @@ class Accelerator(wiring.Component):
         for c in range(config.cols):
             place(m, f"weights_{c}", self.weights[c])
         if config.requantize_depth:
+            # scales and offsets in turn, for each of the sums that leave a row at once
             self.coefficients = [Bank(width=width, depth=config.requantize_depth)
-                                 for width in (config.scale_bits, config.offset_bits)]
-            for name, bank in zip(("scales", "offsets"), self.coefficients, strict=True):
-                place(m, name, bank)
+                                 for width in (config.scale_bits, config.offset_bits) * config.drain_width]
+            for k, bank in enumerate(self.coefficients):
+                place(m, f"{('scales', 'offsets')[k % 2]}_{k // 2}", bank)
         # while no program runs, the host's address takes the place of the walk's
         self.host_word = Signal(self.map.word_bits)
         m.d.comb += self.busy.eq(self.sequencer.busy)
@@ -147,16 +148,16 @@ class Accelerator(wiring.Component):
             ends.words.eq(writer.data),
             self.pool.i.eq(Cat(delay(m, elements, config.tile_rows - 1 - i, f"elements_{i}")
                                for i, elements in enumerate(tile_rows))),
-            self.packer.elements.eq(self.pool.o),
+            self.packer.elements.as_value().eq(self.pool.o.as_value()),
             writer.words.eq(self.packer.words),
         ]
 
     def _requantization(self, m: Module) -> None:
-        scales, offsets = self.coefficients
+        scales, offsets = self.coefficients[::2], self.coefficients[1::2]
         m.d.comb += [bank.read_address.eq(self.drain.coefficient) for bank in self.coefficients]
         m.d.comb += [
-            self.ends.control.scale.eq(scales.read_data),
-            self.ends.control.bias.eq(offsets.read_data),
+            self.ends.control.scale.eq(Cat(bank.read_data for bank in scales)),
+            self.ends.control.bias.eq(Cat(bank.read_data for bank in offsets)),
             self.ends.residual.eq(flag_of(self.sequencer.layer, LayerFlag.RESIDUAL)),
         ]
 
@@ -213,13 +214,15 @@ class Accelerator(wiring.Component):
         rows = [Cat(result, word) for result, word in zip(self.ends.results, self.ends.activations, strict=True)]
         row = Signal(len(rows[0]))
         m.d.comb += row.eq(Choice(rows)[unit])
-        slices = Choice(row[config.sum_bits + s * DATA_BITS:][:DATA_BITS] for s in range(self.map.slices))
+        results, activations = row[:len(self.ends.results[0])], row[len(self.ends.results[0]):]
+        slices = Choice(activations[s * DATA_BITS:][:DATA_BITS] for s in range(self.map.slices))
+        columns = Choice(results.word_select(k, config.sum_bits) for k in range(config.drain_width))
         register = self._registers(m, write & registers, word)
         with m.Switch(region):
             with m.Case(Region.ACTIVATIONS):
                 m.d.comb += chosen.eq(slices[part])
             with m.Case(Region.THRESHOLDS):
-                m.d.comb += chosen.eq(row[:config.sum_bits])
+                m.d.comb += chosen.eq(columns[part])
             with m.Default():
                 m.d.comb += chosen.eq(register)
 
@@ -229,8 +232,9 @@ class Accelerator(wiring.Component):
         wide = Cat([payload.data] * self.map.slices)[:config.word_bits]
         m.d.comb += [
             self.program.write_address.eq(word),
-            self.program.write_data.eq(payload.data),
-            self.program.write.eq(write & (region == Region.PROGRAM)),
+            self.program.write_data.eq(Cat([payload.data] * self.map.program_slices)),
+            self.program.write.eq(Mux(write & (region == Region.PROGRAM),
+                                      Cat(part == s for s in range(self.map.program_slices)), 0)),
             self.writer.host.eq(~self.busy),
             self.writer.host_address.eq(word),
             self.writer.host_data.eq(wide),
@@ -251,6 +255,7 @@ class Accelerator(wiring.Component):
             host.activations.eq(write & (region == Region.ACTIVATIONS)),
             host.all_activations.eq(write & (region == Region.ALL_ACTIVATIONS)),
             host.slices.eq(slices),
+            host.columns.eq(Cat(part == k for k in range(config.drain_width)) if config.drain_width > 1 else 1),
             host.data.eq(payload.data),
         ]
 

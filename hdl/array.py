@@ -30,8 +30,9 @@ class Tile(wiring.Component):
         Activation and weight words.
     first, load : In(1)
         See `ProcessingElement`.
-    neighbour, result : In(acc_bits), Out(acc_bits), one for each row
-        The drain chain, from the tile on the right and to the tile on the left.
+    neighbour, result : In(drain_bits), Out(drain_bits), one for each row
+        The drain chains, from the tile on the right and to the tile on the left: ``drain_width`` of them, each of every
+        ``drain_width``-th column.
     a_next, w_next, first_next, load_next : Out
         The same signals one cycle later.
     """
@@ -40,14 +41,15 @@ class Tile(wiring.Component):
         self.config = config
         self.rows = rows
         self.cols = cols
-        self.share_key = (config.lanes, config.element_bits, config.pipeline, config.acc_bits, rows, cols)
+        self.share_key = (config.lanes, config.element_bits, config.pipeline, config.acc_bits, config.drain_width,
+                          rows, cols)
         super().__init__({
             "a": In(config.word_bits).array(rows),
             "w": In(config.word_bits).array(cols),
             "first": In(1),
             "load": In(1),
-            "neighbour": In(config.acc_bits).array(rows),
-            "result": Out(config.acc_bits).array(rows),
+            "neighbour": In(config.drain_bits).array(rows),
+            "result": Out(config.drain_bits).array(rows),
             "a_next": Out(config.word_bits).array(rows),
             "w_next": Out(config.word_bits).array(cols),
             "first_next": Out(1),
@@ -56,8 +58,9 @@ class Tile(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        width = self.config.drain_width
         for r in range(self.rows):
-            neighbour = self.neighbour[r]
+            neighbours = [self.neighbour[r].word_select(k, self.config.acc_bits) for k in range(width)]
             for c in reversed(range(self.cols)):
                 pe = ProcessingElement(config=self.config)
                 place(m, f"pe_{r}_{c}", pe)
@@ -66,10 +69,10 @@ class Tile(wiring.Component):
                     pe.w.eq(self.w[c]),
                     pe.first.eq(self.first),
                     pe.load.eq(self.load),
-                    pe.neighbour.eq(neighbour),
+                    pe.neighbour.eq(neighbours[c % width]),
                 ]
-                neighbour = pe.result
-            m.d.comb += self.result[r].eq(neighbour)
+                neighbours[c % width] = pe.result
+            m.d.comb += self.result[r].eq(Cat(neighbours))
             m.d.comb += self.a_next[r].eq(self._register(m, self.a[r], f"a{r}"))
         for c in range(self.cols):
             m.d.comb += self.w_next[c].eq(self._register(m, self.w[c], f"w{c}"))
@@ -100,7 +103,7 @@ class Rows(wiring.Component):
         Activation and weight words.
     first, load : In(1)
         Those of the first tile.
-    sums : Out(acc_bits), one for each row
+    sums : Out(drain_bits), one for each row
     w_next, first_next, load_next : Out
         The words as the last tiles hand them on; ``first`` and ``load`` as the lowest tile of the first column does.
     """
@@ -114,7 +117,7 @@ class Rows(wiring.Component):
             "w": In(Vector(config.word_bits, config.cols)),
             "first": In(1),
             "load": In(1),
-            "sums": Out(Vector(config.acc_bits, rows)),
+            "sums": Out(Vector(config.drain_bits, rows)),
             "w_next": Out(Vector(config.word_bits, config.cols)),
             "first_next": Out(1),
             "load_next": Out(1),
@@ -184,8 +187,8 @@ class Array(wiring.Component):
 
     Words enter at the left and at the top, skewed: the words of tile row i and of tile column j come i and j cycles
     after those of the first. ``first`` and ``load`` are those of the first tile; they spread by themselves. The sums
-    of a row leave at its left end in the order of the columns, the first one in the cycle after ``load`` reached the
-    row's first tile; behind every ``tile`` sums comes one cycle without.
+    of a row leave at its left end in the order of the columns, ``drain_width`` in a cycle, the first ones in the cycle
+    after ``load`` reached the row's first tile; behind those of every tile comes one cycle without.
 
     Parameters
     ----------
@@ -195,7 +198,7 @@ class Array(wiring.Component):
     -------
     a : In(word_bits), one for each row; w : In(word_bits), one for each column
     first, load : In(1)
-    sums : Out(acc_bits), one for each row
+    sums : Out(drain_bits), one for each row
     """
 
     def __init__(self, *, config: ArrayConfig) -> None:
@@ -205,7 +208,7 @@ class Array(wiring.Component):
             "w": In(Vector(config.word_bits, config.cols)),
             "first": In(1),
             "load": In(1),
-            "sums": Out(Vector(config.acc_bits, config.rows)),
+            "sums": Out(Vector(config.drain_bits, config.rows)),
         })
 
     def elaborate(self, platform: object) -> Module:

@@ -13,13 +13,14 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import ArrayConfig
+from .isa import Isa
 
 __all__ = ["DATA_BITS", "MAGIC", "VERSION", "AddressMap", "Control", "Region", "Register", "Status",
            "bus_signature", "config_registers", "request_layout"]
 
 DATA_BITS = 32
 MAGIC = 0x5347_4E4D
-VERSION = 2
+VERSION = 3
 
 
 class Region(enum.IntEnum):
@@ -28,11 +29,11 @@ class Region(enum.IntEnum):
     REGISTERS = 0
     PROGRAM = 1             # write only
     WEIGHTS = 2             # write only
-    THRESHOLDS = 3
+    THRESHOLDS = 3          # a slice for each of the sums that leave a row at once
     ALL_THRESHOLDS = 4      # write only
     ACTIVATIONS = 5
     ALL_ACTIVATIONS = 6     # write only
-    COEFFICIENTS = 7        # write only; unit 0 has the scales, unit 1 the offsets
+    COEFFICIENTS = 7        # write only; even units have the scales, odd ones the offsets, two for each such sum
 
 
 class Register(enum.IntEnum):
@@ -74,8 +75,10 @@ class AddressMap:
 
     Members
     -------
-    slices : int
-        Bus words that make one word of the array.
+    slices, program_slices : int
+        Bus words that make one word of the array, and one of the program.
+    drain_width : int
+        Slices of a word of thresholds or results.
     slice_bits, word_bits, unit_bits, address_bits : int
         Widths of the fields of an address, and of the whole.
     """
@@ -84,12 +87,15 @@ class AddressMap:
 
     def __init__(self, config: ArrayConfig) -> None:
         self.slices = -(-config.word_bits // DATA_BITS)
-        self.slice_bits = (self.slices - 1).bit_length()
+        self.program_slices = -(-Isa(config).word_bits // DATA_BITS)
+        self.drain_width = config.drain_width
+        self.slice_bits = (max(self.slices, self.program_slices, self.drain_width) - 1).bit_length()
         depth = max(config.weight_depth, config.activation_depth, config.threshold_depth, config.program_depth,
                     config.requantize_depth)
         registers = Register.CONFIG + len(dataclasses.fields(config))
         self.word_bits = (max(depth, registers) - 1).bit_length()
-        self.unit_bits = (max(config.rows, config.cols, 2 if config.requantize_depth else 1) - 1).bit_length()
+        coefficients = 2 * config.drain_width if config.requantize_depth else 1
+        self.unit_bits = (max(config.rows, config.cols, coefficients) - 1).bit_length()
         self.address_bits = self.slice_bits + self.word_bits + self.unit_bits + self.REGION_BITS
 
     def address(self, region: Region, *, unit: int = 0, word: int = 0, slice: int = 0) -> int:

@@ -83,6 +83,12 @@ class ArrayConfig:
         Width of a scale.
     element_bits : int
         1 for a binary array; 8 for one that multiplies activations of 0..255 with weights of -128..127.
+    drain_width : int
+        Sums that leave a row in a cycle, and threshold units at its end; a divisor of ``lanes``, of ``cols`` and, where
+        there are several tile columns, of ``tile``. A wide drain serves short dot products on many columns.
+    fetch_width : int
+        Fields of the program that are read in a cycle. The wider, the shorter the pauses between layers, and between
+        the segments of a layer; the program memory grows wider with it.
 
     Raises
     ------
@@ -107,6 +113,8 @@ class ArrayConfig:
     requantize_shift: int = 12
     scale_bits: int = 16
     element_bits: int = 1
+    drain_width: int = 1
+    fetch_width: int = 4
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -124,6 +132,9 @@ class ArrayConfig:
                               f"not {self.acc_bits}")
         if self.sum_bits < self.acc_bits:
             raise ConfigError(f"sum_bits must be at least acc_bits ({self.acc_bits}), not {self.sum_bits}")
+        for name in ("lanes", "cols", *(("tile",) if self.tile < self.cols else ())):
+            if getattr(self, name) % self.drain_width:
+                raise ConfigError(f"drain_width must divide {name} ({getattr(self, name)}), not be {self.drain_width}")
         if self.signed and not self.requantize_depth:
             raise ConfigError("requantize_depth must be positive where element_bits is 8, not 0")
 
@@ -131,7 +142,8 @@ class ArrayConfig:
         if self.element_bits not in (1, 8):
             raise ConfigError(f"element_bits must be 1 or 8, not {self.element_bits}")
         limits = {"rows": 1024, "cols": 1024, "lanes": 4096, "acc_bits": 32, "sum_bits": 32, "walks": 8,
-                  "zero_padding": 1, "requantize_shift": 24, "scale_bits": WIDEST_SCALE}
+                  "zero_padding": 1, "requantize_shift": 24, "scale_bits": WIDEST_SCALE,
+                  "fetch_width": 32}
         for name, most in limits.items():
             if getattr(self, name) > most:
                 raise ConfigError(f"{name} must be at most {most}, not {getattr(self, name)}")
@@ -174,7 +186,22 @@ class ArrayConfig:
     @property
     def drain_cycles(self) -> int:
         """Cycles D from the first to the last sum of a row at its end, both counted."""
-        return self.cols + self.tile_cols - 1
+        return self.beats + self.tile_cols - 1
+
+    @property
+    def drain_bits(self) -> int:
+        """Width of the sums that leave a row in a cycle."""
+        return self.drain_width * self.acc_bits
+
+    @property
+    def tile_beats(self) -> int:
+        """Beats of a whole tile of the array."""
+        return min(self.tile, self.cols) // self.drain_width
+
+    @property
+    def beats(self) -> int:
+        """Cycles of a drain in which sums come out of a row, ``drain_width`` at a time."""
+        return self.cols // self.drain_width
 
     @cached_property
     def count_bits(self) -> int:
@@ -274,12 +301,12 @@ PRESETS: dict[str, dict[str, int]] = {
     "icebreaker": {
         "rows": 2, "cols": 8, "lanes": 32, "tile": 8, "pipeline": 2, "acc_bits": 10, "sum_bits": 14,
         "weight_depth": 256, "activation_depth": 512, "threshold_depth": 256, "program_depth": 256, "walks": 1,
-        "zero_padding": 0, "requantize_depth": 0,
+        "zero_padding": 0, "requantize_depth": 0, "fetch_width": 1,
     },
     # small, uneven, and with every register between tiles: for trying things out
     "tiny": {
         "rows": 3, "cols": 5, "lanes": 7, "tile": 2, "pipeline": 1, "acc_bits": 10, "sum_bits": 16,
         "weight_depth": 512, "activation_depth": 512, "threshold_depth": 256, "program_depth": 256, "walks": 2,
-        "requantize_depth": 32,
+        "requantize_depth": 32, "fetch_width": 3,
     },
 }

@@ -11,18 +11,18 @@ __all__ = ["Drain", "beat_layout"]
 
 
 def beat_layout(config: ArrayConfig) -> data.StructLayout:
-    """A beat: one column's sum of every row.
+    """A beat: ``drain_width`` neighbouring columns' sums of every row.
 
     Fields
     ------
     enable
-        There is a sum: one beat for each of the C columns.
+        There are sums: one beat for every ``drain_width`` columns.
     valid
-        The column has an output channel.
+        The first of its columns has an output channel.
     channel
-        The column.
+        Number of the beat.
     address
-        Its threshold (of border class 0), or where its raw sum goes.
+        Word of its thresholds (of border class 0), or where its raw sums go.
     keep, double
         It is added to the sums before, or to twice those; with neither it is the first one.
     out
@@ -30,14 +30,14 @@ def beat_layout(config: ArrayConfig) -> data.StructLayout:
     first_window, last_window
         Position of the pooling window.
     end
-        The last channel of its pixel.
+        The last beat of its pixel.
     raw
         The sum itself is the result.
     """
     return data.StructLayout({
         "enable": 1,
         "valid": 1,
-        "channel": bits_to_hold(config.cols - 1),
+        "channel": bits_to_hold(config.beats - 1),
         "address": config.threshold_bits,
         "keep": 1,
         "double": 1,
@@ -70,7 +70,7 @@ class Drain(wiring.Component):
     group : Out(1)
         With the first beat of a group of pixels.
     coefficient : Out(coefficient_bits), only with ``config.requantize_depth``
-        Entry of the beat's scale and offset.
+        Word of the beat's scales and offsets.
     """
 
     def __init__(self, *, config: ArrayConfig) -> None:
@@ -95,16 +95,17 @@ class Drain(wiring.Component):
 
     def _columns(self, m: Module) -> None:
         config, enable, channel = self.config, self.enable, self.channel
-        in_tile = Signal(range(config.tile + 1), init=1)    # columns of the tile that have drained
+        size = config.tile_beats
+        in_tile = Signal(range(size + 1), init=1)       # beats of the tile
         more = Signal()
         m.d.comb += [
-            more.eq(channel != config.cols - 1),
+            more.eq(channel != config.beats - 1),
             self.beat.enable.eq(enable),
             self.beat.channel.eq(channel),
         ]
         with m.If(self.strobe):
             m.d.sync += [enable.eq(1), channel.eq(0), in_tile.eq(1)]
-        with m.Elif(enable & more & (in_tile == config.tile)):
+        with m.Elif(enable & more & (in_tile == size)):
             m.d.sync += [enable.eq(0), in_tile.eq(0)]
         with m.Elif(more & (enable | (in_tile == 0))):
             m.d.sync += [enable.eq(1), channel.eq(channel + 1), in_tile.eq(in_tile + 1)]

@@ -1,10 +1,11 @@
-"""The program format: the fields of a layer and of a segment, in order, one field a program word.
+"""The program format: the fields of a layer and of a segment, in order, ``fetch_width`` of them a program word.
 
 A program is a list of layer records; each is followed by the records of its segments. Counts are stored as the
 last index (count - 1). Steps are added to an address modulo its width, so a negative step is its two's complement.
 
-The front fields of a layer steer the walk over activations and weights, the back fields what follows the array.
-The back of one layer is still at work while the front fields of the next are fetched.
+Front, back and segment each begin a new word. The front fields of a layer steer the walk over activations and
+weights, the back fields what follows the array. The back of one layer is still at work while the front fields of the
+next are fetched.
 """
 
 import enum
@@ -17,14 +18,14 @@ from amaranth.lib import data
 
 from .config import ArrayConfig, ConfigError, bits_to_hold
 
-__all__ = ["SEGMENT_FETCH", "Field", "Isa", "LayerFlag", "LayerRecord", "SegmentFlag", "flag_of"]
+__all__ = ["Field", "Isa", "LayerFlag", "LayerRecord", "SegmentFlag", "flag_of"]
 
 SEGMENTS_BITS = 6
 WINDOW_BITS = 4
 LINES_BITS = 8
 
-# cycles from the first step of a segment until the record of the following one has been fetched
-SEGMENT_FETCH = 10
+# cycles between two dot products, besides those of the array, that a gap must hold
+LONGEST_FETCH = 10
 
 
 class LayerFlag(enum.IntFlag):
@@ -78,12 +79,14 @@ class Isa:
         The back fields as one value.
     word_bits : int
         Width of the program memory.
+    segment_fetch : int
+        Cycles from the first step of a segment until the record of the following one has been fetched.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
         a, t = config.activation_bits, config.threshold_bits
-        tile = bits_to_hold(config.cols - 1)
-        gap = bits_to_hold(2 * (config.drain_cycles + config.rows) + SEGMENT_FETCH)
+        beat = bits_to_hold(config.beats - 1)
+        gap = bits_to_hold(2 * (config.drain_cycles + config.rows) + LONGEST_FETCH)
         walks = [Field(f"walk{i}_{name}", a) for i in range(config.walks) for name in ("step", "line")]
         coefficients = (
             Field("coefficients", config.coefficient_bits),         # first scale and offset
@@ -104,8 +107,8 @@ class Isa:
             Field("x", a),                          # last output pixel of a line
             Field("y", a),                          # last line
             Field("tiles", config.weight_bits),     # last tile of output channels; each has at least one weight word
-            Field("tile", tile),                    # last channel of a tile
-            Field("last_tile", tile),               # last channel of the last tile
+            Field("tile", beat),                    # last beat of a tile: drain_width channels each
+            Field("last_tile", beat),               # last beat of the last tile
             Field("drains", SEGMENTS_BITS),         # last drain of a window position
             Field("windows", 2 * WINDOW_BITS),      # last position of the window
             Field("thresholds", t),                 # first threshold, or first raw result
@@ -141,8 +144,22 @@ class Isa:
         return self.front + self.back
 
     @cached_property
-    def word_bits(self) -> int:
+    def field_bits(self) -> int:
+        """Width of a field's place in a program word."""
         return max(field.bits for field in self.layer + self.segment)
+
+    @property
+    def word_bits(self) -> int:
+        return self.config.fetch_width * self.field_bits
+
+    @property
+    def segment_fetch(self) -> int:
+        return len(self.words_of(self.segment)) + 2
+
+    def words_of(self, fields: tuple[Field, ...]) -> list[tuple[Field, ...]]:
+        """The fields of each word of the front, the back or a segment."""
+        width = self.config.fetch_width
+        return [fields[first:first + width] for first in range(0, len(fields), width)]
 
     @property
     def address_fields(self) -> set[str]:
@@ -151,13 +168,24 @@ class Isa:
         return names | {f"walk{i}_{name}" for i in range(self.config.walks) for name in ("step", "line")}
 
     def _encode(self, fields: tuple[Field, ...], values: Mapping[str, int]) -> Iterator[int]:
-        for field in fields:
-            value = values[field.name]
-            if field.name in self.address_fields:
-                value &= (1 << field.bits) - 1
-            if not 0 <= value < 1 << field.bits:
-                raise ConfigError(f"program field {field.name} must be from 0 to {(1 << field.bits) - 1}, not {value}")
-            yield int(value)        # not a flag, whose own width would cut it in a memory's initial words
+        for word in self.words_of(fields):
+            yield sum(self._value(field, values) << i * self.field_bits for i, field in enumerate(word))
+
+    def _value(self, field: Field, values: Mapping[str, int]) -> int:
+        value = values[field.name]
+        if field.name in self.address_fields:
+            value &= (1 << field.bits) - 1
+        if not 0 <= value < 1 << field.bits:
+            raise ConfigError(f"program field {field.name} must be from 0 to {(1 << field.bits) - 1}, not {value}")
+        return int(value)       # not a flag, whose own width would cut it in a memory's initial words
+
+    def _decode(self, fields: tuple[Field, ...], source: Iterator[int]) -> dict[str, int]:
+        found = {}
+        for fields_of_word in self.words_of(fields):
+            word = next(source)
+            for i, field in enumerate(fields_of_word):
+                found[field.name] = word >> i * self.field_bits & (1 << self.field_bits) - 1
+        return found
 
     def encode(self, layers: list[LayerRecord]) -> list[int]:
         """Program words of a list of layers.
@@ -169,7 +197,8 @@ class Isa:
         """
         words: list[int] = []
         for layer in layers:
-            words += self._encode(self.layer, layer.fields)
+            words += self._encode(self.front, layer.fields)
+            words += self._encode(self.back, layer.fields)
             for segment in layer.segments:
                 words += self._encode(self.segment, segment)
         return words
@@ -179,8 +208,7 @@ class Isa:
         layers: list[LayerRecord] = []
         source = iter(words)
         while not layers or not layers[-1].has(LayerFlag.LAST):
-            fields = {field.name: next(source) for field in self.layer}
-            segments = tuple({field.name: next(source) for field in self.segment}
-                             for _ in range(fields["segments"] + 1))
+            fields = self._decode(self.front, source) | self._decode(self.back, source)
+            segments = tuple(self._decode(self.segment, source) for _ in range(fields["segments"] + 1))
             layers.append(LayerRecord(fields, segments))
         return layers

@@ -34,7 +34,7 @@ def control_layout(config: ArrayConfig) -> data.StructLayout:
     channel, combine
         See `ThresholdUnit`.
     scale, bias : only with ``config.requantize_depth``
-        Scale and offset; see `Requantize`.
+        Scales and offsets of the sums that leave a row at once; see `Requantize`.
     border : only with ``config.zero_padding``
         Border classes of the rows' pixels; see `ThresholdUnit`.
     """
@@ -42,11 +42,12 @@ def control_layout(config: ArrayConfig) -> data.StructLayout:
         "pixel": fill_layout(config, next=data.ArrayLayout(config.activation_bits, config.walks)),
         "offset": config.activation_bits,
         "walk": bits_to_hold(config.walks - 1),
-        "channel": bits_to_hold(config.cols - 1),
+        "channel": bits_to_hold(config.beats - 1),
         "combine": combine_layout(config),
     }
     if config.requantize_depth:
-        fields |= {"scale": config.scale_bits, "bias": config.offset_bits}
+        fields |= {"scale": Vector(config.scale_bits, config.drain_width),
+                   "bias": Vector(config.offset_bits, config.drain_width)}
     if config.zero_padding:
         fields["border"] = fill_layout(config, offset=config.threshold_bits)
     return data.StructLayout(fields)
@@ -63,20 +64,21 @@ def host_layout(config: ArrayConfig) -> data.StructLayout:
         That row's memory is written.
     all_thresholds, all_activations
         Those of all rows are.
-    slices
-        Which ones of the activation word.
+    slices, columns
+        Which ones of the activation word, and which ones of the thresholds in a word.
     data
         For the thresholds; activation words come with those of the writer.
     """
     layout = AddressMap(config)
     return data.StructLayout({
         "unit": max(1, layout.unit_bits), "thresholds": 1, "all_thresholds": 1, "activations": 1, "all_activations": 1,
-        "slices": layout.slices, "data": DATA_BITS})
+        "slices": layout.slices, "columns": config.drain_width, "data": DATA_BITS})
 
 
 class RowEnds(wiring.Component):
-    """For each row the address, the activation bank, the requantization and the threshold unit; for each tile row the
-    registers that hand the control on to the next one. They are stacked as the `Rows` of the array.
+    """For each row the address, the activation bank, and for each of the sums that leave it at once the requantization
+    and the threshold unit; for each tile row the registers that hand the control on to the next one. They are stacked
+    as the `Rows` of the array.
 
     Parameters
     ----------
@@ -97,9 +99,9 @@ class RowEnds(wiring.Component):
         Into all banks; see `Writer`. The host writes these words at this address too.
     activations : Out(word_bits), one for each row
         See `Bank.read_data`.
-    sums : In(acc_bits), one for each row
-    elements : Out(element_bits), results : Out(sum_bits), one for each row
-        ``element`` and ``host_read`` of `ThresholdUnit`.
+    sums : In(drain_bits), one for each row
+    elements : Out(drain_width * element_bits), results : Out(drain_width * sum_bits), one for each row
+        ``element`` and ``host_read`` of each `ThresholdUnit`.
     """
 
     def __init__(self, *, config: ArrayConfig, rows: int) -> None:
@@ -116,9 +118,9 @@ class RowEnds(wiring.Component):
             "write_address": In(config.activation_bits),
             "words": In(Vector(config.word_bits, rows)),
             "activations": Out(Vector(config.word_bits, rows)),
-            "sums": In(Vector(config.acc_bits, rows)),
-            "elements": Out(Vector(config.element_bits, rows)),
-            "results": Out(Vector(config.sum_bits, rows)),
+            "sums": In(Vector(config.drain_bits, rows)),
+            "elements": Out(Vector(config.drain_width * config.element_bits, rows)),
+            "results": Out(Vector(config.drain_width * config.sum_bits, rows)),
         })
 
     def elaborate(self, platform: object) -> Module:
@@ -158,10 +160,9 @@ class RowEnds(wiring.Component):
         number = self.first_row + r
         mine = host.unit == number
         bank = Bank(width=config.word_bits, depth=config.activation_depth)
-        address, threshold = RowAddress(config=config), ThresholdUnit(config=config)
+        address = RowAddress(config=config)
         place(m, f"activations_{r}", bank)
         place(m, f"address_{r}", address)
-        place(m, f"threshold_{r}", threshold)
         m.d.comb += [
             address.take.eq(control.pixel.take),
             address.clear.eq(control.pixel.clear),
@@ -175,13 +176,24 @@ class RowEnds(wiring.Component):
             bank.write.eq(self.write.replicate(len(host.slices))
                           | Mux(host.all_activations | host.activations & mine, host.slices, 0)),
             self.activations[r].eq(bank.read_data),
+        ]
+        units = [self._threshold(m, r, k, number, mine) for k in range(config.drain_width)]
+        m.d.comb += [
+            self.elements[r].eq(Cat(unit.element for unit in units)),
+            self.results[r].eq(Cat(unit.host_read for unit in units)),
+        ]
+
+    def _threshold(self, m: Module, r: int, k: int, number: Value, mine: Value) -> ThresholdUnit:
+        """The threshold unit of the ``k``-th of the sums that leave a row at once."""
+        config, control, host = self.config, self.control, self.host
+        threshold = ThresholdUnit(config=config)
+        place(m, f"threshold_{r}_{k}", threshold)
+        m.d.comb += [
             threshold.channel.eq(control.channel),
             threshold.combine.eq(control.combine),
-            threshold.sum.eq(self._operand(m, r)),
-            threshold.host_write.eq(host.all_thresholds | host.thresholds & mine),
+            threshold.sum.eq(self._operand(m, r, k)),
+            threshold.host_write.eq((host.all_thresholds | host.thresholds & mine) & host.columns[k]),
             threshold.host_data.eq(host.data),
-            self.elements[r].eq(threshold.element),
-            self.results[r].eq(threshold.host_read),
         ]
         if config.zero_padding:
             m.d.comb += [
@@ -190,17 +202,19 @@ class RowEnds(wiring.Component):
                 threshold.fill.eq(fills(control.border, number)),
                 threshold.offset.eq(control.border.offset),
             ]
+        return threshold
 
-    def _operand(self, m: Module, r: int) -> Value:
+    def _operand(self, m: Module, r: int, k: int) -> Value:
         """What the threshold unit combines: the row's sum, or the level of a residual layer."""
+        value = self.sums[r].word_select(k, self.config.acc_bits)
         if not self.config.requantize_depth:
-            return self.sums[r]
+            return value
         unit = Requantize(config=self.config)
-        place(m, f"requantize_{r}", unit)
+        place(m, f"requantize_{r}_{k}", unit)
         m.d.comb += [
-            unit.sum.eq(self.sums[r]),
-            unit.scale.eq(self.control.scale),
-            unit.offset.eq(self.control.bias),
+            unit.sum.eq(value),
+            unit.scale.eq(self.control.scale[k]),
+            unit.offset.eq(self.control.bias[k]),
             unit.enable.eq(self.residual),
         ]
         return unit.operand

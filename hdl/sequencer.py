@@ -96,13 +96,14 @@ class Sequencer(wiring.Component):
         return m
 
     def _fetch(self, m: Module) -> None:
-        """Read records from the program memory, a field a cycle, into their registers."""
+        """Read records from the program memory, a word of fields a cycle, into their registers."""
         isa = self.isa
-        front, layer = len(isa.front), len(isa.layer)
-        end = layer + len(isa.segment)
+        words = [*isa.words_of(isa.front), *isa.words_of(isa.back), *isa.words_of(isa.segment)]
+        end = len(words)
+        front, layer = len(isa.words_of(isa.front)), end - len(isa.words_of(isa.segment))
         pc = Signal(self.config.program_bits)
-        index = Signal(range(end))                      # the field at pc
-        arriving = Signal.like(index)                   # the field that the memory puts out
+        index = Signal(range(end))                      # the word at pc, within the record
+        arriving = Signal.like(index)                   # the word that the memory puts out
         arrived = Signal()
         reading = Signal()
         whole = Signal()                                # a layer's record is read, not only a segment's
@@ -125,10 +126,11 @@ class Sequencer(wiring.Component):
 
         m.d.sync += [arriving.eq(index), arrived.eq(reading & ~pause)]
         with m.If(arrived), m.Switch(arriving):
-            for i, field in enumerate(isa.layer + isa.segment):
+            for i, fields in enumerate(words):
                 target = self.registers if i < layer else self.fetched
                 with m.Case(i):
-                    m.d.sync += target[field.name].eq(self.program_data)
+                    for k, field in enumerate(fields):
+                        m.d.sync += target[field.name].eq(self.program_data.word_select(k, isa.field_bits))
         with m.If(reading & ~pause):
             m.d.sync += [index.eq(index + 1), pc.eq(pc + 1)]
             with m.If(index == layer):

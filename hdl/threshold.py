@@ -14,7 +14,7 @@ __all__ = ["ThresholdUnit", "combine_layout"]
 def combine_layout(config: ArrayConfig) -> data.StructLayout:
     """What a threshold unit does with the sum of this cycle; the fields are those of `hdl.drain.beat_layout`."""
     return data.StructLayout({
-        "channel": bits_to_hold(config.cols - 1),
+        "channel": bits_to_hold(config.beats - 1),
         "address": config.threshold_bits,
         "keep": 1,
         "double": 1,
@@ -24,7 +24,7 @@ def combine_layout(config: ArrayConfig) -> data.StructLayout:
 
 
 class ThresholdUnit(wiring.Component):
-    """One row's sums to elements, one a cycle.
+    """One row's sums, or those of every ``drain_width``-th column, to elements, one a cycle.
 
     ``channel`` comes one cycle before ``sum`` and ``combine``; the element follows two cycles after them. Per column
     the unit keeps the combined sum S of the segments so far, and computes ``S = p``, ``S + p`` or ``2S + p``. A bit is
@@ -38,7 +38,7 @@ class ThresholdUnit(wiring.Component):
     Members
     -------
     channel : In
-        Column of the next sum.
+        Beat of the next sum: its column, divided by ``drain_width``.
     sum : In(operand_bits)
         What is combined: a sum of the row, or a level of it.
     combine : In(combine_layout)
@@ -53,7 +53,7 @@ class ThresholdUnit(wiring.Component):
 
     def __init__(self, *, config: ArrayConfig) -> None:
         self.config = config
-        self.share_key = (config.cols, config.operand_bits, config.sum_bits, config.threshold_depth,
+        self.share_key = (config.beats, config.operand_bits, config.sum_bits, config.threshold_depth,
                           config.element_bits)
         super().__init__({
             "channel": In(bits_to_hold(config.cols - 1)),
@@ -72,10 +72,10 @@ class ThresholdUnit(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config, combine = self.config, self.combine
-        m.submodules.sums = sums = Memory(shape=config.sum_bits, depth=config.cols, init=[])
+        m.submodules.sums = sums = Memory(shape=config.sum_bits, depth=config.beats, init=[])
         sums_writer = sums.write_port()
-        # with one column the next sum of a column may come in the next cycle
-        sums_reader = sums.read_port(transparent_for=(sums_writer,) if config.cols == 1 else ())
+        # with one beat the next sum of a column may come in the next cycle
+        sums_reader = sums.read_port(transparent_for=(sums_writer,) if config.beats == 1 else ())
         m.submodules.thresholds = thresholds = Bank(width=config.sum_bits, depth=config.threshold_depth)
 
         held, used = Signal(config.threshold_bits), Signal(config.threshold_bits)

@@ -38,18 +38,22 @@ def draw_config(rng: np.random.Generator, element_bits: int | None = None) -> Ar
     """An array of any small size, of bits or in a third of the draws of elements of 8; sizes of one are frequent."""
     if element_bits is None:
         element_bits = int(rng.choice([1, 1, 8]))
+    # sums that leave a row at once: any divisor of the lanes
+    wide = int(rng.choice([1, 1, 2, 4])) if element_bits == 1 else int(rng.choice([1, 1, 2]))
     common: dict[str, Any] = {
-        "rows": rng.integers(1, 6), "cols": rng.integers(1, 8), "tile": rng.integers(1, 5),
+        "rows": rng.integers(1, 6), "cols": rng.integers(1, 8) * wide, "tile": rng.integers(1, 5) * wide,
+        "drain_width": wide, "fetch_width": rng.choice([1, 2, 5, 8, 32]),
         "weight_depth": 4096, "activation_depth": 4096, "threshold_depth": 4096, "program_depth": 512,
         "walks": rng.integers(1, 4), "scale_bits": rng.integers(14, 19),
         "element_bits": element_bits}
     if element_bits == 1:
-        lanes = int(rng.choice([1, 2, 3, 5, 7, 8, 12, 16, 24, 32, 33, 40, 64, 70]))
+        lanes = int(rng.choice([lanes for lanes in (1, 2, 3, 5, 7, 8, 12, 16, 24, 32, 33, 40, 64, 70)
+                                if lanes % wide == 0]))
         common |= {"lanes": lanes, "pipeline": rng.integers(0, popcount_levels(lanes) + 1), "sum_bits": 20,
                    "acc_bits": max(lanes.bit_length(), rng.integers(6, 11)),
                    "requantize_depth": rng.choice([0, 64, 300, 300]), "requantize_shift": rng.integers(7, 13)}
     else:
-        lanes = int(rng.choice([1, 2, 3, 4, 5, 8]))
+        lanes = int(rng.choice([lanes for lanes in (1, 2, 3, 4, 5, 8) if lanes % wide == 0]))
         common |= {"lanes": lanes, "pipeline": rng.integers(0, multiply_levels(lanes) + 1), "sum_bits": 32,
                    "acc_bits": rng.choice([20, 24, 28, 32]), "requantize_depth": 300,
                    "requantize_shift": rng.integers(16, 20)}

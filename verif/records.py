@@ -3,16 +3,18 @@
 import random
 
 from hdl.config import ArrayConfig
-from hdl.isa import SEGMENT_FETCH, Isa, LayerFlag, LayerRecord, SegmentFlag
+from hdl.isa import Isa, LayerFlag, LayerRecord, SegmentFlag
 
 __all__ = ["draw_array", "draw_record"]
 
 
 def draw_array(rng: random.Random) -> ArrayConfig:
     """A small array; memories of one word are among them."""
+    width = rng.choice([1, 1, 2, 3])
     return ArrayConfig(
-        rows=rng.randint(1, 5), cols=rng.randint(1, 7), tile=rng.randint(1, 4),
-        lanes=rng.choice([1, 2, 5, 33]), acc_bits=8, sum_bits=12, walks=rng.randint(1, 3),
+        rows=rng.randint(1, 5), cols=width * rng.randint(1, 7), tile=width * rng.randint(1, 4),
+        drain_width=width, fetch_width=rng.choice([1, 2, 3, 8, 32]),
+        lanes=width * rng.choice([1, 2, 5, 11]), acc_bits=8, sum_bits=12, walks=rng.randint(1, 3),
         activation_depth=rng.choice([1, 20, 64]), threshold_depth=rng.choice([1, 50, 128]),
         weight_depth=rng.choice([1, 30, 256]), requantize_depth=rng.choice([0, 1, 30]))
 
@@ -30,7 +32,7 @@ def draw_segment(rng: random.Random, isa: Isa, continues: bool) -> dict[str, int
                 "lines": rng.randint(0, 2), "flags": rng.randrange(isa.config.walks) << 1,
                 "gap": rng.choice([0, 0, rng.randint(0, 12)])}
     if continues:
-        segment |= {"flags": segment["flags"] | SegmentFlag.CONTINUE, "runs": SEGMENT_FETCH - 1}
+        segment |= {"flags": segment["flags"] | SegmentFlag.CONTINUE, "runs": isa.segment_fetch - 1}
     return segment
 
 
@@ -41,7 +43,7 @@ def draw_segments(rng: random.Random, isa: Isa) -> tuple[dict[str, int], ...]:
     for segment in segments:
         steps = (segment["words"] + 1) * (segment["runs"] + 1) * (segment["lines"] + 1)
         if count > 1 and not segment["flags"] & SegmentFlag.CONTINUE:
-            segment["gap"] = max(segment["gap"], SEGMENT_FETCH - steps)
+            segment["gap"] = max(segment["gap"], isa.segment_fetch - steps)
     return tuple(segments)
 
 
@@ -62,7 +64,7 @@ def draw_record(rng: random.Random, config: ArrayConfig, *, last: bool = True) -
         "drains": sum(not segment["flags"] & SegmentFlag.CONTINUE for segment in segments) - 1,
         "x": x, "y": y, "window_x": window_x, "window_y": window_y,
         "windows": (window_x + 1) * (window_y + 1) - 1, "tiles": min(rng.choice([0, 0, 1, 3]), config.weight_depth - 1),
-        "tile": rng.randrange(config.cols), "last_tile": rng.randrange(config.cols),
+        "tile": rng.randrange(config.beats), "last_tile": rng.randrange(config.beats),
         "class_x_low": rng.randint(0, x), "class_x_high": rng.randint(0, most(isa, "x", x + 1)),
         "class_y_low": rng.randint(0, y), "class_y_high": rng.randint(0, most(isa, "y", y + 1)),
     }

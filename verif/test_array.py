@@ -66,7 +66,9 @@ def rtl(config: ArrayConfig, dots: list[Dot], rng: random.Random, simulator: str
     steps = steps_of(rng, config, dots)
     cut = [*steps[:rng.randrange(1, len(steps))], {"rst": 1, "load": 1, "first": 1}]
     trace = play(Array(config=config), cut + steps, simulator)[len(cut):]
-    return [[[trace[dot.last + config.pipeline + 2 + r // config.tile + c + c // config.tile]["sums"][r]
+    width = config.drain_width
+    return [[[trace[dot.last + config.pipeline + 2 + r // config.tile + c // width + c // config.tile]["sums"][r]
+              >> c % width * config.acc_bits & (1 << config.acc_bits) - 1
               for c in range(config.cols)] for r in range(config.rows)] for dot in dots]
 
 
@@ -81,6 +83,14 @@ def test_sizes(rows: int, cols: int, lanes: int, tile: int, seed: int) -> None:
         rng = random.Random(f"{seed} {config}")
         dots = draw_dots(rng, config, 12)
         assert rtl(config, dots, rng) == ref(config, dots)
+
+
+@pytest.mark.parametrize(("width", "cols", "tile"), [(2, 2, 4), (2, 6, 4), (3, 9, 3), (4, 8, 8)])
+def test_several_sums_of_a_row_at_once(width: int, cols: int, tile: int, seed: int) -> None:
+    config = ArrayConfig(rows=3, cols=cols, lanes=2 * width, tile=tile, acc_bits=8, drain_width=width)
+    rng = random.Random(f"{seed} {config}")
+    dots = draw_dots(rng, config, 20)
+    assert rtl(config, dots, rng) == ref(config, dots)
 
 
 @pytest.mark.parametrize(("lanes", "pipeline"), [(1, 0), (1, 1), (3, 2), (4, 3)])

@@ -55,7 +55,7 @@ def residual(channels: int = 20, outputs: int = 9, pool: tuple[int, int] = (1, 1
                               "threshold_depth of 161 would make it fit"),
     ({"zero_padding": 0}, "layer first pads with zeros, which this array leaves out: "
                           "zero_padding of 1 would make it fit, or padding with +1 or -1"),
-    ({"program_depth": 64}, "words of the program must be at most 64, not"),
+    ({"program_depth": 16}, "words of the program must be at most 16, not"),
     ({"acc_bits": 7, "sum_bits": 7}, "bits of a sum of layer first must be at most 7, not 8 (1 too many): "
                                      "sum_bits of 8 would make it fit"),
 ])

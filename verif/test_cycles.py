@@ -7,7 +7,7 @@ from golden.compile import compile_graph
 from golden.cycles import dot_products, gaps, layer_cycles, predict_cycles
 from golden.networks import digits_graph_untrained
 from hdl.config import ArrayConfig
-from hdl.isa import SEGMENT_FETCH
+from hdl.isa import Isa
 
 from .cases import draw_case, draw_config
 
@@ -42,7 +42,7 @@ def test_short_dot_products_wait_for_the_drain(steps):
 def test_the_end_of_a_short_dot_product_keeps_its_distance_from_a_long_one():
     long, short = 20, 2
     behind_long = CONFIG.drain_cycles - short
-    behind_short = SEGMENT_FETCH - short
+    behind_short = Isa(CONFIG).segment_fetch - short
     assert gaps(CONFIG, [long, short], [long, short], 1, [8], split=False) == [behind_long, behind_short]
 
 

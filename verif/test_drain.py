@@ -93,6 +93,14 @@ def test_columns_and_tiles(cols: int, tile: int, seed: int) -> None:
     assert list(rtl(case)) == case.expected
 
 
+@pytest.mark.parametrize(("cols", "tile", "width"), [(2, 2, 2), (8, 2, 2), (12, 4, 2), (9, 3, 3), (10, 6, 2),
+                                                       (8, 20, 4)])
+def test_several_columns_in_a_beat(cols: int, tile: int, width: int, seed: int) -> None:
+    config = ArrayConfig(rows=2, cols=cols, lanes=width, tile=tile, drain_width=width, requantize_depth=20)
+    case = draw_case(random.Random(f"{seed} {cols} {tile}"), config, 6)
+    assert list(rtl(case)) == case.expected
+
+
 def test_simulators(simulator: str, seed: int) -> None:
     case = draw_case(random.Random(seed), ArrayConfig(rows=2, cols=5, lanes=3, tile=2), 12)
     assert list(rtl(case, simulator)) == case.expected

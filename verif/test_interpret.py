@@ -44,10 +44,10 @@ def test_every_coefficient_matters(seed):
     program = compile_graph(graph, CONFIG)
     maps = draw_maps(np.random.default_rng(seed), graph, 3)
     _, expected = interpret(program, maps)
-    for unit, values in enumerate(program.coefficients):
-        for first in range(0, len(values), 9):
+    for number in range(2):
+        for first in range(0, len(program.coefficients), 9):
             changed = program.coefficients.copy()
-            changed[unit, first:first + 9] = 0
+            changed[first:first + 9, :, number] = 0
             assert not np.array_equal(interpret(dataclasses.replace(program, coefficients=changed), maps)[1], expected)
 
 

@@ -37,7 +37,8 @@ def test_round_trip(rng: random.Random, layers: int) -> None:
     isa = Isa(config)
     records = [draw_record(rng, config, last=i == layers - 1) for i in range(layers)]
     words = isa.encode(records)
-    assert len(words) == sum(len(isa.layer) + len(record.segments) * len(isa.segment) for record in records)
+    front, back, segment = (-(-len(fields) // config.fetch_width) for fields in (isa.front, isa.back, isa.segment))
+    assert len(words) == sum(front + back + len(record.segments) * segment for record in records)
     assert all(type(word) is int and 0 <= word < 1 << isa.word_bits for word in words)
     rest = [rng.getrandbits(isa.word_bits) for _ in range(5)]
     assert isa.decode(words + rest) == records
@@ -45,7 +46,7 @@ def test_round_trip(rng: random.Random, layers: int) -> None:
 
 @pytest.mark.parametrize("config", [SMALLEST, config_of(), config_of(walks=8, cols=1024, rows=1024)])
 def test_every_field_has_its_own_word_and_whole_range(config: ArrayConfig) -> None:
-    isa = Isa(config)
+    isa = Isa(config.replace(fetch_width=1))
     layers = len(isa.layer)
     for fields, first, record in (
             (isa.layer, 0, lambda values: LayerRecord(fields_of(isa, **values), (segment_of(isa),))),
@@ -61,8 +62,23 @@ def test_every_field_has_its_own_word_and_whole_range(config: ArrayConfig) -> No
             assert words[first + number] == most
 
 
+@pytest.mark.parametrize("width", [2, 8, 32])
+def test_fields_of_a_word_stand_beside_each_other(width: int) -> None:
+    isa = Isa(config_of(fetch_width=width))
+    segment = segment_of(isa, start=3, gap=1)
+    word, *further = isa.encode([LayerRecord(fields_of(isa), (segment,))])[-len(isa.words_of(isa.segment)):]
+    names = [field.name for field in isa.segment]
+    places = {"start": 3, "gap": 1}
+    expected = [0] * len(isa.words_of(isa.segment))
+    for name, value in places.items():
+        at, lane = divmod(names.index(name), width)
+        expected[at] |= value << lane * isa.field_bits
+    assert [word, *further] == expected
+
+
+
 def test_negative_steps_wrap_and_nothing_else_does() -> None:
-    isa = Isa(config_of())
+    isa = Isa(config_of(fetch_width=1))
     assert isa.address_fields == SIGNED
     for field in isa.layer:
         record = LayerRecord(fields_of(isa, **{field.name: -3}), (segment_of(isa),))

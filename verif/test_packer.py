@@ -14,21 +14,23 @@ from .trace import AMARANTH, play
 class Case:
     """Layers: a begin (or a reset), then elements; the last word of a layer may be left half full."""
 
-    def __init__(self, rng: random.Random, rows: int, lanes: int, layers: int, bits: int = 1) -> None:
+    def __init__(self, rng: random.Random, rows: int, lanes: int, layers: int, bits: int = 1, width: int = 1) -> None:
         self.rows = rows
         self.lanes = lanes
         self.bits = bits
+        self.width = width
         self.steps: list[dict[str, Any]] = []
         self.expected: list[dict[str, Any]] = []       # of each cycle
         for _ in range(layers):
             self._layer(rng)
 
     def _elements(self, rng: random.Random) -> list[int]:
-        return [rng.getrandbits(self.bits) for _ in range(self.rows)]
+        return [rng.getrandbits(self.bits * self.width) for _ in range(self.rows)]
 
     def _layer(self, rng: random.Random) -> None:
         pauses = rng.choice([0.0, 0.3, 0.8])
-        elements = [(self._elements(rng), rng.random() < 0.1) for _ in range(rng.randint(1, 3 * self.lanes + 3))]
+        count = rng.randint(1, 3 * self.lanes // self.width + 3)
+        elements = [(self._elements(rng), rng.random() < 0.1) for _ in range(count)]
         steps: list[dict[str, Any]] = [rng.choice([{"begin": 1}, {"rst": 1}])]
         inserts = []
         for row_elements, ends in elements:
@@ -39,7 +41,7 @@ class Case:
         steps.append({})
         ends_at = [*(cycle + 1 for cycle in inserts[1:]), len(steps)]
         expected: list[dict[str, Any]] = [{"flush": 0} for _ in steps]
-        for number, words, ends in packer(elements, self.lanes, self.bits):
+        for number, words, ends in packer(elements, self.lanes // self.width, self.bits * self.width):
             flush, *kept = range(inserts[number] + 1, ends_at[number])
             expected[flush] = {"flush": 1, "flush_end": int(ends), "words": words}
             for cycle in kept:
@@ -49,7 +51,7 @@ class Case:
 
 
 def rtl(case: Case, simulator: str = AMARANTH) -> list[dict[str, Any]]:
-    trace = play(Packer(rows=case.rows, lanes=case.lanes, bits=case.bits), case.steps, simulator)
+    trace = play(Packer(rows=case.rows, lanes=case.lanes, bits=case.bits, width=case.width), case.steps, simulator)
     return [{name: outputs[name] for name in now} for outputs, now in zip(trace, case.expected, strict=True)]
 
 
@@ -58,6 +60,13 @@ def rtl(case: Case, simulator: str = AMARANTH) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("bits", [1, 8])
 def test_sizes(rows: int, lanes: int, bits: int, seed: int) -> None:
     case = Case(random.Random(f"{seed} {rows} {lanes} {bits}"), rows, lanes, 30, bits)
+    assert rtl(case) == case.expected
+
+
+@pytest.mark.parametrize(("lanes", "width"), [(2, 2), (6, 2), (32, 8), (33, 3)])
+@pytest.mark.parametrize("bits", [1, 8])
+def test_several_elements_at_once(lanes: int, width: int, bits: int, seed: int) -> None:
+    case = Case(random.Random(f"{seed} {lanes} {width} {bits}"), 3, lanes, 30, bits, width)
     assert rtl(case) == case.expected
 
 

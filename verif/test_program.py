@@ -30,8 +30,10 @@ def test_bits_to_words_and_back(seed):
 
 
 @pytest.mark.parametrize("split", [False, True])
-def test_load_writes_every_memory_word_once(split, seed):
-    config = ArrayConfig(rows=3, cols=4, lanes=40, weight_depth=4096, threshold_depth=4096, activation_depth=4096,
+@pytest.mark.parametrize("drain_width", [1, 4])
+def test_load_writes_every_memory_word_once(split, drain_width, seed):
+    config = ArrayConfig(rows=3, cols=4, lanes=40, drain_width=drain_width, weight_depth=4096,
+                         threshold_depth=4096, activation_depth=4096,
                          program_depth=512, sum_bits=20)
     program = draw_case(np.random.default_rng(seed), config).program
     writes = list(program.load_writes())
@@ -43,14 +45,16 @@ def test_load_writes_every_memory_word_once(split, seed):
         counts[place.region] += 1
         assert 0 <= value < 1 << DATA_BITS
         if place.region == Region.COEFFICIENTS:
-            assert value == int(program.coefficients[place.unit, place.word]) % (1 << DATA_BITS)
+            assert value == int(program.coefficients[place.word, place.unit // 2, place.unit % 2]) % (1 << DATA_BITS)
+        if place.region == Region.ALL_THRESHOLDS:
+            assert value == int(program.thresholds[place.word, place.slice])
         if place.region == Region.WEIGHTS:
             bits = [value >> i & 1 for i in range(DATA_BITS)]
             part = weights[place.unit, place.word, place.slice * DATA_BITS:(place.slice + 1) * DATA_BITS]
             part[:] = bits[:len(part)]
     assert np.array_equal(weights, program.weights)
-    assert counts[Region.PROGRAM] == len(program.words)
-    assert counts[Region.ALL_THRESHOLDS] == len(program.thresholds)
+    assert counts[Region.PROGRAM] == len(program.words) * program.address_map.program_slices
+    assert counts[Region.ALL_THRESHOLDS] == program.thresholds.size
     assert counts[Region.ALL_ACTIVATIONS] == 2 * len(program.constants)
     assert counts[Region.COEFFICIENTS] == program.coefficients.size
 

@@ -68,7 +68,8 @@ class Case:
         address, value = self.rng.randrange(DEPTH), self.rng.getrandbits(self.config.sum_bits)
         control = {"combine": {"address": address}}
         self._hold(control)
-        self._hold(control, 1, host={"unit": row, "thresholds": 1 - every, "all_thresholds": every, "data": value})
+        self._hold(control, 1, host={"unit": row, "columns": 1, "thresholds": 1 - every, "all_thresholds": every,
+                                     "data": value})
         for r in chosen:
             self.thresholds[r][(address + self.classes[r]) % DEPTH] = value
 

@@ -47,8 +47,8 @@ class Case:
 
     def _noise(self) -> dict[str, Any]:
         rng, config = self.rng, self.config
-        return {"channel": rng.randrange(config.cols), "sum": rng.getrandbits(config.operand_bits),
-                "combine": {"channel": rng.randrange(config.cols), "address": rng.randrange(self.entries),
+        return {"channel": rng.randrange(config.beats), "sum": rng.getrandbits(config.operand_bits),
+                "combine": {"channel": rng.randrange(config.beats), "address": rng.randrange(self.entries),
                             "keep": rng.randrange(2), "double": rng.randrange(2)},
                 "offset": rng.getrandbits(config.threshold_bits),
                 "host_data": rng.getrandbits(config.sum_bits)}
@@ -89,7 +89,7 @@ class Case:
         store = rng.random() < 0.3
         drains = rng.choice([1, 1, 2, 3])
         size = 1 << config.threshold_bits
-        places = [(rng.randrange(self.entries) - offset) % size for _ in range(config.cols)]
+        places = [(rng.randrange(self.entries) - offset) % size for _ in range(config.beats)]
         sums: list[Sum] = []
         cycles: list[int] = []
         for number in range(drains):

@@ -1,0 +1,144 @@
+"""Cycles and utilisation of known networks on arrays of four sizes, by the exact cycle model; some confirmed in RTL."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from fpga.accelerator_model import AcceleratorModel
+from golden.compile import compile_graph
+from golden.cycles import predict_cycles
+from golden.geometry import cnv, fully_connected, resnet18, vgg_small
+from golden.graph import Graph
+from golden.networks import digits_graph_untrained
+from golden.placement import CapacityError
+from golden.program import Program
+from golden.stages import plan_stages
+from golden.utilization import LayerUse, layer_uses
+from hdl.config import ArrayConfig
+from verif.programs import program_job
+
+from .record import Row, save, versions
+
+__all__ = ["ARRAYS", "CONFIRMED", "NETWORKS", "confirm", "count", "measure", "network_row", "roomy"]
+
+NETWORKS: dict[str, Callable[[], Graph]] = {
+    "digits": digits_graph_untrained,
+    "sfc": lambda: fully_connected(256),
+    "lfc": lambda: fully_connected(1024),
+    "cnv": cnv,
+    "vgg_small": vgg_small,
+    "resnet18": lambda: resnet18(1),
+}
+"""By name: the graph, with blank weights but for the digits; cycles do not depend on them."""
+
+ARRAYS = (
+    ArrayConfig(rows=8, cols=4, lanes=32, tile=4, fetch_width=8),
+    ArrayConfig(rows=2, cols=16, lanes=32, tile=16, drain_width=4, fetch_width=8),
+    ArrayConfig(rows=16, cols=4, lanes=32, tile=4, fetch_width=8),
+    ArrayConfig(rows=2, cols=32, lanes=32, tile=32, drain_width=8, fetch_width=8),
+    ArrayConfig(rows=32, cols=4, lanes=32, tile=4, fetch_width=8),
+    ArrayConfig(rows=4, cols=32, lanes=32, tile=32, drain_width=8, fetch_width=8),
+    ArrayConfig(rows=64, cols=8, lanes=32, tile=8, drain_width=2, fetch_width=8),
+    ArrayConfig(rows=16, cols=32, lanes=32, tile=32, drain_width=8, fetch_width=8),
+)
+"""For each size one of many rows, for batches, and one of few rows, for an image alone; see also `roomy`."""
+
+CONFIRMED = {"digits": 4096, "sfc": 4096, "cnv": 2048}
+"""Networks whose cycles are counted by the RTL as well, on arrays of at most so many operations a cycle."""
+
+STAGE_DEPTHS = {"weight_depth": 4096, "activation_depth": 16384, "threshold_depth": 4096, "requantize_depth": 4096}
+"""Memories of the array that runs a network in stages: what is larger comes from the host, piece by piece."""
+
+
+def roomy(config: ArrayConfig) -> ArrayConfig:
+    """The array with memories for whole networks; cycles do not depend on their depths."""
+    return config.replace(weight_depth=65536, activation_depth=65536, threshold_depth=16384, program_depth=4096,
+                          requantize_depth=4096, acc_bits=13, sum_bits=20)
+
+
+@dataclass(frozen=True)
+class Cycles:
+    """Cycles an image, and the use of each layer."""
+
+    cycles: float
+    uses: list[LayerUse]
+    program: Program | None     # where the network is one program
+
+
+def count(graph: Graph, config: ArrayConfig, split: bool) -> Cycles:
+    """Cycles of a network as one program, or in stages where it does not fit the largest memories."""
+    try:
+        program = compile_graph(graph, roomy(config), split=split)
+        programs, single = [program], program
+    except CapacityError:
+        programs = [stage.program for stage in plan_stages(graph, roomy(config).replace(**STAGE_DEPTHS), split=split)]
+        single = None
+    spent = sum(predict_cycles(program.config, program.records) for program in programs)
+    return Cycles(spent / programs[0].images, [use for program in programs for use in layer_uses(program)], single)
+
+
+def network_row(name: str, config: ArrayConfig, split: bool) -> Row:
+    """One row of the table; not confirmed yet."""
+    found = count(NETWORKS[name](), config, split)
+    first = [use for use in found.uses if use.name == found.uses[0].name]
+    rest = [use for use in found.uses if use.name != found.uses[0].name]
+
+    def useful(uses: list[LayerUse]) -> float:
+        return sum(use.useful * use.cycles for use in uses) / sum(use.cycles for use in uses)
+
+    lost = {kind: round(sum(getattr(use, kind) * use.cycles for use in rest) / sum(use.cycles for use in rest), 4)
+            for kind in ("lanes", "cols", "rows", "drain", "fill")}
+    return {"network": name, "binops_per_cycle": config.binops_per_cycle,
+            "array": f"{config.rows}x{config.cols}x{config.lanes}, drain {config.drain_width}",
+            "mode": "split" if split else "batch", "cycles": round(found.cycles, 1),
+            "utilization": round(useful(rest), 4), "utilization_first": round(useful(first), 4),
+            "utilization_whole": round(useful(found.uses), 4), "lost": lost, "confirmed_in_rtl": False}
+
+
+def confirm(name: str, config: ArrayConfig, split: bool, seed: int = 0) -> bool:
+    """Whether the RTL takes as many cycles as predicted, on random inputs."""
+    found = count(NETWORKS[name](), config, split)
+    program = found.program
+    assert program is not None, "stages are not confirmed here"
+    config = fitted(program)
+    program = compile_graph(NETWORKS[name](), config, split=split)
+    rng = np.random.default_rng(seed)
+    maps = {name: rng.random((program.images, place.shape.height, place.shape.width, place.shape.channels)) < 0.5
+            for name, place in program.inputs.items()}
+    model = AcceleratorModel(config)
+    try:
+        cycles, _ = model.do(program_job(program, [maps]))
+    finally:
+        model.close()
+    return cycles == [predict_cycles(config, program.records)]
+
+
+def fitted(program: Program) -> ArrayConfig:
+    """The program's array with memories as large as it needs."""
+    places = [*program.maps.values(), *(entry.place for entry in program.inputs.values())]
+    depths = {"weight_depth": program.weights.shape[1], "threshold_depth": len(program.thresholds),
+              "activation_depth": max(place.start + place.size for place in places),
+              "program_depth": len(program.words), "requantize_depth": len(program.coefficients)}
+    return program.config.replace(**{name: depth if name == "requantize_depth" else max(1, depth)
+                                     for name, depth in depths.items()})
+
+
+def measure(console: Console) -> Path:
+    """Write ``networks.json``."""
+    rows = []
+    for name in NETWORKS:
+        for config in ARRAYS:
+            for split in (False, True):
+                row = network_row(name, config, split)
+                if config.binops_per_cycle <= CONFIRMED.get(name, 0):
+                    row["confirmed_in_rtl"] = confirm(name, config, split)
+                    if not row["confirmed_in_rtl"]:
+                        raise RuntimeError(f"{name} on {row['array']} must take as many cycles in RTL as predicted")
+                rows.append(row)
+                console.print(f"{name:10} {row['array']:20} {row['mode']}: {row['cycles']:.0f} cycles an image, "
+                              f"{100 * row['utilization']:.1f} % behind the first layer, "
+                              f"{100 * row['utilization_first']:.1f} % in it", highlight=False)
+    return save("networks", rows, versions("verilator"))
