@@ -1,0 +1,123 @@
+"""The commands: a program file on a virtual board, and every refusal in one line."""
+
+import re
+import threading
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from fpga.__main__ import main
+from fpga.model import ModelError
+from fpga.program_file import ProgramFile
+from fpga.run import DataError, accuracy, input_maps, virtual_board
+from golden.encoder import Thermometer
+from verif.cases import draw_case
+from verif.faults import CONFIG, expected_results
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A program of raw sums with one input, its maps, and the classes that it must find."""
+    folder = tmp_path_factory.mktemp("files")
+    rng = np.random.default_rng(5)
+    while True:
+        case = draw_case(rng, CONFIG)
+        expected = expected_results(case)
+        if len(case.maps) == 1 and case.program.result and case.program.images > 1 and expected.shape[-1] > 1:
+            break
+    ProgramFile(case.program, None, "a case").save(folder / "case.sgn")
+    np.save(folder / "x.npy", next(iter(case.maps.values())))
+    labels = expected.reshape(len(expected), -1, expected.shape[-1]).argmax(axis=-1)
+    np.save(folder / "y.npy", labels)
+    np.save(folder / "short.npy", labels[:1])
+    np.save(folder / "none.npy", next(iter(case.maps.values()))[:0])
+    (folder / "cut.sgn").write_bytes((folder / "case.sgn").read_bytes()[:-1])
+    (folder / "text.npy").write_text("no array")
+    np.save(folder / "expected.npy", expected)
+    return folder
+
+
+def run(folder, capsys, *, port="sim", program="case.sgn", images="x.npy", labels="y.npy", more=()):
+    status = main(["run", "--port", port, "--program", str(folder / program), "--input", str(folder / images),
+                   "--labels", str(folder / labels), *more])
+    told = capsys.readouterr()
+    return status, told.out, told.err
+
+
+def test_run_on_a_virtual_board(files, capsys, tmp_path):
+    status, out, err = run(files, capsys, more=["--out", str(tmp_path / "found.npy")])
+    assert (status, err) == (0, "")
+    assert re.search(r"accuracy\W+100\.00 %", out)
+    expected = np.load(files / "expected.npy")
+    assert (np.load(tmp_path / "found.npy").reshape(expected.shape) == expected).all()
+
+
+def test_run_at_the_port_of_a_virtual_board(files, capsys):
+    with virtual_board(CONFIG, Console(quiet=True)) as (_, port):
+        status, out, _ = run(files, capsys, port=port)
+    assert status == 0
+    assert "100.00 %" in out
+
+
+@pytest.mark.parametrize(("changes", "status", "message"), [
+    ({"port": "/dev/none"}, 1, "serial port /dev/none cannot be opened: "),
+    ({"program": "cut.sgn"}, 2, r"\S+cut.sgn must have \d+ bytes behind its head, not \d+: it was cut or added to"),
+    ({"program": "none.sgn"}, 2, r"\S+none.sgn must be a readable file: No such file or directory"),
+    ({"images": "text.npy"}, 2, r"\S+text.npy must be an array that numpy.save wrote: "),
+    ({"images": "none.npy"}, 2, "the labels must be as many as the images, 0, not 2"),
+    ({"images": "away.npy"}, 2, r"\S+away.npy must be a readable file: No such file or directory"),
+    ({"labels": "short.npy"}, 2, "the labels must be as many as the images, 2, not 1"),
+    ({"more": ["--baud", "0"]}, 2, "baud must be at least 1, not 0"),
+    ({"images": "none.npy", "labels": "none.npy"}, 2, "the input must be at least one image, not none"),
+    ({"images": "y.npy"}, 1, r"input map \S+ must be \(B, .*\), not "),
+])
+def test_refusals(files, capsys, changes, status, message):
+    found, _, err = run(files, capsys, **changes)
+    assert found == status
+    assert re.match(f"^{message}.*\n$", err)
+
+
+def test_a_program_for_another_board(files, capsys):
+    with virtual_board(CONFIG.replace(cols=2), Console(quiet=True)) as (_, port):
+        status, _, err = run(files, capsys, port=port)
+    assert status == 1
+    assert err == "the program must be compiled for the board's array, which has cols = 2 and not 3\n"
+
+
+def test_board_sim_serves_until_it_is_interrupted(files, capsys, monkeypatch):
+    served = threading.Event()
+
+    def interrupt(seconds):
+        served.set()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fpga.run.time.sleep", interrupt)
+    assert main(["board-sim", "--program", str(files / "case.sgn")]) == 0
+    assert served.is_set()
+    assert re.match(r"the virtual board is at /dev/pts/\d+: 2 x 3 elements of 12 lanes; Ctrl-C ends it\n\d+ cycles",
+                    capsys.readouterr().out)
+
+
+def test_what_cannot_be_simulated(files, capsys, monkeypatch):
+    def refuse(*_):
+        raise ModelError("no compiler")
+
+    monkeypatch.setattr("fpga.run.VirtualBoard", refuse)
+    assert run(files, capsys)[0] == 1
+
+
+def test_input_maps(files):
+    program = ProgramFile.load(files / "case.sgn").program
+    [(name, entry)] = program.inputs.items()
+    shape = (2, entry.shape.height, entry.shape.width, entry.shape.channels)
+    assert input_maps(program, None, np.zeros(shape, dtype=bool)).keys() == {name}
+    with pytest.raises(DataError, match=r"^images must be in 0..16, not 0..99$"):
+        input_maps(program, Thermometer(levels=4, maximum=16), np.array([0, 99]).reshape(1, 1, 1, 2))
+
+
+def test_accuracy():
+    sums = np.array([[[1, 5]], [[7, 2]], [[0, 1]]])
+    assert accuracy(sums, np.array([1, 0, 0])) == pytest.approx(2 / 3)
+    assert accuracy(sums[:2], np.array([1, 0, 0])) == 1.0
+    assert accuracy(np.array([[True, False]]), np.array([[1, 1]])) == 0.5
