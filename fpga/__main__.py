@@ -20,7 +20,16 @@ from .link import LinkError
 from .model import ModelError
 from .pll import PLLError
 from .program_file import ProgramFileError
-from .report import ReportError, TimingError, table
+from .report import (
+    BOARDS_REPORT,
+    ReportError,
+    TimingError,
+    board_row,
+    boards_table,
+    keep_board_row,
+    load_board_rows,
+    table,
+)
 from .run import DataError, add_commands
 from .tools import ToolError
 
@@ -49,6 +58,8 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--out", type=Path, help="folder (build/BOARD)")
     command.set_defaults(action=build_bitstream)
     add_commands(commands)
+    commands.add_parser("boards", help="what was built for which board", allow_abbrev=False).set_defaults(
+        action=show_boards)
     return top
 
 
@@ -79,11 +90,22 @@ def build_bitstream(options: argparse.Namespace, console: Console) -> None:
     report = build(board, config, out=out, baud=options.baud, seed=options.seed, seeds=options.seeds,
                    frequency=None if options.frequency is None else options.frequency * 1e6,
                    progress=progress)
+    keep_board_row(board_row(report))
     progress(f"done: {out / board.family.bitstream}")
     rows = Table(show_header=False)
     for row in table(report):
         rows.add_row(*row)
     console.print(rows)
+
+
+def show_boards(options: argparse.Namespace, console: Console) -> None:
+    head, *rows = boards_table(load_board_rows())
+    if not rows:
+        raise ReportError(f"{BOARDS_REPORT} must have a row: python -m fpga build --board icebreaker")
+    shown = Table(*head)
+    for row in rows:
+        shown.add_row(*row)
+    console.print(shown)
 
 
 def main(arguments: list[str] | None = None) -> int:

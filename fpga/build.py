@@ -18,7 +18,8 @@ from .pll import PLL
 from .report import cells, check_clock, critical_path, fmax_mhz, utilization
 from .tools import tool
 
-__all__ = ["BuildError", "build", "place_best", "synthesize"]
+__all__ = ["AFTER_READ", "AFTER_SYNTHESIS", "BuildError", "build", "place", "place_best", "run_tool",
+           "synthesize"]
 
 # No memory of ours uses what it reads in the cycle in which the same word is written, unless its read port is
 # transparent. Yosys does not know and would add a register, a comparator and a multiplexer to each.

@@ -1,12 +1,19 @@
 """What a build came to, from the JSON reports of the tools."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+from hdl.config import PRESETS, ArrayConfig
 
 from .families import Family
 
-__all__ = ["ReportError", "TimingError", "cells", "check_clock", "critical_path", "fmax_mhz", "table",
-           "utilization"]
+__all__ = ["BOARDS_REPORT", "ReportError", "TimingError", "board_row", "boards_table", "cells", "check_clock",
+           "critical_path", "fmax_mhz", "keep_board_row", "load_board_rows", "table", "utilization"]
+
+BOARDS_REPORT = Path("build/boards/report.json")
+"""What `python -m fpga build` came to, a row for each board and preset."""
 
 
 class ReportError(RuntimeError):
@@ -100,3 +107,36 @@ def table(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("serial line", f"{report['baud']} baud"),
         ("seed", str(report["seed"])),
     ]
+
+
+def board_row(report: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a build's report belongs into the table of boards; ``preset`` is empty for another configuration."""
+    config = ArrayConfig.from_dict(report["config"])
+    named = [name for name in PRESETS if ArrayConfig.preset(name) == config]
+    kept = ("binops_per_cycle", "lut", "lut_capacity", "ram", "ram_capacity", "fmax_mhz", "clock_mhz", "seed")
+    return {"board": report["board"], "device": report["device"], "family": report["family"],
+            "preset": named[0] if named else "", **{name: report[name] for name in kept}}
+
+
+def load_board_rows(path: Path = BOARDS_REPORT) -> list[dict[str, Any]]:
+    """The rows that were kept; none where there is no such file."""
+    return json.loads(path.read_text())["rows"] if path.exists() else []
+
+
+def keep_board_row(row: Mapping[str, Any], path: Path = BOARDS_REPORT) -> None:
+    """Add a row, in place of that of the same board and preset."""
+    key = row["board"], row["preset"]
+    rows = [each for each in load_board_rows(path) if (each["board"], each["preset"]) != key]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {"rows": sorted([*rows, dict(row)], key=lambda each: (each["board"], each["preset"]))}
+    path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def boards_table(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """Rows of a table for people, the first one its head: binary operations a cycle, and at the clock in units of
+    10**9 a second, where a multiplication and its addition are two."""
+    head = ("board", "preset", "a cycle", "LUT", "RAM", "Fmax, MHz", "clock, MHz", "peak, GOPS")
+    return [head, *((row["board"], row["preset"] or "-", str(row["binops_per_cycle"]),
+                     f"{row['lut'] / row['lut_capacity']:.0%}", f"{row['ram'] / row['ram_capacity']:.0%}",
+                     f"{row['fmax_mhz']:.1f}", f"{row['clock_mhz']:.1f}",
+                     f"{2 * row['binops_per_cycle'] * row['clock_mhz'] / 1000:.1f}") for row in rows)]

@@ -14,10 +14,14 @@ from fpga.families import ECP5, GOWIN, ICE40
 from fpga.report import (
     ReportError,
     TimingError,
+    board_row,
+    boards_table,
     cells,
     check_clock,
     critical_path,
     fmax_mhz,
+    keep_board_row,
+    load_board_rows,
     table,
     utilization,
 )
@@ -197,6 +201,26 @@ def test_a_bitstream(name, size, tmp_path):
     assert report["critical_path"]
     assert (tmp_path / board.family.bitstream).stat().st_size > size
     assert dict(table(report))["array"] == "1 x 2 elements of 8 lanes"
+
+
+def test_the_table_of_boards(monkeypatch, tmp_path, capsys):
+    pretend(monkeypatch, {1: 25.0, 2: 29.0})
+    monkeypatch.chdir(tmp_path)
+    assert main(["boards"]) == 1
+    assert capsys.readouterr().err == "build/boards/report.json must have a row: python -m fpga build " \
+                                      "--board icebreaker\n"
+    assert main(["build", "--seed", "1"]) == main(["build", "--seed", "2"]) == 0
+    build(BOARDS["icebreaker"], SMALL, out=tmp_path / "other")
+    keep_board_row(board_row(json.loads((tmp_path / "other" / "report.json").read_text())))
+    rows = load_board_rows()
+    assert [(row["preset"], row["fmax_mhz"], row["seed"]) for row in rows] == [("", 25.0, 1), ("icebreaker", 29.0, 2)]
+    head, _, row = boards_table(rows)
+    assert dict(zip(head, row, strict=True)) == {
+        "board": "icebreaker", "preset": "icebreaker", "a cycle": "512", "LUT": "79%", "RAM": "97%",
+        "Fmax, MHz": "29.0", "clock, MHz": "24.0", "peak, GOPS": "24.6"}
+    capsys.readouterr()
+    assert main(["boards"]) == 0
+    assert "24.6" in capsys.readouterr().out
 
 
 def test_a_stalled_router_is_told_from_a_slow_one():

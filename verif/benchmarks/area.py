@@ -1,0 +1,137 @@
+"""The area of processing elements, rows, arrays and accelerators, on every family.
+
+`make bench-area`. Cells are LUT4s, with 2 for a CCU2C of ECP5 and 1 for an ALU of Gowin; on iCE40 the logic cells after
+packing. Element, row and array are mapped as they stand, with what forwards their words; an accelerator is all that is
+behind the bus. Equal modules are mapped once, and nothing is optimised from one into the next.
+The baseline is the element that is written in three lines, with each flow's default flags.
+"""
+
+import json
+import re
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from rich.console import Console
+from rich.table import Table
+
+from fpga.build import AFTER_READ, AFTER_SYNTHESIS, run_tool
+from fpga.families import AREA, ECP5, FAMILIES, ICE40, Family
+from fpga.report import cells
+from hdl.accelerator import Accelerator
+from hdl.array import Array
+from hdl.config import ArrayConfig
+from hdl.emit import run_yosys, to_rtlil
+from hdl.pe import ProcessingElement
+
+from .record import BUILD, Row, save, versions
+
+__all__ = ["LANES", "UNITS", "PlainElement", "mapped", "measure", "packed", "rows"]
+
+LANES = 16, 32, 64, 128
+SHAPES = {"pe": (1, 1), "row": (1, 16), "array": (8, 8), "accelerator": (8, 16)}
+UNITS = tuple(SHAPES)
+PACKED = 64, ("pe", "array")
+"""Lanes and units that ECP5's packer counts as well."""
+PACK = {"ice40": ("--hx8k", "--package", "ct256"), "ecp5": ("--85k", "--package", "CABGA756")}
+CELLS = {"ice40": r"ICESTORM_LC:\s+(\d+)", "ecp5": r"TRELLIS_COMB:\s+(\d+)"}
+
+
+class PlainElement(ProcessingElement):
+    """A processing element as one writes it first: the sum of the XNORs, without a register before the accumulator."""
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        acc = Signal(self.config.acc_bits, reset_less=True)
+        count = sum(~(self.a ^ self.w)[lane] for lane in range(self.config.lanes))
+        m.d.sync += [
+            acc.eq(Mux(self.first, count, acc + count)),
+            self.result.eq(Mux(self.load, acc, self.neighbour)),
+        ]
+        return m
+
+
+def config_of(unit: str, lanes: int) -> ArrayConfig:
+    """The array of which a unit is taken: dot products of up to 4095 taps, tiles of 8, binary layers."""
+    shape_rows, cols = SHAPES[unit]
+    return ArrayConfig(rows=shape_rows, cols=cols, lanes=lanes, tile=8, pipeline=1, acc_bits=12, zero_padding=0,
+                       requantize_depth=0)
+
+
+def component(unit: str, lanes: int) -> wiring.Component:
+    kinds = {"pe": ProcessingElement, "accelerator": Accelerator}
+    return kinds.get(unit, Array)(config=config_of(unit, lanes))
+
+
+def mapped(unit: wiring.Component, family: Family, folder: Path, *, default: bool = False) -> dict[str, int]:
+    """Counts of `fpga.report.cells` for a component; its flat netlist is left as ``unit.json`` in the folder.
+
+    Parameters
+    ----------
+    unit : Component
+    family : Family
+    folder : Path
+        For the files of the tools.
+    default : bool
+        With the flow's default flags, and flattened before it is mapped.
+    """
+    (folder / "unit.il").write_text(to_rtlil(unit, "unit")[0])
+    command = f"{family.command} -top unit" if default else f"{AREA}\n{family.synthesis} -noflatten -top unit"
+    run_yosys(f"read_rtlil unit.il\n{AFTER_READ}\n{command}\n{AFTER_SYNTHESIS}\nflatten\nopt_clean\n"
+              "tee -q -o stat.json stat -json\nwrite_json unit.json\n", folder)
+    return cells(json.loads((folder / "stat.json").read_text()), family)
+
+
+def packed(family: Family, folder: Path) -> int:
+    """Logic cells that nextpnr makes of ``unit.json`` in a folder, on iCE40 or ECP5."""
+    words: list[str] = []
+
+    def listen(line: str) -> bool:
+        words.append(line)
+        return False
+
+    free = {"ice40": "--pcf-allow-unconstrained", "ecp5": "--lpf-allow-unconstrained"}[family.name]
+    run_tool(family.place, [*PACK[family.name], free, "--json", "unit.json", "--pack-only"], folder, listen)
+    found = re.search(CELLS[family.name], "\n".join(words))
+    assert found, f"{family.place} must tell how many cells it uses"
+    return int(found[1])
+
+
+def size(unit: wiring.Component, family: Family, folder: Path, *, default: bool = False) -> int:
+    counts = mapped(unit, family, folder, default=default)
+    return packed(family, folder) if family is ICE40 else counts["lut4_equivalents"]
+
+
+def rows(families: Iterable[Family], units: Iterable[str], lanes: Iterable[int]) -> Iterable[Row]:
+    """Measure, a row of the table at a time."""
+    for family in families:
+        for count in lanes:
+            with tempfile.TemporaryDirectory() as name:
+                folder = Path(name)
+                baseline = size(PlainElement(config=config_of("pe", count)), family, folder, default=True)
+                for unit in units:
+                    total = size(component(unit, count), family, folder)
+                    binops = config_of(unit, count).binops_per_cycle
+                    row: Row = {"family": family.name, "unit": unit, "lanes": count, "binops_per_cycle": binops,
+                                "cells": total, "cells_per_binop": round(total / binops, 3),
+                                "baseline_cells_per_binop": round(baseline / count, 3)}
+                    if family is ECP5 and (count, unit) in {(PACKED[0], each) for each in PACKED[1]}:
+                        row["packed_cells_per_binop"] = round(packed(family, folder) / binops, 3)
+                    yield row
+
+
+def measure(console: Console) -> Path:
+    """Measure everything into build/bench/area.json, and show it."""
+    BUILD.mkdir(parents=True, exist_ok=True)
+    found = []
+    table = Table("family", "unit", "lanes", "cells", "cells a binary operation", "plain element")
+    for row in rows(FAMILIES.values(), UNITS, LANES):
+        found.append(row)
+        console.print(f"{row['family']} {row['unit']}, {row['lanes']} lanes: {row['cells']} cells", highlight=False)
+        table.add_row(row["family"], row["unit"], str(row["lanes"]), str(row["cells"]),
+                      f"{row['cells_per_binop']:.2f}", f"{row['baseline_cells_per_binop']:.2f}")
+    console.print(table)
+    return save("area", found, versions("yosys", ICE40.place, ECP5.place),
+                shapes={unit: list(shape) for unit, shape in SHAPES.items()})

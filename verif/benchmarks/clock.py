@@ -1,0 +1,94 @@
+"""The highest clock of whole accelerators with their host link, over several seeds of the placement.
+
+`make bench-clock` places the cases of `QUICK`. The larger presets take minutes to an hour a seed; each is measured by
+`python -m verif.benchmarks.clock --board ulx3s-12f --preset ecp5_2k`, which adds its row to build/bench/clock.json.
+"""
+
+import argparse
+import statistics
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from fpga.boards import BOARDS, board_named
+from fpga.build import STALLED, BuildError, place, synthesize
+from fpga.families import FAMILIES
+from fpga.report import critical_path, fmax_mhz, utilization
+from hdl.config import ArrayConfig
+
+from .record import BUILD, Row, load, save, versions
+
+__all__ = ["QUICK", "SEEDS", "case", "keep", "measure"]
+
+SEEDS = 5
+QUICK = ("ice40_hx8k_b_evn", "small"), ("ulx3s-12f", "small"), ("tang_nano_9k", "small")
+"""Boards and presets that place in a minute a seed."""
+
+
+def case(name: str, preset: str, seeds: Iterable[int], console: Console) -> Row:
+    """Place a preset on a board once for each seed; a seed on which the router stalls is listed and left out."""
+    board, config = board_named(name), ArrayConfig.preset(preset)
+    pll = board.pll(board.frequency)
+    reached: dict[int, float] = {}
+    stalled = []
+    path: list[str] = []
+    with tempfile.TemporaryDirectory() as folder_name:
+        folder = Path(folder_name)
+        synthesize(board, config, pll, board.baud, folder)
+        for seed in seeds:
+            try:
+                report = place(board, seed, folder, pll.frequency)
+            except BuildError as error:
+                if STALLED not in str(error):
+                    raise
+                stalled.append(seed)
+                continue
+            use = utilization(report, board.family)
+            reached[seed] = round(fmax_mhz(report), 2)
+            if reached[seed] == max(reached.values()):
+                path = list(dict.fromkeys(step["to"] for step in critical_path(report)))
+            console.print(f"{name} {preset}, seed {seed}: {reached[seed]} MHz", highlight=False)
+    if not reached:
+        raise BuildError(f"{board.family.place}: {STALLED} with any seed")
+    return {"board": name, "preset": preset, "binops_per_cycle": config.binops_per_cycle,
+            "fmax_mhz_median": round(statistics.median(reached.values()), 2),
+            "fmax_mhz_best": max(reached.values()), "seeds": list(reached), "stalled_seeds": stalled,
+            "lut": use["lut"], "lut_capacity": use["lut_capacity"], "critical_path_of_best": path}
+
+
+def replaced(row: Row, rows: Sequence[Row]) -> list[Row]:
+    """The rows with this one, in place of that of the same board and preset."""
+    key = row["board"], row["preset"]
+    return [*(each for each in rows if (each["board"], each["preset"]) != key), row]
+
+
+def keep(row: Row, folder: Path = BUILD) -> Path:
+    """Add a row to ``clock.json`` in a folder."""
+    known = load("clock", folder)["rows"] if (folder / "clock.json").exists() else []
+    tools = versions("yosys", *(family.place for family in FAMILIES.values()))
+    return save("clock", replaced(row, known), tools, folder)
+
+
+def measure(console: Console) -> Path:
+    """Measure `QUICK` into build/bench/clock.json; rows of other cases that are there stay."""
+    for name, preset in QUICK:
+        path = keep(case(name, preset, range(1, SEEDS + 1), console))
+    return path
+
+
+def main() -> None:
+    """Measure one case."""
+    parser = argparse.ArgumentParser(prog="python -m verif.benchmarks.clock", description=__doc__)
+    parser.add_argument("--board", required=True, choices=sorted(BOARDS))
+    parser.add_argument("--preset", help="by default the board's")
+    parser.add_argument("--seeds", type=int, default=SEEDS, metavar="N")
+    options = parser.parse_args()
+    console = Console()
+    preset = options.preset or board_named(options.board).preset
+    console.print(f"see {keep(case(options.board, preset, range(1, options.seeds + 1), console))}")
+
+
+if __name__ == "__main__":
+    main()

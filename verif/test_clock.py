@@ -1,0 +1,51 @@
+"""The benchmark of clocks: what it makes of several placements."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from fpga.build import STALLED, BuildError
+
+from .benchmarks import clock
+from .benchmarks.record import load
+
+REACHED = {1: 50.0, 2: 61.0, 4: 55.0, 5: 52.0}
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, reached: dict[int, float]) -> None:
+    def place(board: Any, seed: int, folder: Path, frequency: float) -> dict[str, Any]:
+        if seed not in reached:
+            raise BuildError(f"nextpnr-ice40: {STALLED}")
+        steps = [{"type": "logic", "delay": 1.0, "from": {"cell": "a"}, "to": {"cell": name}}
+                 for name in ("a", "a", f"b{seed}")]
+        return {"fmax": {"clk": {"achieved": reached[seed], "constraint": 48.0}},
+                "utilization": {"ICESTORM_LC": {"used": 100, "available": 7680}},
+                "critical_paths": [{"from": "posedge clk", "to": "posedge clk", "path": steps}]}
+
+    monkeypatch.setattr(clock, "synthesize", lambda *_: {})
+    monkeypatch.setattr(clock, "place", place)
+
+
+def test_median_and_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, REACHED)
+    row = clock.case("ice40_hx8k_b_evn", "small", range(1, 6), Console(quiet=True))
+    assert row == {"board": "ice40_hx8k_b_evn", "preset": "small", "binops_per_cycle": 128, "fmax_mhz_median": 53.5,
+                   "fmax_mhz_best": 61.0, "seeds": [1, 2, 4, 5], "stalled_seeds": [3], "lut": 100,
+                   "lut_capacity": 7680, "critical_path_of_best": ["a", "b2"]}
+
+
+def test_no_seed_that_can_be_routed(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, {})
+    with pytest.raises(BuildError, match=f"{STALLED} with any seed"):
+        clock.case("ice40_hx8k_b_evn", "small", range(1, 3), Console(quiet=True))
+
+
+def test_other_rows_stay(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pretend(monkeypatch, REACHED)
+    clock.keep(clock.case("ice40_hx8k_b_evn", "ice40_hx8k", range(1, 3), Console(quiet=True)), tmp_path)
+    for seeds in (range(1, 2), range(1, 3)):
+        clock.keep(clock.case("ice40_hx8k_b_evn", "small", seeds, Console(quiet=True)), tmp_path)
+    rows = load("clock", tmp_path)["rows"]
+    assert [(row["preset"], row["fmax_mhz_best"]) for row in rows] == [("ice40_hx8k", 61.0), ("small", 61.0)]
