@@ -21,7 +21,7 @@ CHOSEN = $(foreach name,PRESET CONFIG FREQUENCY BAUD SEED SEEDS,$(if $(value $(n
          $(if $(filter command line,$(origin OUT)),--out='$(OUT)')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv verilog test test-quick soak bitstream demo task train ablation resnet18 paper doctor lint clean
+.PHONY: help venv verilog test test-quick soak bitstream demo task train ablation resnet18 paper bench doctor lint clean
 
 help:
 	@echo 'make demo                           train digits, run them on the hardware, build the bitstream'
@@ -38,6 +38,8 @@ help:
 	@echo 'make ablation                       the parts of the training scheme, one by one'
 	@echo 'make resnet18                       the paper'"'"'s ResNet-18 at 224x224, whole in RTL'
 	@echo 'make paper                          docs/paper.md: every claim of the paper beside our figure'
+	@echo 'make bench                          areas, clocks, networks, generator, simulation: docs/performance.md'
+	@echo 'make bench-networks                 one of them: bench-area, bench-clock, bench-generator, bench-simulation'
 	@echo 'make doctor                         tools, versions, and how to get what is missing'
 	@echo 'make lint                           style and types'
 	@echo 'make venv                           only install; every target does so on first use'
@@ -88,6 +90,12 @@ resnet18: $(STAMP)
 
 paper: $(STAMP)
 	$(PYTHON) -m verif.paper
+
+bench: $(STAMP)
+	$(PYTHON) -m verif.benchmarks --record
+
+bench-%: $(STAMP)
+	$(PYTHON) -m verif.benchmarks --record $*
 
 doctor: $(STAMP)
 	@$(PYTHON) -m fpga.doctor

@@ -31,7 +31,7 @@ __all__ = ["BINARY_ARRAY", "Comparison", "Convolution", "Machine", "convolutions
 DEEP = {"weight_depth": 65536, "activation_depth": 65536, "threshold_depth": 65536, "program_depth": 4096,
         "requantize_depth": 4096}
 
-BINARY_ARRAY = ArrayConfig(rows=32, cols=8, lanes=16, tile=8, acc_bits=14, sum_bits=20, **DEEP)
+BINARY_ARRAY = ArrayConfig(rows=32, cols=8, lanes=16, tile=8, acc_bits=14, sum_bits=20, fetch_width=8, **DEEP)
 """The binary array of all comparisons: 4096 binary operations a cycle, memories deep enough not to matter."""
 
 FAMILY = "ice40"
@@ -48,7 +48,7 @@ VECTOR_CYCLES = 4
 def int8_array(lanes: int, *, rows: int = BINARY_ARRAY.rows) -> ArrayConfig:
     """An array of 8-bit elements with the same dataflow."""
     return ArrayConfig(rows=rows, cols=BINARY_ARRAY.cols, lanes=lanes, tile=8, element_bits=ELEMENT, acc_bits=30,
-                       sum_bits=32, **DEEP)
+                       sum_bits=32, fetch_width=8, **DEEP)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from itertools import groupby
+from math import gcd
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from hdl.accelerator import Accelerator
 from hdl.config import ArrayConfig
 from hdl.emit import emit
 
+from .programs import run_on_model
 from .stages import StageRun, check_stages
 
 __all__ = ["LayerRun", "activations", "main", "run_resnet18"]
@@ -109,7 +111,7 @@ def run_layers(config: ArrayConfig, stages: tuple[Stage, ...], maps: dict[str, n
     """Run the stages, one simulation for the stem and one for each group of blocks."""
     for _, part in groupby(stages, key=lambda stage: stage.layer.name.split(".")[0]):
         pieces = list(part)
-        runs = check_stages(config, pieces, maps, verilog=verilog, long=True)
+        runs = check_stages(config, pieces, maps, runner=run_on_model, verilog=verilog)
         for _, layer in groupby(zip(runs, stage_costs(pieces), strict=True), key=lambda pair: pair[0].stage.layer.name):
             yield layer_run(config, *zip(*layer, strict=True))
 
@@ -146,7 +148,7 @@ def run_resnet18(network: ResNet18, size: int, config: ArrayConfig, out: Path,
     bits = maps[last.name] if last.inverted is None else maps[last.name] ^ last.inverted
     stages = plan_stages(graph, config, split=True)
     total = sum(expected[layer.name].size for layer in graph.layers)
-    verilog = emit(Accelerator(config=config), name="accelerator", directory=out)
+    verilog = emit(Accelerator(config=config), name="signum", directory=out)
     layers: list[LayerRun] = []
     tell(0, total, graph.layers[0].name)
     for done in run_layers(config, stages, expected, verilog):
@@ -199,6 +201,7 @@ def main(arguments: list[str] | None = None) -> int:
     console = Console()
     config = ArrayConfig(
         rows=options.rows, cols=options.cols, lanes=options.lanes, tile=8, pipeline=2, acc_bits=13, sum_bits=18,
+        drain_width=gcd(options.cols, options.lanes, 8), fetch_width=8,
         weight_depth=2048, activation_depth=8192, threshold_depth=1024, requantize_depth=1024, zero_padding=0)
     network = random_resnet18(Style(multiplier=options.m), options.size, classes=options.classes)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

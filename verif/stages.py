@@ -1,6 +1,6 @@
 """Running the stages of a network on the simulated accelerator, one after the other, in one simulation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +37,8 @@ class StageRun:
 
 
 def check_stages(config: ArrayConfig, stages: Sequence[Stage], maps: Mapping[str, np.ndarray],
-                 **options: Any) -> list[StageRun]:
+                 runner: Callable[..., tuple[list[int], list[list[int]]]] = run_programs, **options: Any,
+                 ) -> list[StageRun]:
     """Run stages on the accelerator, and compare their results.
 
     Only what does not lie in the array's memories from the stages before is written. Each stage is given the maps as
@@ -50,8 +51,8 @@ def check_stages(config: ArrayConfig, stages: Sequence[Stage], maps: Mapping[str
     maps : mapping of str to array
         All maps that the stages read and make, of as many images as one run works on: bool (B, H, W, C), of raw layers
         the values, int64.
-    options
-        Of `verif.programs.run_programs`.
+    runner, options
+        `verif.programs.run_programs` or `verif.programs.run_on_model`, and its options.
     """
     resident = Resident()
     jobs: list[dict[str, Any]] = []
@@ -62,7 +63,7 @@ def check_stages(config: ArrayConfig, stages: Sequence[Stage], maps: Mapping[str
         run = {"writes": list(stage.program.input_writes(inputs)) if fresh else [],
                "reads": stage.program.result_reads(images)}
         jobs.append({"writes": writes, "runs": [run], "cycles": predict_cycles(config, stage.program.records)})
-    cycles, values = run_programs(config, jobs, **options)
+    cycles, values = runner(config, jobs, **options)
     runs = []
     for stage, job, counted, words in zip(stages, jobs, cycles, values, strict=True):
         expected = stage.part_of(maps[stage.layer.name])

@@ -31,13 +31,14 @@ from golden.trainer import evaluate
 from golden.utilization import layer_uses, utilization
 from hdl.config import ArrayConfig
 
-from .programs import program_job, run_programs
+from .programs import program_job, run_on_model
 
 __all__ = ["ARRAY", "INT8_ARRAY", "Inputs", "OnArray", "array_inputs", "body_graph", "main",
            "run_int8_on_array", "run_on_array", "run_task", "where"]
 
 ARRAY = ArrayConfig(rows=8, cols=16, lanes=32, tile=4, acc_bits=12, sum_bits=18, weight_depth=4096,
-                    activation_depth=32768, threshold_depth=16384, program_depth=1024, requantize_depth=1024)
+                    activation_depth=32768, threshold_depth=16384, program_depth=1024, requantize_depth=1024,
+                    drain_width=4, fetch_width=8)
 """4096 binary operations a cycle, with memories that hold any of the five tasks' networks."""
 
 INT8_ARRAY = ARRAY.replace(lanes=ARRAY.lanes // 8, element_bits=8, acc_bits=26, sum_bits=32)
@@ -114,7 +115,7 @@ def _compared(program: Program, maps: dict[str, np.ndarray], wanted: np.ndarray)
     """Run a program on maps of any number of images; ``wanted`` are its results, int64 (B, pixels, channels)."""
     batches = [{name: elements[i:i + program.images] for name, elements in maps.items()}
                for i in range(0, len(wanted), program.images)]
-    measured, words = run_programs(program.config, [program_job(program, batches)], long=True)
+    measured, words = run_on_model(program.config, [program_job(program, batches)])
     found = np.concatenate([program.results(len(next(iter(batch.values()))), values)
                             for batch, values in zip(batches, words, strict=True)])
     if found.dtype == bool:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from .page import write
 from .record import BUILD, RECORDED
 
 BENCHMARKS = ("generator", "area", "clock", "networks", "simulation")
@@ -18,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m verif.benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
-    parser.add_argument("--record", action="store_true", help="copy the results to docs/performance")
+    parser.add_argument("--record", action="store_true", help="copy the results to docs/performance and write its page")
     options = parser.parse_args(arguments)
     for name in options.names:
         if name not in BENCHMARKS:
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             RECORDED.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, RECORDED / path.name)
         console.print(f"see {path}")
-    console.print(f"all results are in {BUILD}")
+    console.print(f"see {write()}" if options.record else f"all results are in {BUILD}")
     return 0
 
 

@@ -39,12 +39,13 @@ ARRAYS = (
     ArrayConfig(rows=2, cols=16, lanes=32, tile=16, drain_width=4, fetch_width=8),
     ArrayConfig(rows=16, cols=4, lanes=32, tile=4, fetch_width=8),
     ArrayConfig(rows=2, cols=32, lanes=32, tile=32, drain_width=8, fetch_width=8),
+    ArrayConfig(rows=1, cols=64, lanes=32, tile=64, drain_width=16, fetch_width=8),
     ArrayConfig(rows=32, cols=4, lanes=32, tile=4, fetch_width=8),
     ArrayConfig(rows=4, cols=32, lanes=32, tile=32, drain_width=8, fetch_width=8),
     ArrayConfig(rows=64, cols=8, lanes=32, tile=8, drain_width=2, fetch_width=8),
     ArrayConfig(rows=16, cols=32, lanes=32, tile=32, drain_width=8, fetch_width=8),
 )
-"""For each size one of many rows, for batches, and one of few rows, for an image alone; see also `roomy`."""
+"""For each size one of many rows, for batches, and some of few rows, for an image alone; see also `roomy`."""
 
 CONFIRMED = {"digits": 4096, "sfc": 4096, "cnv": 2048}
 """Networks whose cycles are counted by the RTL as well, on arrays of at most so many operations a cycle."""
