@@ -1,6 +1,7 @@
 """Networks that fit the boards."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -8,10 +9,11 @@ from torch import nn
 from .data import DIGITS_MAXIMUM, digits
 from .encoder import Encoder, Thermometer
 from .fold import fold
+from .geometry import cnv, fully_connected, resnet18, vgg_small
 from .graph import Graph
 from .layers import BatchNorm, BinaryConv2d, BinaryLinear, Logits, MaxPool, Sign
 
-__all__ = ["DIGITS_SHAPE", "digits_encoder", "digits_float", "digits_graph_untrained", "digits_network"]
+__all__ = ["DIGITS_SHAPE", "NETWORKS", "digits_encoder", "digits_float", "digits_graph_untrained", "digits_network"]
 
 DIGITS_SHAPE = (1, 8, 8)
 
@@ -73,3 +75,14 @@ def digits_graph_untrained(seed: int = 0) -> Graph:
     with torch.no_grad():
         model.train()(encoder.tensor(digits().train.images))
     return fold(model, encoder, DIGITS_SHAPE)
+
+
+NETWORKS: dict[str, Callable[[], Graph]] = {
+    "digits": digits_graph_untrained,
+    "sfc": lambda: fully_connected(256),
+    "lfc": lambda: fully_connected(1024),
+    "cnv": cnv,
+    "vgg_small": vgg_small,
+    "resnet18": lambda: resnet18(1),
+}
+"""By name: the graph, with blank weights but for the digits; cycles do not depend on them."""

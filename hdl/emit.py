@@ -24,7 +24,7 @@ from amaranth.lib import data, wiring
 
 from .share import Units, collect, ports
 
-__all__ = ["EmitError", "emit", "run_yosys", "to_rtlil", "to_verilog"]
+__all__ = ["EmitError", "emit", "run_yosys", "to_rtlil", "to_verilog", "write_whole"]
 
 YOSYS_MAIN = """\
 import sys

@@ -6,7 +6,6 @@ behind the bus. Equal modules are mapped once, and nothing is optimised from one
 The baseline is the element that is written in three lines, with each flow's default flags.
 """
 
-import json
 import re
 import tempfile
 from collections.abc import Iterable
@@ -17,18 +16,17 @@ from amaranth.lib import wiring
 from rich.console import Console
 from rich.table import Table
 
-from fpga.build import AFTER_READ, AFTER_SYNTHESIS, run_tool
-from fpga.families import AREA, ECP5, FAMILIES, ICE40, Family
-from fpga.report import cells
+from fpga.build import run_tool
+from fpga.estimate import mapped
+from fpga.families import ECP5, FAMILIES, ICE40, Family
 from hdl.accelerator import Accelerator
 from hdl.array import Array
 from hdl.config import ArrayConfig
-from hdl.emit import run_yosys, to_rtlil
 from hdl.pe import ProcessingElement
 
 from .record import BUILD, Row, save, versions
 
-__all__ = ["LANES", "UNITS", "PlainElement", "mapped", "measure", "packed", "rows"]
+__all__ = ["LANES", "UNITS", "PlainElement", "measure", "packed", "rows"]
 
 LANES = 16, 32, 64, 128
 SHAPES = {"pe": (1, 1), "row": (1, 16), "array": (8, 8), "accelerator": (8, 16)}
@@ -63,25 +61,6 @@ def config_of(unit: str, lanes: int) -> ArrayConfig:
 def component(unit: str, lanes: int) -> wiring.Component:
     kinds = {"pe": ProcessingElement, "accelerator": Accelerator}
     return kinds.get(unit, Array)(config=config_of(unit, lanes))
-
-
-def mapped(unit: wiring.Component, family: Family, folder: Path, *, default: bool = False) -> dict[str, int]:
-    """Counts of `fpga.report.cells` for a component; its flat netlist is left as ``unit.json`` in the folder.
-
-    Parameters
-    ----------
-    unit : Component
-    family : Family
-    folder : Path
-        For the files of the tools.
-    default : bool
-        With the flow's default flags, and flattened before it is mapped.
-    """
-    (folder / "unit.il").write_text(to_rtlil(unit, "unit")[0])
-    command = f"{family.command} -top unit" if default else f"{AREA}\n{family.synthesis} -noflatten -top unit"
-    run_yosys(f"read_rtlil unit.il\n{AFTER_READ}\n{command}\n{AFTER_SYNTHESIS}\nflatten\nopt_clean\n"
-              "tee -q -o stat.json stat -json\nwrite_json unit.json\n", folder)
-    return cells(json.loads((folder / "stat.json").read_text()), family)
 
 
 def packed(family: Family, folder: Path) -> int:

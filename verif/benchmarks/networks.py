@@ -1,6 +1,5 @@
 """Cycles and utilisation of known networks on arrays of four sizes, by the exact cycle model; some confirmed in RTL."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +9,9 @@ from rich.console import Console
 from fpga.accelerator_model import AcceleratorModel
 from golden.compile import compile_graph
 from golden.cycles import predict_cycles
-from golden.geometry import cnv, fully_connected, resnet18, vgg_small
+from golden.depths import fitted, roomy
 from golden.graph import Graph
-from golden.networks import digits_graph_untrained
+from golden.networks import NETWORKS
 from golden.placement import CapacityError
 from golden.program import Program
 from golden.stages import plan_stages
@@ -22,17 +21,7 @@ from verif.programs import program_job
 
 from .record import Row, save, versions
 
-__all__ = ["ARRAYS", "CONFIRMED", "NETWORKS", "confirm", "count", "measure", "network_row", "roomy"]
-
-NETWORKS: dict[str, Callable[[], Graph]] = {
-    "digits": digits_graph_untrained,
-    "sfc": lambda: fully_connected(256),
-    "lfc": lambda: fully_connected(1024),
-    "cnv": cnv,
-    "vgg_small": vgg_small,
-    "resnet18": lambda: resnet18(1),
-}
-"""By name: the graph, with blank weights but for the digits; cycles do not depend on them."""
+__all__ = ["ARRAYS", "CONFIRMED", "confirm", "count", "measure", "network_row"]
 
 ARRAYS = (
     ArrayConfig(rows=8, cols=4, lanes=32, tile=4, fetch_width=8),
@@ -52,12 +41,6 @@ CONFIRMED = {"digits": 4096, "sfc": 4096, "cnv": 2048}
 
 STAGE_DEPTHS = {"weight_depth": 4096, "activation_depth": 16384, "threshold_depth": 4096, "requantize_depth": 4096}
 """Memories of the array that runs a network in stages: what is larger comes from the host, piece by piece."""
-
-
-def roomy(config: ArrayConfig) -> ArrayConfig:
-    """The array with memories for whole networks; cycles do not depend on their depths."""
-    return config.replace(weight_depth=65536, activation_depth=65536, threshold_depth=16384, program_depth=4096,
-                          requantize_depth=4096, acc_bits=13, sum_bits=20)
 
 
 @dataclass(frozen=True)
@@ -115,16 +98,6 @@ def confirm(name: str, config: ArrayConfig, split: bool, seed: int = 0) -> bool:
     finally:
         model.close()
     return cycles == [predict_cycles(config, program.records)]
-
-
-def fitted(program: Program) -> ArrayConfig:
-    """The program's array with memories as large as it needs."""
-    places = [*program.maps.values(), *(entry.place for entry in program.inputs.values())]
-    depths = {"weight_depth": program.weights.shape[1], "threshold_depth": len(program.thresholds),
-              "activation_depth": max(place.start + place.size for place in places),
-              "program_depth": len(program.words), "requantize_depth": len(program.coefficients)}
-    return program.config.replace(**{name: depth if name == "requantize_depth" else max(1, depth)
-                                     for name, depth in depths.items()})
 
 
 def measure(console: Console) -> Path:
