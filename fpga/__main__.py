@@ -14,7 +14,9 @@ from hdl.config import ArrayConfig, ConfigError
 from .board import Board, BoardError
 from .boards import BOARDS, board_named
 from .build import BuildError, build
+from .candidates import ExploreError
 from .device import DeviceError
+from .explore import add_explore
 from .families import NAME
 from .link import LinkError
 from .model import ModelError
@@ -58,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--out", type=Path, help="folder (build/BOARD)")
     command.set_defaults(action=build_bitstream)
     add_commands(commands)
+    add_explore(commands)
     commands.add_parser("boards", help="what was built for which board", allow_abbrev=False).set_defaults(
         action=show_boards)
     return top
@@ -113,7 +116,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options = parser().parse_args(arguments)
         options.action(options, Console())
-    except (ConfigError, BoardError, PLLError, DataError, ProgramFileError) as error:
+    except (ConfigError, BoardError, PLLError, DataError, ExploreError, ProgramFileError) as error:
         print(error, file=sys.stderr)
         return 2
     except (BuildError, ReportError, TimingError, ToolError, ModelError, LinkError, DeviceError, OSError) as error:
