@@ -158,7 +158,8 @@ class Memory(Link):
 @pytest.mark.parametrize(("words", "message"), [
     ({0: 7}, f"the board must have an accelerator (magic {MAGIC:#010x}), not 0x00000007"),
     ({0: MAGIC, 1: 99}, f"the board must have hardware of version {VERSION}, not 99: build its bitstream again"),
-    ({0: MAGIC, 1: VERSION}, "the board must tell a configuration that there can be: rows must be a positive integer, not 0"),
+    ({0: MAGIC, 1: VERSION}, "the board must tell a configuration that there can be: rows must be a positive integer, "
+                             "not 0"),
 ])
 def test_no_accelerator(words, message):
     with pytest.raises(DeviceError, match=f"^{re.escape(message)}$"):
