@@ -21,7 +21,7 @@ CHOSEN = $(foreach name,PRESET CONFIG FREQUENCY BAUD SEED SEEDS,$(if $(value $(n
          $(if $(filter command line,$(origin OUT)),--out='$(OUT)')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv verilog test test-quick soak bitstream demo task train ablation resnet18 paper bench doctor lint clean
+.PHONY: help venv verilog test test-quick soak bitstream demo task train ablation resnet18 paper boards board-sim faults explore bench doctor lint clean
 
 help:
 	@echo 'make demo                           train digits, run them on the hardware, build the bitstream'
@@ -38,6 +38,9 @@ help:
 	@echo 'make ablation                       the parts of the training scheme, one by one'
 	@echo 'make resnet18                       the paper'"'"'s ResNet-18 at 224x224, whole in RTL'
 	@echo 'make paper                          docs/paper.md: every claim of the paper beside our figure'
+	@echo 'make board-sim                      a virtual board at a serial port; make boards: what was built for which'
+	@echo 'make faults                         noise on the line to the board, 10,000 times: no wrong answer'
+	@echo 'make explore NETWORK=cnv BOARD=ulx3s-85f  which array is best for a network on a board'
 	@echo 'make bench                          areas, clocks, networks, generator, simulation: docs/performance.md'
 	@echo 'make bench-networks                 one of them: bench-area, bench-clock, bench-generator, bench-simulation'
 	@echo 'make doctor                         tools, versions, and how to get what is missing'
@@ -90,6 +93,18 @@ resnet18: $(STAMP)
 
 paper: $(STAMP)
 	$(PYTHON) -m verif.paper
+
+boards: $(STAMP)
+	@$(PYTHON) -m fpga boards
+
+board-sim: $(STAMP)
+	@$(PYTHON) -m fpga board-sim
+
+faults: $(STAMP)
+	$(PYTHON) -m verif.faults
+
+explore: $(STAMP)
+	$(PYTHON) -m fpga explore --network '$(NETWORK)' --board '$(BOARD)' $(if $(OBJECTIVE),--objective '$(OBJECTIVE)')
 
 bench: $(STAMP)
 	$(PYTHON) -m verif.benchmarks --record

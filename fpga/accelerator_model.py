@@ -64,11 +64,14 @@ class AcceleratorModel:
         requests[:, 0] = addresses
         return self.model.bus(requests, self.map.address_bits, BUS_LIMIT)
 
-    def run(self, limit: int) -> int:
-        """Run the program: the cycles as the hardware counts them; ModelError if it takes more than ``limit``."""
+    def run(self, limit: int, ahead: Iterable[tuple[int, int]] = ()) -> int:
+        """Run the program: the cycles as the hardware counts them; ModelError if it takes more than ``limit``.
+
+        ``ahead`` are pairs (address, word) of weights that are written meanwhile.
+        """
         status, control, cycles = (self.map.address(Region.REGISTERS, word=register)
                                    for register in (Register.STATUS, Register.CONTROL, Register.CYCLES))
-        self.write([(control, Control.START)])
+        self.write([(control, Control.START), *ahead])
         self.model.until("busy", 0, limit)
         busy, counted = self.read([status, cycles])
         if busy & Status.BUSY:

@@ -89,7 +89,7 @@ class LayerRun:
                   + window_y * (f["window_x"] * f["window_step"] + f["window_line"]))
         steps = [self._offsets(segment) for segment in self.record.segments]
         tile_words = sum(map(len, steps))
-        weight = f["weights"]
+        weight = f["weights"] - self.program.weight_start
         total = np.zeros((len(memory), len(self.x), sum(self.sizes)), dtype=np.int64)
         acc = np.zeros_like(total)
         drained = 0

@@ -1,5 +1,6 @@
 """A compiled network: the program, the memory images, and where inputs and results lie."""
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -111,6 +112,8 @@ class Program:
         Name of the graph's layer that each layer of the program computes.
     records : tuple of LayerRecord
     weights : bool (cols, words, word_bits)
+    weight_start : int
+        Where they begin in the banks.
     thresholds : int (entries, drain_width)
         The same for all rows.
     coefficients : int64 (entries, drain_width, 2)
@@ -143,6 +146,7 @@ class Program:
     result: ResultPlace | None
     channels: tuple[int, ...]
     useful: tuple[int, ...]
+    weight_start: int = 0
     address_map: AddressMap = field(init=False)
 
     def __post_init__(self) -> None:
@@ -158,6 +162,13 @@ class Program:
         """The program memory."""
         return Isa(self.config).encode(list(self.records))
 
+    def moved(self, config: ArrayConfig, start: int) -> "Program":
+        """The same program for an array of deeper weight banks, whose weights begin elsewhere in them."""
+        shift = start - self.weight_start
+        records = tuple(LayerRecord({**record.fields, "weights": record.fields["weights"] + shift}, record.segments)
+                        for record in self.records)
+        return dataclasses.replace(self, config=config, records=records, weight_start=start)
+
     def _slices(self, region: Region, unit: int, word: int, value: int, count: int | None = None,
                 ) -> Iterator[tuple[int, int]]:
         for i in range(self.address_map.slices if count is None else count):
@@ -169,7 +180,7 @@ class Program:
         for i, value in enumerate(self.words):
             yield from self._slices(Region.PROGRAM, 0, i, value, self.address_map.program_slices)
         for column, words in enumerate(self.weights):
-            for i, value in enumerate(words_to_ints(words)):
+            for i, value in enumerate(words_to_ints(words), start=self.weight_start):
                 yield from self._slices(Region.WEIGHTS, column, i, value)
         for i, values in enumerate(self.thresholds.tolist()):
             for lane, value in enumerate(values):

@@ -26,8 +26,8 @@ class Accelerator(wiring.Component):
     """A systolic array, of bits or of elements of 8 bits, that runs a program by itself.
 
     The host writes program, weights, thresholds and input maps over the bus (see `hdl.bus`), sets `Control.START`,
-    waits until `Status.BUSY` is clear and reads the results. While a program runs, only the registers answer; other
-    requests wait.
+    waits until `Status.BUSY` is clear and reads the results. While a program runs, the registers answer, and weights
+    may be written that the run does not use; other requests wait.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ class Accelerator(wiring.Component):
         write = Signal()
         # an address reaches the last tile row after a cycle for each, and the word comes after two more
         waited = Signal(range(config.tile_rows + 3))
-        settled, done = Signal(), Signal()
+        settled, ahead, done = Signal(), Signal(), Signal()
         chosen = Signal(DATA_BITS)
         registers = Signal()
         direct = Signal()
@@ -197,7 +197,9 @@ class Accelerator(wiring.Component):
             direct.eq(registers | request.payload.write & (region != Region.THRESHOLDS)
                       & (region != Region.ALL_THRESHOLDS)),
             settled.eq(direct | (waited == config.tile_rows + 2)),
-            done.eq(request.valid & settled & (registers | ~self.busy) & (request.payload.write | ~response.valid)),
+            # weights may be written ahead: nothing of a run needs their banks' write ports
+            ahead.eq(registers | request.payload.write & (region == Region.WEIGHTS)),
+            done.eq(request.valid & settled & (ahead | ~self.busy) & (request.payload.write | ~response.valid)),
             request.ready.eq(done),
             write.eq(done & request.payload.write),
         ]

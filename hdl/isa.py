@@ -164,7 +164,8 @@ class Isa:
     @property
     def address_fields(self) -> set[str]:
         """Fields that are added to an address, modulo its width."""
-        names = {"window_step", "window_line", "out_step", "out_line", "start", "run_step", "line_step"}
+        names = {"window_step", "window_line", "out_step", "out_line", "start", "run_step", "line_step",
+                 "coefficients_step", "thresholds_window", "class_x_step", "class_y_step"}
         return names | {f"walk{i}_{name}" for i in range(self.config.walks) for name in ("step", "line")}
 
     def _encode(self, fields: tuple[Field, ...], values: Mapping[str, int]) -> Iterator[int]:

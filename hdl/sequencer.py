@@ -183,29 +183,33 @@ class Sequencer(wiring.Component):
 
     def _walk(self, m: Module) -> Value:
         """Issue the steps of a segment; returns whether this cycle's step is its last one."""
-        words, runs, lines = (self.fetched[name] for name in ("words", "runs", "lines"))
+        loops = ("words", "runs", "lines")
         current = {name: Signal.like(self.fetched[name], name=name)
-                   for name in ("words", "runs", "lines", "run_step", "line_step", "flags", "gap")}
-        word, run, line = Signal(len(words)), Signal(len(runs)), Signal(len(lines))
+                   for name in (*loops, "run_step", "line_step", "flags", "gap")}
+        # what is left of each loop, and whether it is at its end: a register, since all that follows waits for it
+        left = [Signal.like(current[name], name=f"{name}_left") for name in loops]
+        at_end = [Signal(name=f"{name}_at_end") for name in loops]
         run_ends, line_ends, ends = Signal(), Signal(), Signal()
         m.d.comb += [
-            run_ends.eq(word == current["words"]),
-            line_ends.eq(run_ends & (run == current["runs"])),
-            ends.eq(line_ends & (line == current["lines"])),
+            run_ends.eq(at_end[0]),
+            line_ends.eq(run_ends & at_end[1]),
+            ends.eq(line_ends & at_end[2]),
             self.walk.eq(current["flags"][1:]),
             self.gap.eq(current["gap"]),
             self.last.eq(self.stepping & ends & ~current["flags"][0]),
         ]
         with m.If(self.proceed):
             m.d.sync += [signal.eq(self.fetched[name]) for name, signal in current.items()]
-            m.d.sync += [self.stepping.eq(1), word.eq(0), run.eq(0), line.eq(0),
-                         self.offset.eq(self.fetched["start"] + self.window_offset)]
+            m.d.sync += [self.stepping.eq(1), self.offset.eq(self.fetched["start"] + self.window_offset)]
+            for name, rest, end in zip(loops, left, at_end, strict=True):
+                m.d.sync += [rest.eq(self.fetched[name]), end.eq(self.fetched[name] == 0)]
         with m.Elif(self.stepping):
-            m.d.sync += [self.stepping.eq(~ends), word.eq(Mux(run_ends, 0, word + 1))]
-            with m.If(run_ends):
-                m.d.sync += run.eq(Mux(line_ends, 0, run + 1))
-            with m.If(line_ends):
-                m.d.sync += line.eq(line + 1)
+            m.d.sync += self.stepping.eq(~ends)
+            steps = (C(1, 1), run_ends, line_ends)
+            for name, rest, end, step in zip(loops, left, at_end, steps, strict=True):
+                with m.If(step):
+                    m.d.sync += [rest.eq(Mux(end, current[name], rest - 1)),
+                                 end.eq(Mux(end, current[name] == 0, rest == 1))]
             m.d.sync += self.offset.eq(
                 self.offset + Mux(line_ends, current["line_step"], Mux(run_ends, current["run_step"], 1)))
         return ends
@@ -218,23 +222,24 @@ class Sequencer(wiring.Component):
         window_x, window_y = Signal(WINDOW_BITS), Signal(WINDOW_BITS)
         tile = Signal.like(registers["tiles"])
         waiting = Signal.like(self.gap)                 # cycles left of the gap
+        gap_over = Signal(init=1)                       # none are left, or none will be after the last step
         continuing = Signal()                           # the segment before left its sums in the accumulators
-        tile_begins, group_begins = Signal(), Signal()
+        # the next segment is the first one of its tile of channels, of its group of pixels
+        tile_begins, group_begins = Signal(init=1), Signal(init=1)
         last_segment, last_x, last_window, last_tile = Signal(), Signal(), Signal(), Signal()
-        last_group, this_group_is_last = Signal(), Signal()
+        last_group, this_group_is_last, tile_ends = Signal(), Signal(), Signal()
         tile_weight = Signal(self.config.weight_bits)   # first weight of the tile
         next_weight = Signal(self.config.weight_bits)
         m.d.comb += [
-            tile_begins.eq((segment == 0) & (window_x == 0) & (window_y == 0)),
-            group_begins.eq(tile_begins & (tile == 0)),
             last_segment.eq(segment == registers["segments"]),
             last_x.eq(window_x == registers["window_x"]),
             last_window.eq(last_x & (window_y == registers["window_y"])),
             last_tile.eq(tile == registers["tiles"]),
             last_group.eq(Mux(group_begins, filler.raster.past, this_group_is_last)),
-            self.final.eq(last_segment & last_window & last_tile & last_group),
+            tile_ends.eq(last_segment & last_window),
+            self.final.eq(tile_ends & last_tile & last_group),
             self.proceed.eq(running & self.segment_there & (~self.stepping | step_ends)
-                            & (continuing | (Mux(self.stepping, self.gap, waiting) == 0))
+                            & (continuing | gap_over)
                             & ~(group_begins & filler.busy)),
             self.take.eq(self.proceed & group_begins),
             next_weight.eq(Mux(group_begins, registers["weights"],
@@ -245,12 +250,16 @@ class Sequencer(wiring.Component):
             m.d.sync += waiting.eq(self.gap - (self.gap != 0))
         with m.Elif(waiting != 0):
             m.d.sync += waiting.eq(waiting - 1)
+        m.d.sync += gap_over.eq(Mux(self.proceed, self.fetched["gap"] == 0,
+                                    Mux(self.stepping & ~step_ends, self.gap == 0,
+                                        Mux(self.stepping, self.gap, waiting) <= 1)))
         with m.If(self.begin):
             m.d.sync += [running.eq(1), continuing.eq(0)]
         with m.If(self.proceed):
             m.d.sync += [running.eq(~self.final), continuing.eq(self.fetched["flags"][0]),
                          this_group_is_last.eq(last_group), self.weight.eq(next_weight),
-                         segment.eq(Mux(last_segment, 0, segment + 1))]
+                         segment.eq(Mux(last_segment, 0, segment + 1)),
+                         tile_begins.eq(tile_ends), group_begins.eq(tile_ends & last_tile)]
             with m.If(tile_begins):
                 m.d.sync += tile_weight.eq(next_weight)
             with m.If(last_segment):

@@ -6,13 +6,15 @@ from typing import Any
 
 import numpy as np
 
+from fpga.accelerator_model import AcceleratorModel
 from golden.cycles import predict_cycles
 from golden.stages import Resident, Stage
+from golden.streaming import transfers
 from hdl.config import ArrayConfig
 
 from .programs import run_programs
 
-__all__ = ["StageRun", "check_stages"]
+__all__ = ["StageRun", "check_stages", "stream_stages"]
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,35 @@ def check_stages(config: ArrayConfig, stages: Sequence[Stage], maps: Mapping[str
                "reads": stage.program.result_reads(images)}
         jobs.append({"writes": writes, "runs": [run], "cycles": predict_cycles(config, stage.program.records)})
     cycles, values = runner(config, jobs, **options)
+    return [compared(stage, maps, counted, words)
+            for stage, counted, words in zip(stages, cycles, values, strict=True)]
+
+
+def compared(stage: Stage, maps: Mapping[str, np.ndarray], cycles: int, words: list[int]) -> StageRun:
+    """What a stage did, from the cycles and the result words of its run."""
+    expected = stage.part_of(maps[stage.layer.name])
+    found = stage.program.results(len(expected), words).reshape(expected.shape)
+    predicted = predict_cycles(stage.program.config, stage.program.records)
+    return StageRun(stage, cycles, predicted, int((found != expected).sum()), expected.size)
+
+
+def stream_stages(config: ArrayConfig, stages: Sequence[Stage], maps: Mapping[str, np.ndarray]) -> list[StageRun]:
+    """As `check_stages`, of stages of `golden.streaming.plan_streamed`: each one's weights are written while the one
+    before runs.
+    """
+    model = AcceleratorModel(config)
+    loads = list(transfers(stages))
     runs = []
-    for stage, job, counted, words in zip(stages, jobs, cycles, values, strict=True):
-        expected = stage.part_of(maps[stage.layer.name])
-        found = stage.program.results(len(expected), words).reshape(expected.shape)
-        runs.append(StageRun(stage, counted, job["cycles"], int((found != expected).sum()), expected.size))
+    try:
+        model.write(loads[0].weights)
+        for load, following in zip(loads, [*loads[1:], None], strict=True):
+            program = load.stage.program
+            inputs = load.stage.inputs_from(maps)
+            model.write([*load.others, *(program.input_writes(inputs) if load.fresh else ())])
+            cycles = model.run(2 * predict_cycles(config, program.records) + 1000,
+                               ahead=following.weights if following else ())
+            words = model.read(program.result_reads(len(next(iter(inputs.values())))))
+            runs.append(compared(load.stage, maps, cycles, words))
+    finally:
+        model.close()
     return runs

@@ -1,25 +1,68 @@
-"""The size of a processing element as Yosys counts it for iCE40. It repeats exactly, so it is asserted."""
+"""Areas as the tools count them. They repeat exactly: none may grow by more than 2 % beyond what is recorded."""
 
-import json
+import random
+from pathlib import Path
 
 import pytest
 
+from fpga.families import ECP5, FAMILIES, GOWIN, ICE40
+from golden.units import processing_element
 from hdl.config import ArrayConfig
-from hdl.emit import run_yosys, to_verilog
-from hdl.pe import ProcessingElement
 
-SYNTHESIS = """
-read_verilog pe.v
-scratchpad -set abc9.script +&if,-a,-K,4
-synth_ice40 -top pe -device u -abc9
-tee -q -o stat.json stat -json
-"""
+from .benchmarks.area import LANES, UNITS, PlainElement, mapped, packed, rows
+from .benchmarks.record import load
+from .trace import play
+
+GROWTH = 1.02
 
 
-@pytest.mark.parametrize(("lanes", "acc_bits", "lut4"), [(32, 10, 79), (64, 10, 142)])
-def test_a_processing_element(lanes, acc_bits, lut4, tmp_path):
-    config = ArrayConfig(rows=1, cols=1, lanes=lanes, pipeline=1, acc_bits=acc_bits)
-    (tmp_path / "pe.v").write_text(to_verilog(ProcessingElement(config=config), "pe")[0])
-    run_yosys(SYNTHESIS, tmp_path)
-    counts = json.loads((tmp_path / "stat.json").read_text())["design"]["num_cells_by_type"]
-    assert counts["SB_LUT4"] == lut4
+def check(units: tuple[str, ...], lanes: tuple[int, ...]) -> None:
+    recorded = {(row["family"], row["unit"], row["lanes"]): row for row in load("area")["rows"]}
+    for row in rows(FAMILIES.values(), units, lanes):
+        before = recorded[row["family"], row["unit"], row["lanes"]]
+        assert row["cells"] <= GROWTH * before["cells"], row
+        assert row["baseline_cells_per_binop"] == before["baseline_cells_per_binop"]
+
+
+def test_elements_and_arrays_are_no_larger() -> None:
+    check(("pe", "row", "array"), (64,))
+
+
+@pytest.mark.slow
+def test_accelerators_are_no_larger() -> None:
+    check(("accelerator",), (32,))
+
+
+def test_the_record_is_whole() -> None:
+    found = {(row["family"], row["unit"], row["lanes"]) for row in load("area")["rows"]}
+    assert found == {(family, unit, lanes) for family in FAMILIES for unit in UNITS for lanes in LANES}
+
+
+def test_the_goals_that_are_met() -> None:
+    """Cells a binary operation of 64 lanes: an element, and an array with what forwards its words."""
+    record = {(row["family"], row["unit"]): row for row in load("area")["rows"] if row["lanes"] == 64}
+    for family, element, array in (("ice40", 2.5, 2.8), ("ecp5", 2.8, 2.6), ("gowin", 2.6, 2.8)):
+        assert record[family, "pe"]["cells_per_binop"] <= element
+        assert record[family, "array"]["cells_per_binop"] <= array
+        assert record[family, "pe"]["baseline_cells_per_binop"] > 1.2 * record[family, "pe"]["cells_per_binop"]
+
+
+def test_the_counts_of_a_netlist(tmp_path: Path) -> None:
+    """The plain element of one lane and one bit: what is counted is there to be seen."""
+    config = ArrayConfig(rows=1, cols=1, lanes=1, acc_bits=1)
+    for family in (ICE40, ECP5, GOWIN):
+        counts = mapped(PlainElement(config=config), family, tmp_path)
+        assert counts["ff"] == 2
+        assert counts["carry"] == 0
+        assert 2 <= counts["lut4_equivalents"] == counts["lut4"] <= 3
+        if family is not GOWIN:
+            assert packed(family, tmp_path) >= counts["lut4"]
+
+
+def test_the_plain_element_is_an_element(seed: int) -> None:
+    rng = random.Random(seed)
+    config = ArrayConfig(rows=1, cols=1, lanes=11, acc_bits=6)
+    pairs = [(rng.getrandbits(11), rng.getrandbits(11), cycle == 0 or rng.random() < 0.3) for cycle in range(200)]
+    steps = [{"a": a, "w": w, "first": first, "load": 1} for a, w, first in pairs]
+    trace = play(PlainElement(config=config), [*steps, {"load": 1}, {}])
+    assert [outputs["result"] for outputs in trace[2:]] == processing_element(config, pairs)

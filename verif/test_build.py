@@ -8,7 +8,7 @@ import pytest
 import fpga.build
 from fpga.__main__ import main
 from fpga.board import BoardError, baud_divisor
-from fpga.boards import BOARDS, board_named
+from fpga.boards import BOARDS
 from fpga.build import STALLED, BuildError, Stall, build, place_best
 from fpga.families import ECP5, GOWIN, ICE40
 from fpga.report import (
@@ -110,29 +110,6 @@ def test_baud_divisor(clock, baud, divisor):
 def test_a_baud_rate_that_cannot_be_had(clock, baud, message):
     with pytest.raises(BoardError, match=f"^{re.escape(message)}$"):
         baud_divisor(clock, baud)
-
-
-@pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
-def test_a_board_has_what_it_promises(board):
-    assert board_named(board.name) is board
-    config = ArrayConfig.preset(board.preset)
-    assert config.binops_per_cycle >= 512
-    pll = board.pll(board.frequency)
-    assert pll.frequency >= 24e6
-    assert abs(pll.frequency / baud_divisor(pll.frequency, board.baud) / board.baud - 1) < 0.02
-
-
-@pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
-def test_a_board_has_the_pins(board):
-    """The platform takes the design, with pins for the crystal and the serial line."""
-    pll = board.pll(board.frequency)
-    plan = board.platform().build(board.design(SMALL, pll, board.baud), name="signum", do_build=False,
-                                  debug_verilog=False)
-    suffix = {"ice40": "pcf", "ecp5": "lpf", "gowin": "cst"}[board.family.name]
-    pins = plan.files[f"signum.{suffix}"]
-    for name in (board.crystal, "uart_0__rx", "uart_0__tx", *([board.led] if board.led else [])):
-        assert name in pins
-    assert board.family.command in plan.files["signum.ys"]
 
 
 @pytest.mark.parametrize(("arguments", "message"), [

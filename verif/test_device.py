@@ -9,7 +9,7 @@ from fpga.device import Device, DeviceError
 from fpga.link import Link, LinkError
 from fpga.virtual_board import VirtualBoard
 from golden.cycles import predict_cycles
-from hdl.bus import MAGIC
+from hdl.bus import MAGIC, VERSION
 from hdl.config import ArrayConfig
 from verif.cases import draw_case
 from verif.faults import CONFIG, QUIET, TIMEOUT, expected_results
@@ -157,8 +157,9 @@ class Memory(Link):
 
 @pytest.mark.parametrize(("words", "message"), [
     ({0: 7}, f"the board must have an accelerator (magic {MAGIC:#010x}), not 0x00000007"),
-    ({0: MAGIC, 1: 99}, "the board must have hardware of version 2, not 99: build its bitstream again"),
-    ({0: MAGIC, 1: 2}, "the board must tell a configuration that there can be: rows must be a positive integer, not 0"),
+    ({0: MAGIC, 1: 99}, f"the board must have hardware of version {VERSION}, not 99: build its bitstream again"),
+    ({0: MAGIC, 1: VERSION}, "the board must tell a configuration that there can be: rows must be a positive integer, "
+                             "not 0"),
 ])
 def test_no_accelerator(words, message):
     with pytest.raises(DeviceError, match=f"^{re.escape(message)}$"):

@@ -2,6 +2,7 @@
 
 import re
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,11 @@ from fpga.__main__ import main
 from fpga.model import ModelError
 from fpga.program_file import ProgramFile
 from fpga.run import DataError, accuracy, input_maps, virtual_board
+from golden.compile import compile_graph
+from golden.data import digits
 from golden.encoder import Thermometer
+from golden.networks import digits_encoder, digits_graph_untrained
+from hdl.config import ArrayConfig
 from verif.cases import draw_case
 from verif.faults import CONFIG, expected_results
 
@@ -105,6 +110,27 @@ def test_what_cannot_be_simulated(files, capsys, monkeypatch):
 
     monkeypatch.setattr("fpga.run.VirtualBoard", refuse)
     assert run(files, capsys)[0] == 1
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_readme(tmp_path, monkeypatch, capsys):
+    """Word for word, on a network that was not trained."""
+    text = (Path(__file__).parents[1] / "README.md").read_text()
+    section = text.split("## On your board\n")[1].split("\n## ")[0]
+    commands = re.findall(r"^    \.venv/bin/python -m fpga (.* --port sim .*)$", section, re.MULTILINE)
+    assert len(commands) == 1
+    folder = tmp_path / "build" / "demo"
+    graph = digits_graph_untrained(0)
+    program = compile_graph(graph, ArrayConfig.preset("icebreaker"))
+    ProgramFile(program, digits_encoder(), "digits").save(folder / "digits.sgn")
+    images = digits().test.images[:20]
+    last = graph.layers[-1]
+    sums = last.values(graph.run(digits_encoder().bits(images))[last.name])
+    np.save(folder / "images.npy", images)
+    np.save(folder / "labels.npy", sums.reshape(len(images), -1).argmax(axis=1))
+    monkeypatch.chdir(tmp_path)
+    assert main(commands[0].split()) == 0
+    assert re.search(r"accuracy\W+100\.00 %", capsys.readouterr().out)
 
 
 def test_input_maps(files):

@@ -29,7 +29,7 @@ from .record import BUILD, Row, save, versions
 __all__ = ["LANES", "UNITS", "PlainElement", "measure", "packed", "rows"]
 
 LANES = 16, 32, 64, 128
-SHAPES = {"pe": (1, 1), "row": (1, 16), "array": (8, 8), "accelerator": (8, 16)}
+SHAPES = {"pe": (1, 1), "row": (1, 16), "array": (8, 8), "accelerator": (4, 16)}
 UNITS = tuple(SHAPES)
 PACKED = 64, ("pe", "array")
 """Lanes and units that ECP5's packer counts as well."""

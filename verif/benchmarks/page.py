@@ -133,8 +133,8 @@ GOALS = (
 """In the order of the page."""
 
 MISSING = (
-    "Weight streaming: weights larger than the banks are loaded between runs, piece by piece (`golden/stages.py`), not "
-    "while the array runs; the cycle figures of ResNet-18 do not hold the time of loading.",
+    "Streaming (`golden/streaming.py`) loads a stage's weights while the one before runs; programs, thresholds and maps "
+    "still come between the two, and UP5K's SPRAM is not used. The cycles of ResNet-18 do not hold what is loaded.",
     "Layers do not overlap: the next one begins when the last result of the one before is stored.",
 )
 

@@ -1,0 +1,115 @@
+"""Weights that arrive while the array runs: the next stage's fill one half of the banks, this one's are in the other.
+
+The weight banks can be written during a run, everything else cannot. So of what a stage needs, its weights come during
+the stage before, as far as that lasts; its program, thresholds and maps come between the two.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from hdl.bus import Region
+from hdl.config import ArrayConfig
+
+from .cycles import predict_cycles
+from .graph import Graph
+from .stages import Resident, Stage, plan_stages
+
+__all__ = ["StreamedCost", "Transfer", "plan_streamed", "streamed_costs", "transfers"]
+
+Writes = list[tuple[int, int]]
+
+
+def plan_streamed(graph: Graph, config: ArrayConfig, *, split: bool = False) -> tuple[Stage, ...]:
+    """As `golden.stages.plan_stages`, but with stages whose weights lie in the two halves of the banks by turns.
+
+    Raises
+    ------
+    CapacityError
+        As `plan_stages`, for banks of half the depth.
+    """
+    half = config.weight_depth // 2
+    stages = plan_stages(graph, config.replace(weight_depth=max(1, half)), split=split)
+    return tuple(replace(stage, program=stage.program.moved(config, half * (i % 2))) for i, stage in enumerate(stages))
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """What the bus carries for a stage: weights, which may come ahead, what must come between, and whether the maps."""
+
+    stage: Stage
+    weights: Writes
+    others: Writes
+    fresh: bool
+
+
+def transfers(stages: Iterable[Stage]) -> Iterator[Transfer]:
+    """The transfers of stages on an array that holds nothing yet; nothing that is there is written again."""
+    resident = Resident()
+    for stage in stages:
+        writes, fresh = resident.step(stage)
+        place = stage.program.address_map.place
+        weights = [write for write in writes if place(write[0]).region == Region.WEIGHTS]
+        ahead = {address for address, _ in weights}
+        yield Transfer(stage, weights, [write for write in writes if write[0] not in ahead], fresh)
+
+
+@dataclass(frozen=True)
+class StreamedCost:
+    """Cycles of a stage on an array with a link of a given bandwidth.
+
+    Members
+    -------
+    name : str
+    array : int
+        Of the run.
+    weights : Fraction
+        Of the link, for the weights of the stage that follows.
+    between : Fraction
+        Of the link before the run, while the array idles: programs, thresholds, input maps; and the results after it.
+    """
+
+    name: str
+    array: int
+    weights: Fraction
+    between: Fraction
+
+    @property
+    def cycles(self) -> Fraction:
+        """From its first transfer to the next stage's."""
+        return self.between + max(Fraction(self.array), self.weights)
+
+    @property
+    def bound(self) -> str:
+        """What a faster one of would shorten the stage: ``array``, or ``link``."""
+        return "link" if self.weights > self.array else "array"
+
+
+def streamed_costs(stages: Sequence[Stage], words_per_cycle: Fraction | float) -> list[StreamedCost]:
+    """The costs of stages of `plan_streamed`, one after the other.
+
+    Parameters
+    ----------
+    stages : sequence of Stage
+    words_per_cycle : number
+        32-bit words that the link carries in a cycle of the array; the bus itself takes at most 1.
+
+    Raises
+    ------
+    ValueError
+        If ``words_per_cycle`` is not positive.
+    """
+    rate = Fraction(words_per_cycle)
+    if rate <= 0:
+        raise ValueError(f"words_per_cycle must be positive, not {words_per_cycle}")
+    loads = list(transfers(stages))
+    costs = []
+    for i, load in enumerate(loads):
+        program = load.stage.program
+        maps = sum(len(entry.place.addresses) for _, entry in load.stage.places) if load.fresh else 0
+        between = (len(load.others) + maps * program.address_map.slices * program.images
+                   + len(program.result_reads(program.images)) + (len(load.weights) if i == 0 else 0))
+        following = len(loads[i + 1].weights) if i + 1 < len(loads) else 0
+        costs.append(StreamedCost(load.stage.name, predict_cycles(program.config, program.records),
+                                  following / rate, between / rate))
+    return costs
