@@ -18,6 +18,7 @@ from .candidates import ExploreError
 from .device import DeviceError
 from .explore import add_explore
 from .families import NAME
+from .flash import flash
 from .link import LinkError
 from .model import ModelError
 from .pll import PLLError
@@ -61,6 +62,10 @@ def parser() -> argparse.ArgumentParser:
     command.set_defaults(action=build_bitstream)
     add_commands(commands)
     add_explore(commands)
+    command = commands.add_parser("flash", help="write a bitstream to its board", allow_abbrev=False)
+    command.add_argument("--board", default="icebreaker", help=f"one of: {', '.join(sorted(BOARDS))}")
+    command.add_argument("--out", type=Path, help="folder of the build (build/BOARD)")
+    command.set_defaults(action=flash_board)
     commands.add_parser("boards", help="what was built for which board", allow_abbrev=False).set_defaults(
         action=show_boards)
     return top
@@ -99,6 +104,12 @@ def build_bitstream(options: argparse.Namespace, console: Console) -> None:
     for row in table(report):
         rows.add_row(*row)
     console.print(rows)
+
+
+def flash_board(options: argparse.Namespace, console: Console) -> None:
+    board = board_named(options.board)
+    flash(board, options.out or Path("build") / board.name)
+    console.print(f"{board.name} has been written")
 
 
 def show_boards(options: argparse.Namespace, console: Console) -> None:

@@ -155,6 +155,8 @@ class Board:
         Name of the resource that is lit while a program runs; empty where there is none.
     place, pack : tuple of str
         Options of the family's tools that name the device.
+    flash : tuple of str
+        Program that writes the bitstream to the board, and its options; empty where the board is a drive.
     crystal : str
         Name of the crystal's resource.
     crystal_frequency : int
@@ -175,6 +177,7 @@ class Board:
     led: str = "led"
     place: tuple[str, ...]
     pack: tuple[str, ...] = ()
+    flash: tuple[str, ...] = ("iceprog",)
     crystal: str
     crystal_frequency: int
     frequency: float

@@ -24,6 +24,7 @@ __all__ = ["BOARDS", "board_named"]
 def ulx3s(size: str, platform: type, preset: str, frequency: float) -> Board:
     return Board(name=f"ulx3s-{size}f", device=f"LFE5U-{size}F-6BG381C", family=ECP5, platform=platform,
                  place=(f"--{size}k", "--package", "CABGA381", "--speed", "6"),
+                 flash=("openFPGALoader", "-b", "ulx3s"),
                  crystal="clk25", crystal_frequency=25_000_000, frequency=frequency, preset=preset)
 
 
@@ -32,7 +33,7 @@ BOARDS = {board.name: board for board in (
           place=("--up5k", "--package", "sg48"),
           crystal="clk12", crystal_frequency=12_000_000, frequency=24e6, preset="icebreaker"),
     Board(name="icesugar", device="iCE40UP5K-SG48", family=ICE40, platform=ICESugarPlatform,
-          place=("--up5k", "--package", "sg48"),
+          place=("--up5k", "--package", "sg48"), flash=(),
           crystal="clk12", crystal_frequency=12_000_000, frequency=24e6, preset="icebreaker"),
     Board(name="ice40_hx8k_b_evn", device="iCE40HX8K-CT256", family=ICE40, platform=ICE40HX8KBEVNPlatform,
           clock=ICE40CoreClock, place=("--hx8k", "--package", "ct256"),
@@ -44,19 +45,23 @@ BOARDS = {board.name: board for board in (
     # the serial line is on the pin of the light
     Board(name="colorlight_5a75b_r7_0", device="LFE5U-25F-6BG256C", family=ECP5, platform=Colorlight_5A75B_R70Platform,
           led="", place=("--25k", "--package", "CABGA256", "--speed", "6"),
+          flash=("openFPGALoader", "-c", "ft232", "-m"),
           crystal="clk25", crystal_frequency=25_000_000, frequency=50e6, preset="ecp5_25f"),
     Board(name="icepi_zero", device="LFE5U-25F-6BG256C", family=ECP5, platform=IcepiZero1_3Platform,
           place=("--25k", "--package", "CABGA256", "--speed", "6"),
+          flash=("openFPGALoader", "-b", "icepi-zero"),
           crystal="clk50", crystal_frequency=50_000_000, frequency=50e6, preset="ecp5_25f"),
     Board(name="tang_nano_9k", device="GW1NR-LV9QN88PC6/I5", family=GOWIN,
           platform=lambda: TangNano9kPlatform(toolchain="Apicula"),
           place=("--device", "GW1NR-LV9QN88PC6/I5", "--vopt", "family=GW1N-9C"),
           pack=("-d", "GW1N-9C", "--sspi_as_gpio", "--mspi_as_gpio"),
+          flash=("openFPGALoader", "-b", "tangnano9k"),
           crystal="clk27", crystal_frequency=27_000_000, frequency=54e6, preset="gowin_9k"),
     Board(name="tang_primer_20k", device="GW2A-LV18PG256C8/I7", family=GOWIN,
           platform=lambda: TangPrimer20kDockPlatform(toolchain="Apicula"),
           place=("--device", "GW2A-LV18PG256C8/I7", "--vopt", "family=GW2A-18C"),
           pack=("-d", "GW2A-18C", "--sspi_as_gpio", "--mspi_as_gpio", "--ready_as_gpio", "--done_as_gpio"),
+          flash=("openFPGALoader", "-b", "tangprimer20k"),
           crystal="clk27", crystal_frequency=27_000_000, frequency=54e6, preset="gowin_20k"),
 )}
 
