@@ -7,6 +7,7 @@ slice, word, unit (row or column), region.
 
 import dataclasses
 import enum
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from amaranth.lib import data, stream, wiring
@@ -109,6 +110,33 @@ class AddressMap:
             fields.append(address & (1 << bits) - 1)
             address >>= bits
         return Place(Region(address), fields[2], fields[1], fields[0])
+
+    def slices_of(self, region: Region) -> int:
+        """Slices of a word of a region."""
+        if region in (Region.WEIGHTS, Region.ACTIVATIONS, Region.ALL_ACTIVATIONS):
+            return self.slices
+        if region in (Region.THRESHOLDS, Region.ALL_THRESHOLDS):
+            return self.drain_width
+        return self.program_slices if region == Region.PROGRAM else 1
+
+    def following(self, address: int) -> int:
+        """The address after another: its word's next slice, and after the last one the next word, or unit."""
+        place = self.place(address)
+        if place.slice + 1 < self.slices_of(place.region):
+            return address + 1
+        return (address >> self.slice_bits) + 1 << self.slice_bits
+
+    def runs(self, addresses: Iterable[int]) -> list[tuple[int, int]]:
+        """Addresses cut into runs, each (first address, count), in which one is `following` the other."""
+        runs: list[tuple[int, int]] = []
+        expected = None
+        for address in addresses:
+            if address == expected:
+                runs[-1] = (runs[-1][0], runs[-1][1] + 1)
+            else:
+                runs.append((address, 1))
+            expected = self.following(address)
+        return runs
 
 
 def request_layout(address_bits: int) -> data.StructLayout:

@@ -12,10 +12,10 @@ from golden.program import Program
 from hdl.accelerator import Accelerator
 from hdl.config import ArrayConfig
 
-from .cases import Case
+from .cases import Case, draw_case
 from .simulate import simulate
 
-__all__ = ["check_cases", "program_job", "run_on_model", "run_programs"]
+__all__ = ["check_cases", "check_values", "draw_short_case", "program_job", "run_on_model", "run_programs"]
 
 
 def program_job(program: Program, batches: Sequence[dict[str, np.ndarray]], interrupt: int | None = None) -> dict:
@@ -29,6 +29,16 @@ def program_job(program: Program, batches: Sequence[dict[str, np.ndarray]], inte
         runs.append(run)
     return {"writes": list(program.load_writes()), "runs": runs,
             "cycles": predict_cycles(program.config, program.records)}
+
+
+def draw_short_case(rng: np.random.Generator, config: ArrayConfig, transfers: int) -> Case:
+    """A random case whose inputs, program and results are at most so many words of the bus."""
+    while True:
+        case = draw_case(rng, config)
+        job = program_job(case.program, [case.maps])
+        run = job["runs"][0]
+        if len(job["writes"]) + len(run["writes"]) + len(run["reads"]) <= transfers:
+            return case
 
 
 def run_programs(config: ArrayConfig, jobs: Sequence[dict], *, stall: float = 0.0, verilog: Path | None = None,
@@ -64,7 +74,17 @@ def check_cases(config: ArrayConfig, cases: Sequence[Case], *, interrupt: int | 
         If a result differs from the graph's, or the cycles from the predicted ones; it tells the case.
     """
     jobs = [program_job(case.program, [case.maps], interrupt) for case in cases]
-    cycles, values = run_programs(config, jobs, stall=stall, **options)
+    check_values(cases, *run_programs(config, jobs, stall=stall, **options))
+
+
+def check_values(cases: Sequence[Case], cycles: Sequence[int], values: Sequence[list[int]]) -> None:
+    """Compare the cycles and result words of a run of each case.
+
+    Raises
+    ------
+    AssertionError
+        As `check_cases`.
+    """
     for case, counted, words in zip(cases, cycles, values, strict=True):
         program, last = case.program, case.graph.layers[-1]
         expected = case.graph.run(case.maps)[last.name]
@@ -74,5 +94,5 @@ def check_cases(config: ArrayConfig, cases: Sequence[Case], *, interrupt: int | 
         found = program.results(images, words).reshape(expected.shape)
         mismatches = int((found != expected).sum())
         assert mismatches == 0, f"{mismatches} of {expected.size} results differ: {case}"
-        predicted = predict_cycles(config, program.records)
+        predicted = predict_cycles(program.config, program.records)
         assert counted == predicted, f"{counted} cycles, not the predicted {predicted}: {case}"

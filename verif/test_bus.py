@@ -67,3 +67,15 @@ def test_an_array_of_one_element_has_two_units_of_coefficients() -> None:
     layout = AddressMap(config)
     assert layout.place(layout.address(Region.COEFFICIENTS, unit=1, word=2)) == Place(Region.COEFFICIENTS, 1, 2, 0)
     assert AddressMap(config.replace(requantize_depth=0)).unit_bits == 0
+
+
+@given(config=configs(), wide=st.integers(1, 3))
+def test_following_addresses_are_those_of_the_words_of_a_unit(config: ArrayConfig, wide: int) -> None:
+    layout = AddressMap(config.replace(lanes=config.lanes * wide, drain_width=wide, cols=config.cols * wide,
+                                       tile=config.tile * wide))
+    for region, slices in ((Region.PROGRAM, layout.program_slices), (Region.WEIGHTS, layout.slices),
+                           (Region.ALL_THRESHOLDS, wide), (Region.COEFFICIENTS, 1)):
+        words = [layout.address(region, word=word, slice=part) for word in range(5) for part in range(slices)]
+        assert layout.runs(words) == [(words[0], len(words))]
+        assert layout.runs(words[::2]) == [(word, 1) for word in words[::2]]
+    assert layout.runs([]) == []
