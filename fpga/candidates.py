@@ -27,13 +27,14 @@ __all__ = [
     "candidate",
     "candidates",
     "limits",
+    "link_seconds",
     "model_stages",
     "model_whole",
     "nearest",
     "ranked",
     "rate",
     "score",
-    "stage_config",
+    "stage_configs",
 ]
 
 AXES: Mapping[str, tuple[int, ...]] = {
@@ -48,6 +49,7 @@ OBJECTIVES: Mapping[str, str] = {
 FRAME_BITS = 10         # of a byte on the serial line
 WORD_BYTES = 4
 DEEPEST = 65536
+STAGE_DEPTHS = {"weight_depth": 256, "activation_depth": 256, "threshold_depth": 512, "program_depth": 64}
 
 Candidate = dict[str, Any]
 
@@ -118,24 +120,34 @@ def model_stages(network: str, values: Mapping[str, int], split: bool) -> dict[s
             "link_words": load + sum(cost.inputs + cost.results for cost in costs)}
 
 
-def stage_config(config: ArrayConfig, board: Board) -> ArrayConfig | None:
-    """The array with memories as deep as the board's block RAMs allow, the depths doubled in turn; None for none.
+def stage_configs(config: ArrayConfig, board: Board) -> list[ArrayConfig]:
+    """The array with memories for stages, as deep as the board's block RAMs allow; none where they are too few.
 
-    Maps come first: weights can always be cut into groups of channels, a map only into bands of lines.
+    Depths of activations and weights are doubled in turn, and, in another array, first those of activations:
+    weights can always be cut into groups of channels, but a map only into bands of lines.
     """
     rams, family = device_of(board.device).rams, board.family.name
-    names = ["activation_depth", "weight_depth", "threshold_depth", "program_depth"]
-    names += ["requantize_depth"] if config.requantize_depth else []
-    config = config.replace(**dict.fromkeys(names, 256))
+    config = config.replace(**STAGE_DEPTHS, requantize_depth=min(config.requantize_depth, 1024))
     if ram_blocks(config, family) > rams:
-        return None
-    grown = True
-    while grown:
-        grown = False
+        return []
+    found = []
+    for orders in ((("activation_depth", "weight_depth"),), (("activation_depth",), ("weight_depth",))):
+        grown = config
+        for order in orders:
+            grown = _deeper(grown, order, rams, family)
+        found.append(grown)
+    return list(dict.fromkeys(found))
+
+
+def _deeper(config: ArrayConfig, names: Sequence[str], rams: int, family: str) -> ArrayConfig:
+    """The array with these depths doubled in turn as long as the block RAMs suffice."""
+    found: ArrayConfig | None = config
+    while found:
+        config, found = found, None
         for name in names:
-            depth = 2 * getattr(config, name)
-            if depth <= DEEPEST and ram_blocks(larger := config.replace(**{name: depth}), family) <= rams:
-                config, grown = larger, True
+            depth = 2 * getattr(found or config, name)
+            if depth <= DEEPEST and ram_blocks(larger := (found or config).replace(**{name: depth}), family) <= rams:
+                found = larger
     return config
 
 
@@ -191,11 +203,16 @@ def candidate(board: Board, config: ArrayConfig, split: bool, area: AreaModel, c
     return row
 
 
+def link_seconds(words: int, board: Board) -> float:
+    """Seconds that 32-bit words take on the board's serial line."""
+    return words * WORD_BYTES * FRAME_BITS / board.baud
+
+
 def rate(row: Candidate, board: Board, clock: float) -> None:
     """Set the times of a candidate for a clock in Hz, and its rate for the LUTs that are known."""
     seconds = row["cycles"] / clock
     if row["stages"] > 1:
-        seconds += row["link_words"] * WORD_BYTES * FRAME_BITS / board.baud
+        seconds += link_seconds(row["link_words"], board)
     luts = (row["measured"] or row)["lut"]
     row |= {"clock_mhz": clock / 1e6, "images_per_s": row["images"] / seconds, "latency_ms": 1000 * seconds,
             "images_per_s_per_lut": row["images"] / seconds / luts}

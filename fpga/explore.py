@@ -32,12 +32,13 @@ from .candidates import (
     candidates,
     graph_of,
     limits,
+    link_seconds,
     model_stages,
     model_whole,
     nearest,
     ranked,
     rate,
-    stage_config,
+    stage_configs,
 )
 from .estimate import device_of, fit_area
 from .pareto import pareto_front, picture_candidates
@@ -246,13 +247,25 @@ def explore(network: str, board: Board, runner: Runner, *, objective: str = "ima
 
 def _in_stages(network: str, board: Board, pairs: Sequence[tuple[ArrayConfig, bool]], small: Sequence[int],
                runner: Runner) -> dict[int, dict[str, Any]]:
-    """The largest arrays with the network in stages, by their number."""
-    found: dict[int, ArrayConfig] = {}
-    for i in sorted(small, key=lambda i: -pairs[i][0].binops_per_cycle):
-        if len(found) < STAGED and (config := stage_config(pairs[i][0], board)):
-            found[i] = config
-    calls = [(network, config.to_dict(), pairs[i][1]) for i, config in found.items()]
-    return dict(zip(found, runner.map("cycles in stages", model_stages, calls), strict=True))
+    """The largest arrays that take the network in stages, by their number: with the memories that cost least time."""
+    found: dict[int, dict[str, Any]] = {}
+    order = sorted(small, key=lambda i: -pairs[i][0].binops_per_cycle)
+    for start in range(0, len(order), STAGED):
+        if sum("cycles" in modelled for modelled in found.values()) >= STAGED:
+            break
+        tasks = [(i, config) for i in order[start:start + STAGED] for config in stage_configs(pairs[i][0], board)]
+        calls = [(network, config.to_dict(), pairs[i][1]) for i, config in tasks]
+        for (i, _), modelled in zip(tasks, runner.map("cycles in stages", model_stages, calls), strict=True):
+            if i not in found or run_seconds(modelled, board) < run_seconds(found[i], board):
+                found[i] = modelled
+    return found
+
+
+def run_seconds(modelled: Mapping[str, Any], board: Board) -> float:
+    """Seconds of a run in stages at the board's usual clock; infinite where it does not fit."""
+    if "cycles" not in modelled:
+        return float("inf")
+    return modelled["cycles"] / board.frequency + link_seconds(modelled["link_words"], board)
 
 
 def _synthesize(rows: Sequence[Candidate], board: Board, runner: Runner, objective: str, top: int,
@@ -311,7 +324,7 @@ def show(result: Mapping[str, Any], console: Console) -> None:
     order = ranked(rows, result["objective"])
     best = rows[result["best"]]
     front = {id(row) for speed in ("images_per_s", "latency_ms") for row in pareto_front(rows, speed)}
-    table = Table("array", "tile", "pipe", "drain", "mode", "LUT", "RAM", "MHz", "cycles", "images/s", "ms",
+    table = Table("array", "tile", "pipe", "drain", "mode", "LUT", "RAM", "MHz", "cycles", "images/s", "ms", box=None,
                   title=f"{result['network']} on {result['board']} by {result['objective']}: "
                         f"{sum(row['fits'] for row in rows)} of {len(rows)} fit")
     synthesized = [row for row in order if row["measured"]]

@@ -11,7 +11,7 @@ __all__ = ["pareto_front", "picture_candidates"]
 
 matplotlib.use("Agg")
 
-APART = 1.15
+APART = 1.4
 BLUE, ORANGE, GREY = "#1f5fa8", "#d1662f", "#b9bec5"
 
 

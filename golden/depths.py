@@ -4,11 +4,10 @@ from hdl.config import ArrayConfig
 
 from .compile import compile_graph
 from .graph import Graph
+from .placement import border_of
 from .program import Program
 
 __all__ = ["compile_fitted", "fitted", "roomy", "widened"]
-
-MOST_WALKS = 8
 
 
 def roomy(config: ArrayConfig) -> ArrayConfig:
@@ -32,8 +31,11 @@ def widened(graph: Graph, config: ArrayConfig) -> ArrayConfig:
     taps = max(segment.taps for layer in graph.layers for segment in layer.segments)
     acc_bits = max(config.count_bits, config.dot_bits(taps))
     sum_bits = max(acc_bits, *((layer.top + 1).bit_length() for layer in graph.layers))
+    shapes = graph.shapes
+    walks = max(len({(segment.stride, shapes[segment.source], border_of(graph, segment.source))
+                     for segment in layer.segments}) for layer in graph.layers)
     residual = any(layer.combine == "residual" for layer in graph.layers)
-    return config.replace(acc_bits=acc_bits, sum_bits=sum_bits, walks=MOST_WALKS,
+    return config.replace(acc_bits=acc_bits, sum_bits=sum_bits, walks=walks,
                           zero_padding=int(any(any(layer.border) for layer in graph.layers)),
                           requantize_depth=config.requantize_depth if residual else 0)
 
@@ -54,9 +56,9 @@ def compile_fitted(graph: Graph, config: ArrayConfig, *, split: bool = False) ->
     CapacityError
         If the network does not even fit the largest memories.
     """
-    full = roomy(config.replace(acc_bits=13, sum_bits=20))
-    program = compile_graph(graph, widened(graph, full), split=split)
-    used = [i for record in program.records for i in range(MOST_WALKS) if record.fields[f"walk{i}_step"]]
+    config = widened(graph, roomy(config))
+    program = compile_graph(graph, config, split=split)
+    used = [i for record in program.records for i in range(config.walks) if record.fields[f"walk{i}_step"]]
     config = program.config.replace(walks=max(used, default=0) + 1)
     program = compile_graph(graph, config, split=split)
     return compile_graph(graph, fitted(program), split=split)

@@ -10,7 +10,7 @@ import fpga.explore
 from fpga.__main__ import main
 from fpga.boards import board_named
 from fpga.cache import Cache
-from fpga.candidates import ExploreError, candidates, graph_of, limits, stage_config
+from fpga.candidates import ExploreError, candidates, graph_of, limits, stage_configs
 from fpga.estimate import board_cells, element_cells, ram_blocks
 from fpga.explore import Runner, build_candidate, clock_of, executor_of, explore, save
 from golden.compile import compile_graph
@@ -149,9 +149,11 @@ def test_in_stages_where_no_array_holds_it(runner):
 
 
 def test_stage_memories_take_what_there_is():
-    config = stage_config(candidates(graph_of("cnv"), BOARD, ONE)[0][0], BOARD)
-    assert config is not None
-    assert limits(BOARD)[1] // 2 < ram_blocks(config, "ecp5") <= limits(BOARD)[1]
+    turns, maps = stage_configs(candidates(graph_of("cnv"), BOARD, ONE)[0][0], BOARD)
+    assert maps.activation_depth > turns.activation_depth
+    assert maps.weight_depth < turns.weight_depth
+    for config in (turns, maps):
+        assert limits(BOARD)[1] // 2 < ram_blocks(config, "ecp5") <= limits(BOARD)[1]
 
 
 def test_nothing_fits(runner):
