@@ -298,17 +298,17 @@ class ArrayConfig:
 
 def preset(rows: int, cols: int, lanes: int, **further: int) -> dict[str, int]:
     """A binary array for dot products of up to 4095 taps at a time."""
-    return {"rows": rows, "cols": cols, "lanes": lanes, "tile": 4, "pipeline": 2, "acc_bits": 12, "sum_bits": 16,
+    return {"rows": rows, "cols": cols, "lanes": lanes, "tile": 4, "pipeline": 4, "acc_bits": 12, "sum_bits": 16,
             "weight_depth": 512, "activation_depth": 512, "threshold_depth": 512, "program_depth": 256, "walks": 2,
             "zero_padding": 0, "requantize_depth": 0} | further
 
 
 PRESETS: dict[str, dict[str, int]] = {
     # 512 binary operations a cycle and 64 kbit of weights in the 30 block RAMs of an iCE40 UP5K
-    "icebreaker": preset(2, 8, 32, tile=8, acc_bits=10, sum_bits=14, weight_depth=256, threshold_depth=256, walks=1,
-                         fetch_width=1),
+    "icebreaker": preset(2, 8, 32, tile=8, pipeline=2, acc_bits=10, sum_bits=14, weight_depth=256,
+                         threshold_depth=256, walks=1, fetch_width=1),
     # 1,024, for the 32 block RAMs of an iCE40 HX8K
-    "ice40_hx8k": preset(4, 8, 32, tile=8, acc_bits=10, sum_bits=14, weight_depth=256, activation_depth=256,
+    "ice40_hx8k": preset(4, 8, 32, tile=8, pipeline=2, acc_bits=10, sum_bits=14, weight_depth=256, activation_depth=256,
                          threshold_depth=256, walks=1, fetch_width=1),
     # most LUTs of LFE5U-25F (and -12F, which is the same chip), of -45F and of -85F; and 2,048 operations a cycle
     "ecp5_25f": preset(8, 12, 64),
@@ -319,7 +319,7 @@ PRESETS: dict[str, dict[str, int]] = {
     "gowin_9k": preset(4, 4, 64, walks=1, threshold_depth=256),
     "gowin_20k": preset(8, 8, 64),
     # the whole flow in a minute
-    "small": preset(1, 8, 16, weight_depth=256, activation_depth=256, threshold_depth=256, walks=1),
+    "small": preset(1, 8, 16, pipeline=2, weight_depth=256, activation_depth=256, threshold_depth=256, walks=1),
     # small, uneven, and with every register between tiles: for trying things out
     "tiny": {
         "rows": 3, "cols": 5, "lanes": 7, "tile": 2, "pipeline": 1, "acc_bits": 10, "sum_bits": 16,

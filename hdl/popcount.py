@@ -9,6 +9,7 @@ from .config import ConfigError, bits_to_hold, popcount_levels, registered_level
 __all__ = ["Popcount"]
 
 MAX_LEAF = 4
+MAX_CHAIN = 24      # bits of an addition: longer ones cost clock, more of them cost cells
 
 
 class Popcount(wiring.Component):
@@ -123,20 +124,38 @@ def split_lanes(lanes: int, levels: int) -> tuple[list[list[int]], dict[int, lis
 
 
 def add_level(m: Module, level: int, injected: list[Value], results: list[Value]) -> list[Value]:
-    """Sums of neighbouring results and an injected lane each, as one addition."""
-    x: list[Value] = []
-    y: list[Value] = []
-    places = []
-    pairs = list(zip(results[::2], results[1::2], strict=True))
-    for lane, (left, right) in zip(injected, pairs, strict=True):
+    """Sums of neighbouring results and an injected lane each, as few additions of up to `MAX_CHAIN` bits."""
+    sums: list[Value] = []
+    chain = Chain()
+    for lane, left, right in zip(injected, results[::2], results[1::2], strict=True):
+        if chain.sums and chain.width + max(len(left), len(right)) + 1 > MAX_CHAIN:
+            sums += chain.add(m, f"level{level}_{len(sums)}")
+            chain = Chain()
+        chain.append(lane, left, right)
+    return sums + chain.add(m, f"level{level}_{len(sums)}")
+
+
+class Chain:
+    """Adders side by side in one addition."""
+
+    def __init__(self) -> None:
+        self.x: list[Value] = []
+        self.y: list[Value] = []
+        self.width = 0
+        self.sums: list[slice] = []
+
+    def append(self, lane: Value, left: Value, right: Value) -> None:
+        """One more adder: a position that takes the lane in as its carry, and one for each bit."""
         width = max(len(left), len(right))
-        places.append((sum(map(len, x)) + 1, width + 1))
-        for operand, value in ((x, left), (y, right)):
+        for operand, value in ((self.x, left), (self.y, right)):
             operand += [lane, value, Const(0, width - len(value))]
-    total = Signal(sum(map(len, x)) + 1, name=f"level{level}")
-    m.d.comb += total.eq(Cat(x) + Cat(y))
-    sums = []
-    for (start, width), (left, right) in zip(places, pairs, strict=True):
         largest = (1 << len(left)) - 1 + (1 << len(right)) - 1 + 1
-        sums.append(total[start:start + min(width, bits_to_hold(largest))])
-    return sums
+        start = self.width + 1
+        self.sums.append(slice(start, start + min(width + 1, bits_to_hold(largest))))
+        self.width += width + 1
+
+    def add(self, m: Module, name: str) -> list[Value]:
+        """The sums of the adders."""
+        total = Signal(self.width + 1, name=name)
+        m.d.comb += total.eq(Cat(self.x) + Cat(self.y))
+        return [total[each] for each in self.sums]
