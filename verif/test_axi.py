@@ -10,12 +10,12 @@ from .programs import check_values, draw_short_case, program_job
 from .simulate import simulate
 
 BENCH = "verif.bench_axi"
-TRANSFERS = 600
+TRANSFERS = 400
 CONFIGS = {
     "bits": ArrayConfig(rows=2, cols=3, lanes=5, tile=2, sum_bits=20, weight_depth=1024, activation_depth=1024,
                         threshold_depth=1024),
-    "three slices": ArrayConfig(rows=3, cols=2, lanes=70, sum_bits=20, weight_depth=1024, activation_depth=1024,
-                                threshold_depth=1024),
+    "three slices": ArrayConfig(rows=3, cols=2, lanes=70, tile=2, drain_width=2, sum_bits=20, weight_depth=1024,
+                                activation_depth=1024, threshold_depth=1024),
 }
 
 
