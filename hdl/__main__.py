@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from .accelerator import Accelerator
+from .axi import AxiAccelerator, StreamRegister, stream_register
 from .bus import AddressMap, Region, Register, config_registers
 from .config import PRESETS, ArrayConfig, ConfigError
 from .emit import EmitError, emit
+from .fusesoc import write_core
+from .wishbone import WishboneAccelerator
 
-__all__ = ["describe", "main"]
+__all__ = ["WRAPPERS", "describe", "main"]
+
+WRAPPERS = {"none": Accelerator, "axi": AxiAccelerator, "wishbone": WishboneAccelerator}
 
 
 class Parser(argparse.ArgumentParser):
@@ -22,12 +27,16 @@ class Parser(argparse.ArgumentParser):
         raise ConfigError(message)
 
 
-def describe(config: ArrayConfig) -> dict[str, Any]:
-    """What the file beside the Verilog says of an array: its parameters and its address map."""
+def describe(config: ArrayConfig, wrapper: str = "none") -> dict[str, Any]:
+    """What the file beside the Verilog says of an array: its parameters, its wrapper and its address map."""
     layout = AddressMap(config)
     registers = {register.name.lower(): int(register) for register in Register if register != Register.CONFIG}
+    streams = {"stream_registers": {register.name.lower(): stream_register(layout, register)
+                                    for register in StreamRegister}} if wrapper == "axi" else {}
     return {
         "config": config.to_dict(),
+        "wrapper": wrapper,
+        **streams,
         "address_map": {
             "address_bits": layout.address_bits,
             "fields": {"slice": layout.slice_bits, "word": layout.word_bits, "unit": layout.unit_bits,
@@ -68,11 +77,12 @@ def folder(text: str) -> Path:
 def parser() -> argparse.ArgumentParser:
     top = Parser(prog="python -m hdl", description="Generate the hardware of an array.", allow_abbrev=False)
     commands = top.add_subparsers(dest="command", required=True, parser_class=Parser, metavar="verilog")
-    command = commands.add_parser("verilog", help="write signum.v and signum.json", allow_abbrev=False,
-                                  description="Write signum.v and signum.json.")
+    command = commands.add_parser("verilog", help="write signum.v, signum.json and signum.core", allow_abbrev=False,
+                                  description="Write signum.v, signum.json and signum.core.")
     command.add_argument("--out", type=folder, default=Path("build/verilog"), help="folder (build/verilog)")
     command.add_argument("--preset", help=f"start from one of: {', '.join(sorted(PRESETS))}")
     command.add_argument("--config", type=Path, help="start from a TOML file")
+    command.add_argument("--wrapper", default="none", help=f"around its bus: {', '.join(WRAPPERS)} (none)")
     for field in dataclasses.fields(ArrayConfig):
         default = "" if field.default is dataclasses.MISSING else f" ({field.default})"
         command.add_argument(f"--{field.name.replace('_', '-')}", metavar="N",
@@ -85,15 +95,19 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options = parser().parse_args(arguments)
         config = config_of(options)
-        path = emit(Accelerator(config=config), name="signum", directory=options.out, extra=describe(config))
+        if options.wrapper not in WRAPPERS:
+            raise ConfigError(f"wrapper must be one of {', '.join(WRAPPERS)}, not {options.wrapper}")
+        path = emit(WRAPPERS[options.wrapper](config=config), name="signum", directory=options.out,
+                    extra=describe(config, options.wrapper))
+        write_core(path)
     except (ConfigError, EmitError) as error:
         print(error, file=sys.stderr)
         return 2
     except OSError as error:
         print(f"out must be a writable folder, not {options.out}: {error.strerror}", file=sys.stderr)
         return 2
-    print(f"{path} and {path.with_suffix('.json').name}: {config.rows} x {config.cols} elements of "
-          f"{config.lanes} lanes, {config.binops_per_cycle} "
+    print(f"{path}, {path.with_suffix('.json').name} and {path.with_suffix('.core').name}: "
+          f"{config.rows} x {config.cols} elements of {config.lanes} lanes, {config.binops_per_cycle} "
           f"{'multiplications' if config.signed else 'binary operations'} a cycle")
     return 0
 

@@ -66,10 +66,10 @@ class Grant(enum.Enum):
 class AxiAccelerator(wiring.Component):
     """An `Accelerator` on AXI. No path leads from an input to an output without a register.
 
-    The streams stand still while a program runs, so that its registers answer; what else the control bus asks for
-    then waits for the end of the run. The stream writes a word in each cycle; thresholds and reads take as many cycles
-    as a request of the accelerator's own bus. All responses are OKAY. Words are whole: a write with any strobe set
-    writes all of its word.
+    While a program runs, registers answer and weights can be written, by either way; the streams stand still otherwise,
+    and what else the control bus asks for holds it up until the end of the run. The stream writes a word in each cycle;
+    thresholds and reads take as many cycles as a request of the accelerator's own bus. All responses are OKAY. Words
+    are whole: a write with any strobe set writes all of its word.
 
     Parameters
     ----------
@@ -122,11 +122,13 @@ class AxiAccelerator(wiring.Component):
         """Who has the bus; a request that must wait keeps it."""
         request, registers = self.accelerator.bus.request, self.registers
         idle = ~self.accelerator.busy
+        *_, region = split_address(self.accelerator.map, registers[StreamRegister.WRITE_ADDRESS])
         wants = {
             Grant.WRITE: self.aw.r_rdy & self.w.r_rdy & ~self.s_axi.bvalid,
             Grant.READ: self.ar.r_rdy & ~self.s_axi.rvalid & ~self.waiting,
             Grant.SOURCE: registers[StreamRegister.READ_COUNT].any() & ~self.m_axis.tvalid & ~self.waiting & idle,
-            Grant.SINK: registers[StreamRegister.WRITE_COUNT].any() & self.sink.r_rdy & idle,
+            Grant.SINK: registers[StreamRegister.WRITE_COUNT].any() & self.sink.r_rdy & (
+                idle | (region == Region.WEIGHTS)),
         }
         grant, kept, held = Signal(Grant), Signal(Grant), Signal()
         choice: Value = Const(Grant.NONE.value, 3)

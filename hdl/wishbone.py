@@ -32,8 +32,8 @@ class WishboneAccelerator(wiring.Component):
     """An `Accelerator` behind a Wishbone slave; addresses and words are those of its own bus (see `hdl.bus`).
 
     A write is acknowledged one cycle after the accelerator took it, a read one after it answered; a request that
-    must wait for the end of a run waits without an acknowledge. Words are whole: a write with any bit of ``sel`` set
-    writes all of its word.
+    must wait for the end of a run (any but of registers, and writes of weights) is not acknowledged before. Words are
+    whole: a write with any bit of ``sel`` set writes all of its word.
 
     Parameters
     ----------

@@ -158,12 +158,16 @@ async def waits(dut: Any) -> None:
     assert await host.get(stream_register(host.map, StreamRegister.READ_COUNT)) == count - 1
     host.sink.pause = False
     assert len(words_of(await with_timeout(host.sink.recv(), TIMEOUT, "ns"))) == count
-    # words before a count, and in the middle of a run: they stay outside
-    address, value = first["writes"][0]
-    await host.source.send(AxiStreamFrame(value.to_bytes(4, "little")))
-    await host.set(StreamRegister.WRITE_ADDRESS, 4 * address)
+    # words before a count stay outside; in the middle of a run only weights go in
+    address, value = program["writes"][0]
+    free = host.map.address(Region.WEIGHTS, word=given["config"]["weight_depth"] - 1)
+    await host.source.send(AxiStreamFrame(bytes(4) + value.to_bytes(4, "little")))
+    await host.set(StreamRegister.WRITE_ADDRESS, 4 * free)
     await host.begin()
+    await host.set(StreamRegister.WRITE_COUNT, 1)
+    assert await host.get(stream_register(host.map, StreamRegister.WRITE_COUNT)) == 0
     assert read(dut.busy)
+    await host.set(StreamRegister.WRITE_ADDRESS, 4 * address)
     await host.set(StreamRegister.WRITE_COUNT, 1)
     assert await host.get(stream_register(host.map, StreamRegister.WRITE_COUNT)) == 1
     assert await host.get(host.register(Register.STATUS)) & Status.BUSY
@@ -171,7 +175,11 @@ async def waits(dut: Any) -> None:
         await with_timeout(FallingEdge(dut.busy), TIMEOUT, "ns")
     while await host.get(stream_register(host.map, StreamRegister.WRITE_COUNT)):
         pass
-    give(values=await host.stream_out(first["reads"]), cycles=await host.get(host.register(Register.CYCLES)))
+    # the same words by both ways at once
+    others = cocotb.start_soon(host.read(first["reads"][::-1]))
+    values = await host.stream_out(first["reads"])
+    assert (await others)[::-1] == values
+    give(values=values, cycles=await host.get(host.register(Register.CYCLES)))
     assert await host.get(host.register(Register.RUNS)) == 1
 
 

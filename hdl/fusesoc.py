@@ -1,0 +1,44 @@
+"""The ``.core`` file beside an emitted Verilog file, by which FuseSoC takes it into a design."""
+
+from importlib.metadata import version
+from pathlib import Path
+
+from .emit import write_whole
+
+__all__ = ["write_core"]
+
+CORE = """\
+CAPI=2:
+name: "signum:accelerator:{name}:{version}"
+description: "A systolic array of signum"
+filesets:
+  rtl:
+    files: [{name}.v]
+    file_type: verilogSource-2005
+targets:
+  default:
+    filesets: [rtl]
+    toplevel: {name}
+  lint:
+    filesets: [rtl]
+    toplevel: {name}
+    flow: lint
+    flow_options:
+      tool: verilator
+      verilator_options: [-Wno-WIDTH]
+"""
+
+
+def write_core(verilog: Path) -> Path:
+    """Write ``NAME.core`` beside ``NAME.v``, whose module is ``NAME``.
+
+    The core is ``signum:accelerator:NAME`` in the version of this package; its target ``lint`` runs Verilator.
+
+    Returns
+    -------
+    Path
+        Of the file.
+    """
+    path = verilog.with_suffix(".core")
+    write_whole(path, CORE.format(name=verilog.stem, version=version("signum")))
+    return path
