@@ -12,7 +12,7 @@ JOBS   ?= 2
 # parameters of `make verilog`, such as ROWS=5; the names are those of hdl.config.ArrayConfig in capitals
 PARAMETERS := PRESET CONFIG ROWS COLS LANES TILE PIPELINE ACC_BITS SUM_BITS \
               WEIGHT_DEPTH ACTIVATION_DEPTH THRESHOLD_DEPTH PROGRAM_DEPTH WALKS ZERO_PADDING \
-              REQUANTIZE_DEPTH REQUANTIZE_SHIFT SCALE_BITS ELEMENT_BITS
+              REQUANTIZE_DEPTH REQUANTIZE_SHIFT SCALE_BITS ELEMENT_BITS DRAIN_WIDTH FETCH_WIDTH
 lower = $(shell printf '%s' '$(1)' | tr 'A-Z_' 'a-z-')
 GIVEN = $(foreach name,$(PARAMETERS),$(if $(value $(name)),--$(call lower,$(name))='$(value $(name))'))
 
@@ -28,7 +28,7 @@ help:
 	@echo 'make test                           the regression (15 minutes); make test-quick: 2 minutes'
 	@echo '                                    SEED=n, SIM=verilator or icarus, WAVES=1'
 	@echo 'make verilog ROWS=5 COLS=3 LANES=24 write build/verilog/signum.v and signum.json'
-	@echo '                                    OUT=folder, PRESET=icebreaker, CONFIG=file.toml, TILE=2, ...'
+	@echo '                                    OUT=folder, PRESET=icebreaker, TILE=2, WRAPPER=axi or wishbone, ...'
 	@echo 'make bitstream BOARD=icebreaker     synthesize, place, route, pack and report'
 	@echo '                                    PRESET=, CONFIG=file.toml, FREQUENCY=MHz, SEEDS=n, OUT=folder'
 	@echo 'make soak N=200 SEED=1              random arrays and layers, as many as asked'
@@ -62,7 +62,7 @@ $(STAMP): pyproject.toml
 	@$(PYTHON) -m fpga.doctor || true
 
 verilog: $(STAMP)
-	@$(PYTHON) -m hdl verilog --out='$(OUT)' $(GIVEN)
+	@$(PYTHON) -m hdl verilog --out='$(OUT)' $(GIVEN) $(if $(WRAPPER),--wrapper '$(WRAPPER)')
 
 test: $(STAMP)
 	$(PYTHON) -m pytest -n $(JOBS) -q verif
