@@ -27,7 +27,7 @@ help:
 	@echo 'make demo                           train digits, run them on the hardware, build the bitstream'
 	@echo 'make test                           the regression (15 minutes); make test-quick: 2 minutes'
 	@echo '                                    SEED=n, SIM=verilator or icarus, WAVES=1'
-	@echo 'make verilog ROWS=5 COLS=3 LANES=24 write build/verilog/signum.v and signum.json'
+	@echo 'make verilog ROWS=5 COLS=3 LANES=24 write build/verilog/signum.v, .json and .core'
 	@echo '                                    OUT=folder, PRESET=icebreaker, TILE=2, WRAPPER=axi or wishbone, ...'
 	@echo 'make bitstream BOARD=icebreaker     synthesize, place, route, pack and report'
 	@echo '                                    PRESET=, CONFIG=file.toml, FREQUENCY=MHz, SEEDS=n, OUT=folder'
