@@ -91,11 +91,26 @@ def utilizations(mode: str, binops: int, *networks: str) -> Callable[[Rows], flo
     return value
 
 
+def packed_cells(family: str, unit: str) -> Callable[[Rows], float | None]:
+    """Cells a binary operation at 64 lanes: as nextpnr packs them, where that was counted."""
+    def value(rows: Rows) -> float | None:
+        column = "packed_cells_per_binop"
+        found = extreme(min, column, family=family, unit=unit, lanes=64)(rows)
+        return extreme(min, "cells_per_binop", family=family, unit=unit, lanes=64)(rows) if found is None else found
+    return value
+
+
+AREA_NOTES = {
+    "ice40": "logic cells after packing",
+    "ecp5": "after packing; the portable element, since mapped carry cells are not built yet",
+    "gowin": "counted by Yosys; packing was not",
+}
+
 CONVOLUTIONAL = ("digits", "lfc", "cnv", "vgg_small", "resnet18")
 
 GOALS = (
-    *(Goal("area", f"{family}: cells a binary operation, {unit}, 64 lanes, at most {bound}",
-           extreme(min, "cells_per_binop", family=family, unit=unit, lanes=64), bound, most=True)
+    *(Goal("area", f"{family}: cells a binary operation, {unit}, 64 lanes", packed_cells(family, unit), bound,
+           most=True, binds=AREA_NOTES[family])
       for unit, bounds in (("pe", {"ice40": 2.5, "gowin": 2.5, "ecp5": 2.8}),
                            ("array", {"ice40": 2.8, "gowin": 2.8, "ecp5": 2.6}))
       for family, bound in bounds.items()),
