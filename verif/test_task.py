@@ -25,7 +25,8 @@ from .test_blocks import images, settled
 
 __all__ = ["images"]
 
-SMALL = ARRAY.replace(rows=3, cols=5, lanes=16, activation_depth=4096, threshold_depth=4096, weight_depth=2048)
+SMALL = ARRAY.replace(rows=3, cols=6, lanes=16, drain_width=2, activation_depth=4096, threshold_depth=4096,
+                      weight_depth=2048)
 
 
 class WithEnds(Network):
@@ -66,7 +67,8 @@ def test_inputs_of_the_array(images):
 
 @pytest.mark.slow
 def test_bodies_on_the_array(images, monkeypatch):
-    monkeypatch.setattr(module, "INT8_ARRAY", INT8_ARRAY.replace(rows=3, cols=5, lanes=2, activation_depth=4096))
+    monkeypatch.setattr(module, "INT8_ARRAY", INT8_ARRAY.replace(rows=3, cols=5, lanes=2, drain_width=1,
+                                                                activation_depth=4096))
     for network in (settled(Style(multiplier=1.5), images), with_ends(images)):
         program = compile_graph(body_graph(network, images), SMALL)
         run = run_on_array(network, program, images)

@@ -98,7 +98,7 @@ def test_from_the_command_line(trained: TrainedDigits, tmp_path: Path, monkeypat
 
     monkeypatch.setattr(command_line, "train_digits", instantly)
     path = tmp_path / "digits.pt"
-    command_line.main(["--seed", "7", "--out", str(path)])
+    command_line.main(["digits", "--seed", "7", "--out", str(path)])
     assert load_digits_network(path).accuracy == trained.accuracy
     said = " ".join(capsys.readouterr().out.split())
     assert f"seed 7: binary {100 * trained.accuracy:.2f} %" in said
