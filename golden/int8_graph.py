@@ -21,6 +21,9 @@ __all__ = ["Int8Graph", "Int8GraphError", "convolution_segment", "int8_graph"]
 SCALE_BITS = 16
 """Bits of the multipliers."""
 
+OFFSET_BITS = 32
+"""Bits of what is added to a product, in two's complement."""
+
 
 class Int8GraphError(ValueError):
     """A network that is none of convolutions, ReLU and blocks."""
@@ -119,7 +122,10 @@ def int8_graph(body: nn.Module, input_shape: tuple[int, int, int]) -> Int8Graph:
     factors = {step.name: [(conv.weight_scale * conv.input_scale).double().numpy() / _scale(readers, step)
                            for _, conv in step.parts] for step in steps}
     largest = max(factor.max() for step in steps[:-1] for factor in factors[step.name])
-    shift = int(np.floor(np.log2(((1 << SCALE_BITS) - 1) / largest)))
+    furthest = max(float(conv.bias.double().abs().max()) / _scale(readers, step)
+                   for step in steps[:-1] for _, conv in step.parts)
+    # the largest scale, and the largest offset, must fit their registers
+    shift = int(np.floor(np.log2(min(((1 << SCALE_BITS) - 1) / largest, (1 << OFFSET_BITS - 2) / (furthest + 1)))))
     layers = []
     for step in steps:
         segments = []
