@@ -43,11 +43,11 @@ class Goal:
         return value <= self.bound if self.most else value >= self.bound
 
 
-def only(rows: Rows, **wanted: Any) -> Rows:
+def only(rows: Rows, /, **wanted: Any) -> Rows:
     return [row for row in rows if all(row.get(name) == value for name, value in wanted.items())]
 
 
-def extreme(pick: Callable[[Iterable[float]], float], name: str, **wanted: Any) -> Callable[[Rows], float | None]:
+def extreme(pick: Callable[[Iterable[float]], float], name: str, /, **wanted: Any) -> Callable[[Rows], float | None]:
     """The smallest or the largest value of a column over some rows."""
     def value(rows: Rows) -> float | None:
         found = [row[name] for row in only(rows, **wanted) if row.get(name) is not None]
