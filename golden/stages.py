@@ -66,6 +66,12 @@ class Stage:
         return result[:, slice(*self.lines), :, slice(*self.channels)]
 
     @property
+    def input_words(self) -> int:
+        """32-bit words of the input maps of a run."""
+        words = sum(len(entry.place.addresses) for _, entry in self.places)
+        return words * self.program.address_map.slices * self.program.images
+
+    @property
     def places(self) -> list[tuple[MapLines, InputPlace]]:
         """The input maps, and where they lie in the array."""
         return [(part, self.program.inputs[name]) for name, part in self.inputs.items()]
@@ -331,8 +337,7 @@ def stage_costs(stages: Iterable[Stage]) -> list[StageCost]:
     for stage in stages:
         program = stage.program
         writes, fresh = resident.step(stage)
-        words = sum(len(entry.place.addresses) for _, entry in stage.places) * program.address_map.slices
         costs.append(StageCost(
             name=stage.name, cycles=predict_cycles(program.config, program.records), load=len(writes),
-            inputs=words * program.images if fresh else 0, results=len(program.result_reads(program.images))))
+            inputs=stage.input_words if fresh else 0, results=len(program.result_reads(program.images))))
     return costs

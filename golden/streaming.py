@@ -106,8 +106,7 @@ def streamed_costs(stages: Sequence[Stage], words_per_cycle: Fraction | float) -
     costs = []
     for i, load in enumerate(loads):
         program = load.stage.program
-        maps = sum(len(entry.place.addresses) for _, entry in load.stage.places) if load.fresh else 0
-        between = (len(load.others) + maps * program.address_map.slices * program.images
+        between = (len(load.others) + (load.stage.input_words if load.fresh else 0)
                    + len(program.result_reads(program.images)) + (len(load.weights) if i == 0 else 0))
         following = len(loads[i + 1].weights) if i + 1 < len(loads) else 0
         costs.append(StreamedCost(load.stage.name, predict_cycles(program.config, program.records),

@@ -13,9 +13,8 @@ from golden.depths import fitted, roomy
 from golden.graph import Graph
 from golden.networks import NETWORKS
 from golden.placement import CapacityError
-from golden.program import Program
 from golden.stages import plan_stages
-from golden.utilization import LayerUse, layer_uses
+from golden.utilization import LOSSES, LayerUse, layer_uses
 from hdl.config import ArrayConfig
 from verif.programs import program_job
 
@@ -49,19 +48,16 @@ class Cycles:
 
     cycles: float
     uses: list[LayerUse]
-    program: Program | None     # where the network is one program
 
 
 def count(graph: Graph, config: ArrayConfig, split: bool) -> Cycles:
     """Cycles of a network as one program, or in stages where it does not fit the largest memories."""
     try:
-        program = compile_graph(graph, roomy(config), split=split)
-        programs, single = [program], program
+        programs = [compile_graph(graph, roomy(config), split=split)]
     except CapacityError:
         programs = [stage.program for stage in plan_stages(graph, roomy(config).replace(**STAGE_DEPTHS), split=split)]
-        single = None
     spent = sum(predict_cycles(program.config, program.records) for program in programs)
-    return Cycles(spent / programs[0].images, [use for program in programs for use in layer_uses(program)], single)
+    return Cycles(spent / programs[0].images, [use for program in programs for use in layer_uses(program)])
 
 
 def network_row(name: str, config: ArrayConfig, split: bool) -> Row:
@@ -70,25 +66,22 @@ def network_row(name: str, config: ArrayConfig, split: bool) -> Row:
     first = [use for use in found.uses if use.name == found.uses[0].name]
     rest = [use for use in found.uses if use.name != found.uses[0].name]
 
-    def useful(uses: list[LayerUse]) -> float:
-        return sum(use.useful * use.cycles for use in uses) / sum(use.cycles for use in uses)
+    def share(uses: list[LayerUse], kind: str) -> float:
+        return round(sum(getattr(use, kind) * use.cycles for use in uses) / sum(use.cycles for use in uses), 4)
 
-    lost = {kind: round(sum(getattr(use, kind) * use.cycles for use in rest) / sum(use.cycles for use in rest), 4)
-            for kind in ("lanes", "cols", "rows", "drain", "fill")}
     return {"network": name, "binops_per_cycle": config.binops_per_cycle,
             "array": f"{config.rows}x{config.cols}x{config.lanes}, drain {config.drain_width}",
             "mode": "split" if split else "batch", "cycles": round(found.cycles, 1),
-            "utilization": round(useful(rest), 4), "utilization_first": round(useful(first), 4),
-            "utilization_whole": round(useful(found.uses), 4), "lost": lost, "confirmed_in_rtl": False}
+            "utilization": share(rest, "useful"), "utilization_first": share(first, "useful"),
+            "utilization_whole": share(found.uses, "useful"), "lost": {kind: share(rest, kind) for kind in LOSSES},
+            "confirmed_in_rtl": False}
 
 
 def confirm(name: str, config: ArrayConfig, split: bool, seed: int = 0) -> bool:
     """Whether the RTL takes as many cycles as predicted, on random inputs."""
-    found = count(NETWORKS[name](), config, split)
-    program = found.program
-    assert program is not None, "stages are not confirmed here"
-    config = fitted(program)
-    program = compile_graph(NETWORKS[name](), config, split=split)
+    graph = NETWORKS[name]()
+    config = fitted(compile_graph(graph, roomy(config), split=split))
+    program = compile_graph(graph, config, split=split)
     rng = np.random.default_rng(seed)
     maps = {name: rng.random((program.images, place.shape.height, place.shape.width, place.shape.channels)) < 0.5
             for name, place in program.inputs.items()}
