@@ -39,8 +39,12 @@ class BuildError(RuntimeError):
     """A tool that failed; in one line, with its last words."""
 
 
-def run_tool(name: str, arguments: list[str], folder: Path, watch: Callable[[str], bool] | None = None) -> None:
-    """Run a tool of `fpga.tools` in a folder; BuildError if it fails, or when ``watch`` is true of a line it prints."""
+def run_tool(name: str, arguments: list[str], folder: Path, watch: Callable[[str], bool] | None = None,
+             ) -> list[str]:
+    """Run a tool of `fpga.tools` in a folder; returns the lines that it printed.
+
+    BuildError if it fails, or when ``watch`` is true of a line.
+    """
     words = []
     with subprocess.Popen([str(tool(name).find()), *arguments], cwd=folder, text=True, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as run:
@@ -53,6 +57,7 @@ def run_tool(name: str, arguments: list[str], folder: Path, watch: Callable[[str
     if run.returncode:
         errors = [line for line in words if "ERROR" in line] or words[-1:]
         raise BuildError(f"{name}: {errors[0] if errors else f'exit status {run.returncode}'}")
+    return words
 
 
 class Stall:

@@ -65,14 +65,8 @@ def component(unit: str, lanes: int) -> wiring.Component:
 
 def packed(family: Family, folder: Path) -> int:
     """Logic cells that nextpnr makes of ``unit.json`` in a folder, on iCE40 or ECP5."""
-    words: list[str] = []
-
-    def listen(line: str) -> bool:
-        words.append(line)
-        return False
-
     free = {"ice40": "--pcf-allow-unconstrained", "ecp5": "--lpf-allow-unconstrained"}[family.name]
-    run_tool(family.place, [*PACK[family.name], free, "--json", "unit.json", "--pack-only"], folder, listen)
+    words = run_tool(family.place, [*PACK[family.name], free, "--json", "unit.json", "--pack-only"], folder)
     found = re.search(CELLS[family.name], "\n".join(words))
     assert found, f"{family.place} must tell how many cells it uses"
     return int(found[1])
