@@ -133,6 +133,7 @@ class Bridge(wiring.Component):
         address = Signal.like(request.p.address)
         answer = Signal(Answer)
         left = Signal(3)                # bytes of the state that are still to come, less one
+        last = Signal()                 # there are none
 
         arrived = self.i.valid & self.i.ready
         sent = self.o.valid & self.o.ready
@@ -172,7 +173,7 @@ class Bridge(wiring.Component):
                 with m.Elif(expired):
                     fail(Answer.GAP)
                 with m.Elif(self.i.valid):
-                    m.d.sync += left.eq(left - 1)
+                    m.d.sync += [left.eq(left - 1), last.eq(left == 1)]
                     yield
 
         @contextmanager
@@ -181,14 +182,14 @@ class Bridge(wiring.Component):
             with m.State(state):
                 m.d.comb += self.o.valid.eq(1)
                 with m.If(self.o.ready):
-                    m.d.sync += left.eq(left - 1)
+                    m.d.sync += [left.eq(left - 1), last.eq(left == 1)]
                     yield
 
         @contextmanager
         def at_last() -> Iterator[None]:
             """What is done with the last byte of a state; in the next one that counts its bytes there are four."""
-            with m.If(left == 0):
-                m.d.sync += left.eq(WORD_BYTES - 1)
+            with m.If(last):
+                m.d.sync += [left.eq(WORD_BYTES - 1), last.eq(0)]
                 yield
 
         def next_word(state: str, end: str) -> None:
@@ -201,7 +202,7 @@ class Bridge(wiring.Component):
         with m.FSM() as states:
             with receiving("idle"):
                 m.d.comb += begin.eq(1)
-                m.d.sync += [left.eq(HEADER_BYTES - 1), answer.eq(Answer.OK)]
+                m.d.sync += [left.eq(HEADER_BYTES - 1), last.eq(0), answer.eq(Answer.OK)]
                 with m.If(self.i.payload == REQUEST_SYNC):
                     m.next = "header"
                 with m.Else():
@@ -243,7 +244,7 @@ class Bridge(wiring.Component):
 
             with m.State("wait for quiet"):
                 m.d.comb += [self.i.ready.eq(1), waiting.eq(1)]
-                m.d.sync += [lost.eq(0), left.eq(WORD_BYTES - 1), count.eq(0)]
+                m.d.sync += [lost.eq(0), left.eq(WORD_BYTES - 1), last.eq(0), count.eq(0)]
                 with m.If(expired & ~self.error):
                     m.next = "answer"
 

@@ -99,8 +99,8 @@ class ArrayConfig:
         Fields of the program that are read in a cycle. The wider, the shorter the pauses between layers, and between
         the segments of a layer; the program memory grows wider with it.
     bank_register : int
-        1 if what is read from the banks of words and thresholds is registered, so that no path leads from a memory
-        into the array: a faster clock, for flip-flops and two cycles at the end of a layer.
+        1 if what is read from the banks of words, thresholds and the program is registered, so that no path leads from
+        a memory into logic: a faster clock, for flip-flops and three cycles more between layers.
 
     Raises
     ------
@@ -257,7 +257,7 @@ class ArrayConfig:
 
     @property
     def bank_cycles(self) -> int:
-        """Cycles from the address of a word or a threshold until it is there."""
+        """Cycles from an address to what a bank holds there."""
         return 1 + self.bank_register
 
     @property

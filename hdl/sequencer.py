@@ -39,7 +39,7 @@ class Sequencer(wiring.Component):
     busy : Out(1)
         From the cycle after ``start`` until all results are stored.
     program_address : Out(program_bits), program_data : In
-        The program memory; data come one cycle after the address.
+        The program memory; data come ``config.bank_cycles`` after the address.
     layer : Out(Isa.back_layout)
         Back fields of the current layer.
     begin : Out(1)
@@ -126,7 +126,11 @@ class Sequencer(wiring.Component):
         with m.Elif(tail != 0):
             m.d.sync += tail.eq(tail - 1)
 
-        m.d.sync += [arriving.eq(index), arrived.eq(reading & ~pause)]
+        coming, place = reading & ~pause, index
+        if self.config.bank_register:
+            coming, place = Signal(), Signal.like(index, name="place")
+            m.d.sync += [coming.eq(reading & ~pause), place.eq(index)]
+        m.d.sync += [arriving.eq(place), arrived.eq(coming)]
         with m.If(arrived), m.Switch(arriving):
             for i, fields in enumerate(words):
                 target = self.registers if i < layer else self.fetched
