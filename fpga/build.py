@@ -12,7 +12,7 @@ from hdl.config import ArrayConfig
 from hdl.emit import EmitError, run_yosys
 
 from .board import Board, baud_divisor
-from .families import AREA, FAMILIES, NAME
+from .families import FAMILIES, NAME
 from .netlist import absorb_registers, part_doubled_inputs
 from .pll import PLL
 from .report import cells, check_clock, critical_path, fmax_mhz, utilization
@@ -93,7 +93,7 @@ def synthesize(board: Board, config: ArrayConfig, pll: PLL, baud: int, folder: P
     """Write the netlist and the pins; returns the counts of cells."""
     family = board.family
     plan = board.platform().build(board.design(config, pll, baud), name=NAME, do_build=False,
-                                  debug_verilog=False, script_after_read=f"{AFTER_READ}\n{AREA}",
+                                  debug_verilog=False, script_after_read=f"{AFTER_READ}\n{family.mapping}",
                                   synth_opts=family.synthesis_options, script_after_synth=AFTER_SYNTHESIS)
     plan.extract(folder)
     try:

@@ -25,7 +25,7 @@ from hdl.pe import ProcessingElement
 
 from .board import BoardTop
 from .build import AFTER_READ, AFTER_SYNTHESIS
-from .families import AREA, FAMILIES, Family
+from .families import FAMILIES, Family
 from .report import cells
 
 __all__ = ["DEVICES", "AreaModel", "Device", "board_cells", "device_of", "element_cells", "fit_area", "mapped",
@@ -91,7 +91,7 @@ def mapped(unit: wiring.Component, family: Family, folder: Path, *, default: boo
         With the flow's default flags, and flattened before it is mapped.
     """
     (folder / "unit.il").write_text(to_rtlil(unit, "unit")[0])
-    command = f"{family.command} -top unit" if default else f"{AREA}\n{family.synthesis} -noflatten -top unit"
+    command = f"{family.command} -top unit" if default else f"{family.mapping}\n{family.synthesis} -noflatten -top unit"
     run_yosys(f"read_rtlil unit.il\n{AFTER_READ}\n{command}\n{AFTER_SYNTHESIS}\nflatten\nopt_clean\n"
               "tee -q -o stat.json stat -json\nwrite_json unit.json\n", folder)
     return cells(json.loads((folder / "stat.json").read_text()), family)

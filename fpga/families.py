@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from .clock import Clock, ECP5Clock, GowinClock, ICE40Clock
 from .pll import ECP5PLL, ICE40PLL, PLL, GowinPLL
 
-__all__ = ["AREA", "FAMILIES", "NAME", "Family"]
+__all__ = ["FAMILIES", "NAME", "Family"]
 
 NAME = "signum"
 """What the files of a build are called."""
 
-AREA = "scratchpad -set abc9.script +&synch2;&if,-a,-K,4"
-"""Before synthesis: map for area. Left alone, abc9 doubles logic for depth; the long paths of an array are carries."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +23,9 @@ class Family:
         As people write it in small letters.
     synthesis : str
         Yosys's command without ``-top``.
+    delay : int
+        Picoseconds that mapping allows the logic between two registers, by abc9's reckoning; with fewer, it doubles
+        logic for depth, first of all that of the processing elements.
     pll, clock : type
         Settings of its PLL, and what makes a clock with it.
     netlist : str
@@ -48,6 +49,7 @@ class Family:
 
     name: str
     synthesis: str
+    delay: int
     pll: type[PLL]
     clock: type[Clock]
     netlist: str
@@ -63,6 +65,11 @@ class Family:
     resources: Mapping[str, tuple[str, ...]]
 
     @property
+    def mapping(self) -> str:
+        """Before synthesis: map for area, within ``delay``."""
+        return f"scratchpad -set abc9.script +&scorr;&sweep;&b;&if,-W,300,-D,{self.delay}"
+
+    @property
     def command(self) -> str:
         """Yosys's command."""
         return self.synthesis.split()[0]
@@ -73,7 +80,8 @@ class Family:
 
 
 ICE40 = Family(
-    name="ice40", synthesis="synth_ice40 -abc9", pll=ICE40PLL, clock=ICE40Clock, netlist=f"{NAME}.json",
+    name="ice40", synthesis="synth_ice40 -abc9", delay=8000,
+    pll=ICE40PLL, clock=ICE40Clock, netlist=f"{NAME}.json",
     place="nextpnr-ice40",
     place_options=("--json", f"{NAME}.json", "--pcf", f"{NAME}.pcf", "--asc", f"{NAME}.asc"), routed=f"{NAME}.asc",
     pack="icepack", pack_options=(f"{NAME}.asc", f"{NAME}.bin"), bitstream=f"{NAME}.bin",
@@ -81,7 +89,8 @@ ICE40 = Family(
     resources={"lut": ("ICESTORM_LC",), "ram": ("ICESTORM_RAM",), "dsp": ("ICESTORM_DSP",), "pll": ("ICESTORM_PLL",)},
 )
 ECP5 = Family(
-    name="ecp5", synthesis="synth_ecp5 -abc9 -nowidelut", pll=ECP5PLL, clock=ECP5Clock, netlist=f"{NAME}.json",
+    name="ecp5", synthesis="synth_ecp5 -abc9 -nowidelut", delay=3000,
+    pll=ECP5PLL, clock=ECP5Clock, netlist=f"{NAME}.json",
     place="nextpnr-ecp5",
     place_options=("--json", f"{NAME}.json", "--lpf", f"{NAME}.lpf", "--textcfg", f"{NAME}.config"),
     routed=f"{NAME}.config",
@@ -91,7 +100,7 @@ ECP5 = Family(
     resources={"lut": ("TRELLIS_COMB",), "ram": ("DP16KD",), "dsp": ("MULT18X18D",), "pll": ("EHXPLLL",)},
 )
 GOWIN = Family(
-    name="gowin", synthesis="synth_gowin -abc9 -nowidelut", pll=GowinPLL, clock=GowinClock,
+    name="gowin", synthesis="synth_gowin -abc9 -nowidelut", delay=10000, pll=GowinPLL, clock=GowinClock,
     netlist=f"{NAME}.syn.json",
     place="nextpnr-himbaechel-gowin",
     place_options=("--json", f"{NAME}.syn.json", "--vopt", f"cst={NAME}.cst", "--write", f"{NAME}.pnr.json"),

@@ -7,6 +7,7 @@ from typing import Any
 __all__ = ["absorb_registers", "part_doubled_inputs"]
 
 Cell = dict[str, Any]
+WIDEST_WORD = 36        # bits of a word of an ECP5's block RAM
 
 
 def part_doubled_inputs(netlist: dict[str, Any]) -> int:
@@ -53,16 +54,20 @@ def _absorb(module: dict[str, Any]) -> int:
             users.setdefault(bit, []).append(("", ""))
     taken = 0
     for cell in [cell for cell in cells.values() if cell["type"] == "DP16KD"]:
-        for port in "AB":
+        # a word of 36 bits leaves by both ports
+        whole = int(cell["parameters"]["DATA_WIDTH_B"], 2) == WIDEST_WORD
+        for ports in ("AB",) if whole else ("A", "B"):
             pins = cell["connections"]
-            outputs = [pin for pin in pins if pin.startswith(f"DO{port}") and any(bit in users for bit in pins[pin])]
-            registers = {pin: users[pins[pin][0]] for pin in outputs}
-            if not registers or not all(_plain_register(cells, found, pins[f"CLK{port}"])
+            registers = {pin: users[bit] for pin, (bit, *_) in pins.items()
+                         if pin[:-1].rstrip("0123456789") in {f"DO{port}" for port in ports} and bit in users}
+            if not registers or not all(_plain_register(cells, found, pins[f"CLK{ports[-1]}"])
                                         for found in registers.values()):
                 continue
             for pin, [(name, _)] in registers.items():
                 pins[pin] = cells.pop(name)["connections"]["Q"]
-            cell["parameters"][f"REGMODE_{port}"] = "OUTREG"
+            for port in ports:
+                cell["parameters"][f"REGMODE_{port}"] = "OUTREG"
+                pins[f"OCE{port}"] = ["1"]
             taken += len(registers)
     return taken
 

@@ -192,7 +192,7 @@ class Accelerator(wiring.Component):
         self._host_writes(m)
         rows = [Cat(result, word) for result, word in zip(self.ends.results, self.ends.activations, strict=True)]
         row = Signal(len(rows[0]))
-        m.d.comb += row.eq(Choice(rows)[decoder.unit])
+        m.d.sync += row.eq(Choice(rows)[decoder.unit])
         results, activations = row[:len(self.ends.results[0])], row[len(self.ends.results[0]):]
         slices = Choice(activations[s * DATA_BITS:][:DATA_BITS] for s in range(self.map.slices))
         columns = Choice(results.word_select(k, config.sum_bits) for k in range(config.drain_width))
@@ -250,7 +250,8 @@ class Accelerator(wiring.Component):
         fixed: dict[int, int] = {Register.MAGIC: MAGIC, Register.VERSION: VERSION}
         values = self.config.to_dict()
         fixed |= {place: values[name] for name, place in config_registers(self.config).items()}
-        value = Signal(DATA_BITS)
+        value, read = Signal(DATA_BITS), Signal(DATA_BITS)
+        m.d.sync += read.eq(value)
         low = max(fixed).bit_length()
         # one comparison of the upper bits for all
         with m.If(word[low:] == 0), m.Switch(word[:low]):
@@ -260,7 +261,7 @@ class Accelerator(wiring.Component):
             for at, signal in ((Register.STATUS, busy), (Register.CYCLES, cycles), (Register.RUNS, runs)):
                 with m.Case(at):
                     m.d.comb += value.eq(signal)
-        return value
+        return read
 
 
 def delay(m: Module, value, cycles: int, name: str):

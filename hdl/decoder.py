@@ -37,7 +37,8 @@ class Decoder(wiring.Component):
     starting : Out(1)
         The request is the write that starts a program.
     answer : In(32)
-        What is read at ``region``, ``unit``, ``word`` and ``part``.
+        What is read at ``region``, ``unit``, ``word`` and ``part``; that of a row in any cycle after it has the
+        address, if a register or two stand behind its bank.
     """
 
     def __init__(self, *, config: ArrayConfig) -> None:
@@ -65,7 +66,7 @@ class Decoder(wiring.Component):
         there = Signal()
         writes = Signal()
         target = Signal.like(self.write)                # the region, a bit for each
-        direct, ahead = Signal(), Signal()              # needs no walk through the rows; need not wait for a run's end
+        direct, ahead = Signal(), Signal()              # need not wait for the rows; need not wait for a run's end
         registers = region == Region.REGISTERS
         m.d.comb += request.ready.eq(~there)
         with m.If(~there):
@@ -76,21 +77,21 @@ class Decoder(wiring.Component):
                 self.parts.eq(Cat(part == p for p in range(len(self.parts)))),
                 self.data.eq(request.p.data),
                 target.eq(Cat(region == r for r in range(len(target)))),
-                direct.eq(registers | write & (region != Region.THRESHOLDS) & (region != Region.ALL_THRESHOLDS)),
+                direct.eq(write & (region != Region.THRESHOLDS) & (region != Region.ALL_THRESHOLDS)),
                 ahead.eq(registers | write & (region == Region.WEIGHTS)),
                 self.starting.eq(request.valid & write & registers & (word == Register.CONTROL)
                                  & request.p.data[(Control.START).bit_length() - 1]),
             ]
 
-        # an address reaches the last tile row after a cycle for each; then the bank, and one more
-        waits = self.config.tile_rows + self.config.bank_cycles + 1
+        # an address reaches the last tile row after a cycle for each; then the bank, the choice of a row, and one more
+        waits = self.config.tile_rows + self.config.bank_cycles + 2
         waited = Signal(range(waits + 1))
         settled, done = Signal(), Signal()
         m.d.comb += [
             settled.eq(direct | (waited == waits)),
             done.eq(there & settled & (ahead | ~self.busy) & (writes | ~response.valid)),
         ]
-        with m.If(done | ~there | self.busy):
+        with m.If(done | ~there | self.busy & ~ahead):
             m.d.sync += waited.eq(0)
         with m.Elif(~settled):
             m.d.sync += waited.eq(waited + 1)

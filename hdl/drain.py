@@ -64,7 +64,7 @@ class Drain(wiring.Component):
     -------
     layer : In(Isa.back_layout)
     begin : In(1)
-        A layer begins.
+        A layer begins; the first drain comes two cycles later or more.
     strobe : In(1)
         A drain begins; at least ``config.drain_cycles`` apart.
     beat : Out(beat_layout)
@@ -87,6 +87,8 @@ class Drain(wiring.Component):
         # apart from the beat, whose other fields follow from them: no field then depends on its own vector
         self.enable = Signal()
         self.channel = Signal.like(self.beat.channel)
+        # what follows a drain is known a cycle before the next one comes, unless that is at once
+        self.early = "sync" if config.drain_cycles > 1 else "comb"
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -134,7 +136,6 @@ class Drain(wiring.Component):
         columns = Signal.like(last_channel)
         m.d.comb += [
             columns.eq(Mux(last_tile, layer.last_tile, layer.tile)),
-            next_tile.eq(Mux(last_tile & ~raw, layer.thresholds, tile_address + columns + 1)),
             beat.valid.eq(enable & counted),
             beat.end.eq(ends & (channel == last_channel)),
         ]
@@ -156,6 +157,7 @@ class Drain(wiring.Component):
                 m.d.sync += address.eq(Mux(last_window, next_tile, address + layer.thresholds_window))
             with m.If(last_drain & last_window):
                 m.d.sync += tile_address.eq(next_tile)
+        m.d[self.early] += next_tile.eq(Mux(last_tile & ~raw, layer.thresholds, tile_address + columns + 1))
         if self.config.requantize_depth:
             self._coefficients(m, columns, last_drain, last_drain & last_window, last_tile)
 
@@ -165,7 +167,7 @@ class Drain(wiring.Component):
         entry = Signal.like(self.coefficient)           # of the next drain
         tile_entry = Signal.like(entry)                 # of the tile's first drain
         next_tile = Signal.like(entry)
-        m.d.comb += next_tile.eq(Mux(last_tile, layer.coefficients, tile_entry + columns + 1))
+        m.d[self.early] += next_tile.eq(Mux(last_tile, layer.coefficients, tile_entry + columns + 1))
         with m.If(self.enable):
             m.d.sync += self.coefficient.eq(self.coefficient + 1)
         with m.If(self.begin):

@@ -1,6 +1,6 @@
 """The threshold unit at the end of a row: combines the sums of a layer's segments and decides the element."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -101,12 +101,19 @@ class ThresholdUnit(wiring.Component):
             sums_writer.data.eq(total),
             sums_writer.en.eq(combine.enable),
             thresholds.read_address.eq(address),
-            thresholds.write_address.eq(address),
-            thresholds.write_data.eq(Mux(self.host_write, self.host_data, total)),
-            thresholds.write.eq(self.host_write | combine.store),
             self.host_read.eq(thresholds.read_data),
         ]
         m.d.sync += complete.eq(total)
+        into = [address, self.host_write, combine.store, self.host_data, total]
+        if config.bank_register:
+            # the sum need not reach the memory in the cycle in which it is made
+            into = [self._register(m, value) for value in into[:-1]] + [complete]
+        at, given, store, data, result = into
+        m.d.comb += [
+            thresholds.write_address.eq(at),
+            thresholds.write_data.eq(Mux(given, data, result)),
+            thresholds.write.eq(given | store),
+        ]
         if config.bank_register:
             combined, complete = complete, Signal(config.sum_bits, name="waiting", reset_less=True)
             m.d.sync += complete.eq(combined)
@@ -116,3 +123,9 @@ class ThresholdUnit(wiring.Component):
             low, high = complete[:config.element_bits], complete[config.element_bits:]
             m.d.sync += self.element.eq(Mux(complete[-1], 0, low | high.any().replicate(config.element_bits)))
         return m
+
+    @staticmethod
+    def _register(m: Module, value: Value) -> Signal:
+        register = Signal(len(value))
+        m.d.sync += register.eq(value)
+        return register

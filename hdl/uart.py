@@ -34,10 +34,10 @@ class UARTReceiver(wiring.Component):
     o : Out(stream.Signature(8))
         Received bytes.
     framing_error : Out(1)
-        High for one cycle where a stop bit was 0: the byte is dropped, and the line must return to 1 before
+        High for the cycle after a stop bit that was 0: the byte is dropped, and the line must return to 1 before
         the next start bit.
     overflow : Out(1)
-        High for one cycle where a byte came while the last one was still waiting: the new byte is dropped.
+        High for the cycle after a byte came while the last one was still waiting: the new byte is dropped.
 
     Raises
     ------
@@ -62,8 +62,8 @@ class UARTReceiver(wiring.Component):
         timer = Signal(range(self.divisor))
         # the lowest bit is a marker: once it has moved there from the top, the bits above it are the byte
         shift = Signal(9)
-        sample = timer == 0
-        m.d.sync += timer.eq(timer - 1)
+        sample = Signal()               # the timer is 0
+        m.d.sync += [timer.eq(timer - 1), sample.eq(timer == 1), self.framing_error.eq(0), self.overflow.eq(0)]
         with m.If(sample):
             m.d.sync += timer.eq(self.divisor - 1)
         with m.If(self.o.ready):
@@ -71,7 +71,7 @@ class UARTReceiver(wiring.Component):
 
         with m.FSM():
             with m.State("idle"):
-                m.d.sync += [timer.eq(self.divisor // 2 - 1), shift.eq(1 << 8)]
+                m.d.sync += [timer.eq(self.divisor // 2 - 1), sample.eq(0), shift.eq(1 << 8)]
                 with m.If(~line):
                     m.next = "start bit"
             with m.State("start bit"), m.If(sample):
@@ -82,12 +82,12 @@ class UARTReceiver(wiring.Component):
                 m.d.sync += shift.eq(Cat(shift[1:], line))
                 with m.If(shift[0]):
                     with m.If(~line):
-                        m.d.comb += self.framing_error.eq(1)
+                        m.d.sync += self.framing_error.eq(1)
                         m.next = "bad stop bit"
                     with m.Else():
                         m.next = "idle"
                         with m.If(self.o.valid & ~self.o.ready):
-                            m.d.comb += self.overflow.eq(1)
+                            m.d.sync += self.overflow.eq(1)
                         with m.Else():
                             m.d.sync += [self.o.payload.eq(shift[1:]), self.o.valid.eq(1)]
             with m.State("bad stop bit"), m.If(line):
