@@ -5,6 +5,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyosys
 from amaranth.build import Pins, Platform, Resource
@@ -22,7 +23,7 @@ from .pll import PLL
 from .virtual_board import BAUD, CLOCK
 from .virtual_board import NAME as TOP
 
-__all__ = ["bitstream_verilog", "cell_models", "netlist_verilog", "synthesize_without_pll"]
+__all__ = ["bitstream_verilog", "cell_models", "drop_contents", "netlist_verilog", "synthesize_without_pll"]
 
 MODELS = Path(pyosys.__file__).parent / "share"
 OURS = Path(__file__).with_name("cells.v")
@@ -82,16 +83,15 @@ def cell_models(family: str) -> str:
     replaced = "|".join(re.findall(r"^module (\w+)", ours, re.MULTILINE))
     for module in (r"^\(\* blackbox \*\)\s*^module ", rf"^module (?:{replaced})\b"):
         text = re.sub(rf"{module}.*?^endmodule", "", text, flags=re.MULTILINE | re.DOTALL)
-    # else Verilator 5 does not take the defaults of the inputs
-    return f"`define NO_ICE40_DEFAULT_ASSIGNMENTS\n{text}\n{ours}"
+    waived = "\n".join(f"/* verilator lint_off {name} */" for name in WAIVED)
+    # without this, inputs have defaults, which Verilator does not take
+    return f"{waived}\n`define NO_ICE40_DEFAULT_ASSIGNMENTS\n{text}\n{ours}"
 
 
 def board_verilog(board: Board, module: str, text: str) -> str:
     """Verilog with the ports of a `fpga.board.BoardTop` around a module with the pins of a board."""
     inverted = board.platform().lookup(board.led, 0).ios[0].invert
-    waived = "\n".join(f"/* verilator lint_off {name} */" for name in WAIVED)
-    return f"""{waived}
-{cell_models(board.family.name)}
+    return f"""{cell_models(board.family.name)}
 {text}
 module {TOP}(clk, rst, rx, tx, busy);
   input clk;
@@ -109,6 +109,15 @@ module {TOP}(clk, rst, rx, tx, busy);
     .{board.led}_0__io(light), .lock_0__io(lock));
 endmodule
 """
+
+
+def drop_contents(netlist: dict[str, Any]) -> None:
+    """Take what block RAMs begin with out of a netlist in Yosys's JSON; BuildError if it is not zeros."""
+    for module in netlist["modules"].values():
+        for name, cell in module["cells"].items():
+            for key in [key for key in cell["parameters"] if re.match("INIT(VAL|_RAM)?_", key)]:
+                if set(cell["parameters"].pop(key)) - set("0x"):
+                    raise BuildError(f"block RAMs must begin with zeros, not {name}")
 
 
 def netlist_verilog(board: Board, folder: Path) -> str:
@@ -132,13 +141,10 @@ def netlist_verilog(board: Board, folder: Path) -> str:
         If a block RAM does not begin with zeros.
     """
     netlist = json.loads((folder / board.family.netlist).read_text())
+    drop_contents(netlist)
     for module in netlist["modules"].values():
         for port in module["ports"].values():
             port["direction"] = "inout"         # as that of its pad, which Verilator joins to no other
-        for name, cell in module["cells"].items():
-            for key in [key for key in cell["parameters"] if re.match("INIT(VAL|_RAM)?_", key)]:
-                if set(cell["parameters"].pop(key)) - set("0x"):
-                    raise BuildError(f"block RAMs must begin with zeros, which {name} does not")
     (folder / "simulated.json").write_text(json.dumps(netlist))
     run_yosys("read_json simulated.json\nwrite_verilog -noattr simulated.v\n", folder)
     return board_verilog(board, NAME, (folder / "simulated.v").read_text())
@@ -163,4 +169,12 @@ def bitstream_verilog(board: Board, folder: Path) -> str:
     run_tool(ICE40.pack, [*board.pack, *ICE40.pack_options], folder)
     run_tool("iceunpack", [ICE40.bitstream, "unpacked.asc"], folder)
     lines = run_tool("icebox_vlog", ["-s", "-p", f"{NAME}.pcf", "unpacked.asc"], folder)
-    return board_verilog(board, "chip", "\n".join(lines))
+    text = "\n".join(lines)
+    # it declares its ports twice, which only the older style allows
+    header = re.search(r"^module chip \((.*)\);$", text, re.MULTILINE)
+    if not header:
+        raise BuildError("icebox_vlog must write a module chip")
+    ports = header[1].split(", ")
+    names = ", ".join(port.split()[1] for port in ports)
+    older = "\n".join([f"module chip ({names});", *(f"{port};" for port in ports)])
+    return board_verilog(board, "chip", text.replace(header[0], older))

@@ -3,7 +3,7 @@
 from hdl.config import ArrayConfig
 from hdl.emit import to_verilog
 
-from .board import BoardTop
+from .board import BoardTop, baud_divisor
 from .model import Model, count_by_definition
 
 __all__ = ["VirtualBoard"]
@@ -44,11 +44,11 @@ class VirtualBoard:
 
     def __init__(self, config: ArrayConfig, *, clock: float = CLOCK, baud: int = BAUD, seed: int = 1,
                  verilog: str = "") -> None:
-        top = BoardTop(config=config, clock=clock, baud=baud)
         self.config = config
         self.clock = clock
-        self.divisor = top.divisor
-        self._verilog = verilog or count_by_definition(to_verilog(top, NAME)[0], config.pipeline)
+        self.divisor = baud_divisor(clock, baud)
+        self._verilog = verilog or count_by_definition(
+            to_verilog(BoardTop(config=config, clock=clock, baud=baud), NAME)[0], config.pipeline)
         self._seed = seed
         self._past = 0
         self._inbox = b""
