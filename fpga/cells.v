@@ -1,6 +1,6 @@
-// What Yosys has no model of for simulation, or none that Verilator takes: pads of iCE40 and ECP5, block RAMs of ECP5 and
-// Gowin. Only what netlists of ours hold is modelled: another mode of a cell names a module that there is not, and what
-// only shows later ends the simulation.
+// What Yosys has no model of for simulation, or none that Verilator takes: pads of iCE40 and ECP5, block RAMs of ECP5
+// and Gowin. Only what netlists of ours hold is modelled: another mode of a cell names a module that there is not, and
+// what only shows later ends the simulation.
 
 // iCE40: Lattice's iCE Technology Library. An input without a register, and an output that is always enabled.
 
@@ -78,7 +78,7 @@ module block_ram_bytes #(parameter BYTES_A = 1, BYTES_B = 1, MODE_A = 0, MODE_B 
   end
 endmodule
 
-// ECP5: FPGA-TN-02204 (ECP5 memory usage guide). Ports of 9 and 18 bits, their bytes enabled by the lowest bits of the
+// ECP5: FPGA-TN-02204, once TN1264 (ECP5 memory usage guide). Ports of 9 and 18 bits, their bytes enabled by the lowest bits of the
 // address; or a port of 36 bits that writes (the inputs of both, port A's address) and one that reads (port B's).
 module DP16KD(
     input DIA17, DIA16, DIA15, DIA14, DIA13, DIA12, DIA11, DIA10, DIA9, DIA8, DIA7, DIA6, DIA5, DIA4, DIA3, DIA2, DIA1,
@@ -139,7 +139,8 @@ module DPX9B(
   generate
     if (READ_MODE0 != 0 || READ_MODE1 != 0 || BLK_SEL_0 != 0 || BLK_SEL_1 != 0) block_ram_of_another_kind kind();
   endgenerate
-  block_ram_bytes #(.BYTES_A(BIT_WIDTH_0 / 9), .BYTES_B(BIT_WIDTH_1 / 9), .MODE_A(WRITE_MODE0), .MODE_B(WRITE_MODE1)) ram(
+  block_ram_bytes #(.BYTES_A(BIT_WIDTH_0 / 9), .BYTES_B(BIT_WIDTH_1 / 9),
+                    .MODE_A(WRITE_MODE0), .MODE_B(WRITE_MODE1)) ram(
     .clk(CLKA),
     .enable_a(CEA), .write_a(WREA ? bytes_a : 4'd0), .address_a(ADA), .in_a({18'd0, DIA}), .out_a(out_a),
     .enable_b(CEB), .write_b(WREB ? bytes_b : 4'd0), .address_b(ADB), .in_b({18'd0, DIB}), .out_b(out_b));

@@ -1,8 +1,8 @@
 """The digits program further down: on netlists after synthesis, and on the bitstream turned back into Verilog.
 
-`python -m verif.ladder` takes a board of each family from synthesis to a virtual board, loads the program through its
-serial pins with the driver of real ones, and compares every logit with the golden model and the cycles of every run with
-those predicted.
+`python -m verif.ladder` takes a board of each family through its flow, makes a virtual board of what comes out, loads
+the program through its serial pins with the driver of real boards, and compares every logit with the golden model and
+the cycles of every run with those predicted.
 """
 
 import argparse
@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
 from fpga.boards import board_named
@@ -37,7 +36,7 @@ __all__ = ["BOARDS", "RUNGS", "climb", "main"]
 OUT = Path("build/ladder")
 RUNGS = {"netlist": netlist_verilog, "bitstream": bitstream_verilog}
 BOARDS = {"ice40": "ice40_hx8k_b_evn", "ecp5": "ulx3s-25f", "gowin": "tang_nano_9k"}
-PRESET = "icebreaker"
+PRESET, IMAGES = "icebreaker", 40
 TIMEOUT, QUIET = 1.0, 0.05      # of the link, in seconds of the board
 
 
@@ -102,7 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command: 1 where a logit or a cycle count is another one."""
     parser = argparse.ArgumentParser(prog="python -m verif.ladder", description=__doc__)
     parser.add_argument("--preset", default=PRESET, help=f"array ({PRESET})")
-    parser.add_argument("--images", type=int, default=len(digits().test.labels), help="held-out digits (all)")
+    parser.add_argument("--images", type=int, default=IMAGES,
+                        help=f"held-out digits ({IMAGES}); all are {len(digits().test.labels)}")
     parser.add_argument("--network", type=Path, help="build/demo/digits.pt of `make demo`; random weights by default")
     options = parser.parse_args(arguments)
     console = Console()
@@ -124,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                    "board": name, "preset": options.preset}
             console.print_json(json.dumps(row))
             rows.append(row)
-    (OUT / "report.json").write_text(json.dumps({"rows": rows, "config": config.to_dict()}, indent=2) + "\n")
+            (OUT / "report.json").write_text(json.dumps({"rows": rows, "config": config.to_dict()}, indent=2) + "\n")
     return int(not all(map(right, rows)))
 
 
