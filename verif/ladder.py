@@ -61,7 +61,7 @@ def climb(rung: str, verilog: str, family: str, config: ArrayConfig, graph: Grap
     Returns
     -------
     dict
-        The row of the report.
+        The row of the report; ``cycles`` are those of the last run, ``cycles_per_s`` by the processor's time.
 
     Raises
     ------
@@ -86,15 +86,16 @@ def climb(rung: str, verilog: str, family: str, config: ArrayConfig, graph: Grap
         "images": len(found),
         "logits": expected.size,
         "wrong": int((found.reshape(expected.shape) != expected).sum()),
-        "cycles": sorted(set(cycles)),
+        "cycles": cycles[-1],
         "cycles_predicted": predicted,
+        "runs_with_other_cycles": sum(count != predicted for count in cycles),
         "cycles_per_s": round(rate),
     }
 
 
 def right(row: dict[str, Any]) -> bool:
     """Whether all logits and cycles are as they must be."""
-    return not row["wrong"] and row["cycles"] == [row["cycles_predicted"]]
+    return not row["wrong"] and not row["runs_with_other_cycles"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
