@@ -10,9 +10,8 @@ from amaranth.lib.wiring import In, Out
 
 from hdl.accelerator import Accelerator
 from hdl.bridge import Bridge
-from hdl.bus import AddressMap, request_layout
+from hdl.bus import AddressMap
 from hdl.config import ArrayConfig
-from hdl.relay import Relay
 from hdl.uart import UARTReceiver, UARTTransmitter
 
 from .clock import Clock
@@ -88,11 +87,7 @@ class BoardTop(wiring.Component):
         m.submodules.accelerator = accelerator = Accelerator(config=self.config)
         wiring.connect(m, receiver.o, bridge.i)
         wiring.connect(m, bridge.o, transmitter.i)
-        # without it, the longest path of a small array leads from the bridge's state to the accelerator's and back
-        m.submodules.relay = relay = Relay(shape=request_layout(AddressMap(self.config).address_bits))
-        wiring.connect(m, bridge.bus.request, relay.i)
-        wiring.connect(m, relay.o, accelerator.bus.request)
-        wiring.connect(m, accelerator.bus.response, bridge.bus.response)
+        wiring.connect(m, bridge.bus, accelerator.bus)
         m.d.comb += [
             receiver.rx.eq(self.rx),
             self.tx.eq(transmitter.tx),

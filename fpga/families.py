@@ -11,7 +11,7 @@ __all__ = ["AREA", "FAMILIES", "NAME", "Family"]
 NAME = "signum"
 """What the files of a build are called."""
 
-AREA = "scratchpad -set abc9.script +&if,-a,-K,4"
+AREA = "scratchpad -set abc9.script +&synch2;&if,-a,-K,4"
 """Before synthesis: map for area. Left alone, abc9 doubles logic for depth; the long paths of an array are carries."""
 
 

@@ -39,7 +39,7 @@ def layer_cycles(config: ArrayConfig, records: Sequence[LayerRecord]) -> list[in
     at_back = 1 + front             # when the first word of the layer's back is read
     before = 0
     for record in records:
-        begin = at_back + rest + 1
+        begin = at_back + rest + config.bank_cycles
         deal = config.rows if record.has(LayerFlag.SPLIT) else 1
         dots = dot_products(record)
         ends = [segment["gap"] for segment in record.segments if not segment["flags"] & SegmentFlag.CONTINUE]

@@ -9,6 +9,7 @@ from .array import Array
 from .border import Border
 from .bus import DATA_BITS, MAGIC, VERSION, AddressMap, Region, Register, bus_signature, config_registers
 from .config import ArrayConfig
+from .decoder import Decoder
 from .drain import Drain
 from .isa import Isa, LayerFlag, flag_of
 from .memory import Bank
@@ -37,7 +38,7 @@ class Accelerator(wiring.Component):
     -------
     bus : In(bus_signature)
     busy : Out(1)
-        A program runs.
+        A program runs, or is about to.
     """
 
     def __init__(self, *, config: ArrayConfig) -> None:
@@ -49,14 +50,16 @@ class Accelerator(wiring.Component):
         m = Module()
         config = self.config
         isa = Isa(config)
+        m.submodules.decoder = self.decoder = Decoder(config=config)
         m.submodules.sequencer = self.sequencer = Sequencer(config=config)
         self.array = Array(config=config)
         m.submodules.drain = self.drain = Drain(config=config)
         self.pool = Pool(rows=config.rows, cols=config.cols, bits=config.element_bits, width=config.drain_width)
         self.packer = Packer(rows=config.rows, lanes=config.lanes, bits=config.element_bits, width=config.drain_width)
         self.writer = Writer(config=config)
-        self.program = Bank(width=isa.word_bits, depth=config.program_depth)
-        self.weights = [Bank(width=config.word_bits, depth=config.weight_depth) for _ in range(config.cols)]
+        self.program = Bank(width=isa.word_bits, depth=config.program_depth, register=bool(config.bank_register))
+        self.weights = [Bank(width=config.word_bits, depth=config.weight_depth, register=bool(config.bank_register))
+                        for _ in range(config.cols)]
         self.ends = RowEnds(config=config, rows=config.rows)
         # their ports, as wide as the array, stay whole
         for name in ("array", "ends", "pool", "packer", "writer", "program"):
@@ -69,9 +72,6 @@ class Accelerator(wiring.Component):
                                  for width in (config.scale_bits, config.offset_bits) * config.drain_width]
             for k, bank in enumerate(self.coefficients):
                 place(m, f"{('scales', 'offsets')[k % 2]}_{k // 2}", bank)
-        # while no program runs, the host's address takes the place of the walk's
-        self.host_word = Signal(self.map.word_bits)
-        m.d.comb += self.busy.eq(self.sequencer.busy)
         self._front(m)
         self._back(m)
         self._host(m)
@@ -87,25 +87,25 @@ class Accelerator(wiring.Component):
             control.pixel.fill_all.eq(sequencer.fill_all),
             control.pixel.fill_row.eq(sequencer.fill_row),
             Cat(control.pixel.next[i] for i in range(config.walks)).eq(Cat(sequencer.fill_next)),
-            control.offset.eq(Mux(sequencer.busy, sequencer.offset, self.host_word)),
+            control.offset.eq(Mux(sequencer.busy, sequencer.offset, self.decoder.word)),
             control.walk.eq(sequencer.walk),
             array.a.eq(self.ends.activations),
         ]
+        counted_after = config.bank_cycles + config.pipeline    # and then comes the accumulator
         weights = skew(m, sequencer.weight, config.tile_cols, "weight")
         for c, bank in enumerate(self.weights):
             m.d.comb += [bank.read_address.eq(weights[c // config.tile]), array.w[c].eq(bank.read_data)]
         m.d.comb += [
             self.program.read_address.eq(sequencer.program_address),
             sequencer.program_data.eq(self.program.read_data),
-            array.first.eq(delay(m, sequencer.first, 1 + config.pipeline, "first")),
+            array.first.eq(delay(m, sequencer.first, counted_after, "first")),
         ]
-        # the bank and the popcount, then the accumulator
-        counted = delay(m, sequencer.last, 1 + config.pipeline, "last")
+        counted = delay(m, sequencer.last, counted_after, "last")
         m.d.comb += [array.load.eq(delay(m, counted, 1, "load")), self.drain.strobe.eq(counted)]
 
     def _back(self, m: Module) -> None:
         """From the array's rows through the threshold units, all rows in step again, to the writer."""
-        config, layer, begin = self.config, self.sequencer.layer, self.sequencer.begin
+        config, sequencer, layer, begin = self.config, self.sequencer, self.sequencer.layer, self.sequencer.begin
         drain, control = self.drain, self.ends.control
         beat = delay(m, drain.beat, config.requantize_cycles, "beat")
         later = delay(m, beat, 1, "combine")
@@ -114,7 +114,7 @@ class Accelerator(wiring.Component):
             self.writer.layer.eq(layer), self.writer.begin.eq(begin), self.packer.begin.eq(begin),
             control.channel.eq(beat.channel),
             control.combine.channel.eq(later.channel),
-            control.combine.address.eq(Mux(self.busy, later.address, self.host_word)),
+            control.combine.address.eq(Mux(sequencer.busy, later.address, self.decoder.word)),
             control.combine.keep.eq(later.keep),
             control.combine.double.eq(later.double),
             control.combine.enable.eq(later.enable),
@@ -127,7 +127,7 @@ class Accelerator(wiring.Component):
         self._ends(m)
         enable, first, insert, end = delay(m, Cat(
             later.enable & later.out, later.first_window, later.valid & later.out & later.last_window & ~later.raw,
-            later.end), 1 + config.tile_rows, "out")
+            later.end), config.bank_cycles + config.tile_rows, "out")
         m.d.comb += [
             self.pool.enable.eq(enable),
             self.pool.first.eq(first),
@@ -171,7 +171,7 @@ class Accelerator(wiring.Component):
             border.begin.eq(sequencer.begin),
             border.take.eq(group),
             pixel.take.eq(group),
-            pixel.clear.eq(sequencer.begin | ~self.busy),
+            pixel.clear.eq(sequencer.begin | ~sequencer.busy),
             pixel.fill.eq(border.fill),
             pixel.fill_all.eq(border.fill_all),
             pixel.fill_row.eq(border.fill_row),
@@ -179,96 +179,73 @@ class Accelerator(wiring.Component):
         ]
 
     def _host(self, m: Module) -> None:
-        """Requests of the bus, one after the other."""
-        config, request, response = self.config, self.bus.request, self.bus.response
-        address = request.payload.address
-        part, word, unit, region = split_address(self.map, address)
-        write = Signal()
-        # an address reaches the last tile row after a cycle for each, and the word comes after two more
-        waited = Signal(range(config.tile_rows + 3))
-        settled, ahead, done = Signal(), Signal(), Signal()
-        chosen = Signal(DATA_BITS)
-        registers = Signal()
-        direct = Signal()
+        """What a request of the bus reads and writes."""
+        config, decoder = self.config, self.decoder
         m.d.comb += [
-            self.host_word.eq(word),
-            registers.eq(region == Region.REGISTERS),
-            # these are written without a walk through the rows
-            direct.eq(registers | request.payload.write & (region != Region.THRESHOLDS)
-                      & (region != Region.ALL_THRESHOLDS)),
-            settled.eq(direct | (waited == config.tile_rows + 2)),
-            # weights may be written ahead: nothing of a run needs their banks' write ports
-            ahead.eq(registers | request.payload.write & (region == Region.WEIGHTS)),
-            done.eq(request.valid & settled & (ahead | ~self.busy) & (request.payload.write | ~response.valid)),
-            request.ready.eq(done),
-            write.eq(done & request.payload.write),
+            self.busy.eq(self.sequencer.busy | decoder.starting),
+            decoder.busy.eq(self.sequencer.busy),
+            self.writer.host.eq(~self.sequencer.busy),
+            self.writer.host_address.eq(decoder.word),
+            self.writer.host_data.eq(self._wide),
         ]
-        with m.If(request.valid & ~self.busy & ~settled):
-            m.d.sync += waited.eq(waited + 1)
-        with m.Elif(done | self.busy):
-            m.d.sync += waited.eq(0)
-        with m.If(response.valid & response.ready):
-            m.d.sync += response.valid.eq(0)
-        with m.If(done & ~request.payload.write):
-            m.d.sync += [response.valid.eq(1), response.payload.eq(chosen)]
-
-        self._host_writes(m, write, part, unit, region)
+        wiring.connect(m, wiring.flipped(self.bus), decoder.bus)
+        self._host_writes(m)
         rows = [Cat(result, word) for result, word in zip(self.ends.results, self.ends.activations, strict=True)]
         row = Signal(len(rows[0]))
-        m.d.comb += row.eq(Choice(rows)[unit])
+        m.d.comb += row.eq(Choice(rows)[decoder.unit])
         results, activations = row[:len(self.ends.results[0])], row[len(self.ends.results[0]):]
         slices = Choice(activations[s * DATA_BITS:][:DATA_BITS] for s in range(self.map.slices))
         columns = Choice(results.word_select(k, config.sum_bits) for k in range(config.drain_width))
-        register = self._registers(m, write & registers, word)
-        with m.Switch(region):
+        register = self._registers(m)
+        with m.Switch(decoder.region):
             with m.Case(Region.ACTIVATIONS):
-                m.d.comb += chosen.eq(slices[part])
+                m.d.comb += decoder.answer.eq(slices[decoder.part])
             with m.Case(Region.THRESHOLDS):
-                m.d.comb += chosen.eq(columns[part])
+                m.d.comb += decoder.answer.eq(columns[decoder.part])
             with m.Default():
-                m.d.comb += chosen.eq(register)
+                m.d.comb += decoder.answer.eq(register)
 
-    def _host_writes(self, m: Module, write: Value, part: Value, unit: Value, region: Value) -> None:
-        config, payload = self.config, self.bus.request.payload
-        word = self.host_word
-        wide = Cat([payload.data] * self.map.slices)[:config.word_bits]
+    @property
+    def _wide(self) -> Value:
+        """The bus's data in every slice of a word."""
+        return Cat([self.decoder.data] * self.map.slices)[:self.config.word_bits]
+
+    def _host_writes(self, m: Module) -> None:
+        config, decoder = self.config, self.decoder
         m.d.comb += [
-            self.program.write_address.eq(word),
-            self.program.write_data.eq(Cat([payload.data] * self.map.program_slices)),
-            self.program.write.eq(Mux(write & (region == Region.PROGRAM),
-                                      Cat(part == s for s in range(self.map.program_slices)), 0)),
-            self.writer.host.eq(~self.busy),
-            self.writer.host_address.eq(word),
-            self.writer.host_data.eq(wide),
+            self.program.write_address.eq(decoder.word),
+            self.program.write_data.eq(Cat([decoder.data] * self.map.program_slices)),
+            self.program.write.eq(Mux(decoder.write[Region.PROGRAM], decoder.parts, 0)),
         ]
-        slices = Cat(part == s for s in range(self.map.slices))
+        slices = decoder.parts[:self.map.slices]
         for c, bank in enumerate(self.weights):
-            chosen = write & (region == Region.WEIGHTS) & (unit == c)
-            m.d.comb += [bank.write_address.eq(word), bank.write_data.eq(wide),
+            chosen = decoder.write[Region.WEIGHTS] & (decoder.unit == c)
+            m.d.comb += [bank.write_address.eq(decoder.word), bank.write_data.eq(self._wide),
                          bank.write.eq(Mux(chosen, slices, 0))]
         for i, bank in enumerate(self.coefficients if config.requantize_depth else ()):
-            m.d.comb += [bank.write_address.eq(word), bank.write_data.eq(payload.data),
-                         bank.write.eq(write & (region == Region.COEFFICIENTS) & (unit == i))]
+            m.d.comb += [bank.write_address.eq(decoder.word), bank.write_data.eq(decoder.data),
+                         bank.write.eq(decoder.write[Region.COEFFICIENTS] & (decoder.unit == i))]
         host = self.ends.host
         m.d.comb += [
-            host.unit.eq(unit),
-            host.thresholds.eq(write & (region == Region.THRESHOLDS)),
-            host.all_thresholds.eq(write & (region == Region.ALL_THRESHOLDS)),
-            host.activations.eq(write & (region == Region.ACTIVATIONS)),
-            host.all_activations.eq(write & (region == Region.ALL_ACTIVATIONS)),
+            host.unit.eq(decoder.unit),
+            host.thresholds.eq(decoder.write[Region.THRESHOLDS]),
+            host.all_thresholds.eq(decoder.write[Region.ALL_THRESHOLDS]),
+            host.activations.eq(decoder.write[Region.ACTIVATIONS]),
+            host.all_activations.eq(decoder.write[Region.ALL_ACTIVATIONS]),
             host.slices.eq(slices),
-            host.columns.eq(Cat(part == k for k in range(config.drain_width)) if config.drain_width > 1 else 1),
-            host.data.eq(payload.data),
+            host.columns.eq(decoder.parts if config.drain_width > 1 else 1),
+            host.data.eq(decoder.data),
         ]
 
-    def _registers(self, m: Module, write: Value, word: Value) -> Value:
+    def _registers(self, m: Module) -> Value:
         """Read value of a register; begins runs, and counts them and their cycles."""
         cycles, runs = Signal(32), Signal(8)
-        start = write & (word == Register.CONTROL) & self.bus.request.payload.data[0]
+        word, busy = self.decoder.word, self.sequencer.busy
+        start = self.decoder.write[Region.REGISTERS] & self.decoder.starting
         m.d.comb += self.sequencer.start.eq(start)
-        with m.If(start & ~self.busy):
+        with m.If(start & ~busy):
             m.d.sync += [cycles.eq(0), runs.eq(runs + 1)]
-        with m.Elif(self.busy):
+        with m.Elif(busy):
             m.d.sync += cycles.eq(cycles + 1)
         fixed: dict[int, int] = {Register.MAGIC: MAGIC, Register.VERSION: VERSION}
         values = self.config.to_dict()
@@ -280,19 +257,10 @@ class Accelerator(wiring.Component):
             for at, constant in fixed.items():
                 with m.Case(at):
                     m.d.comb += value.eq(constant)
-            for at, signal in ((Register.STATUS, self.busy), (Register.CYCLES, cycles), (Register.RUNS, runs)):
+            for at, signal in ((Register.STATUS, busy), (Register.CYCLES, cycles), (Register.RUNS, runs)):
                 with m.Case(at):
                     m.d.comb += value.eq(signal)
         return value
-
-
-def split_address(map_: AddressMap, address: Value) -> tuple[Value, Value, Value, Value]:
-    """Slice, word, unit and region of a bus address, as in `AddressMap.place`."""
-    fields = []
-    for bits in (map_.slice_bits, map_.word_bits, map_.unit_bits, map_.REGION_BITS):
-        fields.append(address[:bits])
-        address = address[bits:]
-    return fields[0], fields[1], fields[2], fields[3]
 
 
 def delay(m: Module, value, cycles: int, name: str):

@@ -13,9 +13,10 @@ from amaranth.lib import wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
-from .accelerator import Accelerator, split_address
+from .accelerator import Accelerator
 from .bus import DATA_BITS, AddressMap, Region
 from .config import ArrayConfig
+from .decoder import split_address
 
 __all__ = ["AxiAccelerator", "StreamRegister", "axi_lite_signature", "axi_stream_signature", "stream_register"]
 

@@ -54,6 +54,7 @@ __all__ = ["CRC", "CRC_BYTES", "REQUEST_SYNC", "RESPONSE_SYNC", "WORD_BYTES", "A
 
 CRC = catalog.CRC32_JAMCRC(data_width=8)
 CRC_BYTES = 4
+HEADER_BYTES = 7        # behind the first one
 REQUEST_SYNC = 0xA5
 RESPONSE_SYNC = 0x5A
 WORD_BYTES = DATA_BITS // 8
@@ -131,11 +132,11 @@ class Bridge(wiring.Component):
         word = Signal(DATA_BITS)
         address = Signal.like(request.p.address)
         answer = Signal(Answer)
-        index = Signal(3)
+        left = Signal(3)                # bytes of the state that are still to come, less one
+        last = Signal()                 # there are none
 
         arrived = self.i.valid & self.i.ready
         sent = self.o.valid & self.o.ready
-        moved = arrived | sent
         waiting = Signal()
         lost = Signal()
         timer = Signal(signed(bits_for(self.quiet - 2) + 1), init=self.quiet - 2)
@@ -148,9 +149,14 @@ class Bridge(wiring.Component):
             request.p.address.eq(address),
             request.p.data.eq(word),
             request.p.write.eq(command == Command.WRITE),
-            crc.data.eq(Mux(self.o.valid, self.o.payload, self.i.payload)),
-            crc.valid.eq(moved & ~crc.start),
             self.o.payload.eq(word[:8]),
+        ]
+        # the CRC takes each byte a cycle later; it is right when none is fed to it
+        begin = Signal()
+        m.d.sync += [
+            crc.start.eq(begin),
+            crc.data.eq(Mux(self.o.valid, self.o.payload, self.i.payload)),
+            crc.valid.eq((arrived | sent) & ~begin),
         ]
 
         def fail(why: Answer) -> None:
@@ -167,23 +173,23 @@ class Bridge(wiring.Component):
                 with m.Elif(expired):
                     fail(Answer.GAP)
                 with m.Elif(self.i.valid):
-                    m.d.sync += index.eq(index + 1)
+                    m.d.sync += [left.eq(left - 1), last.eq(left == 1)]
                     yield
 
         @contextmanager
         def sending(state: str) -> Iterator[None]:
-            """A state that sends bytes."""
+            """A state that sends bytes; what stands in it is done for each."""
             with m.State(state):
                 m.d.comb += self.o.valid.eq(1)
-                with m.If(sent):
-                    m.d.sync += index.eq(index + 1)
-                yield
+                with m.If(self.o.ready):
+                    m.d.sync += [left.eq(left - 1), last.eq(left == 1)]
+                    yield
 
         @contextmanager
-        def after(last: int) -> Iterator[None]:
-            """What is done with the last of the bytes ``0..last`` of a state."""
-            with m.If(moved & (index == last)):
-                m.d.sync += index.eq(0)
+        def at_last() -> Iterator[None]:
+            """What is done with the last byte of a state; in the next one that counts its bytes there are four."""
+            with m.If(last):
+                m.d.sync += [left.eq(WORD_BYTES - 1), last.eq(0)]
                 yield
 
         def next_word(state: str, end: str) -> None:
@@ -193,22 +199,22 @@ class Bridge(wiring.Component):
                 m.next = end
 
         shifted = Cat(word[8:], self.i.payload)
-        with m.FSM():
+        with m.FSM() as states:
             with receiving("idle"):
-                m.d.comb += crc.start.eq(1)
-                m.d.sync += [index.eq(0), answer.eq(Answer.OK)]
+                m.d.comb += begin.eq(1)
+                m.d.sync += [left.eq(HEADER_BYTES - 1), last.eq(0), answer.eq(Answer.OK)]
                 with m.If(self.i.payload == REQUEST_SYNC):
                     m.next = "header"
                 with m.Else():
                     fail(Answer.BAD_HEADER)
             with receiving("header"):
                 m.d.sync += Cat(sequence, command, count, word).eq(Cat(command, count, word[:8], shifted))
-                with after(6):
+                with at_last():
                     m.next = "header crc"
-            with receiving("header crc"), after(CRC_BYTES - 1):
+            with receiving("header crc"), at_last():
                 m.next = "check header"
-            with m.State("check header"):
-                m.d.comb += crc.start.eq(1)
+            with m.State("check header"), m.If(~crc.valid):
+                m.d.comb += begin.eq(1)
                 m.d.sync += address.eq(word)
                 with m.If(~crc.match_detected):
                     fail(Answer.BAD_HEADER)
@@ -223,39 +229,29 @@ class Bridge(wiring.Component):
 
             with receiving("payload"):
                 m.d.sync += word.eq(shifted)
-                with after(WORD_BYTES - 1):
+                with at_last():
                     m.next = "write"
             with m.State("write"):
                 m.d.comb += request.valid.eq(1)
                 with m.If(request.ready):
                     next_word("payload", "payload crc")
-            with receiving("payload crc"), after(CRC_BYTES - 1):
+            with receiving("payload crc"), at_last():
                 m.next = "check payload"
-            with m.State("check payload"):
+            with m.State("check payload"), m.If(~crc.valid):
                 m.next = "answer"
                 with m.If(~crc.match_detected):
                     fail(Answer.BAD_PAYLOAD)
 
             with m.State("wait for quiet"):
                 m.d.comb += [self.i.ready.eq(1), waiting.eq(1)]
-                m.d.sync += [lost.eq(0), index.eq(0), count.eq(0)]
+                m.d.sync += [lost.eq(0), left.eq(WORD_BYTES - 1), last.eq(0), count.eq(0)]
                 with m.If(expired & ~self.error):
                     m.next = "answer"
 
-            with sending("answer"):
-                with m.Switch(index):
-                    with m.Case(0):
-                        m.d.comb += [self.o.payload.eq(RESPONSE_SYNC), crc.start.eq(1)]
-                    with m.Case(1):
-                        m.d.comb += self.o.payload.eq(sequence)
-                    with m.Case(2):
-                        m.d.comb += self.o.payload.eq(answer)
-                    with m.Case(3):
-                        m.d.comb += self.o.payload.eq(count)
-                with after(3):
-                    m.next = "read"
-                    with m.If(count == 0):
-                        m.next = "answer crc"
+            with sending("answer"), at_last():
+                m.next = "read"
+                with m.If(count == 0):
+                    m.next = "take crc"
             with m.State("read"):
                 m.d.comb += request.valid.eq(1)
                 with m.If(request.ready):
@@ -266,13 +262,23 @@ class Bridge(wiring.Component):
                 with m.If(self.bus.response.valid):
                     m.next = "answer word"
             with sending("answer word"):
-                with m.If(sent):
-                    m.d.sync += word.eq(shifted)
-                with after(WORD_BYTES - 1):
-                    next_word("read", "answer crc")
+                m.d.sync += word.eq(shifted)
+                with at_last():
+                    next_word("read", "take crc")
+            with m.State("take crc"), m.If(~crc.valid):
+                m.d.sync += word.eq(crc.crc)
+                m.next = "answer crc"
             with sending("answer crc"):
-                # each byte moves the next one into its place
-                m.d.comb += self.o.payload.eq(crc.crc[:8])
-                with after(CRC_BYTES - 1):
+                m.d.sync += word.eq(shifted)
+                with at_last():
                     m.next = "idle"
+        with m.If(states.ongoing("answer")), m.Switch(left):
+            with m.Case(3):
+                m.d.comb += [self.o.payload.eq(RESPONSE_SYNC), begin.eq(1)]
+            with m.Case(2):
+                m.d.comb += self.o.payload.eq(sequence)
+            with m.Case(1):
+                m.d.comb += self.o.payload.eq(answer)
+            with m.Case(0):
+                m.d.comb += self.o.payload.eq(count)
         return m

@@ -21,7 +21,7 @@ __all__ = ["DATA_BITS", "MAGIC", "VERSION", "AddressMap", "Control", "Region", "
 
 DATA_BITS = 32
 MAGIC = 0x5347_4E4D
-VERSION = 3
+VERSION = 4
 
 
 class Region(enum.IntEnum):

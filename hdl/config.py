@@ -10,6 +10,7 @@ from typing import Any, Self
 __all__ = ["PRESETS", "WIDEST_SCALE", "ArrayConfig", "ConfigError"]
 
 WIDEST_SCALE = 18                   # bits that a multiplier of an FPGA takes
+MAY_BE_ZERO = {"pipeline", "zero_padding", "requantize_depth", "requantize_shift", "bank_register"}
 LARGEST_PRODUCT = 255 * 128         # of an unsigned and a signed element of 8 bits; the negative one
 
 
@@ -31,13 +32,21 @@ def popcount_levels(lanes: int) -> int:
     return levels
 
 
+def popcount_stages(lanes: int) -> int:
+    """Most register stages of a popcount: behind its leaves, and behind each level of its adders."""
+    return 1 + popcount_levels(lanes)
+
+
 def multiply_levels(lanes: int) -> int:
     """Levels of the products of ``lanes`` lanes and the adders behind them (see `hdl.multiply`)."""
     return 1 + (lanes - 1).bit_length()
 
 
 def registered_levels(levels: int, pipeline: int) -> set[int]:
-    """Levels of a tree (from 1) with a register behind them: ``pipeline`` of them, spread, the last one at the end."""
+    """Levels of a tree with a register behind them: ``pipeline`` of them, spread, the last one at the end.
+
+    The first level is 1; the leaves are level 0, which comes last to have a register.
+    """
     return {levels * (stage + 1) // pipeline for stage in range(pipeline)}
 
 
@@ -56,8 +65,8 @@ class ArrayConfig:
     tile : int
         Processing elements in a tile of ``tile`` x ``tile`` share their words; registers stand between tiles.
     pipeline : int
-        Register stages inside the popcount, at most one for each of its adder levels; with elements of 8 bits, inside
-        the products and their adders.
+        Register stages inside the popcount, at most one for each of its adder levels and one before them; with elements
+        of 8 bits, inside the products and their adders.
     acc_bits : int
         Width of the accumulator of a processing element; a dot product of up to ``most_taps`` taps.
     sum_bits : int
@@ -89,6 +98,9 @@ class ArrayConfig:
     fetch_width : int
         Fields of the program that are read in a cycle. The wider, the shorter the pauses between layers, and between
         the segments of a layer; the program memory grows wider with it.
+    bank_register : int
+        1 if what is read from the banks of words, thresholds and the program is registered, so that no path leads from
+        a memory into logic: a faster clock, for flip-flops and three cycles more between layers.
 
     Raises
     ------
@@ -115,18 +127,19 @@ class ArrayConfig:
     element_bits: int = 1
     drain_width: int = 1
     fetch_width: int = 4
+    bank_register: int = 0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            least = 0 if field.name in ("pipeline", "zero_padding", "requantize_depth", "requantize_shift") else 1
+            least = 0 if field.name in MAY_BE_ZERO else 1
             kind = "a positive" if least else "a non-negative"
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ConfigError(f"{field.name} must be {kind} integer, not {value!r}")
         self._check_limits()
-        levels = popcount_levels(self.lanes) if self.element_bits == 1 else multiply_levels(self.lanes)
-        if self.pipeline > levels:
-            raise ConfigError(f"pipeline must be at most {levels} for {self.lanes} lanes, not {self.pipeline}")
+        stages = multiply_levels(self.lanes) if self.signed else popcount_stages(self.lanes)
+        if self.pipeline > stages:
+            raise ConfigError(f"pipeline must be at most {stages} for {self.lanes} lanes, not {self.pipeline}")
         if self.acc_bits < self.count_bits:
             raise ConfigError(f"acc_bits must be at least {self.count_bits} for {self.lanes} lanes, "
                               f"not {self.acc_bits}")
@@ -142,7 +155,7 @@ class ArrayConfig:
         if self.element_bits not in (1, 8):
             raise ConfigError(f"element_bits must be 1 or 8, not {self.element_bits}")
         limits = {"rows": 1024, "cols": 1024, "lanes": 4096, "acc_bits": 32, "sum_bits": 32, "walks": 8,
-                  "zero_padding": 1, "requantize_shift": 24, "scale_bits": WIDEST_SCALE,
+                  "zero_padding": 1, "bank_register": 1, "requantize_shift": 24, "scale_bits": WIDEST_SCALE,
                   "fetch_width": 32}
         for name, most in limits.items():
             if getattr(self, name) > most:
@@ -243,6 +256,11 @@ class ArrayConfig:
         return min(32, max(self.acc_bits + self.scale_bits, self.requantize_shift + 3) + 2)
 
     @property
+    def bank_cycles(self) -> int:
+        """Cycles from an address to what a bank holds there."""
+        return 1 + self.bank_register
+
+    @property
     def requantize_cycles(self) -> int:
         """Cycles that every sum spends in its row's requantization."""
         return 2 if self.requantize_depth else 0
@@ -311,13 +329,13 @@ PRESETS: dict[str, dict[str, int]] = {
     "ice40_hx8k": preset(4, 8, 32, tile=8, pipeline=2, acc_bits=10, sum_bits=14, weight_depth=256, activation_depth=256,
                          threshold_depth=256, walks=1, fetch_width=1),
     # most LUTs of LFE5U-25F (and -12F, which is the same chip), of -45F and of -85F; and 2,048 operations a cycle
-    "ecp5_25f": preset(8, 12, 64),
-    "ecp5_45f": preset(16, 12, 64),
-    "ecp5_85f": preset(16, 24, 64),
-    "ecp5_2k": preset(4, 8, 64),
+    "ecp5_25f": preset(8, 12, 64, pipeline=5, bank_register=1),
+    "ecp5_45f": preset(16, 12, 64, pipeline=5, bank_register=1),
+    "ecp5_85f": preset(16, 24, 64, pipeline=5, bank_register=1),
+    "ecp5_2k": preset(4, 8, 64, pipeline=5, bank_register=1),
     # most block RAMs of GW1NR-9 and of GW2A-18
-    "gowin_9k": preset(4, 4, 64, walks=1, threshold_depth=256),
-    "gowin_20k": preset(8, 8, 64),
+    "gowin_9k": preset(4, 4, 64, pipeline=5, bank_register=1, walks=1, threshold_depth=256),
+    "gowin_20k": preset(8, 8, 64, pipeline=5, bank_register=1),
     # the whole flow in a minute
     "small": preset(1, 8, 16, pipeline=2, weight_depth=256, activation_depth=256, threshold_depth=256, walks=1),
     # small, uneven, and with every register between tiles: for trying things out

@@ -5,7 +5,8 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import ArrayConfig, bits_to_hold
-from .isa import SEGMENTS_BITS, WINDOW_BITS, Isa, LayerFlag, flag_of
+from .isa import Isa, LayerFlag, flag_of
+from .loop import Loop
 
 __all__ = ["Drain", "beat_layout"]
 
@@ -116,20 +117,22 @@ class Drain(wiring.Component):
         layer, beat, enable, channel = self.layer, self.beat, self.enable, self.channel
         raw = flag_of(layer, LayerFlag.RAW)
         horner = flag_of(layer, LayerFlag.HORNER)
-        drain = Signal(SEGMENTS_BITS)
-        window = Signal(2 * WINDOW_BITS)
-        tile = Signal(len(layer.tiles))
         address = Signal(self.config.threshold_bits)    # of the next drain
         tile_address = Signal.like(address)             # of the tile at the window's first position
         next_tile = Signal.like(address)
         last_channel = Signal.like(channel)
         counted, ends = Signal(), Signal()
-        last_drain, last_window, last_tile = Signal(), Signal(), Signal()
+        # drains of a window position, positions of a tile of channels, tiles of a pixel
+        drains, windows, tiles = (Loop(bits=len(last)) for last in (layer.drains, layer.windows, layer.tiles))
+        last_drain, last_window, last_tile = drains.end, windows.end, tiles.end
+        step: Value = self.strobe
+        for name, loop, last in (("drains", drains, layer.drains), ("windows", windows, layer.windows),
+                                 ("tiles", tiles, layer.tiles)):
+            m.submodules[name] = loop
+            m.d.comb += [loop.last.eq(last), loop.begin.eq(self.begin), loop.step.eq(step)]
+            step = step & loop.end
         columns = Signal.like(last_channel)
         m.d.comb += [
-            last_drain.eq(drain == layer.drains),
-            last_window.eq(window == layer.windows),
-            last_tile.eq(tile == layer.tiles),
             columns.eq(Mux(last_tile, layer.last_tile, layer.tile)),
             next_tile.eq(Mux(last_tile & ~raw, layer.thresholds, tile_address + columns + 1)),
             beat.valid.eq(enable & counted),
@@ -139,23 +142,20 @@ class Drain(wiring.Component):
             m.d.sync += beat.address.eq(beat.address + 1)
             with m.If(channel == last_channel):
                 m.d.sync += counted.eq(0)
-        m.d.sync += self.group.eq(self.strobe & (drain == 0) & (window == 0) & (tile == 0))
+        m.d.sync += self.group.eq(self.strobe & drains.first & windows.first & tiles.first)
         with m.If(self.begin):
-            m.d.sync += [drain.eq(0), window.eq(0), tile.eq(0),
-                         address.eq(layer.thresholds), tile_address.eq(layer.thresholds)]
+            m.d.sync += [address.eq(layer.thresholds), tile_address.eq(layer.thresholds)]
         with m.If(self.strobe):
             m.d.sync += [
                 counted.eq(1), ends.eq(last_tile), last_channel.eq(columns), beat.address.eq(address),
-                beat.keep.eq((drain != 0) & ~horner), beat.double.eq((drain != 0) & horner),
-                beat.out.eq(last_drain), beat.first_window.eq(window == 0), beat.last_window.eq(last_window),
+                beat.keep.eq(~drains.first & ~horner), beat.double.eq(~drains.first & horner),
+                beat.out.eq(last_drain), beat.first_window.eq(windows.first), beat.last_window.eq(last_window),
                 beat.raw.eq(raw),
-                drain.eq(Mux(last_drain, 0, drain + 1)),
             ]
             with m.If(last_drain):
-                m.d.sync += [window.eq(Mux(last_window, 0, window + 1)),
-                             address.eq(Mux(last_window, next_tile, address + layer.thresholds_window))]
+                m.d.sync += address.eq(Mux(last_window, next_tile, address + layer.thresholds_window))
             with m.If(last_drain & last_window):
-                m.d.sync += [tile.eq(Mux(last_tile, 0, tile + 1)), tile_address.eq(next_tile)]
+                m.d.sync += tile_address.eq(next_tile)
         if self.config.requantize_depth:
             self._coefficients(m, columns, last_drain, last_drain & last_window, last_tile)
 

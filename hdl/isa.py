@@ -25,7 +25,7 @@ WINDOW_BITS = 4
 LINES_BITS = 8
 
 # cycles between two dot products, besides those of the array, that a gap must hold
-LONGEST_FETCH = 10
+LONGEST_FETCH = 11
 
 
 class LayerFlag(enum.IntFlag):
@@ -154,7 +154,7 @@ class Isa:
 
     @property
     def segment_fetch(self) -> int:
-        return len(self.words_of(self.segment)) + 2
+        return len(self.words_of(self.segment)) + 1 + self.config.bank_cycles
 
     def words_of(self, fields: tuple[Field, ...]) -> list[tuple[Field, ...]]:
         """The fields of each word of the front, the back or a segment."""

@@ -1,6 +1,6 @@
 """A memory bank of wide words with one read and one write port, cut into slices as wide as the bus."""
 
-from amaranth.hdl import Cat, Module
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -14,12 +14,15 @@ __all__ = ["Bank"]
 class Bank(wiring.Component):
     """Words of any width; a write may leave out slices of it.
 
-    A word is read in the cycle after its address. Reading an address while it is written gives the old word.
+    A word is read in the cycle after its address, or two cycles after it. Reading an address while it is written gives
+    the old word.
 
     Parameters
     ----------
     width, depth : int
         Bits of a word; words.
+    register : bool
+        A register holds what was read, and the word comes a cycle later.
 
     Members
     -------
@@ -28,10 +31,11 @@ class Bank(wiring.Component):
     write : In, one bit for each slice of up to 32 bits
     """
 
-    def __init__(self, *, width: int, depth: int) -> None:
+    def __init__(self, *, width: int, depth: int, register: bool = False) -> None:
         self.width = width
         self.depth = depth
-        self.share_key = (width, depth)
+        self.register = register
+        self.share_key = (width, depth, register)
         address = bits_to_hold(depth - 1)
         super().__init__({
             "read_address": In(address),
@@ -56,5 +60,9 @@ class Bank(wiring.Component):
                 writer.en.eq(self.write[i]),
             ]
             parts.append(reader.data)
-        m.d.comb += self.read_data.eq(Cat(parts))
+        word = Cat(parts)
+        if self.register:
+            word = Signal(self.width, name="word", reset_less=True)
+            m.d.sync += word.eq(Cat(parts))
+        m.d.comb += self.read_data.eq(word)
         return m

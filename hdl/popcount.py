@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .config import ConfigError, bits_to_hold, popcount_levels, registered_levels
+from .config import ConfigError, bits_to_hold, popcount_levels, popcount_stages, registered_levels
 
 __all__ = ["Popcount"]
 
@@ -26,7 +26,8 @@ class Popcount(wiring.Component):
     lanes : int
         Width of the words, positive.
     pipeline : int
-        Register stages, from 0 to the number of adder levels, spread over the levels; the last one is at the end.
+        Register stages, from 0 to one more than there are adder levels, spread over the levels; the last one is at the
+        end, and the first of the most is behind the leaves.
 
     Members
     -------
@@ -45,8 +46,9 @@ class Popcount(wiring.Component):
         if lanes < 1:
             raise ConfigError(f"lanes must be a positive integer, not {lanes}")
         levels = popcount_levels(lanes)
-        if not 0 <= pipeline <= levels:
-            raise ConfigError(f"pipeline must be from 0 to {levels} for {lanes} lanes, not {pipeline}")
+        stages = popcount_stages(lanes)
+        if not 0 <= pipeline <= stages:
+            raise ConfigError(f"pipeline must be from 0 to {stages} for {lanes} lanes, not {pipeline}")
         self.lanes = lanes
         self.pipeline = pipeline
         self.levels = levels
@@ -54,7 +56,7 @@ class Popcount(wiring.Component):
 
     @property
     def registered_levels(self) -> set[int]:
-        """Levels (from 1) with a register behind them."""
+        """Levels with a register behind them; the leaves are level 0."""
         return registered_levels(self.levels, self.pipeline)
 
     def elaborate(self, platform: object) -> Module:
@@ -62,10 +64,11 @@ class Popcount(wiring.Component):
         leaves, carries = split_lanes(self.lanes, self.levels)
         results = [self._leaf(m, lanes) for lanes in leaves]
         stages = 0
-        for level in range(1, self.levels + 1):
-            injected = [self._delay(m, ~(self.a[lane] ^ self.w[lane]), stages, f"lane{lane}")
-                        for lane in carries[level]]
-            results = add_level(m, level, injected, results)
+        for level in range(self.levels + 1):
+            if level:
+                injected = [self._delay(m, ~(self.a[lane] ^ self.w[lane]), stages, f"lane{lane}")
+                            for lane in carries[level]]
+                results = add_level(m, level, injected, results)
             if level in self.registered_levels:
                 results = [self._delay(m, result, 1, f"level{level}_{i}") for i, result in enumerate(results)]
                 stages += 1
@@ -84,7 +87,8 @@ class Popcount(wiring.Component):
         if len(lanes) == 3:
             return Cat(odd, most)
         both = odd & equal[3]
-        return Cat(odd ^ equal[3], most ^ both, most & both)
+        return Cat(self._kept(m, f"{name}{first}", bit) for name, bit in (
+            ("t", odd ^ equal[3]), ("u", most ^ both), ("v", most & both)))
 
     @staticmethod
     def _kept(m: Module, name: str, value: Value) -> Signal:

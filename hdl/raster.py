@@ -10,10 +10,9 @@ __all__ = ["Raster", "follow"]
 class Raster(wiring.Component):
     """The position in a map of ``x_last + 1`` by ``y_last + 1`` pixels.
 
-    ``restart`` goes to the first pixel, ``back`` to the pixel that was current at the last ``mark`` (which
-    may be this cycle's), ``step`` to the
-    next one; all take effect in the next cycle, and the first of them that is set counts. Steps past the last pixel
-    keep ``past`` set.
+    ``restart`` goes to the first pixel, ``back`` to the pixel that was current at the last ``mark`` (which may be this
+    cycle's), ``step`` to the next one; all take effect in the next cycle, and the first of them that is set counts.
+    Steps past the last pixel keep ``past`` set. Before the first ``restart`` there is no pixel.
 
     Parameters
     ----------
@@ -47,19 +46,24 @@ class Raster(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.d.comb += self.wrap.eq(self.x == self.x_last)
-        position = [self.x, self.y, self.past]
+        # what is left of the line and of the lines, and whether it is nothing: registers, since much waits for it
+        left_x, left_y, lowest = Signal.like(self.x_last), Signal.like(self.y_last), Signal()
+        position = [self.x, self.y, self.past, self.wrap, left_x, left_y, lowest]
         marked = [Signal.like(signal, name_suffix="_marked") for signal in position]
+        new_line = [left_x.eq(self.x_last), self.wrap.eq(self.x_last == 0)]
         with m.If(self.mark):
             m.d.sync += [mark.eq(signal) for mark, signal in zip(marked, position, strict=True)]
         with m.If(self.restart):
-            m.d.sync += [signal.eq(0) for signal in position]
+            m.d.sync += [self.x.eq(0), self.y.eq(0), self.past.eq(0), *new_line,
+                         left_y.eq(self.y_last), lowest.eq(self.y_last == 0)]
         with m.Elif(self.back), m.If(~self.mark):
             m.d.sync += [signal.eq(mark) for mark, signal in zip(marked, position, strict=True)]
         with m.Elif(self.step):
-            m.d.sync += self.x.eq(Mux(self.wrap, 0, self.x + 1))
             with m.If(self.wrap):
-                m.d.sync += [self.y.eq(self.y + 1), self.past.eq(self.past | (self.y == self.y_last))]
+                m.d.sync += [self.x.eq(0), self.y.eq(self.y + 1), self.past.eq(self.past | lowest), *new_line,
+                             left_y.eq(left_y - 1), lowest.eq(left_y == 1)]
+            with m.Else():
+                m.d.sync += [self.x.eq(self.x + 1), left_x.eq(left_x - 1), self.wrap.eq(left_x == 1)]
         return m
 
 

@@ -5,13 +5,14 @@ of one dot product. Nothing ever stops within a dot product; between two it wait
 over, the rows know their next pixels and the next segment has been fetched.
 """
 
-from amaranth.hdl import C, Module, Mux, Signal, Value
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import ArrayConfig, bits_to_hold
 from .filler import Filler
-from .isa import SEGMENTS_BITS, WINDOW_BITS, Isa, LayerFlag, flag_of
+from .isa import SEGMENTS_BITS, Isa, LayerFlag, flag_of
+from .loop import Loop
 from .raster import follow
 
 __all__ = ["Sequencer", "tail_cycles"]
@@ -20,7 +21,8 @@ __all__ = ["Sequencer", "tail_cycles"]
 def tail_cycles(config: ArrayConfig, split: bool) -> int:
     """Cycles from the last step of a layer until all it has computed is stored, with the longest wait there is."""
     writes = 2 * (config.rows if split else 1)
-    return config.pipeline + config.drain_cycles + config.tile_rows + config.requantize_cycles + 6 + writes
+    return (config.pipeline + config.drain_cycles + config.tile_rows + config.requantize_cycles
+            + 2 * config.bank_register + 6 + writes)
 
 
 class Sequencer(wiring.Component):
@@ -37,7 +39,7 @@ class Sequencer(wiring.Component):
     busy : Out(1)
         From the cycle after ``start`` until all results are stored.
     program_address : Out(program_bits), program_data : In
-        The program memory; data come one cycle after the address.
+        The program memory; data come ``config.bank_cycles`` after the address.
     layer : Out(Isa.back_layout)
         Back fields of the current layer.
     begin : Out(1)
@@ -124,7 +126,11 @@ class Sequencer(wiring.Component):
         with m.Elif(tail != 0):
             m.d.sync += tail.eq(tail - 1)
 
-        m.d.sync += [arriving.eq(index), arrived.eq(reading & ~pause)]
+        coming, place = reading & ~pause, index
+        if self.config.bank_register:
+            coming, place = Signal(), Signal.like(index, name="place")
+            m.d.sync += [coming.eq(reading & ~pause), place.eq(index)]
+        m.d.sync += [arriving.eq(place), arrived.eq(coming)]
         with m.If(arrived), m.Switch(arriving):
             for i, fields in enumerate(words):
                 target = self.registers if i < layer else self.fetched
@@ -189,11 +195,11 @@ class Sequencer(wiring.Component):
         # what is left of each loop, and whether it is at its end: a register, since all that follows waits for it
         left = [Signal.like(current[name], name=f"{name}_left") for name in loops]
         at_end = [Signal(name=f"{name}_at_end") for name in loops]
-        run_ends, line_ends, ends = Signal(), Signal(), Signal()
+        run_ends, line_ends = Signal(), Signal()
+        ends = Signal()                                 # all three are, which is a register as well
         m.d.comb += [
             run_ends.eq(at_end[0]),
             line_ends.eq(run_ends & at_end[1]),
-            ends.eq(line_ends & at_end[2]),
             self.walk.eq(current["flags"][1:]),
             self.gap.eq(current["gap"]),
             self.last.eq(self.stepping & ends & ~current["flags"][0]),
@@ -201,15 +207,18 @@ class Sequencer(wiring.Component):
         with m.If(self.proceed):
             m.d.sync += [signal.eq(self.fetched[name]) for name, signal in current.items()]
             m.d.sync += [self.stepping.eq(1), self.offset.eq(self.fetched["start"] + self.window_offset)]
-            for name, rest, end in zip(loops, left, at_end, strict=True):
-                m.d.sync += [rest.eq(self.fetched[name]), end.eq(self.fetched[name] == 0)]
+            m.d.sync += [rest.eq(self.fetched[name]) for name, rest in zip(loops, left, strict=True)]
+            first = Cat(self.fetched[name] == 0 for name in loops)
+            m.d.sync += [Cat(at_end).eq(first), ends.eq(first.all())]
         with m.Elif(self.stepping):
             m.d.sync += self.stepping.eq(~ends)
             steps = (C(1, 1), run_ends, line_ends)
+            following = []
             for name, rest, end, step in zip(loops, left, at_end, steps, strict=True):
                 with m.If(step):
-                    m.d.sync += [rest.eq(Mux(end, current[name], rest - 1)),
-                                 end.eq(Mux(end, current[name] == 0, rest == 1))]
+                    m.d.sync += rest.eq(Mux(end, current[name], rest - 1))
+                following.append(Mux(step, Mux(end, current[name] == 0, rest == 1), end))
+            m.d.sync += [Cat(at_end).eq(Cat(following)), ends.eq(Cat(following).all())]
             m.d.sync += self.offset.eq(
                 self.offset + Mux(line_ends, current["line_step"], Mux(run_ends, current["run_step"], 1)))
         return ends
@@ -218,23 +227,24 @@ class Sequencer(wiring.Component):
         """The loops around a segment: which one comes next, and when."""
         registers = self.registers
         running = Signal()                              # segments of the layer have still to begin
-        segment = Signal(SEGMENTS_BITS)
-        window_x, window_y = Signal(WINDOW_BITS), Signal(WINDOW_BITS)
-        tile = Signal.like(registers["tiles"])
+        names = ("segments", "window_x", "window_y", "tiles")
+        loops = {name: Loop(bits=len(registers[name])) for name in names}
+        step: Value = self.proceed
+        for name, loop in loops.items():
+            m.submodules[name] = loop
+            m.d.comb += [loop.last.eq(registers[name]), loop.begin.eq(self.begin), loop.step.eq(step)]
+            step = step & loop.end
         waiting = Signal.like(self.gap)                 # cycles left of the gap
         gap_over = Signal(init=1)                       # none are left, or none will be after the last step
         continuing = Signal()                           # the segment before left its sums in the accumulators
         # the next segment is the first one of its tile of channels, of its group of pixels
         tile_begins, group_begins = Signal(init=1), Signal(init=1)
-        last_segment, last_x, last_window, last_tile = Signal(), Signal(), Signal(), Signal()
+        last_segment, last_x, last_tile = (loops[name].end for name in ("segments", "window_x", "tiles"))
+        last_window = last_x & loops["window_y"].end
         last_group, this_group_is_last, tile_ends = Signal(), Signal(), Signal()
         tile_weight = Signal(self.config.weight_bits)   # first weight of the tile
         next_weight = Signal(self.config.weight_bits)
         m.d.comb += [
-            last_segment.eq(segment == registers["segments"]),
-            last_x.eq(window_x == registers["window_x"]),
-            last_window.eq(last_x & (window_y == registers["window_y"])),
-            last_tile.eq(tile == registers["tiles"]),
             last_group.eq(Mux(group_begins, filler.raster.past, this_group_is_last)),
             tile_ends.eq(last_segment & last_window),
             self.final.eq(tile_ends & last_tile & last_group),
@@ -243,7 +253,7 @@ class Sequencer(wiring.Component):
                             & ~(group_begins & filler.busy)),
             self.take.eq(self.proceed & group_begins),
             next_weight.eq(Mux(group_begins, registers["weights"],
-                               Mux((segment == 0) & ~tile_begins, tile_weight, self.weight + self.stepping))),
+                               Mux(loops["segments"].first & ~tile_begins, tile_weight, self.weight + self.stepping))),
         ]
         m.d.sync += self.first.eq(self.proceed & ~continuing)
         with m.If(self.stepping):
@@ -258,17 +268,11 @@ class Sequencer(wiring.Component):
         with m.If(self.proceed):
             m.d.sync += [running.eq(~self.final), continuing.eq(self.fetched["flags"][0]),
                          this_group_is_last.eq(last_group), self.weight.eq(next_weight),
-                         segment.eq(Mux(last_segment, 0, segment + 1)),
                          tile_begins.eq(tile_ends), group_begins.eq(tile_ends & last_tile)]
             with m.If(tile_begins):
                 m.d.sync += tile_weight.eq(next_weight)
             with m.If(last_segment):
-                m.d.sync += window_x.eq(Mux(last_x, 0, window_x + 1))
                 m.d.sync += self.window_offset.eq(Mux(last_window, 0, self.window_offset + Mux(
                     last_x, registers["window_line"], registers["window_step"])))
-                with m.If(last_x):
-                    m.d.sync += window_y.eq(Mux(last_window, 0, window_y + 1))
-                with m.If(last_window):
-                    m.d.sync += tile.eq(Mux(last_tile, 0, tile + 1))
         with m.Else():
             m.d.sync += self.weight.eq(self.weight + self.stepping)

@@ -26,7 +26,8 @@ def combine_layout(config: ArrayConfig) -> data.StructLayout:
 class ThresholdUnit(wiring.Component):
     """One row's sums, or those of every ``drain_width``-th column, to elements, one a cycle.
 
-    ``channel`` comes one cycle before ``sum`` and ``combine``; the element follows two cycles after them. Per column
+    ``channel`` comes one cycle before ``sum`` and ``combine``; the element follows two cycles after them, or three with
+    ``config.bank_register``. Per column
     the unit keeps the combined sum S of the segments so far, and computes ``S = p``, ``S + p`` or ``2S + p``. A bit is
     ``S >= T``, with T from the row's threshold memory at ``address`` plus the offset of the pixel's border class; an
     element of 8 bits is S clipped to 0..255. With ``store`` the sum is written to the memory instead.
@@ -48,13 +49,13 @@ class ThresholdUnit(wiring.Component):
     host_write : In(1), host_data : In(sum_bits)
         Write the threshold memory at ``combine.address``.
     host_read : Out(sum_bits)
-        Entry at ``combine.address``, one cycle later.
+        Entry at ``combine.address``, one cycle later, or two.
     """
 
     def __init__(self, *, config: ArrayConfig) -> None:
         self.config = config
         self.share_key = (config.beats, config.operand_bits, config.sum_bits, config.threshold_depth,
-                          config.element_bits)
+                          config.element_bits, config.bank_register)
         super().__init__({
             "channel": In(bits_to_hold(config.cols - 1)),
             "sum": In(config.operand_bits),
@@ -76,7 +77,8 @@ class ThresholdUnit(wiring.Component):
         sums_writer = sums.write_port()
         # with one beat the next sum of a column may come in the next cycle
         sums_reader = sums.read_port(transparent_for=(sums_writer,) if config.beats == 1 else ())
-        m.submodules.thresholds = thresholds = Bank(width=config.sum_bits, depth=config.threshold_depth)
+        m.submodules.thresholds = thresholds = Bank(width=config.sum_bits, depth=config.threshold_depth,
+                                                    register=bool(config.bank_register))
 
         held, used = Signal(config.threshold_bits), Signal(config.threshold_bits)
         with m.If(self.fill):
@@ -105,6 +107,9 @@ class ThresholdUnit(wiring.Component):
             self.host_read.eq(thresholds.read_data),
         ]
         m.d.sync += complete.eq(total)
+        if config.bank_register:
+            combined, complete = complete, Signal(config.sum_bits, name="waiting", reset_less=True)
+            m.d.sync += complete.eq(combined)
         if config.element_bits == 1:
             m.d.sync += self.element.eq(complete >= thresholds.read_data)
         else:

@@ -125,13 +125,15 @@ class UARTTransmitter(wiring.Component):
         timer = Signal(range(self.divisor))
         # start bit, byte, stop bit; the stop bit is the last 1, and stays on the line when all is sent
         shift = Signal(10, init=1)
+        free = Signal(init=1)           # the timer is 0, and so is all but the stop bit
         m.d.comb += [
             self.tx.eq(shift[0]),
-            self.i.ready.eq((timer == 0) & ~shift[1:].any()),
+            self.i.ready.eq(free),
         ]
+        m.d.sync += free.eq((timer == 1) & ~shift[1:].any() | free & ~self.i.valid)
         with m.If(timer != 0):
             m.d.sync += timer.eq(timer - 1)
-        with m.Elif(self.i.ready), m.If(self.i.valid):
+        with m.Elif(free), m.If(self.i.valid):
             m.d.sync += [shift.eq(Cat(0, self.i.payload, 1)), timer.eq(self.divisor - 1)]
         with m.Else():
             m.d.sync += [shift.eq(shift >> 1), timer.eq(self.divisor - 1)]

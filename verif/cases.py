@@ -42,14 +42,14 @@ def draw_config(rng: np.random.Generator, element_bits: int | None = None) -> Ar
     wide = int(rng.choice([1, 1, 2, 4])) if element_bits == 1 else int(rng.choice([1, 1, 2]))
     common: dict[str, Any] = {
         "rows": rng.integers(1, 6), "cols": rng.integers(1, 8) * wide, "tile": rng.integers(1, 5) * wide,
-        "drain_width": wide, "fetch_width": rng.choice([1, 2, 5, 8, 32]),
+        "drain_width": wide, "bank_register": rng.integers(0, 2), "fetch_width": rng.choice([1, 2, 5, 8, 32]),
         "weight_depth": 4096, "activation_depth": 4096, "threshold_depth": 4096, "program_depth": 512,
         "walks": rng.integers(1, 4), "scale_bits": rng.integers(14, 19),
         "element_bits": element_bits}
     if element_bits == 1:
         lanes = int(rng.choice([lanes for lanes in (1, 2, 3, 5, 7, 8, 12, 16, 24, 32, 33, 40, 64, 70)
                                 if lanes % wide == 0]))
-        common |= {"lanes": lanes, "pipeline": rng.integers(0, popcount_levels(lanes) + 1), "sum_bits": 20,
+        common |= {"lanes": lanes, "pipeline": rng.integers(0, popcount_levels(lanes) + 2), "sum_bits": 20,
                    "acc_bits": max(lanes.bit_length(), rng.integers(6, 11)),
                    "requantize_depth": rng.choice([0, 64, 300, 300]), "requantize_shift": rng.integers(7, 13)}
     else:

@@ -22,7 +22,7 @@ CORNERS = {
     "one row": ArrayConfig(rows=1, cols=6, lanes=9, tile=4, pipeline=1, walks=1),
     "one column": ArrayConfig(rows=5, cols=1, lanes=5, tile=2, acc_bits=6),
     "uneven": ArrayConfig(rows=3, cols=5, lanes=7, tile=2),
-    "two slices": ArrayConfig(rows=7, cols=2, lanes=33, tile=1, pipeline=3),
+    "two slices": ArrayConfig(rows=7, cols=2, lanes=33, tile=1, pipeline=4, bank_register=1),
 }
 
 

@@ -20,7 +20,7 @@ def refused(message: str, **changes: Any) -> None:
 @pytest.mark.parametrize("value", [0, -1, 2.0, "abc", None, True])
 def test_every_size_must_be_a_positive_integer(value: Any) -> None:
     for field in dataclasses.fields(ArrayConfig):
-        if field.name not in ("pipeline", "zero_padding", "requantize_depth", "requantize_shift"):
+        if field.name not in ("pipeline", "zero_padding", "requantize_depth", "requantize_shift", "bank_register"):
             refused(f"{field.name} must be a positive integer, not {value!r}", **{field.name: value})
 
 
@@ -28,14 +28,20 @@ def test_pipeline_may_be_zero_and_has_a_limit() -> None:
     assert ArrayConfig(**SMALL, pipeline=0).pipeline == 0
     assert ArrayConfig(**SMALL, pipeline=1).pipeline == 1
     refused("pipeline must be a non-negative integer, not -1", pipeline=-1)
-    refused("pipeline must be at most 1 for 8 lanes, not 2", pipeline=2)
-    refused("pipeline must be at most 0 for 4 lanes, not 1", pipeline=1, lanes=4)
+    assert ArrayConfig(**SMALL, pipeline=2).pipeline == 2
+    refused("pipeline must be at most 2 for 8 lanes, not 3", pipeline=3)
+    refused("pipeline must be at most 1 for 4 lanes, not 2", pipeline=2, lanes=4)
 
 
 def test_zero_padding_is_there_or_not() -> None:
     assert ArrayConfig(**SMALL, zero_padding=0).zero_padding == 0
     refused("zero_padding must be a non-negative integer, not -1", zero_padding=-1)
     refused("zero_padding must be at most 1, not 2", zero_padding=2)
+
+
+def test_a_register_behind_the_banks_takes_a_cycle() -> None:
+    assert [ArrayConfig(**SMALL, bank_register=value).bank_cycles for value in (0, 1)] == [1, 2]
+    refused("bank_register must be at most 1, not 2", bank_register=2)
 
 
 def test_requantization_is_there_or_not() -> None:

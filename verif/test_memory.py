@@ -12,9 +12,10 @@ from .trace import AMARANTH, play
 Access = dict[str, int]
 
 
-def rtl(accesses: list[Access], width: int, depth: int, simulator: str = AMARANTH) -> list[Any]:
-    trace = play(Bank(width=width, depth=depth), [*accesses, {}], simulator)
-    return [outputs["read_data"] for outputs in trace[1:]]
+def rtl(accesses: list[Access], width: int, depth: int, simulator: str = AMARANTH, register: bool = False) -> list[Any]:
+    cycles = 1 + register
+    trace = play(Bank(width=width, depth=depth, register=register), [*accesses, *[{}] * cycles], simulator)
+    return [outputs["read_data"] for outputs in trace[cycles:]]
 
 
 def ref(accesses: list[Access], width: int, depth: int) -> list[int]:
@@ -46,7 +47,8 @@ def test_sizes(width: int, depth: int, seed: int) -> None:
     accesses = draw_accesses(random.Random(f"{seed} {width} {depth}"), width, depth, 150)
     for access in accesses:
         access["rst"] = 0
-    assert rtl(accesses, width, depth) == ref(accesses, width, depth)
+    for register in (False, True):
+        assert rtl(accesses, width, depth, register=register) == ref(accesses, width, depth)
 
 
 def test_simulators(simulator: str, seed: int) -> None:

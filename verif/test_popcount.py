@@ -43,28 +43,29 @@ def test_the_pipelines_that_there_are() -> None:
 @pytest.mark.parametrize("lanes", [1, 2, 3, 4, 5])
 def test_all_pairs(lanes: int) -> None:
     pairs = list(itertools.product(range(1 << lanes), range(1 << lanes)))
-    for pipeline in range(popcount_levels(lanes) + 1):
+    for pipeline in range(popcount_levels(lanes) + 2):
         assert rtl(pairs, lanes, pipeline) == ref(pairs, lanes)
 
 
 @pytest.mark.parametrize("lanes", [*range(6, 71), 128])
 def test_every_size(lanes: int, seed: int) -> None:
-    for pipeline in range(popcount_levels(lanes) + 1):
+    for pipeline in range(popcount_levels(lanes) + 2):
         pairs = draw_pairs(random.Random(f"{seed} {lanes} {pipeline}"), lanes, 20)
         assert rtl(pairs, lanes, pipeline) == ref(pairs, lanes)
 
 
 def test_simulators(simulator: str, seed: int) -> None:
     pairs = draw_pairs(random.Random(seed), 70, 100)
-    assert rtl(pairs, 70, 4, simulator) == ref(pairs, 70)
+    for pipeline in (4, 5):
+        assert rtl(pairs, 70, pipeline, simulator) == ref(pairs, 70)
 
 
 @pytest.mark.parametrize(("lanes", "pipeline", "message"), [
     (0, 0, "lanes must be a positive integer, not 0"),
     (-3, 0, "lanes must be a positive integer, not -3"),
-    (4, 1, "pipeline must be from 0 to 0 for 4 lanes, not 1"),
-    (10, 3, "pipeline must be from 0 to 2 for 10 lanes, not 3"),
-    (10, -1, "pipeline must be from 0 to 2 for 10 lanes, not -1"),
+    (4, 2, "pipeline must be from 0 to 1 for 4 lanes, not 2"),
+    (10, 4, "pipeline must be from 0 to 3 for 10 lanes, not 4"),
+    (10, -1, "pipeline must be from 0 to 3 for 10 lanes, not -1"),
 ])
 def test_out_of_range(lanes: int, pipeline: int, message: str) -> None:
     with pytest.raises(ConfigError) as refusal:

@@ -38,7 +38,7 @@ class Case:
             self._read()
 
     def _hold(self, control: dict[str, Any], cycles: int | None = None, **inputs: Any) -> None:
-        count = self.config.tile_rows + 2 if cycles is None else cycles
+        count = self.config.tile_rows + 1 + self.config.bank_cycles if cycles is None else cycles
         self.steps += [{"control": control, **inputs}] * count
 
     def _row(self) -> tuple[int, int, list[int]]:
@@ -118,8 +118,10 @@ def rtl(case: Case, simulator: str = AMARANTH) -> list[tuple[int, str, list[int]
 
 
 @pytest.mark.parametrize(("rows", "tile"), SIZES)
-def test_sizes(rows: int, tile: int, seed: int) -> None:
-    case = Case(config_of(rows, tile, walks=1, requantize_depth=0), random.Random(f"{seed} {rows} {tile}"), 12)
+@pytest.mark.parametrize("register", [0, 1])
+def test_sizes(rows: int, tile: int, register: int, seed: int) -> None:
+    config = config_of(rows, tile, walks=1, requantize_depth=0, bank_register=register)
+    case = Case(config, random.Random(f"{seed} {rows} {tile}"), 12)
     assert rtl(case) == case.expected
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In
@@ -44,8 +44,11 @@ class Programmed(wiring.Component):
         depth = 1 << self.config.program_bits
         m.submodules.program = memory = Memory(shape=len(unit.program_data), depth=depth, init=self.words)
         reader = memory.read_port()
-        m.d.comb += [unit.start.eq(self.start), reader.addr.eq(unit.program_address),
-                     unit.program_data.eq(reader.data)]
+        word: Value = reader.data
+        if self.config.bank_register:
+            word = Signal.like(reader.data)
+            m.d.sync += word.eq(reader.data)
+        m.d.comb += [unit.start.eq(self.start), reader.addr.eq(unit.program_address), unit.program_data.eq(word)]
         for path, member, value in self.signature.flatten(self):
             if member.flow is not In:
                 source: Any = unit

@@ -1,0 +1,113 @@
+"""The accelerator's end of the bus: takes requests one after the other and turns them into strobes."""
+
+from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from .bus import DATA_BITS, AddressMap, Control, Region, Register, bus_signature
+from .config import ArrayConfig
+
+__all__ = ["Decoder", "split_address"]
+
+
+class Decoder(wiring.Component):
+    """Holds a request while it is served. Registers stand on every way in and out, so that no path leads through.
+
+    A write strobes two cycles after the request was taken at the earliest, and a request is taken every two cycles at
+    most. Reads, and writes of thresholds, wait until their address has reached every row; while a program runs, only
+    registers and writes of weights are served, and what else comes waits for its end.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+
+    Members
+    -------
+    bus : In(bus_signature)
+    busy : In(1)
+        A program runs.
+    region, unit, word, part : Out
+        Those of the request (see `AddressMap.place`), from the cycle after it was taken until the next one is.
+    parts : Out
+        ``part``, a bit for each.
+    data : Out(32)
+        What is written.
+    write : Out, a bit for each `Region`
+        Strobe.
+    starting : Out(1)
+        The request is the write that starts a program.
+    answer : In(32)
+        What is read at ``region``, ``unit``, ``word`` and ``part``.
+    """
+
+    def __init__(self, *, config: ArrayConfig) -> None:
+        self.config = config
+        self.map = layout = AddressMap(config)
+        super().__init__({
+            "bus": In(bus_signature(layout.address_bits)),
+            "busy": In(1),
+            "region": Out(layout.REGION_BITS),
+            "unit": Out(layout.unit_bits),
+            "word": Out(layout.word_bits),
+            "part": Out(layout.slice_bits),
+            "parts": Out(1 << layout.slice_bits),
+            "data": Out(DATA_BITS),
+            "write": Out(len(Region)),
+            "starting": Out(1),
+            "answer": In(DATA_BITS),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        request, response = self.bus.request, self.bus.response
+        part, word, unit, region = split_address(self.map, request.p.address)
+        write = request.p.write
+        there = Signal()
+        writes = Signal()
+        target = Signal.like(self.write)                # the region, a bit for each
+        direct, ahead = Signal(), Signal()              # needs no walk through the rows; need not wait for a run's end
+        registers = region == Region.REGISTERS
+        m.d.comb += request.ready.eq(~there)
+        with m.If(~there):
+            m.d.sync += [
+                there.eq(request.valid),
+                writes.eq(write),
+                self.region.eq(region), self.unit.eq(unit), self.word.eq(word), self.part.eq(part),
+                self.parts.eq(Cat(part == p for p in range(len(self.parts)))),
+                self.data.eq(request.p.data),
+                target.eq(Cat(region == r for r in range(len(target)))),
+                direct.eq(registers | write & (region != Region.THRESHOLDS) & (region != Region.ALL_THRESHOLDS)),
+                ahead.eq(registers | write & (region == Region.WEIGHTS)),
+                self.starting.eq(request.valid & write & registers & (word == Register.CONTROL)
+                                 & request.p.data[(Control.START).bit_length() - 1]),
+            ]
+
+        # an address reaches the last tile row after a cycle for each; then the bank, and one more
+        waits = self.config.tile_rows + self.config.bank_cycles + 1
+        waited = Signal(range(waits + 1))
+        settled, done = Signal(), Signal()
+        m.d.comb += [
+            settled.eq(direct | (waited == waits)),
+            done.eq(there & settled & (ahead | ~self.busy) & (writes | ~response.valid)),
+        ]
+        with m.If(done | ~there | self.busy):
+            m.d.sync += waited.eq(0)
+        with m.Elif(~settled):
+            m.d.sync += waited.eq(waited + 1)
+        m.d.sync += self.write.eq(target & (done & writes).replicate(len(target)))
+        with m.If(done):
+            m.d.sync += there.eq(0)
+        with m.If(response.valid & response.ready):
+            m.d.sync += response.valid.eq(0)
+        with m.If(done & ~writes):
+            m.d.sync += [response.valid.eq(1), response.payload.eq(self.answer)]
+        return m
+
+
+def split_address(map_: AddressMap, address: Value) -> tuple[Value, Value, Value, Value]:
+    """Slice, word, unit and region of a bus address, as in `AddressMap.place`."""
+    fields = []
+    for bits in (map_.slice_bits, map_.word_bits, map_.unit_bits, map_.REGION_BITS):
+        fields.append(address[:bits])
+        address = address[bits:]
+    return fields[0], fields[1], fields[2], fields[3]

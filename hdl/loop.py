@@ -1,0 +1,51 @@
+"""A loop's counter that knows its last turn early."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+__all__ = ["Loop"]
+
+
+class Loop(wiring.Component):
+    """Counts the turns of a loop, over and over.
+
+    Both outputs are registers: nothing that waits for the end of a loop waits for a comparison.
+
+    Parameters
+    ----------
+    bits : int
+        Width of ``last``.
+
+    Members
+    -------
+    last : In(bits)
+        Turns of the loop, less one; it stays from ``begin`` on.
+    begin : In(1)
+        Go to the first turn; in the next cycle the outputs are right.
+    step : In(1)
+        Go to the next turn, from the last one to the first.
+    first, end : Out(1)
+        This is the first turn, or the last one.
+    """
+
+    def __init__(self, *, bits: int) -> None:
+        super().__init__({
+            "last": In(bits),
+            "begin": In(1),
+            "step": In(1),
+            "first": Out(1, init=1),
+            "end": Out(1),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        left = Signal.like(self.last)
+        anew = self.begin | self.step & self.end
+        with m.If(anew | self.step):
+            m.d.sync += [
+                left.eq(Mux(anew, self.last, left - 1)),
+                self.end.eq(Mux(anew, self.last == 0, left == 1)),
+                self.first.eq(anew),
+            ]
+        return m
