@@ -107,14 +107,19 @@ module DP16KD(
   wire [3:0] bytes_a = DATA_WIDTH_A == 9 ? 4'd1 : DATA_WIDTH_A == 18 ? {2'd0, address_a[1:0]} : address_a[3:0];
   wire [3:0] bytes_b = DATA_WIDTH_B == 9 ? 4'd1 : {2'd0, address_b[1:0]};
   wire [35:0] out_a, out_b;
+  // with an output register ("OUTREG"), a port's words come a cycle later; a port of 36 bits has one for each half
+  wire [17:0] low = WIDE ? out_b[17:0] : out_a[17:0], high = WIDE ? out_b[35:18] : out_b[17:0];
+  reg [17:0] kept_a, kept_b;
+  always @(posedge CLKA) if (WIDE ? OCEB : OCEA) kept_a <= low;
+  always @(posedge CLKB) if (OCEB) kept_b <= high;
   assign {DOA17, DOA16, DOA15, DOA14, DOA13, DOA12, DOA11, DOA10, DOA9, DOA8, DOA7, DOA6, DOA5, DOA4, DOA3, DOA2, DOA1,
-          DOA0} = WIDE ? out_b[17:0] : out_a[17:0];
+          DOA0} = REGMODE_A == "OUTREG" ? kept_a : low;
   assign {DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9, DOB8, DOB7, DOB6, DOB5, DOB4, DOB3, DOB2, DOB1,
-          DOB0} = WIDE ? out_b[35:18] : out_b[17:0];
+          DOB0} = REGMODE_B == "OUTREG" ? kept_b : high;
   generate
-    if (DATA_WIDTH_A % 9 != 0 || DATA_WIDTH_B % 9 != 0 || (WIDE && DATA_WIDTH_A != 36) || REGMODE_A != "NOREG"
-        || REGMODE_B != "NOREG" || CLKAMUX != "CLKA" || CLKBMUX != "CLKB" || CSDECODE_A != "0b000"
-        || CSDECODE_B != "0b000") block_ram_of_another_kind kind();
+    if (DATA_WIDTH_A % 9 != 0 || DATA_WIDTH_B % 9 != 0 || (WIDE && DATA_WIDTH_A != 36)
+        || CLKAMUX != "CLKA" || CLKBMUX != "CLKB"
+        || CSDECODE_A != "0b000" || CSDECODE_B != "0b000") block_ram_of_another_kind kind();
   endgenerate
   block_ram_bytes #(.BYTES_A(DATA_WIDTH_A / 9), .BYTES_B(DATA_WIDTH_B / 9), .MODE_A(MODE_A), .MODE_B(MODE_B)) ram(
     .clk(CLKA),

@@ -80,7 +80,7 @@ def test_block_rams_hold_what_is_written(family, tmp_path, seed):
 
 @pytest.mark.parametrize(("family", "cell", "parameters", "kind"), [
     ("ice40", "SB_IO", {"PIN_TYPE": 0}, "pad"), ("ecp5", "TRELLIS_IO", {"DIR": '"BIDIR"'}, "pad"),
-    ("ecp5", "DP16KD", {"REGMODE_B": '"OUTREG"'}, "block_ram"), ("ecp5", "DP16KD", {"DATA_WIDTH_A": 4}, "block_ram"),
+    ("ecp5", "DP16KD", {"CLKBMUX": '"INV"'}, "block_ram"), ("ecp5", "DP16KD", {"DATA_WIDTH_A": 4}, "block_ram"),
     ("gowin", "DPX9B", {"READ_MODE1": 1}, "block_ram"), ("gowin", "SDPX9B", {"BLK_SEL_0": 2}, "block_ram")])
 def test_other_modes_of_cells_are_refused(family, cell, parameters, kind):
     given = ", ".join(f".{name}({value})" for name, value in parameters.items())
