@@ -78,9 +78,9 @@ module block_ram_bytes #(parameter BYTES_A = 1, BYTES_B = 1, MODE_A = 0, MODE_B 
   end
 endmodule
 
-// ECP5: FPGA-TN-02204, once TN1264 (ECP5 memory usage guide). Ports of 9 and 18 bits, their bytes enabled by the lowest bits of the
-// address; or a port of 36 bits that writes (the inputs of both, port A's address) and one that reads (port B's).
-// Which half of 36 bits comes out of which port, and that OCEB enables both output registers, is as Yosys takes it.
+// ECP5: FPGA-TN-02204, once TN1264 (memory usage guide). Ports of 9 and 18 bits, their bytes enabled by the lowest bits
+// of the address; or a port of 36 bits that writes (the inputs of both, port A's address) and one that reads (port B's).
+// Which half of 36 bits comes out of which port is as Yosys has it; OCEB enables both output registers, as in nextpnr.
 module DP16KD(
     input DIA17, DIA16, DIA15, DIA14, DIA13, DIA12, DIA11, DIA10, DIA9, DIA8, DIA7, DIA6, DIA5, DIA4, DIA3, DIA2, DIA1,
     input DIA0, ADA13, ADA12, ADA11, ADA10, ADA9, ADA8, ADA7, ADA6, ADA5, ADA4, ADA3, ADA2, ADA1, ADA0,
