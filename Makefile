@@ -21,7 +21,7 @@ CHOSEN = $(foreach name,PRESET CONFIG FREQUENCY BAUD SEED SEEDS,$(if $(value $(n
          $(if $(filter command line,$(origin OUT)),--out='$(OUT)')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv verilog test test-quick soak bitstream demo task train ablation resnet18 paper boards board-sim faults explore bench doctor lint clean
+.PHONY: help venv verilog test test-quick soak bitstream demo task train ablation resnet18 paper boards board-sim faults ladder explore bench doctor lint clean
 
 help:
 	@echo 'make demo                           train digits, run them on the hardware, build the bitstream'
@@ -40,6 +40,7 @@ help:
 	@echo 'make paper                          docs/paper.md: every claim of the paper beside our figure'
 	@echo 'make board-sim                      a virtual board at a serial port; make boards: what was built for which'
 	@echo 'make faults                         noise on the line to the board, 10,000 times: no wrong answer'
+	@echo 'make ladder                         digits on the netlist of each family, and on an iCE40 bitstream read back'
 	@echo 'make explore NETWORK=cnv BOARD=ulx3s-85f  which array is best for a network on a board'
 	@echo 'make bench                          areas, clocks, networks, generator, simulation: docs/performance.md'
 	@echo 'make bench-networks                 one of them: bench-area, bench-clock, bench-generator, bench-simulation'
@@ -102,6 +103,9 @@ board-sim: $(STAMP)
 
 faults: $(STAMP)
 	$(PYTHON) -m verif.faults
+
+ladder: $(STAMP)
+	$(PYTHON) -m verif.ladder $(if $(IMAGES),--images '$(IMAGES)') $(if $(PRESET),--preset '$(PRESET)')
 
 explore: $(STAMP)
 	$(PYTHON) -m fpga explore --network '$(NETWORK)' --board '$(BOARD)' $(if $(OBJECTIVE),--objective '$(OBJECTIVE)')

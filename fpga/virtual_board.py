@@ -3,7 +3,7 @@
 from hdl.config import ArrayConfig
 from hdl.emit import to_verilog
 
-from .board import BoardTop
+from .board import BoardTop, baud_divisor
 from .model import Model, count_by_definition
 
 __all__ = ["VirtualBoard"]
@@ -16,7 +16,7 @@ STEP = 256
 class VirtualBoard:
     """A `fpga.board.BoardTop` in Verilator, and a `fpga.link.Transport` to its pins whose seconds are the board's own.
 
-    Popcounts are simulated by their definition, all else as it is emitted.
+    What is emitted is simulated with popcounts by their definition, other Verilog as it is.
 
     Parameters
     ----------
@@ -28,6 +28,9 @@ class VirtualBoard:
         Bits a second.
     seed : int
         Of what registers hold that nothing sets.
+    verilog : str
+        What the board's top has become, such as its netlist, with the same ports (see `fpga.netlist_board`). By
+        default the board's top as it is emitted.
 
     Raises
     ------
@@ -39,12 +42,13 @@ class VirtualBoard:
         If Verilator or the compiler is missing.
     """
 
-    def __init__(self, config: ArrayConfig, *, clock: float = CLOCK, baud: int = BAUD, seed: int = 1) -> None:
-        top = BoardTop(config=config, clock=clock, baud=baud)
+    def __init__(self, config: ArrayConfig, *, clock: float = CLOCK, baud: int = BAUD, seed: int = 1,
+                 verilog: str = "") -> None:
         self.config = config
         self.clock = clock
-        self.divisor = top.divisor
-        self._verilog = count_by_definition(to_verilog(top, NAME)[0], config.pipeline)
+        self.divisor = baud_divisor(clock, baud)
+        self._verilog = verilog or count_by_definition(
+            to_verilog(BoardTop(config=config, clock=clock, baud=baud), NAME)[0], config.pipeline)
         self._seed = seed
         self._past = 0
         self._inbox = b""
