@@ -3,7 +3,9 @@
 import copy
 import itertools
 
-from fpga.netlist import part_doubled_inputs
+import pytest
+
+from fpga.netlist import absorb_registers, part_doubled_inputs
 
 XOR_OF_THREE = 0b11000011_00111100
 
@@ -82,3 +84,62 @@ def test_an_input_is_passed_on():
 def test_nothing_to_do():
     cells = {"carry": carry(3, 4, 5, 7), "constant": carry("1", "1", 5, 8), "lut": lut(0x6996, 3, 4, 4, 5, out=9)}
     assert check(cells, (3, 4, 5), added=0) == cells
+
+
+def block_ram(width: int, outputs: dict[str, int]) -> dict:
+    """A block RAM of ECP5 with these bits on its outputs."""
+    fixed = {"CLKA": 2, "CLKB": 2, "OCEA": "0", "OCEB": "1"}
+    return {"type": "DP16KD", "parameters": {"DATA_WIDTH_A": f"{width:032b}", "DATA_WIDTH_B": f"{width:032b}",
+                                             "REGMODE_A": "NOREG", "REGMODE_B": "NOREG"},
+            "port_directions": {**{pin: "input" for pin in fixed}, **{pin: "output" for pin in outputs}},
+            "connections": {pin: [bit] for pin, bit in {**fixed, **outputs}.items()}}
+
+
+def register(data: int, out: int, **further: object) -> dict:
+    pins = {"CLK": 2, "DI": data, **further}
+    return {"type": "TRELLIS_FF", "parameters": {"CLKMUX": "CLK", "CEMUX": "1 "},
+            "port_directions": {**{pin: "input" for pin in pins}, "Q": "output"},
+            "connections": {pin: [bit] for pin, bit in {**pins, "Q": out}.items()}}
+
+
+def absorbed(cells: dict, ports: dict | None = None) -> tuple[int, dict]:
+    netlist = {"modules": {"top": {"cells": cells, "ports": ports or {}}}}
+    return absorb_registers(netlist), netlist["modules"]["top"]["cells"]
+
+
+def test_a_register_behind_a_block_ram_goes_into_it():
+    count, cells = absorbed({"ram": block_ram(18, {"DOB0": 10, "DOB1": 11, "DOB2": 12, "DOA0": 13}),
+                             "r0": register(10, 20), "r1": register(11, 21, LSR="0"), "other": register(13, 23, CE=7)})
+    assert (count, set(cells)) == (2, {"ram", "other"})
+    pins, parameters = cells["ram"]["connections"], cells["ram"]["parameters"]
+    # an output that nobody uses is no hindrance
+    assert [pins[pin] for pin in ("DOB0", "DOB1", "DOB2", "DOA0")] == [[20], [21], [12], [13]]
+    assert (parameters["REGMODE_A"], parameters["REGMODE_B"]) == ("NOREG", "OUTREG")
+    assert (pins["OCEA"], pins["OCEB"]) == (["0"], ["1"])
+
+
+def test_both_ports_of_a_wide_word_have_their_registers_or_none_has():
+    wide = {"DOB0": 10, "DOB17": 11, "DOA0": 12, "DOA17": 13}
+    registers = {f"r{bit}": register(bit, bit + 10) for bit in wide.values()}
+    count, cells = absorbed({"ram": block_ram(36, wide), **copy.deepcopy(registers)})
+    assert (count, set(cells)) == (4, {"ram"})
+    pins, parameters = cells["ram"]["connections"], cells["ram"]["parameters"]
+    assert [pins[pin] for pin in wide] == [[20], [21], [22], [23]]
+    assert (parameters["REGMODE_A"], parameters["REGMODE_B"]) == ("OUTREG", "OUTREG")
+    assert (pins["OCEA"], pins["OCEB"]) == (["1"], ["1"])
+    count, _ = absorbed({"ram": block_ram(36, wide), **registers, "more": register(13, 30)})
+    assert count == 0
+
+
+@pytest.mark.parametrize("register_", [register(10, 20, CE=5), register(10, 20, LSR=5),
+                                       {**register(10, 20), "type": "LUT4"},
+                                       {**register(10, 20), "parameters": {"CLKMUX": "INV", "CEMUX": "1 "}},
+                                       register(10, 20) | {"connections": {"CLK": [3], "DI": [10], "Q": [20]}}])
+def test_any_other_register_stays(register_):
+    cells = {"ram": block_ram(18, {"DOB0": 10}), "r0": register_}
+    assert absorbed(copy.deepcopy(cells)) == (0, cells)
+
+
+def test_a_word_that_is_used_at_once_has_no_register():
+    cells = {"ram": block_ram(18, {"DOB0": 10}), "r0": register(10, 20)}
+    assert absorbed(copy.deepcopy(cells), {"o": {"bits": [10]}}) == (0, cells)
