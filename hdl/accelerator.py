@@ -10,6 +10,7 @@ from .border import Border
 from .bus import DATA_BITS, MAGIC, VERSION, AddressMap, Region, Register, bus_signature, config_registers
 from .config import ArrayConfig
 from .decoder import Decoder
+from .delay import delay, skew
 from .drain import Drain
 from .isa import Isa, LayerFlag, flag_of
 from .memory import Bank
@@ -262,24 +263,3 @@ class Accelerator(wiring.Component):
                 with m.Case(at):
                     m.d.comb += value.eq(signal)
         return read
-
-
-def delay(m: Module, value, cycles: int, name: str):
-    """The value some cycles later, of the same shape."""
-    if cycles == 0:
-        return value
-    bits = Value.cast(value)
-    # the oldest value stands highest
-    before = Signal(cycles * len(bits), name=f"{name}_before")
-    later = Signal(value.shape(), name=f"{name}_later")
-    m.d.sync += before.eq(Cat(bits, before))
-    m.d.comb += later.eq(before[-len(bits):])
-    return later
-
-
-def skew(m: Module, value, count: int, name: str) -> list:
-    """The value now, one cycle later, and so on: ``count`` of them, one for each tile row or column."""
-    values = [value]
-    for i in range(1, count):
-        values.append(delay(m, values[-1], 1, f"{name}_{i}"))
-    return values

@@ -99,8 +99,8 @@ class ArrayConfig:
         Fields of the program that are read in a cycle. The wider, the shorter the pauses between layers, and between
         the segments of a layer; the program memory grows wider with it.
     bank_register : int
-        1 if what is read from the banks of words, thresholds and the program is registered, so that no path leads from
-        a memory into logic: a faster clock, for flip-flops and three cycles more between layers.
+        1 if registers stand before and behind the banks of words, thresholds and the program, so that no path leads
+        from logic through a memory into logic: a faster clock, for flip-flops and some cycles more between layers.
 
     Raises
     ------
@@ -258,7 +258,7 @@ class ArrayConfig:
     @property
     def bank_cycles(self) -> int:
         """Cycles from an address to what a bank holds there."""
-        return 1 + self.bank_register
+        return 1 + 2 * self.bank_register
 
     @property
     def requantize_cycles(self) -> int:

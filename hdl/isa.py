@@ -25,7 +25,7 @@ WINDOW_BITS = 4
 LINES_BITS = 8
 
 # cycles between two dot products, besides those of the array, that a gap must hold
-LONGEST_FETCH = 11
+LONGEST_FETCH = 12
 
 
 class LayerFlag(enum.IntFlag):

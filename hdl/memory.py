@@ -14,15 +14,15 @@ __all__ = ["Bank"]
 class Bank(wiring.Component):
     """Words of any width; a write may leave out slices of it.
 
-    A word is read in the cycle after its address, or two cycles after it. Reading an address while it is written gives
-    the old word.
+    A word is read in the cycle after its address, or three cycles after it. Reading an address while it is written
+    gives the old word, but with registers the new one.
 
     Parameters
     ----------
     width, depth : int
         Bits of a word; words.
     register : bool
-        A register holds what was read, and the word comes a cycle later.
+        Registers hold the address and what was read, and the word comes two cycles later.
 
     Members
     -------
@@ -47,6 +47,9 @@ class Bank(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        place = "sync" if self.register else "comb"
+        address = Signal.like(self.read_address)
+        m.d[place] += address.eq(self.read_address)
         parts = []
         for i in range(len(self.write)):
             part = self.write_data[i * DATA_BITS:(i + 1) * DATA_BITS]
@@ -54,15 +57,11 @@ class Bank(wiring.Component):
             m.submodules[f"slice_{i}"] = memory
             reader, writer = memory.read_port(), memory.write_port()
             m.d.comb += [
-                reader.addr.eq(self.read_address),
+                reader.addr.eq(address),
                 writer.addr.eq(self.write_address),
                 writer.data.eq(part),
                 writer.en.eq(self.write[i]),
             ]
             parts.append(reader.data)
-        word = Cat(parts)
-        if self.register:
-            word = Signal(self.width, name="word", reset_less=True)
-            m.d.sync += word.eq(Cat(parts))
-        m.d.comb += self.read_data.eq(word)
+        m.d[place] += self.read_data.eq(Cat(parts))
         return m

@@ -10,6 +10,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import ArrayConfig, bits_to_hold
+from .delay import delay
 from .filler import Filler
 from .isa import SEGMENTS_BITS, Isa, LayerFlag, flag_of
 from .loop import Loop
@@ -22,7 +23,7 @@ def tail_cycles(config: ArrayConfig, split: bool) -> int:
     """Cycles from the last step of a layer until all it has computed is stored, with the longest wait there is."""
     writes = 2 * (config.rows if split else 1)
     return (config.pipeline + config.drain_cycles + config.tile_rows + config.requantize_cycles
-            + 2 * config.bank_register + 6 + writes)
+            + 2 * config.bank_cycles + 4 + writes)
 
 
 class Sequencer(wiring.Component):
@@ -126,11 +127,8 @@ class Sequencer(wiring.Component):
         with m.Elif(tail != 0):
             m.d.sync += tail.eq(tail - 1)
 
-        coming, place = reading & ~pause, index
-        if self.config.bank_register:
-            coming, place = Signal(), Signal.like(index, name="place")
-            m.d.sync += [coming.eq(reading & ~pause), place.eq(index)]
-        m.d.sync += [arriving.eq(place), arrived.eq(coming)]
+        m.d.comb += Cat(arrived, arriving).eq(
+            delay(m, Cat(reading & ~pause, index), self.config.bank_cycles, "fetch"))
         with m.If(arrived), m.Switch(arriving):
             for i, fields in enumerate(words):
                 target = self.registers if i < layer else self.fetched

@@ -1,11 +1,12 @@
 """The threshold unit at the end of a row: combines the sums of a layer's segments and decides the element."""
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from .config import ArrayConfig, bits_to_hold
+from .delay import delay
 from .memory import Bank
 
 __all__ = ["ThresholdUnit", "combine_layout"]
@@ -26,8 +27,8 @@ def combine_layout(config: ArrayConfig) -> data.StructLayout:
 class ThresholdUnit(wiring.Component):
     """One row's sums, or those of every ``drain_width``-th column, to elements, one a cycle.
 
-    ``channel`` comes one cycle before ``sum`` and ``combine``; the element follows two cycles after them, or three with
-    ``config.bank_register``. Per column
+    ``channel`` comes one cycle before ``sum`` and ``combine``; the element follows ``config.bank_cycles + 1`` cycles
+    after them. Per column
     the unit keeps the combined sum S of the segments so far, and computes ``S = p``, ``S + p`` or ``2S + p``. A bit is
     ``S >= T``, with T from the row's threshold memory at ``address`` plus the offset of the pixel's border class; an
     element of 8 bits is S clipped to 0..255. With ``store`` the sum is written to the memory instead.
@@ -49,7 +50,7 @@ class ThresholdUnit(wiring.Component):
     host_write : In(1), host_data : In(sum_bits)
         Write the threshold memory at ``combine.address``.
     host_read : Out(sum_bits)
-        Entry at ``combine.address``, one cycle later, or two.
+        Entry at ``combine.address``, ``config.bank_cycles`` later.
     """
 
     def __init__(self, *, config: ArrayConfig) -> None:
@@ -107,25 +108,17 @@ class ThresholdUnit(wiring.Component):
         into = [address, self.host_write, combine.store, self.host_data, total]
         if config.bank_register:
             # the sum need not reach the memory in the cycle in which it is made
-            into = [self._register(m, value) for value in into[:-1]] + [complete]
+            into = [*(delay(m, value, 1, f"late_{i}") for i, value in enumerate(into[:-1])), complete]
         at, given, store, data, result = into
         m.d.comb += [
             thresholds.write_address.eq(at),
             thresholds.write_data.eq(Mux(given, data, result)),
             thresholds.write.eq(given | store),
         ]
-        if config.bank_register:
-            combined, complete = complete, Signal(config.sum_bits, name="waiting", reset_less=True)
-            m.d.sync += complete.eq(combined)
+        complete = delay(m, complete, config.bank_cycles - 1, "complete")
         if config.element_bits == 1:
             m.d.sync += self.element.eq(complete >= thresholds.read_data)
         else:
             low, high = complete[:config.element_bits], complete[config.element_bits:]
             m.d.sync += self.element.eq(Mux(complete[-1], 0, low | high.any().replicate(config.element_bits)))
         return m
-
-    @staticmethod
-    def _register(m: Module, value: Value) -> Signal:
-        register = Signal(len(value))
-        m.d.sync += register.eq(value)
-        return register

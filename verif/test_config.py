@@ -39,8 +39,8 @@ def test_zero_padding_is_there_or_not() -> None:
     refused("zero_padding must be at most 1, not 2", zero_padding=2)
 
 
-def test_a_register_behind_the_banks_takes_a_cycle() -> None:
-    assert [ArrayConfig(**SMALL, bank_register=value).bank_cycles for value in (0, 1)] == [1, 2]
+def test_registers_before_and_behind_the_banks_take_two_cycles() -> None:
+    assert [ArrayConfig(**SMALL, bank_register=value).bank_cycles for value in (0, 1)] == [1, 3]
     refused("bank_register must be at most 1, not 2", bank_register=2)
 
 

@@ -13,19 +13,20 @@ Access = dict[str, int]
 
 
 def rtl(accesses: list[Access], width: int, depth: int, simulator: str = AMARANTH, register: bool = False) -> list[Any]:
-    cycles = 1 + register
+    cycles = 1 + 2 * register
     trace = play(Bank(width=width, depth=depth, register=register), [*accesses, *[{}] * cycles], simulator)
     return [outputs["read_data"] for outputs in trace[cycles:]]
 
 
-def ref(accesses: list[Access], width: int, depth: int) -> list[int]:
+def ref(accesses: list[Access], width: int, depth: int, register: bool = False) -> list[int]:
     words = [0] * depth
     found = []
     for access in accesses:
-        found.append(words[access["read_address"]])
+        before = words[access["read_address"]]
         mask = sum(0xFFFF_FFFF << 32 * i for i in range(-(-width // 32)) if access["write"] >> i & 1)
         at, value = access["write_address"], access["write_data"]
         words[at] = (words[at] & ~mask | value & mask) & (1 << width) - 1
+        found.append(words[access["read_address"]] if register else before)
     return found
 
 
@@ -48,7 +49,7 @@ def test_sizes(width: int, depth: int, seed: int) -> None:
     for access in accesses:
         access["rst"] = 0
     for register in (False, True):
-        assert rtl(accesses, width, depth, register=register) == ref(accesses, width, depth)
+        assert rtl(accesses, width, depth, register=register) == ref(accesses, width, depth, register)
 
 
 def test_simulators(simulator: str, seed: int) -> None:

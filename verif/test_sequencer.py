@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from amaranth.hdl import Module, Signal, Value
+from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In
@@ -20,6 +20,7 @@ from amaranth.lib.wiring import In
 from golden.cycles import predict_cycles
 from golden.units import Step, sequencer
 from hdl.config import ArrayConfig
+from hdl.delay import delay
 from hdl.isa import Isa, LayerFlag, LayerRecord, SegmentFlag
 from hdl.sequencer import Sequencer, tail_cycles
 
@@ -44,10 +45,7 @@ class Programmed(wiring.Component):
         depth = 1 << self.config.program_bits
         m.submodules.program = memory = Memory(shape=len(unit.program_data), depth=depth, init=self.words)
         reader = memory.read_port()
-        word: Value = reader.data
-        if self.config.bank_register:
-            word = Signal.like(reader.data)
-            m.d.sync += word.eq(reader.data)
+        word = delay(m, reader.data, self.config.bank_cycles - 1, "word")
         m.d.comb += [unit.start.eq(self.start), reader.addr.eq(unit.program_address), unit.program_data.eq(word)]
         for path, member, value in self.signature.flatten(self):
             if member.flow is not In:

@@ -1,0 +1,26 @@
+"""Values some cycles later."""
+
+from amaranth.hdl import Cat, Module, Signal, Value
+
+__all__ = ["delay", "skew"]
+
+
+def delay(m: Module, value, cycles: int, name: str):
+    """The value some cycles later, of the same shape; registers that a reset sets to 0."""
+    if cycles == 0:
+        return value
+    bits = Value.cast(value)
+    # the oldest value stands highest
+    before = Signal(cycles * len(bits), name=f"{name}_before")
+    later = Signal(value.shape(), name=f"{name}_later")
+    m.d.sync += before.eq(Cat(bits, before))
+    m.d.comb += later.eq(before[-len(bits):])
+    return later
+
+
+def skew(m: Module, value, count: int, name: str) -> list:
+    """The value now, one cycle later, and so on: ``count`` of them, one for each tile row or column."""
+    values = [value]
+    for i in range(1, count):
+        values.append(delay(m, values[-1], 1, f"{name}_{i}"))
+    return values
