@@ -93,7 +93,7 @@ def synthesize(board: Board, config: ArrayConfig, pll: PLL, baud: int, folder: P
     """Write the netlist and the pins; returns the counts of cells."""
     family = board.family
     plan = board.platform().build(board.design(config, pll, baud), name=NAME, do_build=False,
-                                  debug_verilog=False, script_after_read=f"{AFTER_READ}\n{family.mapping}",
+                                  debug_verilog=False, script_after_read=f"{AFTER_READ}\n{family.mapping(config)}",
                                   synth_opts=family.synthesis_options, script_after_synth=AFTER_SYNTHESIS)
     plan.extract(folder)
     try:

@@ -76,7 +76,8 @@ def device_of(name: str) -> Device:
     return DEVICES[next((prefix for prefix in DEVICES if name.startswith(prefix)), name)]
 
 
-def mapped(unit: wiring.Component, family: Family, folder: Path, *, default: bool = False) -> dict[str, int]:
+def mapped(unit: wiring.Component, config: ArrayConfig, family: Family, folder: Path, *,
+           default: bool = False) -> dict[str, int]:
     """Counts of `fpga.report.cells` for a component; its flat netlist is left as ``unit.json`` in the folder.
 
     Equal modules are mapped once, and nothing is optimised from one into the next.
@@ -84,6 +85,8 @@ def mapped(unit: wiring.Component, family: Family, folder: Path, *, default: boo
     Parameters
     ----------
     unit : Component
+    config : ArrayConfig
+        Of the unit.
     family : Family
     folder : Path
         For the files of the tools.
@@ -91,25 +94,28 @@ def mapped(unit: wiring.Component, family: Family, folder: Path, *, default: boo
         With the flow's default flags, and flattened before it is mapped.
     """
     (folder / "unit.il").write_text(to_rtlil(unit, "unit")[0])
-    command = f"{family.command} -top unit" if default else f"{family.mapping}\n{family.synthesis} -noflatten -top unit"
+    command = (f"{family.command} -top unit" if default
+               else f"{family.mapping(config)}\n{family.synthesis} -noflatten -top unit")
     run_yosys(f"read_rtlil unit.il\n{AFTER_READ}\n{command}\n{AFTER_SYNTHESIS}\nflatten\nopt_clean\n"
               "tee -q -o stat.json stat -json\nwrite_json unit.json\n", folder)
     return cells(json.loads((folder / "stat.json").read_text()), family)
 
 
-def _size(unit: wiring.Component, family: str) -> int:
+def _size(unit: wiring.Component, config: ArrayConfig, family: str) -> int:
     with tempfile.TemporaryDirectory() as folder:
-        return mapped(unit, FAMILIES[family], Path(folder))["lut4_equivalents"]
+        return mapped(unit, config, FAMILIES[family], Path(folder))["lut4_equivalents"]
 
 
 def board_cells(config: Mapping[str, Any], family: str) -> int:
     """LUT4 equivalents of a whole accelerator with its host link."""
-    return _size(BoardTop(config=ArrayConfig.from_dict(dict(config)), clock=CLOCK, baud=BAUD), family)
+    array = ArrayConfig.from_dict(dict(config))
+    return _size(BoardTop(config=array, clock=CLOCK, baud=BAUD), array, family)
 
 
 def element_cells(config: Mapping[str, Any], family: str) -> int:
     """LUT4 equivalents of one processing element."""
-    return _size(ProcessingElement(config=ArrayConfig.from_dict(dict(config))), family)
+    array = ArrayConfig.from_dict(dict(config))
+    return _size(ProcessingElement(config=array), array, family)
 
 
 def _parts(config: ArrayConfig) -> list[int]:

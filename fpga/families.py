@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hdl.config import ArrayConfig, multiply_levels, popcount_stages
+
 from .clock import Clock, ECP5Clock, GowinClock, ICE40Clock
 from .pll import ECP5PLL, ICE40PLL, PLL, GowinPLL
 
@@ -24,8 +26,8 @@ class Family:
     synthesis : str
         Yosys's command without ``-top``.
     delay : int
-        Picoseconds that mapping allows the logic between two registers, by abc9's reckoning; with fewer, it doubles
-        logic for depth, first of all that of the processing elements.
+        Picoseconds that mapping allows a level of a processing element, by abc9's reckoning; with fewer, it doubles
+        logic for depth.
     pll, clock : type
         Settings of its PLL, and what makes a clock with it.
     netlist : str
@@ -64,10 +66,11 @@ class Family:
     flop: str
     resources: Mapping[str, tuple[str, ...]]
 
-    @property
-    def mapping(self) -> str:
-        """Before synthesis: map for area, within ``delay``."""
-        return f"scratchpad -set abc9.script +&scorr;&sweep;&b;&if,-W,300,-D,{self.delay}"
+    def mapping(self, config: ArrayConfig) -> str:
+        """Before synthesis: map for area, within ``delay`` for each level of the elements that has no register."""
+        stages = multiply_levels(config.lanes) if config.signed else popcount_stages(config.lanes)
+        delay = self.delay * -(-stages // max(config.pipeline, 1))
+        return f"scratchpad -set abc9.script +&scorr;&sweep;&b;&if,-W,300,-D,{delay}"
 
     @property
     def command(self) -> str:
@@ -80,7 +83,7 @@ class Family:
 
 
 ICE40 = Family(
-    name="ice40", synthesis="synth_ice40 -abc9", delay=8000,
+    name="ice40", synthesis="synth_ice40 -abc9", delay=4000,
     pll=ICE40PLL, clock=ICE40Clock, netlist=f"{NAME}.json",
     place="nextpnr-ice40",
     place_options=("--json", f"{NAME}.json", "--pcf", f"{NAME}.pcf", "--asc", f"{NAME}.asc"), routed=f"{NAME}.asc",
@@ -92,7 +95,9 @@ ECP5 = Family(
     name="ecp5", synthesis="synth_ecp5 -abc9 -nowidelut", delay=3000,
     pll=ECP5PLL, clock=ECP5Clock, netlist=f"{NAME}.json",
     place="nextpnr-ecp5",
-    place_options=("--json", f"{NAME}.json", "--lpf", f"{NAME}.lpf", "--textcfg", f"{NAME}.config"),
+    # the default weight, 10, leaves long paths in the sequencer: 110 MHz where 50 makes 126 (2,048 operations a cycle)
+    place_options=("--json", f"{NAME}.json", "--lpf", f"{NAME}.lpf", "--textcfg", f"{NAME}.config",
+                   "--placer-heap-timingweight", "50"),
     routed=f"{NAME}.config",
     pack="ecppack", pack_options=("--compress", "--input", f"{NAME}.config", "--bit", f"{NAME}.bit"),
     bitstream=f"{NAME}.bit",
@@ -100,7 +105,7 @@ ECP5 = Family(
     resources={"lut": ("TRELLIS_COMB",), "ram": ("DP16KD",), "dsp": ("MULT18X18D",), "pll": ("EHXPLLL",)},
 )
 GOWIN = Family(
-    name="gowin", synthesis="synth_gowin -abc9 -nowidelut", delay=10000, pll=GowinPLL, clock=GowinClock,
+    name="gowin", synthesis="synth_gowin -abc9 -nowidelut", delay=5000, pll=GowinPLL, clock=GowinClock,
     netlist=f"{NAME}.syn.json",
     place="nextpnr-himbaechel-gowin",
     place_options=("--json", f"{NAME}.syn.json", "--vopt", f"cst={NAME}.cst", "--write", f"{NAME}.pnr.json"),

@@ -336,8 +336,10 @@ PRESETS: dict[str, dict[str, int]] = {
     # most block RAMs of GW1NR-9 and of GW2A-18
     "gowin_9k": preset(4, 4, 64, pipeline=5, bank_register=1, walks=1, threshold_depth=256),
     "gowin_20k": preset(8, 8, 64, pipeline=5, bank_register=1),
-    # the whole flow in a minute
+    # the whole flow in a minute, and with registers around the banks
     "small": preset(1, 8, 16, pipeline=2, weight_depth=256, activation_depth=256, threshold_depth=256, walks=1),
+    "small_registered": preset(1, 8, 16, pipeline=3, bank_register=1, weight_depth=256, activation_depth=256,
+                               threshold_depth=256, walks=1),
     # small, uneven, and with every register between tiles: for trying things out
     "tiny": {
         "rows": 3, "cols": 5, "lanes": 7, "tile": 2, "pipeline": 1, "acc_bits": 10, "sum_bits": 16,

@@ -87,8 +87,7 @@ class Popcount(wiring.Component):
         if len(lanes) == 3:
             return Cat(odd, most)
         both = odd & equal[3]
-        return Cat(self._kept(m, f"{name}{first}", bit) for name, bit in (
-            ("t", odd ^ equal[3]), ("u", most ^ both), ("v", most & both)))
+        return Cat(odd ^ equal[3], most ^ both, most & both)
 
     @staticmethod
     def _kept(m: Module, name: str, value: Value) -> Signal:

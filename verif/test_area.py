@@ -51,7 +51,7 @@ def test_the_counts_of_a_netlist(tmp_path: Path) -> None:
     """The plain element of one lane and one bit: what is counted is there to be seen."""
     config = ArrayConfig(rows=1, cols=1, lanes=1, acc_bits=1)
     for family in (ICE40, ECP5, GOWIN):
-        counts = mapped(PlainElement(config=config), family, tmp_path)
+        counts = mapped(PlainElement(config=config), config, family, tmp_path)
         assert counts["ff"] == 2
         assert counts["carry"] == 0
         assert 2 <= counts["lut4_equivalents"] == counts["lut4"] <= 3

@@ -28,24 +28,29 @@ def pretend(monkeypatch: pytest.MonkeyPatch, reached: dict[int, float]) -> None:
     monkeypatch.setattr(clock, "place", place)
 
 
-def test_median_and_best(monkeypatch: pytest.MonkeyPatch) -> None:
+def place(seeds: range, folder: Path, *, preset: str = "small", frequency: float | None = None) -> None:
+    clock.case("ice40_hx8k_b_evn", preset, seeds, Console(quiet=True), frequency=frequency, folder=folder)
+
+
+def test_median_and_best(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pretend(monkeypatch, REACHED)
-    row = clock.case("ice40_hx8k_b_evn", "small", range(1, 6), Console(quiet=True))
+    place(range(1, 6), tmp_path, frequency=60e6)
+    [row] = load("clock", tmp_path)["rows"]
     assert row == {"board": "ice40_hx8k_b_evn", "preset": "small", "binops_per_cycle": 128, "fmax_mhz_median": 53.5,
-                   "fmax_mhz_best": 61.0, "seeds": [1, 2, 4, 5], "stalled_seeds": [3], "lut": 100,
+                   "fmax_mhz_best": 61.0, "wanted_mhz": 60.0, "seeds": [1, 2, 4, 5], "stalled_seeds": [3], "lut": 100,
                    "lut_capacity": 7680, "critical_path_of_best": ["a", "b2"]}
 
 
-def test_no_seed_that_can_be_routed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_seed_that_can_be_routed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pretend(monkeypatch, {})
     with pytest.raises(BuildError, match=f"{STALLED} with any seed"):
-        clock.case("ice40_hx8k_b_evn", "small", range(1, 3), Console(quiet=True))
+        place(range(1, 3), tmp_path)
 
 
 def test_other_rows_stay(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pretend(monkeypatch, REACHED)
-    clock.keep(clock.case("ice40_hx8k_b_evn", "ice40_hx8k", range(1, 3), Console(quiet=True)), tmp_path)
+    place(range(1, 3), tmp_path, preset="ice40_hx8k")
     for seeds in (range(1, 2), range(1, 3)):
-        clock.keep(clock.case("ice40_hx8k_b_evn", "small", seeds, Console(quiet=True)), tmp_path)
+        place(seeds, tmp_path)
     rows = load("clock", tmp_path)["rows"]
     assert [(row["preset"], row["fmax_mhz_best"]) for row in rows] == [("ice40_hx8k", 61.0), ("small", 61.0)]

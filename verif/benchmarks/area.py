@@ -72,8 +72,8 @@ def packed(family: Family, folder: Path) -> int:
     return int(found[1])
 
 
-def size(unit: wiring.Component, family: Family, folder: Path, *, default: bool = False) -> int:
-    counts = mapped(unit, family, folder, default=default)
+def size(unit: wiring.Component, config: ArrayConfig, family: Family, folder: Path, *, default: bool = False) -> int:
+    counts = mapped(unit, config, family, folder, default=default)
     return packed(family, folder) if family is ICE40 else counts["lut4_equivalents"]
 
 
@@ -83,9 +83,10 @@ def rows(families: Iterable[Family], units: Iterable[str], lanes: Iterable[int])
         for count in lanes:
             with tempfile.TemporaryDirectory() as name:
                 folder = Path(name)
-                baseline = size(PlainElement(config=config_of("pe", count)), family, folder, default=True)
+                plain = config_of("pe", count)
+                baseline = size(PlainElement(config=plain), plain, family, folder, default=True)
                 for unit in units:
-                    total = size(component(unit, count), family, folder)
+                    total = size(component(unit, count), config_of(unit, count), family, folder)
                     binops = config_of(unit, count).binops_per_cycle
                     row: Row = {"family": family.name, "unit": unit, "lanes": count, "binops_per_cycle": binops,
                                 "cells": total, "cells_per_binop": round(total / binops, 3),

@@ -23,23 +23,28 @@ from .record import BUILD, Row, load, save, versions
 __all__ = ["QUICK", "SEEDS", "case", "keep", "measure"]
 
 SEEDS = 5
-QUICK = ("ice40_hx8k_b_evn", "small"), ("ulx3s-12f", "small"), ("tang_nano_9k", "small")
-"""Boards and presets that place in a minute a seed."""
+QUICK = (("ice40_hx8k_b_evn", "small", 48e6), ("ulx3s-12f", "small_registered", 150e6),
+         ("tang_nano_9k", "small_registered", 108e6))
+"""Boards, presets that place in a minute a seed, and clocks in Hz to place them for."""
 
 
-def case(name: str, preset: str, seeds: Iterable[int], console: Console) -> Row:
-    """Place a preset on a board once for each seed; a seed on which the router stalls is listed and left out."""
+def case(name: str, preset: str, seeds: Iterable[int], console: Console, *, frequency: float | None = None,
+         folder: Path = BUILD) -> Path:
+    """Place a preset on a board once for each seed, for a clock in Hz (by default the board's), into ``clock.json``.
+
+    The row is written after each seed. A seed on which the router stalls is listed and left out.
+    """
     board, config = board_named(name), ArrayConfig.preset(preset)
-    pll = board.pll(board.frequency)
+    pll = board.pll(board.frequency if frequency is None else frequency)
     reached: dict[int, float] = {}
     stalled = []
     path: list[str] = []
-    with tempfile.TemporaryDirectory() as folder_name:
-        folder = Path(folder_name)
-        synthesize(board, config, pll, board.baud, folder)
+    with tempfile.TemporaryDirectory() as place_name:
+        place_folder = Path(place_name)
+        synthesize(board, config, pll, board.baud, place_folder)
         for seed in seeds:
             try:
-                report = place(board, seed, folder, pll.frequency)
+                report = place(board, seed, place_folder, pll.frequency)
             except BuildError as error:
                 if STALLED not in str(error):
                     raise
@@ -50,12 +55,15 @@ def case(name: str, preset: str, seeds: Iterable[int], console: Console) -> Row:
             if reached[seed] == max(reached.values()):
                 path = list(dict.fromkeys(step["to"] for step in critical_path(report)))
             console.print(f"{name} {preset}, seed {seed}: {reached[seed]} MHz", highlight=False)
+            written = keep({
+                "board": name, "preset": preset, "binops_per_cycle": config.binops_per_cycle,
+                "fmax_mhz_median": round(statistics.median(reached.values()), 2),
+                "fmax_mhz_best": max(reached.values()), "wanted_mhz": round(pll.frequency / 1e6, 2),
+                "seeds": list(reached), "stalled_seeds": list(stalled), "lut": use["lut"],
+                "lut_capacity": use["lut_capacity"], "critical_path_of_best": path}, folder)
     if not reached:
         raise BuildError(f"{board.family.place}: {STALLED} with any seed")
-    return {"board": name, "preset": preset, "binops_per_cycle": config.binops_per_cycle,
-            "fmax_mhz_median": round(statistics.median(reached.values()), 2),
-            "fmax_mhz_best": max(reached.values()), "seeds": list(reached), "stalled_seeds": stalled,
-            "lut": use["lut"], "lut_capacity": use["lut_capacity"], "critical_path_of_best": path}
+    return written
 
 
 def replaced(row: Row, rows: Sequence[Row]) -> list[Row]:
@@ -73,8 +81,8 @@ def keep(row: Row, folder: Path = BUILD) -> Path:
 
 def measure(console: Console) -> Path:
     """Measure `QUICK` into build/bench/clock.json; rows of other cases that are there stay."""
-    for name, preset in QUICK:
-        path = keep(case(name, preset, range(1, SEEDS + 1), console))
+    for name, preset, frequency in QUICK:
+        path = case(name, preset, range(1, SEEDS + 1), console, frequency=frequency)
     return path
 
 
@@ -83,11 +91,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m verif.benchmarks.clock", description=__doc__)
     parser.add_argument("--board", required=True, choices=sorted(BOARDS))
     parser.add_argument("--preset", help="by default the board's")
+    parser.add_argument("--frequency", type=float, metavar="MHZ", help="to place it for; by default the board's")
     parser.add_argument("--seeds", type=int, default=SEEDS, metavar="N")
     options = parser.parse_args()
     console = Console()
     preset = options.preset or board_named(options.board).preset
-    console.print(f"see {keep(case(options.board, preset, range(1, options.seeds + 1), console))}")
+    frequency = None if options.frequency is None else options.frequency * 1e6
+    console.print(f"see {case(options.board, preset, range(1, options.seeds + 1), console, frequency=frequency)}")
 
 
 if __name__ == "__main__":
