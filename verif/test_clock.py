@@ -38,7 +38,7 @@ def test_median_and_best(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     [row] = load("clock", tmp_path)["rows"]
     assert row == {"board": "ice40_hx8k_b_evn", "preset": "small", "binops_per_cycle": 128, "fmax_mhz_median": 53.5,
                    "fmax_mhz_best": 61.0, "wanted_mhz": 60.0, "seeds": [1, 2, 4, 5], "stalled_seeds": [3], "lut": 100,
-                   "lut_capacity": 7680, "critical_path_of_best": ["a", "b2"]}
+                   "lut_capacity": 7680, "critical_path_of_best": "a to b2, 2 cells"}
 
 
 def test_no_seed_that_can_be_routed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

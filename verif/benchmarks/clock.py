@@ -38,7 +38,7 @@ def case(name: str, preset: str, seeds: Iterable[int], console: Console, *, freq
     pll = board.pll(board.frequency if frequency is None else frequency)
     reached: dict[int, float] = {}
     stalled = []
-    path: list[str] = []
+    path = ""
     with tempfile.TemporaryDirectory() as place_name:
         place_folder = Path(place_name)
         synthesize(board, config, pll, board.baud, place_folder)
@@ -53,7 +53,8 @@ def case(name: str, preset: str, seeds: Iterable[int], console: Console, *, freq
             use = utilization(report, board.family)
             reached[seed] = round(fmax_mhz(report), 2)
             if reached[seed] == max(reached.values()):
-                path = list(dict.fromkeys(step["to"] for step in critical_path(report)))
+                cells = list(dict.fromkeys(step["to"] for step in critical_path(report)))
+                path = f"{cells[0]} to {cells[-1]}, {len(cells)} cells" if cells else ""
             console.print(f"{name} {preset}, seed {seed}: {reached[seed]} MHz", highlight=False)
             written = keep({
                 "board": name, "preset": preset, "binops_per_cycle": config.binops_per_cycle,
