@@ -48,7 +48,9 @@ class Bank(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         place = "sync" if self.register else "comb"
-        address = Signal.like(self.read_address)
+        # without a reset: only such a register goes into a block RAM
+        address = Signal(len(self.read_address), reset_less=True)
+        word = Signal(self.width, reset_less=True)
         m.d[place] += address.eq(self.read_address)
         parts = []
         for i in range(len(self.write)):
@@ -63,5 +65,6 @@ class Bank(wiring.Component):
                 writer.en.eq(self.write[i]),
             ]
             parts.append(reader.data)
-        m.d[place] += self.read_data.eq(Cat(parts))
+        m.d[place] += word.eq(Cat(parts))
+        m.d.comb += self.read_data.eq(word)
         return m
