@@ -325,8 +325,8 @@ PRESETS: dict[str, dict[str, int]] = {
     # 512 binary operations a cycle and 64 kbit of weights in the 30 block RAMs of an iCE40 UP5K
     "icebreaker": preset(2, 8, 32, tile=8, pipeline=2, acc_bits=10, sum_bits=14, weight_depth=256,
                          threshold_depth=256, walks=1, fetch_width=1),
-    # 1,024, for the 32 block RAMs of an iCE40 HX8K
-    "ice40_hx8k": preset(4, 8, 32, tile=8, pipeline=2, acc_bits=10, sum_bits=14, weight_depth=256, activation_depth=256,
+    # 768, for the 32 block RAMs of an iCE40 HX8K, of which a row takes four
+    "ice40_hx8k": preset(3, 8, 32, tile=8, pipeline=2, acc_bits=10, sum_bits=14, weight_depth=256, activation_depth=256,
                          threshold_depth=256, walks=1, fetch_width=1),
     # most LUTs of LFE5U-25F (and -12F, which is the same chip), of -45F and of -85F; and 2,048 operations a cycle
     "ecp5_25f": preset(8, 12, 64, pipeline=5, bank_register=1),

@@ -31,6 +31,8 @@ def test_the_memories_of_the_preset_fit(board: Board) -> None:
     blocks = (config.cols * slices * -(-config.weight_depth // depth)
               + config.rows * slices * -(-config.activation_depth // depth)
               + config.rows * -(-config.threshold_depth // depth) + 1)
+    if board.family.name == "ice40":        # which has no small memories
+        blocks += config.rows * config.drain_width
     capacity = next(count for device, count in RAMS.items() if board.device.startswith(device))
     assert 0.4 * capacity <= blocks <= capacity
 
