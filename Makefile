@@ -12,7 +12,7 @@ JOBS   ?= 2
 # parameters of `make verilog`, such as ROWS=5; the names are those of hdl.config.ArrayConfig in capitals
 PARAMETERS := PRESET CONFIG ROWS COLS LANES TILE PIPELINE ACC_BITS SUM_BITS \
               WEIGHT_DEPTH ACTIVATION_DEPTH THRESHOLD_DEPTH PROGRAM_DEPTH WALKS ZERO_PADDING \
-              REQUANTIZE_DEPTH REQUANTIZE_SHIFT SCALE_BITS ELEMENT_BITS DRAIN_WIDTH FETCH_WIDTH
+              REQUANTIZE_DEPTH REQUANTIZE_SHIFT SCALE_BITS ELEMENT_BITS DRAIN_WIDTH FETCH_WIDTH BANK_REGISTER
 lower = $(shell printf '%s' '$(1)' | tr 'A-Z_' 'a-z-')
 GIVEN = $(foreach name,$(PARAMETERS),$(if $(value $(name)),--$(call lower,$(name))='$(value $(name))'))
 

@@ -55,5 +55,6 @@ def test_a_run_that_takes_too_long(seed):
     with pytest.raises(ModelError, match=r"^busy must be 0 within 3 cycles$"):
         hardware.run(3)
     with pytest.raises(ModelError, match=r"^the bus must take a request within 3 cycles$"):
-        hardware.model.bus(np.array([[hardware.map.address(Region.PROGRAM), 0, 1]]), hardware.map.address_bits, 3)
+        # the first one is taken, and waits
+        hardware.model.bus(np.array(2 * [[hardware.map.address(Region.PROGRAM), 0, 1]]), hardware.map.address_bits, 3)
     hardware.close()
