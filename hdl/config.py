@@ -333,8 +333,8 @@ PRESETS: dict[str, dict[str, int]] = {
     "ecp5_45f": preset(16, 12, 64, pipeline=5, bank_register=1),
     "ecp5_85f": preset(16, 24, 64, pipeline=5, bank_register=1),
     "ecp5_2k": preset(4, 8, 64, pipeline=5, bank_register=1),
-    # most block RAMs of GW1NR-9 and of GW2A-18
-    "gowin_9k": preset(4, 4, 64, pipeline=5, bank_register=1, walks=1, threshold_depth=256),
+    # half the block RAMs of GW1NR-9, since twice the lanes find no placement, and most of GW2A-18
+    "gowin_9k": preset(4, 4, 32, pipeline=4, bank_register=1, walks=1, threshold_depth=256),
     "gowin_20k": preset(8, 8, 64, pipeline=5, bank_register=1),
     # the whole flow in a minute, and with registers around the banks
     "small": preset(1, 8, 16, pipeline=2, weight_depth=256, activation_depth=256, threshold_depth=256, walks=1),
