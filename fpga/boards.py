@@ -56,7 +56,7 @@ BOARDS = {board.name: board for board in (
           place=("--device", "GW1NR-LV9QN88PC6/I5", "--vopt", "family=GW1N-9C"),
           pack=("-d", "GW1N-9C", "--sspi_as_gpio", "--mspi_as_gpio"),
           flash=("openFPGALoader", "-b", "tangnano9k"),
-          crystal="clk27", crystal_frequency=27_000_000, frequency=54e6, preset="gowin_9k"),
+          crystal="clk27", crystal_frequency=27_000_000, frequency=81e6, preset="gowin_9k"),
     Board(name="tang_primer_20k", device="GW2A-LV18PG256C8/I7", family=GOWIN,
           platform=lambda: TangPrimer20kDockPlatform(toolchain="Apicula"),
           place=("--device", "GW2A-LV18PG256C8/I7", "--vopt", "family=GW2A-18C"),
