@@ -24,8 +24,8 @@ SEGMENTS_BITS = 6
 WINDOW_BITS = 4
 LINES_BITS = 8
 
-# cycles between two dot products, besides those of the array, that a gap must hold
-LONGEST_FETCH = 12
+# cycles between two dot products, besides those of the array and of a bank, that a gap must hold
+LONGEST_FETCH = 9
 
 
 class LayerFlag(enum.IntFlag):
@@ -86,7 +86,7 @@ class Isa:
     def __init__(self, config: ArrayConfig) -> None:
         a, t = config.activation_bits, config.threshold_bits
         beat = bits_to_hold(config.beats - 1)
-        gap = bits_to_hold(2 * (config.drain_cycles + config.rows) + LONGEST_FETCH)
+        gap = bits_to_hold(2 * (config.drain_cycles + config.rows) + LONGEST_FETCH + config.bank_cycles)
         walks = [Field(f"walk{i}_{name}", a) for i in range(config.walks) for name in ("step", "line")]
         coefficients = (
             Field("coefficients", config.coefficient_bits),         # first scale and offset

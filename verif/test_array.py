@@ -78,7 +78,7 @@ def ref(config: ArrayConfig, dots: list[Dot]) -> list[Any]:
 
 @pytest.mark.parametrize(("rows", "cols", "lanes", "tile"), SIZES)
 def test_sizes(rows: int, cols: int, lanes: int, tile: int, seed: int) -> None:
-    for pipeline in {0, popcount_levels(lanes)}:
+    for pipeline in {0, popcount_levels(lanes), popcount_levels(lanes) + 1}:
         config = ArrayConfig(rows=rows, cols=cols, lanes=lanes, tile=tile, pipeline=pipeline, acc_bits=8)
         rng = random.Random(f"{seed} {config}")
         dots = draw_dots(rng, config, 12)
@@ -118,7 +118,7 @@ def test_drain_cycles_are_the_beats_of_a_row() -> None:
     ("rows", 0, "rows must be a positive integer, not 0"),
     ("cols", -1, "cols must be a positive integer, not -1"),
     ("tile", 0, "tile must be a positive integer, not 0"),
-    ("pipeline", 2, "pipeline must be at most 1 for 7 lanes, not 2"),
+    ("pipeline", 3, "pipeline must be at most 2 for 7 lanes, not 3"),
     ("acc_bits", 2, "acc_bits must be at least 3 for 7 lanes, not 2"),
 ])
 def test_out_of_range(name: str, value: int, message: str) -> None:
