@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hdl.config import ArrayConfig, multiply_levels, popcount_stages
+from hdl.config import ArrayConfig
 
 from .clock import Clock, ECP5Clock, GowinClock, ICE40Clock
 from .pll import ECP5PLL, ICE40PLL, PLL, GowinPLL
@@ -12,7 +12,6 @@ __all__ = ["FAMILIES", "NAME", "Family"]
 
 NAME = "signum"
 """What the files of a build are called."""
-
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +67,7 @@ class Family:
 
     def mapping(self, config: ArrayConfig) -> str:
         """Before synthesis: map for area, within ``delay`` for each level of the elements that has no register."""
-        stages = multiply_levels(config.lanes) if config.signed else popcount_stages(config.lanes)
-        delay = self.delay * -(-stages // max(config.pipeline, 1))
+        delay = self.delay * -(-config.most_stages // max(config.pipeline, 1))
         return f"scratchpad -set abc9.script +&scorr;&sweep;&b;&if,-W,300,-D,{delay}"
 
     @property

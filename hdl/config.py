@@ -137,9 +137,9 @@ class ArrayConfig:
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ConfigError(f"{field.name} must be {kind} integer, not {value!r}")
         self._check_limits()
-        stages = multiply_levels(self.lanes) if self.signed else popcount_stages(self.lanes)
-        if self.pipeline > stages:
-            raise ConfigError(f"pipeline must be at most {stages} for {self.lanes} lanes, not {self.pipeline}")
+        if self.pipeline > self.most_stages:
+            raise ConfigError(f"pipeline must be at most {self.most_stages} for {self.lanes} lanes, "
+                              f"not {self.pipeline}")
         if self.acc_bits < self.count_bits:
             raise ConfigError(f"acc_bits must be at least {self.count_bits} for {self.lanes} lanes, "
                               f"not {self.acc_bits}")
@@ -177,6 +177,11 @@ class ArrayConfig:
     def dot_bits(self, taps: int) -> int:
         """Width that holds what a processing element makes of ``taps`` taps, whatever they are."""
         return (taps * LARGEST_PRODUCT - 1).bit_length() + 1 if self.signed else bits_to_hold(taps)
+
+    @property
+    def most_stages(self) -> int:
+        """Most register stages that a processing element has room for; see ``pipeline``."""
+        return multiply_levels(self.lanes) if self.signed else popcount_stages(self.lanes)
 
     @property
     def most_taps(self) -> int:

@@ -37,8 +37,8 @@ class Decoder(wiring.Component):
     starting : Out(1)
         The request is the write that starts a program.
     answer : In(32)
-        What is read at ``region``, ``unit``, ``word`` and ``part``; that of a row in any cycle after it has the
-        address, if a register or two stand behind its bank.
+        What is read at ``region``, ``unit``, ``word`` and ``part``; of what a row holds, ``config.bank_cycles`` and
+        one more after the row has the address.
     """
 
     def __init__(self, *, config: ArrayConfig) -> None:
@@ -80,7 +80,7 @@ class Decoder(wiring.Component):
                 direct.eq(write & (region != Region.THRESHOLDS) & (region != Region.ALL_THRESHOLDS)),
                 ahead.eq(registers | write & (region == Region.WEIGHTS)),
                 self.starting.eq(request.valid & write & registers & (word == Register.CONTROL)
-                                 & request.p.data[(Control.START).bit_length() - 1]),
+                                 & (request.p.data & Control.START).any()),
             ]
 
         # an address reaches the last tile row after a cycle for each; then the bank, the choice of a row, and one more

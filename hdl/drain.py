@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from .config import ArrayConfig, bits_to_hold
 from .isa import Isa, LayerFlag, flag_of
-from .loop import Loop
+from .loop import nest
 
 __all__ = ["Drain", "beat_layout"]
 
@@ -125,14 +125,10 @@ class Drain(wiring.Component):
         last_channel = Signal.like(channel)
         counted, ends = Signal(), Signal()
         # drains of a window position, positions of a tile of channels, tiles of a pixel
-        drains, windows, tiles = (Loop(bits=len(last)) for last in (layer.drains, layer.windows, layer.tiles))
+        loops = nest(m, {name: layer[name] for name in ("drains", "windows", "tiles")},
+                     begin=self.begin, step=self.strobe)
+        drains, windows, tiles = loops.values()
         last_drain, last_window, last_tile = drains.end, windows.end, tiles.end
-        step: Value = self.strobe
-        for name, loop, last in (("drains", drains, layer.drains), ("windows", windows, layer.windows),
-                                 ("tiles", tiles, layer.tiles)):
-            m.submodules[name] = loop
-            m.d.comb += [loop.last.eq(last), loop.begin.eq(self.begin), loop.step.eq(step)]
-            step = step & loop.end
         columns = Signal.like(last_channel)
         m.d.comb += [
             columns.eq(Mux(last_tile, layer.last_tile, layer.tile)),

@@ -1,10 +1,12 @@
 """A loop's counter that knows its last turn early."""
 
-from amaranth.hdl import Module, Mux, Signal
+from collections.abc import Mapping
+
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["Loop"]
+__all__ = ["Loop", "nest"]
 
 
 class Loop(wiring.Component):
@@ -42,10 +44,20 @@ class Loop(wiring.Component):
         m = Module()
         left = Signal.like(self.last)
         anew = self.begin | self.step & self.end
-        with m.If(anew | self.step):
+        with m.If(self.begin | self.step):
             m.d.sync += [
                 left.eq(Mux(anew, self.last, left - 1)),
                 self.end.eq(Mux(anew, self.last == 0, left == 1)),
                 self.first.eq(anew),
             ]
         return m
+
+
+def nest(m: Module, lasts: Mapping[str, Value], *, begin: Value, step: Value) -> dict[str, Loop]:
+    """Loops within each other, the innermost first, as submodules by name: each steps at the end of the one within."""
+    loops = {}
+    for name, last in lasts.items():
+        m.submodules[name] = loops[name] = loop = Loop(bits=len(last))
+        m.d.comb += [loop.last.eq(last), loop.begin.eq(begin), loop.step.eq(step)]
+        step = step & loop.end
+    return loops

@@ -13,7 +13,7 @@ from .config import ArrayConfig, bits_to_hold
 from .delay import delay
 from .filler import Filler
 from .isa import SEGMENTS_BITS, Isa, LayerFlag, flag_of
-from .loop import Loop
+from .loop import nest
 from .raster import follow
 
 __all__ = ["Sequencer", "tail_cycles"]
@@ -226,12 +226,7 @@ class Sequencer(wiring.Component):
         registers = self.registers
         running = Signal()                              # segments of the layer have still to begin
         names = ("segments", "window_x", "window_y", "tiles")
-        loops = {name: Loop(bits=len(registers[name])) for name in names}
-        step: Value = self.proceed
-        for name, loop in loops.items():
-            m.submodules[name] = loop
-            m.d.comb += [loop.last.eq(registers[name]), loop.begin.eq(self.begin), loop.step.eq(step)]
-            step = step & loop.end
+        loops = nest(m, {name: registers[name] for name in names}, begin=self.begin, step=self.proceed)
         waiting = Signal.like(self.gap)                 # cycles left of the gap
         gap_over = Signal(init=1)                       # none are left, or none will be after the last step
         continuing = Signal()                           # the segment before left its sums in the accumulators
