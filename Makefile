@@ -28,7 +28,7 @@ help:
 	@echo 'make test                           the regression (15 minutes); make test-quick: 2 minutes'
 	@echo '                                    SEED=n, SIM=verilator or icarus, WAVES=1'
 	@echo 'make verilog ROWS=5 COLS=3 LANES=24 write build/verilog/signum.v, .json and .core'
-	@echo '                                    OUT=folder, PRESET=icebreaker, TILE=2, WRAPPER=axi or wishbone, ...'
+	@echo '                                    OUT=folder, PRESET=icebreaker, TILE=2, WRAPPER=axi or wishbone, CELLS=ecp5, ...'
 	@echo 'make bitstream BOARD=icebreaker     synthesize, place, route, pack and report'
 	@echo '                                    PRESET=, CONFIG=file.toml, FREQUENCY=MHz, SEEDS=n, OUT=folder'
 	@echo 'make soak N=200 SEED=1              random arrays and layers, as many as asked'
@@ -63,7 +63,7 @@ $(STAMP): pyproject.toml
 	@$(PYTHON) -m fpga.doctor || true
 
 verilog: $(STAMP)
-	@$(PYTHON) -m hdl verilog --out='$(OUT)' $(GIVEN) $(if $(WRAPPER),--wrapper '$(WRAPPER)')
+	@$(PYTHON) -m hdl verilog --out='$(OUT)' $(GIVEN) $(if $(WRAPPER),--wrapper '$(WRAPPER)') $(if $(CELLS),--cells '$(CELLS)')
 
 test: $(STAMP)
 	$(PYTHON) -m pytest -n $(JOBS) -q verif

@@ -13,7 +13,7 @@ from hdl.emit import EmitError, run_yosys
 
 from .board import Board, baud_divisor
 from .families import FAMILIES, NAME
-from .netlist import absorb_registers, part_doubled_inputs
+from .netlist import absorb_registers, open_chains, part_doubled_inputs
 from .pll import PLL
 from .report import cells, check_clock, critical_path, fmax_mhz, utilization
 from .tools import tool
@@ -101,7 +101,7 @@ def synthesize(board: Board, config: ArrayConfig, pll: PLL, baud: int, folder: P
     except EmitError as error:
         raise BuildError(str(error)) from None
     netlist = json.loads((folder / family.netlist).read_text())
-    if part_doubled_inputs(netlist) + absorb_registers(netlist):
+    if part_doubled_inputs(netlist) + absorb_registers(netlist) + open_chains(netlist):
         (folder / family.netlist).write_text(json.dumps(netlist))
     return cells(json.loads((folder / "stat.json").read_text()), family)
 

@@ -18,7 +18,7 @@ from scipy.optimize import nnls
 
 from hdl.bus import DATA_BITS
 from hdl.config import ArrayConfig
-from hdl.emit import run_yosys, to_rtlil
+from hdl.emit import Target, run_yosys, to_rtlil
 from hdl.encoding import words_per
 from hdl.isa import Isa
 from hdl.pe import ProcessingElement
@@ -77,7 +77,7 @@ def device_of(name: str) -> Device:
 
 
 def mapped(unit: wiring.Component, config: ArrayConfig, family: Family, folder: Path, *,
-           default: bool = False) -> dict[str, int]:
+           default: bool = False, portable: bool = False) -> dict[str, int]:
     """Counts of `fpga.report.cells` for a component; its flat netlist is left as ``unit.json`` in the folder.
 
     Equal modules are mapped once, and nothing is optimised from one into the next.
@@ -92,8 +92,10 @@ def mapped(unit: wiring.Component, config: ArrayConfig, family: Family, folder: 
         For the files of the tools.
     default : bool
         With the flow's default flags, and flattened before it is mapped.
+    portable : bool
+        Without units that are made of the family's cells.
     """
-    (folder / "unit.il").write_text(to_rtlil(unit, "unit")[0])
+    (folder / "unit.il").write_text(to_rtlil(unit, "unit", None if portable else Target(family.name))[0])
     command = (f"{family.command} -top unit" if default
                else f"{family.mapping(config)}\n{family.synthesis} -noflatten -top unit")
     run_yosys(f"read_rtlil unit.il\n{AFTER_READ}\n{command}\n{AFTER_SYNTHESIS}\nflatten\nopt_clean\n"

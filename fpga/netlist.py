@@ -1,10 +1,12 @@
 """What is done to a netlist between synthesis and placement."""
 
 import copy
+import itertools
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["absorb_registers", "part_doubled_inputs"]
+__all__ = ["absorb_registers", "open_chains", "part_doubled_inputs"]
 
 Cell = dict[str, Any]
 WIDEST_WORD = 36        # bits of a word of an ECP5's block RAM
@@ -39,6 +41,51 @@ def absorb_registers(netlist: dict[str, Any]) -> int:
         As Yosys writes it in JSON.
     """
     return sum(_absorb(module) for module in netlist["modules"].values())
+
+
+def open_chains(netlist: dict[str, Any]) -> int:
+    """Leave the ends of ECP5's carry chains open where nothing depends on them, in place; returns how many ends.
+
+    nextpnr puts a cell before a carry in that is a constant, and one behind a carry out that has a net, even if nobody
+    reads it. Nothing depends on the carry in of a half that never hands it on, and whose sum nobody reads: such halves
+    begin the chains of `hdl.carry`, and those of `hdl.popcount`, where both operands are the same signal.
+
+    Parameters
+    ----------
+    netlist : dict
+        As Yosys writes it in JSON.
+    """
+    return sum(_open(module) for module in netlist["modules"].values())
+
+
+def _open(module: dict[str, Any]) -> int:
+    chains = [cell for cell in module["cells"].values() if cell["type"] == "CCU2C"]
+    readers = Counter(bit for cell in module["cells"].values() for pin, bits in cell["connections"].items()
+                      if cell["port_directions"].get(pin) == "input" for bit in bits)
+    readers.update(bit for port in module.get("ports", {}).values() for bit in port["bits"])
+    opened = 0
+    for cell in chains:
+        pins = cell["connections"]
+        if (pins["CIN"] in (["0"], ["1"]) and not any(readers[bit] for bit in pins.get("S0", ()))
+                and not _may_pass(cell)):
+            pins["CIN"] = ["x"]
+            opened += 1
+        if not any(readers[bit] for bit in pins.get("COUT", ())) and pins.get("COUT", ["x"]) != ["x"]:
+            pins["COUT"] = ["x"]
+            opened += 1
+    return opened
+
+
+def _may_pass(cell: Cell) -> bool:
+    """Whether the lower half of a CCU2C may hand its carry on: whether what it looks up is 1 for any inputs."""
+    table = int(cell["parameters"]["INIT0"], 2)
+    inputs = [cell["connections"].get(pin, ["0"])[0] for pin in ("A0", "B0", "C0", "D0")]
+    signals = sorted({bit for bit in inputs if isinstance(bit, int)})
+    for bits in itertools.product((0, 1), repeat=len(signals)):
+        known = dict(zip(signals, bits, strict=True)) | {"0": 0, "1": 1, "x": 0}
+        if table >> sum(known[bit] << place for place, bit in enumerate(inputs)) & 1:
+            return True
+    return False
 
 
 def _absorb(module: dict[str, Any]) -> int:

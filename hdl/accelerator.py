@@ -251,15 +251,21 @@ class Accelerator(wiring.Component):
         fixed: dict[int, int] = {Register.MAGIC: MAGIC, Register.VERSION: VERSION}
         values = self.config.to_dict()
         fixed |= {place: values[name] for name, place in config_registers(self.config).items()}
-        value, read = Signal(DATA_BITS), Signal(DATA_BITS)
-        m.d.sync += read.eq(value)
+        # in two steps: what the address means, then what is there
+        live = {Register.STATUS: busy, Register.CYCLES: cycles, Register.RUNS: runs}
+        constant, chosen, read = Signal(DATA_BITS), Signal(len(live)), Signal(DATA_BITS)
         low = max(fixed).bit_length()
+        m.d.sync += [constant.eq(0), chosen.eq(0)]
         # one comparison of the upper bits for all
         with m.If(word[low:] == 0), m.Switch(word[:low]):
-            for at, constant in fixed.items():
+            for at, value in fixed.items():
                 with m.Case(at):
-                    m.d.comb += value.eq(constant)
-            for at, signal in ((Register.STATUS, busy), (Register.CYCLES, cycles), (Register.RUNS, runs)):
+                    m.d.sync += constant.eq(value)
+            for i, at in enumerate(live):
                 with m.Case(at):
-                    m.d.comb += value.eq(signal)
+                    m.d.sync += chosen.eq(1 << i)
+        value = constant
+        for use, signal in zip(chosen, live.values(), strict=True):
+            value = value | Mux(use, signal, 0)
+        m.d.sync += read.eq(value)
         return read

@@ -11,6 +11,7 @@ __all__ = ["PRESETS", "WIDEST_SCALE", "ArrayConfig", "ConfigError"]
 
 WIDEST_SCALE = 18                   # bits that a multiplier of an FPGA takes
 MAY_BE_ZERO = {"pipeline", "zero_padding", "requantize_depth", "requantize_shift", "bank_register"}
+WIDEST_SIGNAL = 1 << 16             # bits of a signal that Amaranth does not write out; one holds the words of all rows
 LARGEST_PRODUCT = 255 * 128         # of an unsigned and a signed element of 8 bits; the negative one
 
 
@@ -160,6 +161,10 @@ class ArrayConfig:
         for name, most in limits.items():
             if getattr(self, name) > most:
                 raise ConfigError(f"{name} must be at most {most}, not {getattr(self, name)}")
+        for name, bits in (("rows", max(self.word_bits, self.drain_width * self.sum_bits)), ("cols", self.word_bits)):
+            if getattr(self, name) * bits >= WIDEST_SIGNAL:
+                raise ConfigError(f"{name} must be at most {(WIDEST_SIGNAL - 1) // bits} for words of {bits} bits, "
+                                  f"not {getattr(self, name)}")
         for name in ("weight_depth", "activation_depth", "threshold_depth", "program_depth", "requantize_depth"):
             if getattr(self, name) > 65536:
                 raise ConfigError(f"{name} must be at most 65536, not {getattr(self, name)}")

@@ -4,6 +4,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from .carry import CarryCounter, has_carry_cells
 from .config import ArrayConfig
 from .multiply import Multiply
 from .popcount import Popcount
@@ -52,15 +53,19 @@ class ProcessingElement(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        lanes, pipeline = self.config.lanes, self.config.pipeline
-        count = Multiply(lanes=lanes, pipeline=pipeline) if self.config.signed else Popcount(
-            lanes=lanes, pipeline=pipeline)
+        config = self.config
+        lanes, pipeline = config.lanes, config.pipeline
+        acc = Signal(config.acc_bits, reset_less=True)
+        result = Signal(config.acc_bits, reset_less=True)
+        count: CarryCounter | Multiply | Popcount
+        if not config.signed and has_carry_cells(platform, lanes):
+            count = CarryCounter(lanes=lanes, pipeline=pipeline, acc_bits=config.acc_bits)
+            m.d.comb += [count.first.eq(self.first), acc.eq(count.acc)]
+        else:
+            unit = Multiply if config.signed else Popcount
+            count = unit(lanes=lanes, pipeline=pipeline)
+            m.d.sync += acc.eq(Mux(self.first, count.count, acc + count.count))
         m.submodules[type(count).__name__.lower()] = count
-        acc = Signal(self.config.acc_bits, reset_less=True)
-        result = Signal(self.config.acc_bits, reset_less=True)
         m.d.comb += [count.a.eq(self.a), count.w.eq(self.w), self.result.eq(result)]
-        m.d.sync += [
-            acc.eq(Mux(self.first, count.count, acc + count.count)),
-            result.eq(Mux(self.load, acc, self.neighbour)),
-        ]
+        m.d.sync += result.eq(Mux(self.load, acc, self.neighbour))
         return m

@@ -114,13 +114,13 @@ class Sequencer(wiring.Component):
         first_segment = Signal.like(pc)
         segments_left = Signal(SEGMENTS_BITS)
         ending = Signal()
-        stored = Signal()                               # nothing of the layer is under way any more
+        stored = Signal(init=1)                         # nothing of the layer is under way any more
         tail = Signal(range(tail_cycles(self.config, True) + 1))
         m.d.comb += [
             self.program_address.eq(pc),
-            stored.eq(~self.stepping & (tail == 0)),
             pause.eq(whole & (index == front) & ~stored),
         ]
+        m.d.sync += stored.eq(~self.stepping & ~self.proceed & (tail <= 1))
         with m.If(self.stepping):
             m.d.sync += tail.eq(Mux(flag_of(self.layer, LayerFlag.SPLIT), tail_cycles(self.config, True),
                                     tail_cycles(self.config, False)))

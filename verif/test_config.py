@@ -90,6 +90,11 @@ def test_limits() -> None:
     refused("rows must be at most 1024, not 1025", rows=1025)
     refused("lanes must be at most 4096, not 5000", lanes=5000, acc_bits=13)
     refused("program_depth must be at most 65536, not 65537", program_depth=65537)
+    refused("cols must be at most 1023 for words of 64 bits, not 1024", cols=1024, lanes=64)
+    refused("rows must be at most 127 for words of 512 bits, not 128", rows=128, lanes=64, element_bits=8,
+            acc_bits=26, sum_bits=26)
+    refused("rows must be at most 819 for words of 80 bits, not 820", rows=820, lanes=40, cols=40, tile=40,
+            drain_width=5)
 
 
 def test_widths_never_reach_zero() -> None:

@@ -14,6 +14,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from fpga.tools import tool, verilator_environment
+from hdl.__main__ import main
 from hdl.config import PRESETS
 from hdl.emit import EmitError, emit, run_yosys, to_verilog
 
@@ -243,3 +244,21 @@ def test_the_number_of_modules_does_not_grow_with_the_array(tmp_path: Path) -> N
 def test_a_large_array_is_a_short_text(tile: int, tmp_path: Path) -> None:
     signum(tmp_path, "--rows=64", "--cols=64", "--lanes=32", f"--tile={tile}")
     assert (tmp_path / "out" / "signum.v").stat().st_size <= 300_000
+
+
+def test_cells_of_a_family(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same ports, other cells; what there is no choice of is refused."""
+    texts = {}
+    for cells in ("portable", "ecp5"):
+        out = tmp_path / cells
+        assert main(["verilog", "--preset=tiny", f"--cells={cells}", f"--out={out}"]) == 0
+        texts[cells] = (out / "signum.v").read_text()
+        assert json.loads((out / "signum.json").read_text())["cells"] == cells
+    headers = {cells: text[text.index("module signum("):].partition(";")[0] for cells, text in texts.items()}
+    assert headers["portable"] == headers["ecp5"]
+    assert "CCU2C" in texts["ecp5"]
+    assert "CCU2C" not in texts["portable"]
+    capsys.readouterr()
+    assert main(["verilog", "--preset=tiny", "--cells=ice40", f"--out={tmp_path / 'other'}"]) == 2
+    assert capsys.readouterr().err == "cells must be one of portable, ecp5, not ice40\n"
+    assert not (tmp_path / "other").exists()

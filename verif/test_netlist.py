@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 
-from fpga.netlist import absorb_registers, part_doubled_inputs
+from fpga.netlist import absorb_registers, open_chains, part_doubled_inputs
 
 XOR_OF_THREE = 0b11000011_00111100
 
@@ -143,3 +143,37 @@ def test_any_other_register_stays(register_):
 def test_a_word_that_is_used_at_once_has_no_register():
     cells = {"ram": block_ram(18, {"DOB0": 10}), "r0": register(10, 20)}
     assert absorbed(copy.deepcopy(cells), {"o": {"bits": [10]}}) == (0, cells)
+
+
+def carry_cell(first: int, below: object, out: int, above: int, *, depends: object = "1", other: object = 4) -> dict:
+    """A CCU2C whose halves look up ``first``, and anything."""
+    pins = {"A0": [2], "B0": [other], "C0": ["0"], "D0": [depends], "A1": [3], "CIN": [below],
+            "S0": [out], "S1": [out + 1], "COUT": [above]}
+    directions = {pin: "output" if pin in ("S0", "S1", "COUT") else "input" for pin in pins}
+    return {"type": "CCU2C", "parameters": {"INIT0": f"{first:016b}", "INIT1": f"{0x5AAA:016b}"},
+            "connections": pins, "port_directions": directions}
+
+
+def ends(cells: dict, *read: int) -> tuple[int, list[tuple[object, object]]]:
+    """How many ends were opened, and the carries in and out of the cells."""
+    netlist = {"modules": {"top": {"cells": cells, "ports": {"out": {"bits": list(read)}}}}}
+    opened = open_chains(netlist)
+    return opened, [(pins["CIN"][0], pins["COUT"][0]) for pins in (cell["connections"] for cell in cells.values())]
+
+
+def test_ends_of_chains_that_nobody_depends_on():
+    chain = {"low": carry_cell(0x0009, "0", 10, 12), "high": carry_cell(0x660A, 12, 20, 22)}
+    assert ends(copy.deepcopy(chain), 11, 20, 21) == (2, [("x", 12), (12, "x")])
+    assert ends(copy.deepcopy(chain), 10, 22) == (0, [("0", 12), (12, 22)])
+
+
+@pytest.mark.parametrize(("first", "depends", "other"), [
+    (0x660A, "1", 4), (0x0109, "1", 4), (0x0009, 5, 4), (0x0009, "0", 4), (0x660A, 2, 4)])
+def test_a_carry_in_that_matters(first, depends, other):
+    """Of a half that may hand the carry on."""
+    cells = {"low": carry_cell(first, "0", 10, 12, depends=depends, other=other)}
+    assert ends(cells, 11, 12) == (0, [("0", 12)])
+
+
+def test_the_same_signal_on_both_operands():
+    assert ends({"low": carry_cell(0x660A, "0", 10, 12, other=2)}, 11, 12) == (1, [("x", 12)])

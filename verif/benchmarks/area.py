@@ -2,10 +2,12 @@
 
 `make bench-area`. Cells are LUT4s, with 2 for a CCU2C of ECP5 and 1 for an ALU of Gowin; on iCE40 the logic cells after
 packing. Element, row and array are mapped as they stand, with what forwards their words; an accelerator is all that is
-behind the bus. Equal modules are mapped once, and nothing is optimised from one into the next.
+behind the bus. Equal modules are mapped once, and nothing is optimised from one into the next. On ECP5 the popcount is
+made of carry cells (`hdl.carry`), and for comparison the portable one is measured as well.
 The baseline is the element that is written in three lines, with each flow's default flags.
 """
 
+import json
 import re
 import tempfile
 from collections.abc import Iterable
@@ -19,6 +21,7 @@ from rich.table import Table
 from fpga.build import run_tool
 from fpga.estimate import mapped
 from fpga.families import ECP5, FAMILIES, ICE40, Family
+from fpga.netlist import open_chains
 from hdl.accelerator import Accelerator
 from hdl.array import Array
 from hdl.config import ArrayConfig
@@ -65,6 +68,9 @@ def component(unit: str, lanes: int) -> wiring.Component:
 
 def packed(family: Family, folder: Path) -> int:
     """Logic cells that nextpnr makes of ``unit.json`` in a folder, on iCE40 or ECP5."""
+    netlist = json.loads((folder / "unit.json").read_text())
+    if family is ECP5 and open_chains(netlist):
+        (folder / "unit.json").write_text(json.dumps(netlist))
     free = {"ice40": "--pcf-allow-unconstrained", "ecp5": "--lpf-allow-unconstrained"}[family.name]
     words = run_tool(family.place, [*PACK[family.name], free, "--json", "unit.json", "--pack-only"], folder)
     found = re.search(CELLS[family.name], "\n".join(words))
@@ -72,9 +78,17 @@ def packed(family: Family, folder: Path) -> int:
     return int(found[1])
 
 
-def size(unit: wiring.Component, config: ArrayConfig, family: Family, folder: Path, *, default: bool = False) -> int:
-    counts = mapped(unit, config, family, folder, default=default)
+def size(unit: wiring.Component, config: ArrayConfig, family: Family, folder: Path, *, default: bool = False,
+         portable: bool = False) -> int:
+    counts = mapped(unit, config, family, folder, default=default, portable=portable)
     return packed(family, folder) if family is ICE40 else counts["lut4_equivalents"]
+
+
+def popcounts(family: Family, unit: str) -> tuple[str, ...]:
+    """How the popcount of a unit is made, the build's way first."""
+    if family is not ECP5:
+        return ("portable",)
+    return ("mapped", "portable") if unit in PACKED[1] else ("mapped",)
 
 
 def rows(families: Iterable[Family], units: Iterable[str], lanes: Iterable[int]) -> Iterable[Row]:
@@ -85,11 +99,12 @@ def rows(families: Iterable[Family], units: Iterable[str], lanes: Iterable[int])
                 folder = Path(name)
                 plain = config_of("pe", count)
                 baseline = size(PlainElement(config=plain), plain, family, folder, default=True)
-                for unit in units:
-                    total = size(component(unit, count), config_of(unit, count), family, folder)
+                for unit, popcount in ((unit, popcount) for unit in units for popcount in popcounts(family, unit)):
+                    total = size(component(unit, count), config_of(unit, count), family, folder,
+                                 portable=popcount == "portable")
                     binops = config_of(unit, count).binops_per_cycle
-                    row: Row = {"family": family.name, "unit": unit, "lanes": count, "binops_per_cycle": binops,
-                                "cells": total, "cells_per_binop": round(total / binops, 3),
+                    row: Row = {"family": family.name, "unit": unit, "popcount": popcount, "lanes": count,
+                                "binops_per_cycle": binops, "cells": total, "cells_per_binop": round(total / binops, 3),
                                 "baseline_cells_per_binop": round(baseline / count, 3)}
                     if family is ECP5 and (count, unit) in {(PACKED[0], each) for each in PACKED[1]}:
                         row["packed_cells_per_binop"] = round(packed(family, folder) / binops, 3)
@@ -100,11 +115,12 @@ def measure(console: Console) -> Path:
     """Measure everything into build/bench/area.json, and show it."""
     BUILD.mkdir(parents=True, exist_ok=True)
     found = []
-    table = Table("family", "unit", "lanes", "cells", "cells a binary operation", "plain element")
+    table = Table("family", "unit", "popcount", "lanes", "cells", "cells a binary operation", "plain element")
     for row in rows(FAMILIES.values(), UNITS, LANES):
         found.append(row)
-        console.print(f"{row['family']} {row['unit']}, {row['lanes']} lanes: {row['cells']} cells", highlight=False)
-        table.add_row(row["family"], row["unit"], str(row["lanes"]), str(row["cells"]),
+        console.print(f"{row['family']} {row['unit']} ({row['popcount']}), {row['lanes']} lanes: {row['cells']} cells",
+                      highlight=False)
+        table.add_row(row["family"], row["unit"], row["popcount"], str(row["lanes"]), str(row["cells"]),
                       f"{row['cells_per_binop']:.2f}", f"{row['baseline_cells_per_binop']:.2f}")
     console.print(table)
     return save("area", found, versions("yosys", ICE40.place, ECP5.place),
