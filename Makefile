@@ -43,7 +43,7 @@ help:
 	@echo 'make ladder                         digits on the netlist of each family, and on an iCE40 bitstream read back'
 	@echo 'make explore NETWORK=cnv BOARD=ulx3s-85f  which array is best for a network on a board'
 	@echo 'make bench                          areas, clocks, networks, generator, simulation: docs/performance.md'
-	@echo 'make bench-networks                 one of them: bench-area, bench-clock, bench-generator, bench-simulation'
+	@echo 'make bench-networks                 one of them: bench-area, -clock, -generator, -simulation, -streaming'
 	@echo 'make doctor                         tools, versions, and how to get what is missing'
 	@echo 'make lint                           style and types'
 	@echo 'make venv                           only install; every target does so on first use'

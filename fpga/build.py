@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hdl.config import ArrayConfig
 from hdl.emit import EmitError, run_yosys
@@ -18,7 +18,7 @@ from .pll import PLL
 from .report import cells, check_clock, critical_path, fmax_mhz, utilization
 from .tools import tool
 
-__all__ = ["AFTER_READ", "AFTER_SYNTHESIS", "BuildError", "build", "place", "place_best", "run_tool",
+__all__ = ["AFTER_READ", "AFTER_SYNTHESIS", "BuildError", "Placed", "build", "place", "place_best", "run_tool",
            "synthesize"]
 
 # No memory of ours uses what it reads in the cycle in which the same word is written, unless its read port is
@@ -114,31 +114,42 @@ def place(board: Board, seed: int, folder: Path, clock: float) -> dict[str, Any]
     return json.loads((folder / "place.json").read_text())
 
 
-def place_best(board: Board, seeds: range, folder: Path, clock: float,
-               progress: Progress) -> tuple[int, dict[str, Any]]:
-    """The fastest of several placements, which is the one left in the folder; its seed and report.
+class Placed(NamedTuple):
+    """The fastest of several placements, with nextpnr's report; the MHz of each seed, and seeds that did not route."""
+
+    seed: int
+    report: dict[str, Any]
+    reached: dict[int, float]
+    stalled: list[int]
+
+
+def place_best(board: Board, seeds: range, folder: Path, clock: float, progress: Progress) -> Placed:
+    """Place several times; the fastest placement is the one left in the folder.
 
     Where a placement cannot be routed, one with a further seed is tried for it, at most `FURTHER` in all.
     """
     routed = folder / board.family.routed
-    best: tuple[float, int, dict[str, Any], bytes] | None = None
-    tries, further = list(seeds), 0
+    best: tuple[int, dict[str, Any], bytes] | None = None
+    reached: dict[int, float] = {}
+    stalled: list[int] = []
+    tries = list(seeds)
     for seed in tries:
         progress(f"place and route, seed {seed}")
         try:
             report = place(board, seed, folder, clock)
         except BuildError as error:
-            if STALLED not in str(error) or further == FURTHER:
+            if STALLED not in str(error) or len(stalled) == FURTHER:
                 raise
-            further += 1
+            stalled.append(seed)
             tries.append(tries[-1] + 1)
             continue
-        if best is None or fmax_mhz(report) > best[0]:
-            best = fmax_mhz(report), seed, report, routed.read_bytes()
+        reached[seed] = round(fmax_mhz(report), 2)
+        if best is None or reached[seed] > reached[best[0]]:
+            best = seed, report, routed.read_bytes()
     assert best is not None
-    _, seed, report, content = best
+    seed, report, content = best
     routed.write_bytes(content)
-    return seed, report
+    return Placed(seed, report, reached, stalled)
 
 
 def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | None = None,
@@ -186,7 +197,7 @@ def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | No
         (out / name).unlink(missing_ok=True)
     progress("synthesis")
     counts = synthesize(board, config, pll, baud, out)
-    seed, placed = place_best(board, range(seed, seed + seeds), out, pll.frequency, progress)
+    seed, placed, reached, stalled = place_best(board, range(seed, seed + seeds), out, pll.frequency, progress)
     fmax, clock = fmax_mhz(placed), pll.frequency / 1e6
     use = utilization(placed, family)
     report = {
@@ -204,6 +215,8 @@ def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | No
         "met": fmax >= clock,
         "baud": baud,
         "seed": seed,
+        "fmax_mhz_by_seed": {str(seed): mhz for seed, mhz in reached.items()},
+        "stalled_seeds": stalled,
         "tools": {
             "amaranth": version("amaranth"),
             "yosys": version("pyosys"),

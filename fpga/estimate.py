@@ -21,6 +21,7 @@ from hdl.config import ArrayConfig
 from hdl.emit import Target, run_yosys, to_rtlil
 from hdl.encoding import words_per
 from hdl.isa import Isa
+from hdl.memory import FEW
 from hdl.pe import ProcessingElement
 
 from .board import BoardTop
@@ -39,7 +40,7 @@ BLOCKS: Mapping[str, tuple[tuple[int, int], ...]] = {
 """Shapes of a block RAM with one port to read and one to write, (words, bits), by the name of the family."""
 
 SMALLEST: Mapping[str, int] = {"ice40": 0, "ecp5": 2048, "gowin": 2048}
-"""Memories of at most so many bits are made of LUTs."""
+"""Memories of at most so many bits are made of LUTs, but for banks with registers."""
 
 FILL: Mapping[str, float] = {"ice40": 0.7, "ecp5": 0.8, "gowin": 0.8}
 """Share of a device's LUTs that Yosys's count may come to.
@@ -195,4 +196,5 @@ def memories(config: ArrayConfig) -> list[tuple[int, int, int]]:
 def ram_blocks(config: ArrayConfig, family: str) -> int:
     """Block RAMs of an accelerator, each memory in the shape of block that takes the fewest."""
     return sum(count * min(words_per(depth, words) * words_per(bits, width) for words, width in BLOCKS[family])
-               for count, depth, bits in memories(config) if depth * bits > SMALLEST[family] and depth > 1)
+               for count, depth, bits in memories(config)
+               if depth > 1 and (depth * bits > SMALLEST[family] or config.bank_register and depth > FEW))

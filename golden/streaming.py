@@ -92,7 +92,7 @@ def streamed_costs(stages: Sequence[Stage], words_per_cycle: Fraction | float) -
     ----------
     stages : sequence of Stage
     words_per_cycle : number
-        32-bit words that the link carries in a cycle of the array; the bus itself takes at most 1.
+        32-bit words that the link carries in a cycle of the array; the bus itself takes at most one in two cycles.
 
     Raises
     ------

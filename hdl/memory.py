@@ -8,7 +8,10 @@ from amaranth.lib.wiring import In, Out
 from .bus import DATA_BITS
 from .config import bits_to_hold
 
-__all__ = ["Bank"]
+__all__ = ["FEW", "Bank"]
+
+
+FEW = 32            # words that LUTs hold without a multiplexer behind them, or nearly
 
 
 class Bank(wiring.Component):
@@ -22,7 +25,8 @@ class Bank(wiring.Component):
     width, depth : int
         Bits of a word; words.
     register : bool
-        Registers hold the address and what was read, and the word comes two cycles later.
+        Registers hold the address and what was read, and the word comes two cycles later. More than `FEW` words are
+        then in block RAM: the few bits of a last slice would else be made of LUTs, and read through multiplexers.
 
     Members
     -------
@@ -53,9 +57,10 @@ class Bank(wiring.Component):
         word = Signal(self.width, reset_less=True)
         m.d[place] += address.eq(self.read_address)
         parts = []
+        attributes = {"ram_style": "block"} if self.register and self.depth > FEW else {}
         for i in range(len(self.write)):
             part = self.write_data[i * DATA_BITS:(i + 1) * DATA_BITS]
-            memory = Memory(shape=len(part), depth=self.depth, init=[])
+            memory = Memory(shape=len(part), depth=self.depth, init=[], attrs=attributes)
             m.submodules[f"slice_{i}"] = memory
             reader, writer = memory.read_port(), memory.write_port()
             m.d.comb += [

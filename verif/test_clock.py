@@ -7,9 +7,11 @@ import pytest
 from rich.console import Console
 
 from fpga.build import STALLED, BuildError
+from fpga.report import ReportError
+from hdl.config import ArrayConfig
 
 from .benchmarks import clock
-from .benchmarks.record import load
+from .benchmarks.record import RECORDED, load
 
 REACHED = {1: 50.0, 2: 61.0, 4: 55.0, 5: 52.0}
 
@@ -24,6 +26,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, reached: dict[int, float]) -> None:
                 "utilization": {"ICESTORM_LC": {"used": 100, "available": 7680}},
                 "critical_paths": [{"from": "posedge clk", "to": "posedge clk", "path": steps}]}
 
+    monkeypatch.setattr(clock, "load", lambda name, folder: {"rows": []} if folder is RECORDED else load(name, folder))
     monkeypatch.setattr(clock, "synthesize", lambda *_: {})
     monkeypatch.setattr(clock, "place", place)
 
@@ -54,3 +57,28 @@ def test_other_rows_stay(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
         place(seeds, tmp_path)
     rows = load("clock", tmp_path)["rows"]
     assert [(row["preset"], row["fmax_mhz_best"]) for row in rows] == [("ice40_hx8k", 61.0), ("small", 61.0)]
+
+
+def test_the_row_of_a_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, REACHED)
+    place(range(1, 6), tmp_path / "placed", frequency=60e6)
+    path = [{"kind": "logic", "ns": 1.0, "from": "a", "to": name, "net": ""} for name in ("a", "a", "b2")]
+    report: dict[str, Any] = {
+        "board": "ice40_hx8k_b_evn", "device": "iCE40HX8K-CT256", "family": "ice40", "binops_per_cycle": 128,
+        "config": ArrayConfig.preset("small").to_dict(), "lut": 100, "lut_capacity": 7680, "ram": 1,
+        "ram_capacity": 32, "fmax_mhz": 61.0, "clock_mhz": 60.0, "seed": 2, "stalled_seeds": [3],
+        "fmax_mhz_by_seed": {str(seed): mhz for seed, mhz in REACHED.items()}, "critical_path": path}
+    clock.built(report, tmp_path / "built")
+    assert load("clock", tmp_path / "built")["rows"] == load("clock", tmp_path / "placed")["rows"]
+    other = report | {"config": report["config"] | {"weight_depth": 100}}
+    with pytest.raises(ReportError, match="the build for ice40_hx8k_b_evn must be of a preset"):
+        clock.built(other, tmp_path / "other")
+
+
+def test_the_record_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    before = load("clock")["rows"]
+    pretend(monkeypatch, REACHED)
+    monkeypatch.setattr(clock, "load", load)
+    place(range(1, 2), tmp_path, preset="small")
+    rows = load("clock", tmp_path)["rows"]
+    assert [row for row in rows if row["preset"] != "small"] == [row for row in before if row["preset"] != "small"]

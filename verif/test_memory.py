@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from hdl.emit import to_rtlil
 from hdl.memory import Bank
 
 from .trace import AMARANTH, play
@@ -55,3 +56,9 @@ def test_sizes(width: int, depth: int, seed: int) -> None:
 def test_simulators(simulator: str, seed: int) -> None:
     accesses = draw_accesses(random.Random(seed), 70, 5, 400)
     assert rtl(accesses, 70, 5, simulator) == ref(accesses, 70, 5)
+
+
+@pytest.mark.parametrize(("register", "depth", "block"), [(True, 64, True), (True, 32, False), (False, 64, False)])
+def test_registered_words_are_in_block_ram(register: bool, depth: int, block: bool) -> None:
+    text, _ = to_rtlil(Bank(width=33, depth=depth, register=register), "bank")
+    assert text.count('attribute \\ram_style "block"') == 2 * block       # a slice of 32 bits, and one of a bit

@@ -11,7 +11,7 @@ from rich.console import Console
 from .page import write
 from .record import BUILD, RECORDED
 
-BENCHMARKS = ("generator", "area", "clock", "networks", "simulation")
+BENCHMARKS = ("generator", "area", "clock", "networks", "streaming", "simulation")
 """Modules of this package; each has ``measure(console) -> Path`` of the JSON file that it wrote."""
 
 

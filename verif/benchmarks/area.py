@@ -95,11 +95,11 @@ def rows(families: Iterable[Family], units: Iterable[str], lanes: Iterable[int])
     """Measure, a row of the table at a time."""
     for family in families:
         for count in lanes:
-            with tempfile.TemporaryDirectory() as name:
-                folder = Path(name)
+            with tempfile.TemporaryDirectory() as place:
+                folder = Path(place)
                 plain = config_of("pe", count)
                 baseline = size(PlainElement(config=plain), plain, family, folder, default=True)
-                for unit, popcount in ((unit, popcount) for unit in units for popcount in popcounts(family, unit)):
+                for unit, popcount in [(name, kind) for name in units for kind in popcounts(family, name)]:
                     total = size(component(unit, count), config_of(unit, count), family, folder,
                                  portable=popcount == "portable")
                     binops = config_of(unit, count).binops_per_cycle

@@ -1,26 +1,29 @@
 """The highest clock of whole accelerators with their host link, over several seeds of the placement.
 
 `make bench-clock` places the cases of `QUICK`. The larger presets take minutes to an hour a seed; each is measured by
-`python -m verif.benchmarks.clock --board ulx3s-12f --preset ecp5_2k`, which adds its row to build/bench/clock.json.
+`python -m verif.benchmarks.clock --board ulx3s-12f --preset ecp5_2k`, which adds its row to build/bench/clock.json, or
+taken with `--built build/BOARD` from what `make bitstream BOARD=... SEEDS=5` reported.
 """
 
 import argparse
+import json
 import statistics
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from fpga.boards import BOARDS, board_named
 from fpga.build import STALLED, BuildError, place, synthesize
 from fpga.families import FAMILIES
-from fpga.report import critical_path, fmax_mhz, utilization
+from fpga.report import ReportError, board_row, critical_path, fmax_mhz, utilization
 from hdl.config import ArrayConfig
 
-from .record import BUILD, Row, load, save, versions
+from .record import BUILD, RECORDED, Row, load, save, versions
 
-__all__ = ["QUICK", "SEEDS", "case", "keep", "measure"]
+__all__ = ["QUICK", "SEEDS", "built", "case", "keep", "measure"]
 
 SEEDS = 5
 QUICK = (("ice40_hx8k_b_evn", "small", 48e6), ("ulx3s-12f", "small_registered", 150e6),
@@ -53,18 +56,37 @@ def case(name: str, preset: str, seeds: Iterable[int], console: Console, *, freq
             use = utilization(report, board.family)
             reached[seed] = round(fmax_mhz(report), 2)
             if reached[seed] == max(reached.values()):
-                cells = list(dict.fromkeys(step["to"] for step in critical_path(report)))
-                path = f"{cells[0]} to {cells[-1]}, {len(cells)} cells" if cells else ""
+                path = path_text(critical_path(report))
             console.print(f"{name} {preset}, seed {seed}: {reached[seed]} MHz", highlight=False)
-            written = keep({
-                "board": name, "preset": preset, "binops_per_cycle": config.binops_per_cycle,
-                "fmax_mhz_median": round(statistics.median(reached.values()), 2),
-                "fmax_mhz_best": max(reached.values()), "wanted_mhz": round(pll.frequency / 1e6, 2),
-                "seeds": list(reached), "stalled_seeds": list(stalled), "lut": use["lut"],
-                "lut_capacity": use["lut_capacity"], "critical_path_of_best": path}, folder)
+            written = keep(clock_row(name, preset, pll.frequency / 1e6, reached, stalled, use, path), folder)
     if not reached:
         raise BuildError(f"{board.family.place}: {STALLED} with any seed")
     return written
+
+
+def path_text(path: Sequence[Mapping[str, Any]]) -> str:
+    """Where a critical path begins and ends, and of how many cells it is."""
+    cells = list(dict.fromkeys(step["to"] for step in path))
+    return f"{cells[0]} to {cells[-1]}, {len(cells)} cells" if cells else ""
+
+
+def clock_row(board: str, preset: str, wanted: float, reached: Mapping[Any, float], stalled: Sequence[int],
+              use: Mapping[str, int], path: str) -> Row:
+    """A row of the table: what each seed reached in MHz, the MHz that were wanted, the slowest path of the best."""
+    return {"board": board, "preset": preset, "binops_per_cycle": ArrayConfig.preset(preset).binops_per_cycle,
+            "fmax_mhz_median": round(statistics.median(reached.values()), 2),
+            "fmax_mhz_best": max(reached.values()), "wanted_mhz": round(wanted, 2),
+            "seeds": [int(seed) for seed in reached], "stalled_seeds": list(stalled), "lut": use["lut"],
+            "lut_capacity": use["lut_capacity"], "critical_path_of_best": path}
+
+
+def built(report: Mapping[str, Any], folder: Path = BUILD) -> Path:
+    """Take the row from the report of a build (`fpga.build.build`) of a preset."""
+    preset = board_row(report)["preset"]
+    if not preset:
+        raise ReportError(f"the build for {report['board']} must be of a preset")
+    return keep(clock_row(report["board"], preset, report["clock_mhz"], report["fmax_mhz_by_seed"],
+                          report["stalled_seeds"], report, path_text(report["critical_path"])), folder)
 
 
 def replaced(row: Row, rows: Sequence[Row]) -> list[Row]:
@@ -74,8 +96,8 @@ def replaced(row: Row, rows: Sequence[Row]) -> list[Row]:
 
 
 def keep(row: Row, folder: Path = BUILD) -> Path:
-    """Add a row to ``clock.json`` in a folder."""
-    known = load("clock", folder)["rows"] if (folder / "clock.json").exists() else []
+    """Add a row to ``clock.json`` in a folder, which begins with the rows that are recorded."""
+    known = load("clock", folder if (folder / "clock.json").exists() else RECORDED)["rows"]
     tools = versions("yosys", *(family.place for family in FAMILIES.values()))
     return save("clock", replaced(row, known), tools, folder)
 
@@ -90,12 +112,18 @@ def measure(console: Console) -> Path:
 def main() -> None:
     """Measure one case."""
     parser = argparse.ArgumentParser(prog="python -m verif.benchmarks.clock", description=__doc__)
-    parser.add_argument("--board", required=True, choices=sorted(BOARDS))
+    parser.add_argument("--built", type=Path, metavar="FOLDER", help="take the row from the report of a build")
+    parser.add_argument("--board", choices=sorted(BOARDS))
     parser.add_argument("--preset", help="by default the board's")
     parser.add_argument("--frequency", type=float, metavar="MHZ", help="to place it for; by default the board's")
     parser.add_argument("--seeds", type=int, default=SEEDS, metavar="N")
     options = parser.parse_args()
     console = Console()
+    if bool(options.built) == bool(options.board):
+        parser.error("either board or built must be given")
+    if options.built:
+        console.print(f"see {built(json.loads((options.built / 'report.json').read_text()))}")
+        return
     preset = options.preset or board_named(options.board).preset
     frequency = None if options.frequency is None else options.frequency * 1e6
     console.print(f"see {case(options.board, preset, range(1, options.seeds + 1), console, frequency=frequency)}")
