@@ -25,12 +25,14 @@ from .pll import PLLError
 from .program_file import ProgramFileError
 from .report import (
     BOARDS_REPORT,
+    RECORDED_BOARDS,
     ReportError,
     TimingError,
     board_row,
     boards_table,
     keep_board_row,
     load_board_rows,
+    save_board_rows,
     table,
 )
 from .run import DataError, add_commands
@@ -66,8 +68,10 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--board", default="icebreaker", help=f"one of: {', '.join(sorted(BOARDS))}")
     command.add_argument("--out", type=Path, help="folder of the build (build/BOARD)")
     command.set_defaults(action=flash_board)
-    commands.add_parser("boards", help="what was built for which board", allow_abbrev=False).set_defaults(
-        action=show_boards)
+    command = commands.add_parser("boards", help="what was built for which board", allow_abbrev=False,
+                                  description=f"Show {BOARDS_REPORT}: builds made here, and others made before.")
+    command.add_argument("--record", action="store_true", help=f"keep the builds of presets in {RECORDED_BOARDS.name}")
+    command.set_defaults(action=show_boards)
     return top
 
 
@@ -113,12 +117,17 @@ def flash_board(options: argparse.Namespace, console: Console) -> None:
 
 
 def show_boards(options: argparse.Namespace, console: Console) -> None:
-    head, *rows = boards_table(load_board_rows())
+    rows = load_board_rows()
     if not rows:
         raise ReportError(f"{BOARDS_REPORT} must have a row: python -m fpga build --board icebreaker")
+    save_board_rows(rows)
+    if options.record:
+        save_board_rows(({name: row[name] for name in row if name != "recorded"} for row in rows if row["preset"]),
+                        RECORDED_BOARDS)
+    head, *lines = boards_table(rows)
     shown = Table(*head)
-    for row in rows:
-        shown.add_row(*row)
+    for line in lines:
+        shown.add_row(*line)
     console.print(shown)
 
 

@@ -1,7 +1,7 @@
 """What a build came to, from the JSON reports of the tools."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +9,14 @@ from hdl.config import PRESETS, ArrayConfig
 
 from .families import Family
 
-__all__ = ["BOARDS_REPORT", "ReportError", "TimingError", "board_row", "boards_table", "cells", "check_clock",
-           "critical_path", "fmax_mhz", "keep_board_row", "load_board_rows", "table", "utilization"]
+__all__ = ["BOARDS_REPORT", "RECORDED_BOARDS", "ReportError", "TimingError", "board_row", "boards_table", "cells", "check_clock",
+           "critical_path", "fmax_mhz", "keep_board_row", "load_board_rows", "save_board_rows", "table", "utilization"]
 
 BOARDS_REPORT = Path("build/boards/report.json")
 """What `python -m fpga build` came to, a row for each board and preset."""
+
+RECORDED_BOARDS = Path(__file__).parents[1] / "docs" / "performance" / "boards.json"
+"""The same of builds that were made before, whose rows stand in for what was not built here."""
 
 
 class ReportError(RuntimeError):
@@ -118,25 +121,35 @@ def board_row(report: Mapping[str, Any]) -> dict[str, Any]:
             "preset": named[0] if named else "", **{name: report[name] for name in kept}}
 
 
-def load_board_rows(path: Path = BOARDS_REPORT) -> list[dict[str, Any]]:
-    """The rows that were kept; none where there is no such file."""
-    return json.loads(path.read_text())["rows"] if path.exists() else []
+def load_board_rows(path: Path = BOARDS_REPORT, recorded: Path | None = None) -> list[dict[str, Any]]:
+    """The rows that were kept, and those of `RECORDED_BOARDS`, marked as ``recorded``, for other boards and presets."""
+    rows = {}
+    for source, mark in ((recorded or RECORDED_BOARDS, True), (path, False)):
+        for row in json.loads(source.read_text())["rows"] if source.exists() else []:
+            if mark or not row["recorded"]:
+                rows[row["board"], row["preset"]] = row | {"recorded": mark}
+    return [rows[key] for key in sorted(rows)]
+
+
+def save_board_rows(rows: Iterable[Mapping[str, Any]], path: Path = BOARDS_REPORT) -> None:
+    """Write the rows of the table of boards."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"rows": [dict(row) for row in rows]}, indent=1) + "\n")
 
 
 def keep_board_row(row: Mapping[str, Any], path: Path = BOARDS_REPORT) -> None:
-    """Add a row, in place of that of the same board and preset."""
-    key = row["board"], row["preset"]
-    rows = [each for each in load_board_rows(path) if (each["board"], each["preset"]) != key]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    content = {"rows": sorted([*rows, dict(row)], key=lambda each: (each["board"], each["preset"]))}
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    """Add a row of a build, in place of that of the same board and preset."""
+    rows = {(each["board"], each["preset"]): each for each in load_board_rows(path)}
+    rows[row["board"], row["preset"]] = dict(row) | {"recorded": False}
+    save_board_rows((rows[key] for key in sorted(rows)), path)
 
 
 def boards_table(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
     """Rows of a table for people, the first one its head: binary operations a cycle, and at the clock in units of
     10**9 a second, where a multiplication and its addition are two."""
-    head = ("board", "preset", "a cycle", "LUT", "RAM", "Fmax, MHz", "clock, MHz", "peak, GOPS")
+    head = ("board", "preset", "a cycle", "LUT", "RAM", "Fmax, MHz", "clock, MHz", "peak, GOPS", "built")
     return [head, *((row["board"], row["preset"] or "-", str(row["binops_per_cycle"]),
                      f"{row['lut'] / row['lut_capacity']:.0%}", f"{row['ram'] / row['ram_capacity']:.0%}",
                      f"{row['fmax_mhz']:.1f}", f"{row['clock_mhz']:.1f}",
-                     f"{2 * row['binops_per_cycle'] * row['clock_mhz'] / 1000:.1f}") for row in rows)]
+                     f"{2 * row['binops_per_cycle'] * row['clock_mhz'] / 1000:.1f}",
+                     "before" if row["recorded"] else "here") for row in rows)]

@@ -184,6 +184,9 @@ def test_a_bitstream(name, size, tmp_path):
 def test_the_table_of_boards(monkeypatch, tmp_path, capsys):
     pretend(monkeypatch, {1: 25.0, 2: 29.0})
     monkeypatch.chdir(tmp_path)
+    recorded = tmp_path / "recorded.json"
+    for module in (fpga.report, fpga.__main__):
+        monkeypatch.setattr(module, "RECORDED_BOARDS", recorded)
     assert main(["boards"]) == 1
     assert capsys.readouterr().err == "build/boards/report.json must have a row: python -m fpga build " \
                                       "--board icebreaker\n"
@@ -195,10 +198,20 @@ def test_the_table_of_boards(monkeypatch, tmp_path, capsys):
     head, _, row = boards_table(rows)
     assert dict(zip(head, row, strict=True)) == {
         "board": "icebreaker", "preset": "icebreaker", "a cycle": "512", "LUT": "79%", "RAM": "97%",
-        "Fmax, MHz": "29.0", "clock, MHz": "24.0", "peak, GOPS": "24.6"}
+        "Fmax, MHz": "29.0", "clock, MHz": "24.0", "peak, GOPS": "24.6", "built": "here"}
     capsys.readouterr()
     assert main(["boards"]) == 0
     assert "24.6" in capsys.readouterr().out
+    assert main(["boards", "--record"]) == 0
+    kept = json.loads(recorded.read_text())["rows"]
+    assert [(row["preset"], "recorded" in row) for row in kept] == [("icebreaker", False)]
+    recorded.write_text(json.dumps({"rows": [kept[0] | {"seed": 9}, kept[0] | {"board": "other"}]}))
+    for _ in range(2):                  # what was recorded is in the way of no build, also once it is in both files
+        assert [(row["board"], row["seed"], row["recorded"]) for row in load_board_rows()] == [
+            ("icebreaker", 1, False), ("icebreaker", 2, False), ("other", 2, True)]
+        assert main(["boards"]) == 0
+    recorded.unlink()
+    assert [row["board"] for row in load_board_rows()] == ["icebreaker", "icebreaker"]
 
 
 def test_a_stalled_router_is_told_from_a_slow_one():
