@@ -24,6 +24,7 @@ __all__ = [
     "AXES",
     "OBJECTIVES",
     "ExploreError",
+    "axes_of",
     "candidate",
     "candidates",
     "limits",
@@ -41,7 +42,10 @@ AXES: Mapping[str, tuple[int, ...]] = {
     "rows": (1, 2, 4, 8, 16, 32), "cols": (4, 8, 16, 32, 64), "lanes": (16, 32, 64), "tile": (4, 8, 16),
     "pipeline": (1, 2), "drain_width": (1, 2, 4),
 }
-"""Values that are tried of each parameter."""
+"""Values that are tried of each parameter on an iCE40."""
+
+REGISTERED = {"pipeline": (3, 5)}
+"""Where a flip-flop costs no logic cell: there registers stand around the banks as well."""
 
 OBJECTIVES: Mapping[str, str] = {
     "images_per_s": "images/s", "latency": "ms an image", "images_per_s_per_lut": "images/s a LUT"}
@@ -66,18 +70,28 @@ def graph_of(network: str) -> Graph:
     return NETWORKS[network]()
 
 
+def registered(board: Board) -> bool:
+    """Whether the board's arrays have registers wherever there is a place for them."""
+    return board.family is not ICE40
+
+
+def axes_of(board: Board) -> dict[str, tuple[int, ...]]:
+    """Values that are tried of each parameter on a board."""
+    return {**AXES, **(REGISTERED if registered(board) else {})}
+
+
 def candidates(graph: Graph, board: Board, axes: Mapping[str, Sequence[int]]) -> list[tuple[ArrayConfig, bool]]:
     """All arrays of the values of ``axes`` that there can be, each for batches and for one image alone (True).
 
     Their sums are as wide as the network needs them. A tile is no larger than the array.
     """
-    fetch_width = 1 if board.family is ICE40 else 8
+    further = {"fetch_width": 8, "bank_register": 1} if registered(board) else {"fetch_width": 1}
     found: dict[tuple[ArrayConfig, bool], None] = {}
     for values in itertools.product(*axes.values()):
         size = dict(zip(axes, values, strict=True))
         size["tile"] = min(size["tile"], max(size["rows"], size["cols"]))
         try:
-            config = widened(graph, ArrayConfig(**size, acc_bits=13, sum_bits=16, fetch_width=fetch_width))
+            config = widened(graph, ArrayConfig(**size, acc_bits=13, sum_bits=16, **further))
         except ConfigError:         # such as a drain that does not divide the tile
             continue
         for split in (False, True) if config.rows > 1 else (False,):

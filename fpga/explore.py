@@ -26,8 +26,10 @@ from .cache import Cache, sources
 from .candidates import (
     AXES,
     OBJECTIVES,
+    REGISTERED,
     Candidate,
     ExploreError,
+    axes_of,
     candidate,
     candidates,
     graph_of,
@@ -358,7 +360,8 @@ def command(options: argparse.Namespace, console: Console) -> None:
         raise ExploreError(f"frequency must be positive, not {options.frequency}")
     board = board_named(options.board)
     graph_of(options.network)
-    axes = {name: values_of(given) if (given := getattr(options, name)) else values for name, values in AXES.items()}
+    axes = {name: values_of(given) if (given := getattr(options, name)) else values
+            for name, values in axes_of(board).items()}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with executor_of(options.jobs, options.scheduler) as executor, Progress(*columns, console=console) as bar:
         tasks: dict[str, Any] = {}
@@ -393,6 +396,7 @@ def add_explore(commands: Any) -> None:
     parser.add_argument("--scheduler", metavar="ADDRESS", help="Dask scheduler instead, such as tcp://host:8786")
     parser.add_argument("--out", type=Path, default=OUT, help=f"folder ({OUT})")
     for name, values in AXES.items():
+        others = f"; where registers are free {','.join(map(str, REGISTERED[name]))}" if name in REGISTERED else ""
         parser.add_argument(f"--{name.replace('_', '-')}", metavar="N,N",
-                            help=f"values to try ({','.join(map(str, values))})")
+                            help=f"values to try ({','.join(map(str, values))}{others})")
     parser.set_defaults(action=command)

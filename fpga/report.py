@@ -9,8 +9,9 @@ from hdl.config import PRESETS, ArrayConfig
 
 from .families import Family
 
-__all__ = ["BOARDS_REPORT", "RECORDED_BOARDS", "ReportError", "TimingError", "board_row", "boards_table", "cells", "check_clock",
-           "critical_path", "fmax_mhz", "keep_board_row", "load_board_rows", "save_board_rows", "table", "utilization"]
+__all__ = ["BOARDS_REPORT", "RECORDED_BOARDS", "ReportError", "TimingError", "board_row", "boards_table", "cells",
+           "check_clock", "critical_path", "fmax_mhz", "keep_board_row", "load_board_rows", "save_board_rows", "table",
+           "utilization"]
 
 BOARDS_REPORT = Path("build/boards/report.json")
 """What `python -m fpga build` came to, a row for each board and preset."""

@@ -3,7 +3,7 @@
 import pytest
 
 from fpga.boards import board_named
-from fpga.candidates import candidates, graph_of, nearest, ranked
+from fpga.candidates import axes_of, candidates, graph_of, nearest, ranked
 from golden.depths import compile_fitted
 
 AXES = {"rows": (1, 2), "cols": (4, 8), "lanes": (16,), "tile": (4, 8), "pipeline": (0,), "drain_width": (1, 8)}
@@ -19,9 +19,12 @@ def test_every_array_once():
         (2, *size[1:], split) for size in one_image for split in (False, True)}
 
 
-@pytest.mark.parametrize(("board", "width"), [("icebreaker", 1), ("tang_nano_9k", 8), ("ulx3s-12f", 8)])
-def test_the_program_is_as_wide_as_the_family_allows(board, width):
-    assert {config.fetch_width for config, _ in candidates(graph_of("sfc"), board_named(board), AXES)} == {width}
+@pytest.mark.parametrize(("board", "width", "registers", "pipeline"), [
+    ("icebreaker", 1, 0, (1, 2)), ("tang_nano_9k", 8, 1, (3, 5)), ("ulx3s-12f", 8, 1, (3, 5))])
+def test_program_and_registers_are_such_as_the_family_allows(board, width, registers, pipeline):
+    found = candidates(graph_of("sfc"), board_named(board), AXES)
+    assert {(config.fetch_width, config.bank_register) for config, _ in found} == {(width, registers)}
+    assert axes_of(board_named(board))["pipeline"] == pipeline
 
 
 def test_sums_are_as_wide_as_the_program_needs():

@@ -65,7 +65,7 @@ def rates(network: str) -> list[float]:
         config = roomy(config).replace(walks=1, zero_padding=0, requantize_depth=0)
         program = compile_graph(graph_of(network), config, split=split)
         images = 1 if split else config.rows
-        found.append(50e6 * images / predict_cycles(config, program.records))
+        found.append(BOARD.frequency * images / predict_cycles(config, program.records))
     return found
 
 
