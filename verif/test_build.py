@@ -115,7 +115,7 @@ def test_a_baud_rate_that_cannot_be_had(clock, baud, message):
 @pytest.mark.parametrize(("arguments", "message"), [
     (["--board", "nothing"], f"board must be one of {', '.join(sorted(BOARDS))}, not nothing"),
     (["--frequency", "5"], "frequency must be 16 MHz to 275 MHz, not 5 MHz"),
-    (["--baud", "9000000"], "baud must be 1 to 6000000 at 24 MHz, not 9000000"),
+    (["--baud", "9000000"], "baud must be 1 to 7500000 at 30 MHz, not 9000000"),
     (["--preset", "huge"], f"preset must be one of {', '.join(sorted(PRESETS))}, not huge"),
     (["--config", "missing.toml"],
      "config must be a readable file, not missing.toml (No such file or directory)"),
@@ -131,9 +131,9 @@ def test_bad_arguments_get_one_line(arguments, message, capsys, tmp_path):
 def pretend(monkeypatch, fmax):
     """Replace the tools: any design is placed at once, and seed n reaches ``fmax[n]`` MHz."""
     def place(board, seed, folder, clock):
-        assert clock == 24e6
+        assert clock == 30e6
         (folder / "signum.asc").write_text(f"seed {seed}")
-        return PLACED | {"fmax": {"clk": {"achieved": fmax[seed], "constraint": 24.0}}}
+        return PLACED | {"fmax": {"clk": {"achieved": fmax[seed], "constraint": 30.0}}}
 
     def pack(name, arguments, folder):
         assert name == "icepack"
@@ -145,10 +145,10 @@ def pretend(monkeypatch, fmax):
 
 
 def test_the_best_of_several_seeds(monkeypatch, tmp_path):
-    pretend(monkeypatch, {1: 23.0, 2: 29.0, 3: 25.0})
+    pretend(monkeypatch, {1: 29.0, 2: 35.0, 3: 31.0})
     stages: list[str] = []
     report = build(BOARDS["icebreaker"], SMALL, out=tmp_path, seeds=3, progress=stages.append)
-    assert (report["seed"], report["fmax_mhz"], report["met"]) == (2, 29.0, True)
+    assert (report["seed"], report["fmax_mhz"], report["met"]) == (2, 35.0, True)
     assert (tmp_path / "signum.bin").read_text() == "seed 2"
     assert json.loads((tmp_path / "report.json").read_text()) == report
     assert stages == ["synthesis", *(f"place and route, seed {seed}" for seed in (1, 2, 3)), "bitstream"]
@@ -158,7 +158,7 @@ def test_a_slow_design_leaves_no_bitstream(monkeypatch, tmp_path, capsys):
     pretend(monkeypatch, {1: 22.1})
     (tmp_path / "signum.bin").write_text("of an earlier build")
     assert main(["build", "--preset", "tiny", "--out", str(tmp_path)]) == 1
-    assert capsys.readouterr().err == "the clock must be at most 22.10 MHz, not 24.00: misses by 1.90 MHz\n"
+    assert capsys.readouterr().err == "the clock must be at most 22.10 MHz, not 30.00: misses by 7.90 MHz\n"
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
     assert json.loads((tmp_path / "report.json").read_text())["met"] is False
 
@@ -182,7 +182,7 @@ def test_a_bitstream(name, size, tmp_path):
 
 
 def test_the_table_of_boards(monkeypatch, tmp_path, capsys):
-    pretend(monkeypatch, {1: 25.0, 2: 29.0})
+    pretend(monkeypatch, {1: 31.0, 2: 35.0})
     monkeypatch.chdir(tmp_path)
     recorded = tmp_path / "recorded.json"
     for module in (fpga.report, fpga.__main__):
@@ -194,14 +194,14 @@ def test_the_table_of_boards(monkeypatch, tmp_path, capsys):
     build(BOARDS["icebreaker"], SMALL, out=tmp_path / "other")
     keep_board_row(board_row(json.loads((tmp_path / "other" / "report.json").read_text())))
     rows = load_board_rows()
-    assert [(row["preset"], row["fmax_mhz"], row["seed"]) for row in rows] == [("", 25.0, 1), ("icebreaker", 29.0, 2)]
+    assert [(row["preset"], row["fmax_mhz"], row["seed"]) for row in rows] == [("", 31.0, 1), ("icebreaker", 35.0, 2)]
     head, _, row = boards_table(rows)
     assert dict(zip(head, row, strict=True)) == {
         "board": "icebreaker", "preset": "icebreaker", "a cycle": "512", "LUT": "79%", "RAM": "97%",
-        "Fmax, MHz": "29.0", "clock, MHz": "24.0", "peak, GOPS": "24.6", "built": "here"}
+        "Fmax, MHz": "35.0", "clock, MHz": "30.0", "peak, GOPS": "30.7", "built": "here"}
     capsys.readouterr()
     assert main(["boards"]) == 0
-    assert "24.6" in capsys.readouterr().out
+    assert "30.7" in capsys.readouterr().out
     assert main(["boards", "--record"]) == 0
     kept = json.loads(recorded.read_text())["rows"]
     assert [(row["preset"], "recorded" in row) for row in kept] == [("icebreaker", False)]
