@@ -46,8 +46,10 @@ class CarryChains:
         Where the cells go; `end` when there is no further adder.
     """
 
-    LONGEST = 48
-    """Halves of a chain. Longer chains cost clock; each chain costs up to two halves."""
+    LONGEST = 14
+    """Halves of a chain: as many as the accumulator of 12 bits has. Each chain costs up to two halves, but the longer they
+    are the harder are placing and routing: of 2,048 operations a cycle with 48 halves, 3 % fewer logic cells, routing
+    took more than 13 minutes where it takes two with 14."""
 
     def __init__(self, m: Module) -> None:
         self.m = m

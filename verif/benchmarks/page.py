@@ -204,7 +204,8 @@ TITLES = {
 
 NOTES = {
     "area": "LUT4s, with 2 for a CCU2C of ECP5 and 1 for an ALU of Gowin; on iCE40 logic cells after packing. One "
-            "register stage in each popcount. The baseline is a plain `sum()` in Amaranth with each flow's default flags.",
+            "register stage in each popcount. The baseline is a plain `sum()` in Amaranth with each flow's default "
+            "flags.",
     "clock": "Fmax over several seeds of the placement, whole accelerator with its host link.",
     "networks": "Cycles an image with the first layer; utilisation of all other layers, of the first one, and of all; "
                 "what is lost behind the first layer, and to what. *split* is one image on all rows, *batch* one on "
