@@ -45,7 +45,7 @@ SMALLEST: Mapping[str, int] = {"ice40": 0, "ecp5": 2048, "gowin": 2048}
 FILL: Mapping[str, float] = {"ice40": 0.7, "ecp5": 0.8, "gowin": 0.8}
 """Share of a device's LUTs that Yosys's count may come to.
 
-In builds for the boards nextpnr's count is 1.27, 1.13 and 1.08 times Yosys's: an iCE40's flip-flops take logic cells of
+In builds for the boards nextpnr's count is 1.27, 1.02 and 1.08 times Yosys's: an iCE40's flip-flops take logic cells of
 their own, and carries do not share theirs. The rest is left for routing.
 """
 

@@ -127,7 +127,7 @@ def load_board_rows(path: Path = BOARDS_REPORT, recorded: Path | None = None) ->
     rows = {}
     for source, mark in ((recorded or RECORDED_BOARDS, True), (path, False)):
         for row in json.loads(source.read_text())["rows"] if source.exists() else []:
-            if mark or not row["recorded"]:
+            if mark or not row.get("recorded"):
                 rows[row["board"], row["preset"]] = row | {"recorded": mark}
     return [rows[key] for key in sorted(rows)]
 

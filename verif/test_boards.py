@@ -1,9 +1,12 @@
 """Every board: its defaults, its pins, its clock, and an array that fits."""
 
+import json
+
 import pytest
 
 from fpga.board import Board, BoardError, baud_divisor
 from fpga.boards import BOARDS, board_named
+from fpga.report import RECORDED_BOARDS
 from hdl.config import ArrayConfig
 
 PINS = {"ice40": "pcf", "ecp5": "lpf", "gowin": "cst"}
@@ -53,3 +56,16 @@ def test_a_plan(board: Board) -> None:
 def test_no_such_board() -> None:
     with pytest.raises(BoardError, match=r"^board must be one of colorlight.*, not nothing$"):
         board_named("nothing")
+
+
+def test_recorded_builds_are_of_boards_and_presets_that_there_are() -> None:
+    rows = json.loads(RECORDED_BOARDS.read_text())["rows"]
+    assert len({(row["board"], row["preset"]) for row in rows}) == len(rows)
+    assert {row["family"] for row in rows} == {board.family.name for board in BOARDS.values()}
+    for row in rows:
+        board, config = board_named(row["board"]), ArrayConfig.preset(row["preset"])
+        assert (row["family"], row["device"]) == (board.family.name, board.device)
+        assert row["binops_per_cycle"] == config.binops_per_cycle
+        assert row["clock_mhz"] <= row["fmax_mhz"]
+        assert row["lut"] <= row["lut_capacity"]
+        assert row["ram"] <= row["ram_capacity"]
