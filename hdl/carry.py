@@ -47,9 +47,9 @@ class CarryChains:
     """
 
     LONGEST = 14
-    """Halves of a chain, as many as an accumulator of 12 bits has. Each chain costs up to two halves, but the longer they
-    are, the harder are placing and routing: with 48, routing 2,048 operations a cycle takes more than 13 minutes, with 14
-    it takes two, at 3 % more logic cells."""
+    """Halves of a chain, as many as an accumulator of 12 bits has. Each chain costs up to two halves, but the longer
+    they are, the harder are placing and routing: with 48, routing 2,048 operations a cycle takes more than 13 minutes,
+    with 14 it takes two, at 3 % more logic cells."""
 
     def __init__(self, m: Module) -> None:
         self.m = m
