@@ -125,7 +125,9 @@ def show_boards(options: argparse.Namespace, console: Console) -> None:
         save_board_rows(({name: row[name] for name in row if name != "recorded"} for row in rows if row["preset"]),
                         RECORDED_BOARDS)
     head, *lines = boards_table(rows)
-    shown = Table(*head)
+    shown = Table(box=None, padding=(0, 1, 0, 0))       # 80 columns hold it, names whole
+    for i, title in enumerate(head):
+        shown.add_column(title, no_wrap=i < 2, justify="left" if i < 2 else "right")
     for line in lines:
         shown.add_row(*line)
     console.print(shown)
