@@ -108,10 +108,7 @@ def synthesize(board: Board, config: ArrayConfig, pll: PLL, baud: int, folder: P
 
 def place(board: Board, seed: int, folder: Path, clock: float) -> dict[str, Any]:
     """Place and route the netlist for a clock in Hz, in time or not; returns nextpnr's report."""
-    statistics = json.loads((folder / "stat.json").read_text())
-    least, options = board.family.large
-    large = options if cells(statistics, board.family)["lut4_equivalents"] >= least else ()
-    run_tool(board.family.place, [*board.place, *board.family.place_options, *large, "--report", "place.json",
+    run_tool(board.family.place, [*board.place, *board.family.place_options, "--report", "place.json",
                                   "--freq", str(clock / 1e6), "--seed", str(seed), "--timing-allow-fail"],
              folder, Stall())
     return json.loads((folder / "place.json").read_text())

@@ -35,8 +35,6 @@ class Family:
         Tools of `fpga.tools`.
     place_options, pack_options : tuple of str
         Files of both, beside what a board adds.
-    large : tuple
-        From how many LUT4s on, by Yosys's count, placement has further options, and these.
     routed, bitstream : str
         Files that they write.
     luts : mapping of str to int
@@ -58,7 +56,6 @@ class Family:
     netlist: str
     place: str
     place_options: tuple[str, ...]
-    large: tuple[float, tuple[str, ...]] = (float("inf"), ())
     routed: str
     pack: str
     pack_options: tuple[str, ...]
@@ -99,9 +96,7 @@ ECP5 = Family(
     # the default weight, 10, leaves long paths in the sequencer: 110 MHz where 50 makes 126 (2,048 operations a cycle)
     place_options=("--json", f"{NAME}.json", "--lpf", f"{NAME}.lpf", "--textcfg", f"{NAME}.config",
                    "--placer-heap-timingweight", "50"),
-    # router1 takes a minute or two for 8,000 LUTs, and did not end in half an hour for 18,000; router2 does, but leaves
-    # longer paths: 95 MHz where router1 makes 135
-    large=(12_000, ("--router", "router2")), routed=f"{NAME}.config",
+    routed=f"{NAME}.config",
     pack="ecppack", pack_options=("--compress", "--input", f"{NAME}.config", "--bit", f"{NAME}.bit"),
     bitstream=f"{NAME}.bit",
     luts={"LUT4": 1, "TRELLIS_DPR16X4": 4}, carries={"CCU2C": 2}, flop="TRELLIS_FF",

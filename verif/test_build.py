@@ -246,18 +246,3 @@ def test_a_further_seed_where_the_router_stalls(tmp_path, monkeypatch):
     stalls = set(range(10))
     with pytest.raises(BuildError, match="no progress"):
         place_best(BOARDS["icebreaker"], range(1, 3), tmp_path, 24e6, lambda stage: None)
-
-
-@pytest.mark.parametrize(("name", "luts", "further"), [
-    ("ulx3s-12f", 11_999, False), ("ulx3s-12f", 12_000, True), ("tang_nano_9k", 90_000, False)])
-def test_the_router_of_large_designs(name, luts, further, tmp_path, monkeypatch):
-    """Of carries each of which is worth two LUTs, and LUTs."""
-    def run(tool, arguments, folder, watch):
-        assert tool == BOARDS[name].family.place
-        assert ("router2" in arguments) == further
-        (folder / "place.json").write_text("{}")
-
-    monkeypatch.setattr(fpga.build, "run_tool", run)
-    kinds = {"CCU2C": 1000, "LUT4": luts - 2000}
-    (tmp_path / "stat.json").write_text(json.dumps({"design": {"num_cells_by_type": kinds}}))
-    assert fpga.build.place(BOARDS[name], 1, tmp_path, 50e6) == {}
