@@ -37,7 +37,9 @@ def test_the_memories_of_the_preset_fit(board: Board) -> None:
     if board.family.name == "ice40":        # which has no small memories
         blocks += config.rows * config.drain_width
     capacity = next(count for device, count in RAMS.items() if board.device.startswith(device))
-    assert 0.4 * capacity <= blocks <= capacity
+    assert blocks <= capacity
+    # larger ones have not been routed on an ECP5 or a GW2A-18
+    assert blocks >= 0.4 * capacity or board.preset in ("ecp5_2k", "gowin_9k")
 
 
 @pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)

@@ -119,12 +119,14 @@ GOALS = (
          binds="does not fit: 4 x 8 elements of 32 lanes take 5,160 LUT4s before packing, with 2,806 flip-flops, and "
                "the UP5K has 5,280 logic cells; 512 operations run at 38 MHz"),
     Goal("clock", "ECP5, 2,048 operations a cycle: MHz", fmax("ulx3s", 2048), 150,
-         binds="not the array: the sequencer's control, five LUTs and their wires, which the placer spreads"),
+         binds="not the array: the sequencer's control, four or five LUTs and 5 ns of wires, which the placer spreads"),
     Goal("clock", "ECP5, 16,384 operations a cycle: MHz", fmax("ulx3s", 16384), 120,
-         binds="not run yet on an LFE5U-85F"),
+         binds="not routed yet: nextpnr takes half an hour of one core to place 24,576 operations on an LFE5U-85F, and "
+               "with a quarter of them on an LFE5U-25F neither of its routers came to an end, it seems since the "
+               "inputs of carry cells cannot change places"),
     Goal("clock", "Gowin GW1NR-9: MHz", fmax("tang_nano_9k", 1), 100),
     Goal("clock", "ECP5, most binary operations a second: 10^12", tera_operations, 8,
-         binds="2,048 operations on an LFE5U-12F; an LFE5U-85F was not placed yet"),
+         binds="2,048 operations on an LFE5U-12F; 24,576 on an LFE5U-85F (63,000 LUTs) were not routed"),
     Goal("networks", "about 2,048, in a batch, all layers but the first: %",
          utilizations("batch", 2048, *CONVOLUTIONAL), 97),
     Goal("networks", "about 2,048, in a batch, SFC: %", utilizations("batch", 2048, "sfc"), 97,
