@@ -23,7 +23,8 @@ from .pll import PLL
 from .virtual_board import BAUD, CLOCK
 from .virtual_board import NAME as TOP
 
-__all__ = ["bitstream_verilog", "cell_models", "drop_contents", "netlist_verilog", "synthesize_without_pll"]
+__all__ = ["bitstream_verilog", "cell_models", "drop_contents", "drop_open_outputs", "netlist_verilog",
+           "synthesize_without_pll"]
 
 MODELS = Path(pyosys.__file__).parent / "share"
 OURS = Path(__file__).with_name("cells.v")
@@ -120,6 +121,16 @@ def drop_contents(netlist: dict[str, Any]) -> None:
                     raise BuildError(f"block RAMs must begin with zeros, not {name}")
 
 
+def drop_open_outputs(netlist: dict[str, Any]) -> None:
+    """Take outputs that lead nowhere (`fpga.netlist.open_chains`) out of a netlist in Yosys's JSON, where they are the
+    constant x, which no simulator lets an output drive."""
+    for module in netlist["modules"].values():
+        for cell in module["cells"].values():
+            pins, directions = cell["connections"], cell["port_directions"]
+            for pin in [pin for pin, bits in pins.items() if directions[pin] == "output" and set(bits) == {"x"}]:
+                del pins[pin]
+
+
 def netlist_verilog(board: Board, folder: Path) -> str:
     """A board's netlist after synthesis, as placement takes it.
 
@@ -142,6 +153,7 @@ def netlist_verilog(board: Board, folder: Path) -> str:
     """
     netlist = json.loads((folder / board.family.netlist).read_text())
     drop_contents(netlist)
+    drop_open_outputs(netlist)
     for module in netlist["modules"].values():
         for port in module["ports"].values():
             port["direction"] = "inout"         # as that of its pad, which Verilator joins to no other

@@ -14,7 +14,7 @@ from fpga.boards import board_named
 from fpga.build import AFTER_READ, BuildError
 from fpga.families import FAMILIES
 from fpga.model import Model, ModelError
-from fpga.netlist_board import bitstream_verilog, cell_models, drop_contents
+from fpga.netlist_board import bitstream_verilog, cell_models, drop_contents, drop_open_outputs
 from hdl.emit import run_yosys, to_rtlil
 from hdl.memory import Bank
 
@@ -101,6 +101,13 @@ def test_contents_of_block_rams():
     other["modules"]["unit"]["cells"]["ram"]["parameters"]["INITVAL_00"] = "0100"
     with pytest.raises(BuildError, match=r"^block RAMs must begin with zeros, not ram$"):
         drop_contents(other)
+
+
+def test_outputs_that_lead_nowhere():
+    cell = {"connections": {"CIN": ["x"], "S0": ["x", 3], "COUT": ["x"]},
+            "port_directions": {"CIN": "input", "S0": "output", "COUT": "output"}}
+    drop_open_outputs({"modules": {"unit": {"cells": {"chain": cell}}}})
+    assert cell["connections"] == {"CIN": ["x"], "S0": ["x", 3]}
 
 
 def test_bitstreams_that_cannot_be_read_back(tmp_path):
