@@ -21,11 +21,11 @@ from .families import ECP5, GOWIN, ICE40
 __all__ = ["BOARDS", "board_named"]
 
 
-def ulx3s(size: str, platform: type, preset: str, frequency: float) -> Board:
+def ulx3s(size: str, platform: type) -> Board:
     return Board(name=f"ulx3s-{size}f", device=f"LFE5U-{size}F-6BG381C", family=ECP5, platform=platform,
                  place=(f"--{size}k", "--package", "CABGA381", "--speed", "6"),
                  flash=("openFPGALoader", "-b", "ulx3s"),
-                 crystal="clk25", crystal_frequency=25_000_000, frequency=frequency, preset=preset)
+                 crystal="clk25", crystal_frequency=25_000_000, frequency=100e6, preset="ecp5_2k")
 
 
 BOARDS = {board.name: board for board in (
@@ -38,10 +38,10 @@ BOARDS = {board.name: board for board in (
     Board(name="ice40_hx8k_b_evn", device="iCE40HX8K-CT256", family=ICE40, platform=ICE40HX8KBEVNPlatform,
           clock=ICE40CoreClock, place=("--hx8k", "--package", "ct256"),
           crystal="clk12", crystal_frequency=12_000_000, frequency=48e6, preset="ice40_hx8k"),
-    ulx3s("12", ULX3S_12F_Platform, "ecp5_2k", 100e6),
-    ulx3s("25", ULX3S_25F_Platform, "ecp5_2k", 100e6),
-    ulx3s("45", ULX3S_45F_Platform, "ecp5_2k", 100e6),
-    ulx3s("85", ULX3S_85F_Platform, "ecp5_2k", 100e6),
+    ulx3s("12", ULX3S_12F_Platform),
+    ulx3s("25", ULX3S_25F_Platform),
+    ulx3s("45", ULX3S_45F_Platform),
+    ulx3s("85", ULX3S_85F_Platform),
     # the serial line is on the pin of the light
     Board(name="colorlight_5a75b_r7_0", device="LFE5U-25F-6BG256C", family=ECP5, platform=Colorlight_5A75B_R70Platform,
           led="", place=("--25k", "--package", "CABGA256", "--speed", "6"),

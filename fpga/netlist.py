@@ -60,6 +60,8 @@ def open_chains(netlist: dict[str, Any]) -> int:
 
 def _open(module: dict[str, Any]) -> int:
     chains = [cell for cell in module["cells"].values() if cell["type"] == "CCU2C"]
+    if not chains:
+        return 0
     readers = Counter(bit for cell in module["cells"].values() for pin, bits in cell["connections"].items()
                       if cell["port_directions"].get(pin) == "input" for bit in bits)
     readers.update(bit for port in module.get("ports", {}).values() for bit in port["bits"])

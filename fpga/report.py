@@ -122,10 +122,10 @@ def board_row(report: Mapping[str, Any]) -> dict[str, Any]:
             "preset": named[0] if named else "", **{name: report[name] for name in kept}}
 
 
-def load_board_rows(path: Path = BOARDS_REPORT, recorded: Path | None = None) -> list[dict[str, Any]]:
+def load_board_rows(path: Path = BOARDS_REPORT) -> list[dict[str, Any]]:
     """The rows that were kept, and those of `RECORDED_BOARDS`, marked as ``recorded``, for other boards and presets."""
     rows = {}
-    for source, mark in ((recorded or RECORDED_BOARDS, True), (path, False)):
+    for source, mark in ((RECORDED_BOARDS, True), (path, False)):
         for row in json.loads(source.read_text())["rows"] if source.exists() else []:
             if mark or not row.get("recorded"):
                 rows[row["board"], row["preset"]] = row | {"recorded": mark}

@@ -68,8 +68,9 @@ def component(unit: str, lanes: int) -> wiring.Component:
 
 def packed(family: Family, folder: Path) -> int:
     """Logic cells that nextpnr makes of ``unit.json`` in a folder, on iCE40 or ECP5."""
-    netlist = json.loads((folder / "unit.json").read_text())
-    if family is ECP5 and open_chains(netlist):
+    if family is ECP5:
+        netlist = json.loads((folder / "unit.json").read_text())
+        open_chains(netlist)
         (folder / "unit.json").write_text(json.dumps(netlist))
     free = {"ice40": "--pcf-allow-unconstrained", "ecp5": "--lpf-allow-unconstrained"}[family.name]
     words = run_tool(family.place, [*PACK[family.name], free, "--json", "unit.json", "--pack-only"], folder)

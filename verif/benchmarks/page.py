@@ -119,7 +119,7 @@ GOALS = (
          binds="does not fit: 4 x 8 elements of 32 lanes take 5,160 LUT4s before packing, with 2,806 flip-flops, and "
                "the UP5K has 5,280 logic cells; 512 operations run at 38 MHz"),
     Goal("clock", "ECP5, 2,048 operations a cycle: MHz", fmax("ulx3s", 2048), 150,
-         binds="not the array: the sequencer's control, four or five LUTs and 5 ns of wires, which the placer spreads"),
+         binds="not the array: which register a host's read means, seven cells with the wires between them"),
     Goal("clock", "ECP5, 16,384 operations a cycle: MHz", fmax("ulx3s", 16384), 120,
          binds="not routed yet: nextpnr takes half an hour of one core to place 24,576 operations on an LFE5U-85F, and "
                "with a quarter of them on an LFE5U-25F neither of its routers came to an end, it seems since the "
