@@ -58,8 +58,8 @@ class Accelerator(wiring.Component):
         self.pool = Pool(rows=config.rows, cols=config.cols, bits=config.element_bits, width=config.drain_width)
         self.packer = Packer(rows=config.rows, lanes=config.lanes, bits=config.element_bits, width=config.drain_width)
         self.writer = Writer(config=config)
-        self.program = Bank(width=isa.word_bits, depth=config.program_depth, register=bool(config.bank_register))
-        self.weights = [Bank(width=config.word_bits, depth=config.weight_depth, register=bool(config.bank_register))
+        self.program = Bank(width=isa.word_bits, depth=config.program_depth, registers=config.bank_register)
+        self.weights = [Bank(width=config.word_bits, depth=config.weight_depth, registers=config.bank_register)
                         for _ in range(config.cols)]
         self.ends = RowEnds(config=config, rows=config.rows)
         # their ports, as wide as the array, stay whole

@@ -100,8 +100,9 @@ class ArrayConfig:
         Fields of the program that are read in a cycle. The wider, the shorter the pauses between layers, and between
         the segments of a layer; the program memory grows wider with it.
     bank_register : int
-        1 if registers stand before and behind the banks of words, thresholds and the program, so that no path leads
-        from logic through a memory into logic: a faster clock, for flip-flops and some cycles more between layers.
+        So many registers stand before and as many behind the banks of words, thresholds and the program. With one, no
+        path leads from logic through a memory into logic; with two, none across a large chip ends in logic: a faster
+        clock, for flip-flops and some cycles more between layers.
 
     Raises
     ------
@@ -156,7 +157,7 @@ class ArrayConfig:
         if self.element_bits not in (1, 8):
             raise ConfigError(f"element_bits must be 1 or 8, not {self.element_bits}")
         limits = {"rows": 1024, "cols": 1024, "lanes": 4096, "acc_bits": 32, "sum_bits": 32, "walks": 8,
-                  "zero_padding": 1, "bank_register": 1, "requantize_shift": 24, "scale_bits": WIDEST_SCALE,
+                  "zero_padding": 1, "bank_register": 2, "requantize_shift": 24, "scale_bits": WIDEST_SCALE,
                   "fetch_width": 32}
         for name, most in limits.items():
             if getattr(self, name) > most:

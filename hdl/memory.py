@@ -1,6 +1,6 @@
 """A memory bank of wide words with one read and one write port, cut into slices as wide as the bus."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -17,15 +17,15 @@ FEW = 32            # words that LUTs hold without a multiplexer behind them, or
 class Bank(wiring.Component):
     """Words of any width; a write may leave out slices of it.
 
-    A word is read in the cycle after its address, or three cycles after it. Reading an address while it is written
-    gives the old word, but with registers the new one.
+    A word is read in the cycle after its address, and with each pair of registers two cycles later. Reading an address
+    while it is written gives the old word, but with registers the new one, or the one written later in the meantime.
 
     Parameters
     ----------
     width, depth : int
         Bits of a word; words.
-    register : bool
-        Registers hold the address and what was read, and the word comes two cycles later. More than `FEW` words are
+    registers : int
+        So many registers one behind the other hold the address, and as many what was read. More than `FEW` words are
         then in block RAM: the few bits of a last slice would else be made of LUTs, and read through multiplexers.
 
     Members
@@ -35,11 +35,11 @@ class Bank(wiring.Component):
     write : In, one bit for each slice of up to 32 bits
     """
 
-    def __init__(self, *, width: int, depth: int, register: bool = False) -> None:
+    def __init__(self, *, width: int, depth: int, registers: int = 0) -> None:
         self.width = width
         self.depth = depth
-        self.register = register
-        self.share_key = (width, depth, register)
+        self.registers = registers
+        self.share_key = (width, depth, registers)
         address = bits_to_hold(depth - 1)
         super().__init__({
             "read_address": In(address),
@@ -51,13 +51,9 @@ class Bank(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        place = "sync" if self.register else "comb"
-        # without a reset: only such a register goes into a block RAM
-        address = Signal(len(self.read_address), reset_less=True)
-        word = Signal(self.width, reset_less=True)
-        m.d[place] += address.eq(self.read_address)
+        address = self._later(m, self.read_address, "address")
         parts = []
-        attributes = {"ram_style": "block"} if self.register and self.depth > FEW else {}
+        attributes = {"ram_style": "block"} if self.registers and self.depth > FEW else {}
         for i in range(len(self.write)):
             part = self.write_data[i * DATA_BITS:(i + 1) * DATA_BITS]
             memory = Memory(shape=len(part), depth=self.depth, init=[], attrs=attributes)
@@ -70,6 +66,13 @@ class Bank(wiring.Component):
                 writer.en.eq(self.write[i]),
             ]
             parts.append(reader.data)
-        m.d[place] += word.eq(Cat(parts))
-        m.d.comb += self.read_data.eq(word)
+        m.d.comb += self.read_data.eq(self._later(m, Cat(parts), "word"))
         return m
+
+    def _later(self, m: Module, value: Value, name: str) -> Value:
+        """A value behind the registers, which have no reset: only such a register goes into a block RAM."""
+        for i in range(self.registers):
+            register = Signal(len(value), name=f"{name}_{i}", reset_less=True)
+            m.d.sync += register.eq(value)
+            value = register
+        return value

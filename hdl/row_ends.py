@@ -159,7 +159,7 @@ class RowEnds(wiring.Component):
         config, control, host = self.config, self.control, self.host
         number = self.first_row + r
         mine = host.unit == number
-        bank = Bank(width=config.word_bits, depth=config.activation_depth, register=bool(config.bank_register))
+        bank = Bank(width=config.word_bits, depth=config.activation_depth, registers=config.bank_register)
         address = RowAddress(config=config)
         place(m, f"activations_{r}", bank)
         place(m, f"address_{r}", address)

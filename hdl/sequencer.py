@@ -237,6 +237,7 @@ class Sequencer(wiring.Component):
         last_group, this_group_is_last, tile_ends = Signal(), Signal(), Signal()
         tile_weight = Signal(self.config.weight_bits)   # first weight of the tile
         next_weight = Signal(self.config.weight_bits)
+        following = Signal(self.config.weight_bits)     # what comes after the latest one
         m.d.comb += [
             last_group.eq(Mux(group_begins, filler.raster.past, this_group_is_last)),
             tile_ends.eq(last_segment & last_window),
@@ -246,7 +247,8 @@ class Sequencer(wiring.Component):
                             & ~(group_begins & filler.busy)),
             self.take.eq(self.proceed & group_begins),
             next_weight.eq(Mux(group_begins, registers["weights"],
-                               Mux(loops["segments"].first & ~tile_begins, tile_weight, self.weight + self.stepping))),
+                               Mux(loops["segments"].first & ~tile_begins, tile_weight, following))),
+            following.eq(self.weight + 1),
         ]
         m.d.sync += self.first.eq(self.proceed & ~continuing)
         with m.If(self.stepping):
@@ -267,5 +269,5 @@ class Sequencer(wiring.Component):
             with m.If(last_segment):
                 m.d.sync += self.window_offset.eq(Mux(last_window, 0, self.window_offset + Mux(
                     last_x, registers["window_line"], registers["window_step"])))
-        with m.Else():
-            m.d.sync += self.weight.eq(self.weight + self.stepping)
+        with m.Elif(self.stepping & ~step_ends):
+            m.d.sync += self.weight.eq(following)

@@ -79,7 +79,7 @@ class ThresholdUnit(wiring.Component):
         # with one beat the next sum of a column may come in the next cycle
         sums_reader = sums.read_port(transparent_for=(sums_writer,) if config.beats == 1 else ())
         m.submodules.thresholds = thresholds = Bank(width=config.sum_bits, depth=config.threshold_depth,
-                                                    register=bool(config.bank_register))
+                                                    registers=config.bank_register)
 
         held, used = Signal(config.threshold_bits), Signal(config.threshold_bits)
         with m.If(self.fill):

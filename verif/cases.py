@@ -42,7 +42,7 @@ def draw_config(rng: np.random.Generator, element_bits: int | None = None) -> Ar
     wide = int(rng.choice([1, 1, 2, 4])) if element_bits == 1 else int(rng.choice([1, 1, 2]))
     common: dict[str, Any] = {
         "rows": rng.integers(1, 6), "cols": rng.integers(1, 8) * wide, "tile": rng.integers(1, 5) * wide,
-        "drain_width": wide, "bank_register": rng.integers(0, 2), "fetch_width": rng.choice([1, 2, 5, 8, 32]),
+        "drain_width": wide, "bank_register": rng.integers(0, 3), "fetch_width": rng.choice([1, 2, 5, 8, 32]),
         "weight_depth": 4096, "activation_depth": 4096, "threshold_depth": 4096, "program_depth": 512,
         "walks": rng.integers(1, 4), "scale_bits": rng.integers(14, 19),
         "element_bits": element_bits}

@@ -16,7 +16,7 @@ def draw_array(rng: random.Random) -> ArrayConfig:
         drain_width=width, fetch_width=rng.choice([1, 2, 3, 8, 32]),
         lanes=width * rng.choice([1, 2, 5, 11]), acc_bits=8, sum_bits=12, walks=rng.randint(1, 3),
         activation_depth=rng.choice([1, 20, 64]), threshold_depth=rng.choice([1, 50, 128]),
-        weight_depth=rng.choice([1, 30, 256]), requantize_depth=rng.choice([0, 1, 30]), bank_register=rng.randint(0, 1))
+        weight_depth=rng.choice([1, 30, 256]), requantize_depth=rng.choice([0, 1, 30]), bank_register=rng.randint(0, 2))
 
 
 def most(isa: Isa, name: str, limit: int) -> int:

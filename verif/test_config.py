@@ -40,8 +40,8 @@ def test_zero_padding_is_there_or_not() -> None:
 
 
 def test_registers_before_and_behind_the_banks_take_two_cycles() -> None:
-    assert [ArrayConfig(**SMALL, bank_register=value).bank_cycles for value in (0, 1)] == [1, 3]
-    refused("bank_register must be at most 1, not 2", bank_register=2)
+    assert [ArrayConfig(**SMALL, bank_register=value).bank_cycles for value in (0, 1, 2)] == [1, 3, 5]
+    refused("bank_register must be at most 2, not 3", bank_register=3)
 
 
 def test_requantization_is_there_or_not() -> None:

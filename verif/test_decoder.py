@@ -106,7 +106,7 @@ class Run:
 
 
 @pytest.mark.parametrize("stall", [0.0, 0.4])
-@pytest.mark.parametrize("register", [0, 1])
+@pytest.mark.parametrize("register", [0, 1, 2])
 def test_every_request_once_in_order_and_in_time(stall: float, register: int, seed: int) -> None:
     config = CONFIG.replace(bank_register=register)
     rng = random.Random(f"{seed} {stall} {register}")

@@ -13,22 +13,22 @@ from .trace import AMARANTH, play
 Access = dict[str, int]
 
 
-def rtl(accesses: list[Access], width: int, depth: int, simulator: str = AMARANTH, register: bool = False) -> list[Any]:
-    cycles = 1 + 2 * register
-    trace = play(Bank(width=width, depth=depth, register=register), [*accesses, *[{}] * cycles], simulator)
+def rtl(accesses: list[Access], width: int, depth: int, simulator: str = AMARANTH, registers: int = 0) -> list[Any]:
+    cycles = 1 + 2 * registers
+    trace = play(Bank(width=width, depth=depth, registers=registers), [*accesses, *[{}] * cycles], simulator)
     return [outputs["read_data"] for outputs in trace[cycles:]]
 
 
-def ref(accesses: list[Access], width: int, depth: int, register: bool = False) -> list[int]:
+def ref(accesses: list[Access], width: int, depth: int, registers: int = 0) -> list[int]:
     words = [0] * depth
-    found = []
+    history = []
     for access in accesses:
-        before = words[access["read_address"]]
+        history.append(words.copy())
         mask = sum(0xFFFF_FFFF << 32 * i for i in range(-(-width // 32)) if access["write"] >> i & 1)
         at, value = access["write_address"], access["write_data"]
         words[at] = (words[at] & ~mask | value & mask) & (1 << width) - 1
-        found.append(words[access["read_address"]] if register else before)
-    return found
+    history += [words] * registers                  # nothing is written after the last access
+    return [history[i + registers][access["read_address"]] for i, access in enumerate(accesses)]
 
 
 def draw_accesses(rng: random.Random, width: int, depth: int, count: int) -> list[Access]:
@@ -49,8 +49,8 @@ def test_sizes(width: int, depth: int, seed: int) -> None:
     accesses = draw_accesses(random.Random(f"{seed} {width} {depth}"), width, depth, 150)
     for access in accesses:
         access["rst"] = 0
-    for register in (False, True):
-        assert rtl(accesses, width, depth, register=register) == ref(accesses, width, depth, register)
+    for registers in (0, 1, 2):
+        assert rtl(accesses, width, depth, registers=registers) == ref(accesses, width, depth, registers)
 
 
 def test_simulators(simulator: str, seed: int) -> None:
@@ -58,7 +58,7 @@ def test_simulators(simulator: str, seed: int) -> None:
     assert rtl(accesses, 70, 5, simulator) == ref(accesses, 70, 5)
 
 
-@pytest.mark.parametrize(("register", "depth", "block"), [(True, 64, True), (True, 32, False), (False, 64, False)])
-def test_registered_words_are_in_block_ram(register: bool, depth: int, block: bool) -> None:
-    text, _ = to_rtlil(Bank(width=33, depth=depth, register=register), "bank")
+@pytest.mark.parametrize(("registers", "depth", "block"), [(1, 64, True), (2, 64, True), (1, 32, False), (0, 64, False)])
+def test_registered_words_are_in_block_ram(registers: int, depth: int, block: bool) -> None:
+    text, _ = to_rtlil(Bank(width=33, depth=depth, registers=registers), "bank")
     assert text.count('attribute \\ram_style "block"') == 2 * block       # a slice of 32 bits, and one of a bit

@@ -118,7 +118,7 @@ def rtl(case: Case, simulator: str = AMARANTH) -> list[tuple[int, str, list[int]
 
 
 @pytest.mark.parametrize(("rows", "tile"), SIZES)
-@pytest.mark.parametrize("register", [0, 1])
+@pytest.mark.parametrize("register", [0, 1, 2])
 def test_sizes(rows: int, tile: int, register: int, seed: int) -> None:
     config = config_of(rows, tile, walks=1, requantize_depth=0, bank_register=register)
     case = Case(config, random.Random(f"{seed} {rows} {tile}"), 12)

@@ -119,7 +119,7 @@ def rtl(case: Case, simulator: str = AMARANTH) -> Results:
 
 @pytest.mark.parametrize("cols", [1, 2, 3, 5, 8])
 @pytest.mark.parametrize("tile", [1, 2, 4])
-@pytest.mark.parametrize("register", [0, 1])
+@pytest.mark.parametrize("register", [0, 1, 2])
 def test_columns_and_tiles(cols: int, tile: int, register: int, seed: int) -> None:
     config = ArrayConfig(rows=1, cols=cols, lanes=7, tile=tile, acc_bits=6, sum_bits=9, threshold_depth=32,
                          bank_register=register)
@@ -135,7 +135,7 @@ def test_widths_and_depths(acc_bits: int, sum_bits: int, depth: int, seed: int) 
 
 
 @pytest.mark.parametrize("cols", [1, 3])
-@pytest.mark.parametrize("register", [0, 1])
+@pytest.mark.parametrize("register", [0, 1, 2])
 def test_elements_of_8_bits(cols: int, register: int, seed: int) -> None:
     config = ArrayConfig(rows=1, cols=cols, lanes=1, tile=2, acc_bits=16, sum_bits=17, threshold_depth=20,
                          element_bits=8, bank_register=register)
