@@ -1,18 +1,18 @@
 """A loop's counter that knows its last turn early."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["Loop", "nest"]
+__all__ = ["Loop", "all_end", "nest"]
 
 
 class Loop(wiring.Component):
     """Counts the turns of a loop, over and over.
 
-    Both outputs are registers: nothing that waits for the end of a loop waits for a comparison.
+    ``first`` and ``end`` are registers: nothing that waits for the end of a loop waits for a comparison.
 
     Parameters
     ----------
@@ -29,6 +29,8 @@ class Loop(wiring.Component):
         Go to the next turn, from the last one to the first.
     first, end : Out(1)
         This is the first turn, or the last one.
+    then_end : Out(1)
+        The turn after this one is the last one.
     """
 
     def __init__(self, *, bits: int) -> None:
@@ -38,16 +40,18 @@ class Loop(wiring.Component):
             "step": In(1),
             "first": Out(1, init=1),
             "end": Out(1),
+            "then_end": Out(1),
         })
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         left = Signal.like(self.last)
         anew = self.begin | self.step & self.end
+        m.d.comb += self.then_end.eq(Mux(self.end, self.last == 0, left == 1))
         with m.If(self.begin | self.step):
             m.d.sync += [
                 left.eq(Mux(anew, self.last, left - 1)),
-                self.end.eq(Mux(anew, self.last == 0, left == 1)),
+                self.end.eq(Mux(self.begin, self.last == 0, self.then_end)),
                 self.first.eq(anew),
             ]
         return m
@@ -61,3 +65,21 @@ def nest(m: Module, lasts: Mapping[str, Value], *, begin: Value, step: Value) ->
         m.d.comb += [loop.last.eq(last), loop.begin.eq(begin), loop.step.eq(step)]
         step = step & loop.end
     return loops
+
+
+def all_end(m: Module, loops: Iterable[Loop], *, step: Value) -> Signal:
+    """A register: all loops of a nest are in their last turns.
+
+    ``step`` is that of the innermost one, given first. Right from two cycles after the nest's ``begin``, and no step may
+    come before that.
+    """
+    ended = Signal()
+    now: list[Value] = []
+    then: list[Value] = []
+    inner: Value = C(1, 1)
+    for loop in loops:
+        now.append(loop.end)
+        then.append(Mux(inner, loop.then_end, loop.end))
+        inner = inner & loop.end
+    m.d.sync += ended.eq(Mux(step, Cat(then).all(), Cat(now).all()))
+    return ended

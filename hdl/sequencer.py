@@ -13,7 +13,7 @@ from .config import ArrayConfig, bits_to_hold
 from .delay import delay
 from .filler import Filler
 from .isa import SEGMENTS_BITS, Isa, LayerFlag, flag_of
-from .loop import nest
+from .loop import all_end, nest
 from .raster import follow
 
 __all__ = ["Sequencer", "tail_cycles"]
@@ -228,8 +228,8 @@ class Sequencer(wiring.Component):
         names = ("segments", "window_x", "window_y", "tiles")
         loops = nest(m, {name: registers[name] for name in names}, begin=self.begin, step=self.proceed)
         waiting = Signal.like(self.gap)                 # cycles left of the gap
-        gap_over = Signal(init=1)                       # none are left, or none will be after the last step
         continuing = Signal()                           # the segment before left its sums in the accumulators
+        gap_over = Signal(init=1)                       # so, or none are left, or none will be after the last step
         # the next segment is the first one of its tile of channels, of its group of pixels
         tile_begins, group_begins = Signal(init=1), Signal(init=1)
         last_segment, last_x, last_tile = (loops[name].end for name in ("segments", "window_x", "tiles"))
@@ -241,10 +241,10 @@ class Sequencer(wiring.Component):
         m.d.comb += [
             last_group.eq(Mux(group_begins, filler.raster.past, this_group_is_last)),
             tile_ends.eq(last_segment & last_window),
-            self.final.eq(tile_ends & last_tile & last_group),
+            # a group's fill takes a cycle at least, and only then a layer's first segment begins
+            self.final.eq(all_end(m, loops.values(), step=self.proceed) & last_group),
             self.proceed.eq(running & self.segment_there & (~self.stepping | step_ends)
-                            & (continuing | gap_over)
-                            & ~(group_begins & filler.busy)),
+                            & gap_over & ~(group_begins & filler.busy)),
             self.take.eq(self.proceed & group_begins),
             next_weight.eq(Mux(group_begins, registers["weights"],
                                Mux(loops["segments"].first & ~tile_begins, tile_weight, following))),
@@ -255,9 +255,9 @@ class Sequencer(wiring.Component):
             m.d.sync += waiting.eq(self.gap - (self.gap != 0))
         with m.Elif(waiting != 0):
             m.d.sync += waiting.eq(waiting - 1)
-        m.d.sync += gap_over.eq(Mux(self.proceed, self.fetched["gap"] == 0,
-                                    Mux(self.stepping & ~step_ends, self.gap == 0,
-                                        Mux(self.stepping, self.gap, waiting) <= 1)))
+        m.d.sync += gap_over.eq(Mux(self.proceed, (self.fetched["gap"] == 0) | self.fetched["flags"][0],
+                                    continuing | Mux(self.stepping & ~step_ends, self.gap == 0,
+                                                     Mux(self.stepping, self.gap, waiting) <= 1)))
         with m.If(self.begin):
             m.d.sync += [running.eq(1), continuing.eq(0)]
         with m.If(self.proceed):

@@ -4,8 +4,11 @@ import random
 from typing import Any
 
 import pytest
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
 
-from hdl.loop import Loop
+from hdl.loop import Loop, all_end, nest
 
 from .trace import AMARANTH, play
 
@@ -51,3 +54,29 @@ def test_simulators(simulator: str, seed: int) -> None:
     steps = draw_steps(random.Random(seed), 4, 600)
     begun = next(cycle for cycle, step in enumerate(steps) if "begin" in step)
     assert rtl(steps, 4, simulator)[begun:] == ref(steps)[begun:]
+
+
+class Nest(wiring.Component):
+    """Three loops within each other, and whether all are in their last turns."""
+
+    def __init__(self) -> None:
+        super().__init__({"lasts": In(2).array(3), "begin": In(1), "step": In(1), "ended": Out(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        loops = nest(m, {f"loop{i}": last for i, last in enumerate(self.lasts)}, begin=self.begin, step=self.step)
+        m.d.comb += self.ended.eq(all_end(m, loops.values(), step=self.step))
+        return m
+
+
+def test_all_loops_of_a_nest_end(seed: int) -> None:
+    rng = random.Random(seed)
+    for _ in range(20):
+        lasts = [rng.randrange(4) for _ in range(3)]
+        steps = [{"step": int(rng.random() < 0.7)} for _ in range(150)]
+        trace = play(Nest(), [{"lasts": lasts, **step} for step in ({"begin": 1}, {}, *steps)], AMARANTH)
+        turns = (lasts[0] + 1) * (lasts[1] + 1) * (lasts[2] + 1)
+        turn = 0
+        for step, outputs in zip(steps, trace[2:], strict=True):
+            assert outputs["ended"] == (turn == turns - 1)
+            turn = (turn + step["step"]) % turns
