@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hdl.carry import has_carry_cells
 from hdl.config import ArrayConfig
+from hdl.emit import Target
 
 from .clock import Clock, ECP5Clock, GowinClock, ICE40Clock
 from .pll import ECP5PLL, ICE40PLL, PLL, GowinPLL
@@ -66,8 +68,12 @@ class Family:
     resources: Mapping[str, tuple[str, ...]]
 
     def mapping(self, config: ArrayConfig) -> str:
-        """Before synthesis: map for area, within ``delay`` for each level of the elements that has no register."""
-        delay = self.delay * -(-config.most_stages // max(config.pipeline, 1))
+        """Before synthesis: map for area, within ``delay`` for each level of the elements that has no register.
+
+        Elements of carry cells have nothing to map, and leave it to the control.
+        """
+        in_carries = not config.signed and has_carry_cells(Target(self.name), config.lanes)
+        delay = self.delay * (1 if in_carries else -(-config.most_stages // max(config.pipeline, 1)))
         return f"scratchpad -set abc9.script +&scorr;&sweep;&b;&if,-W,300,-D,{delay}"
 
     @property

@@ -68,7 +68,9 @@ class CarryChains:
         return Cat(sums, self.carry)
 
     def end(self) -> None:
-        """Close the chain: a half that gives out the last carry, and the cells."""
+        """Close the chain, if there is one: a half that gives out the last carry, and the cells."""
+        if not self.halves:
+            return
         halves = [*self.halves, ((NONE, ZERO, ZERO, ZERO, ONE), self.carry)]
         if len(halves) % 2:
             halves.append(((NONE, ZERO, ZERO, ZERO, ONE), Signal()))
@@ -146,6 +148,7 @@ class CarryCounter(wiring.Component):
             if level in registered:
                 results = [register(m, result, f"level{level}_{i}") for i, result in enumerate(results)]
                 stages += 1
+                chains.end()    # timing analysis does not know that no carry leaves an adder, and adds the stages up
         count = [*results[0]][:self.acc_bits]
         count += [ZERO] * (self.acc_bits - len(count))
         acc = Signal(self.acc_bits, reset_less=True)

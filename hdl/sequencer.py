@@ -228,6 +228,7 @@ class Sequencer(wiring.Component):
         names = ("segments", "window_x", "window_y", "tiles")
         loops = nest(m, {name: registers[name] for name in names}, begin=self.begin, step=self.proceed)
         waiting = Signal.like(self.gap)                 # cycles left of the gap
+        without_gap, short_gap = Signal(), Signal()     # the gap is 0, is 0 or 1
         continuing = Signal()                           # the segment before left its sums in the accumulators
         gap_over = Signal(init=1)                       # so, or none are left, or none will be after the last step
         # the next segment is the first one of its tile of channels, of its group of pixels
@@ -255,14 +256,16 @@ class Sequencer(wiring.Component):
             m.d.sync += waiting.eq(self.gap - (self.gap != 0))
         with m.Elif(waiting != 0):
             m.d.sync += waiting.eq(waiting - 1)
-        m.d.sync += gap_over.eq(Mux(self.proceed, (self.fetched["gap"] == 0) | self.fetched["flags"][0],
-                                    continuing | Mux(self.stepping & ~step_ends, self.gap == 0,
-                                                     Mux(self.stepping, self.gap, waiting) <= 1)))
+        no_gap = self.fetched["gap"] == 0
+        m.d.sync += gap_over.eq(Mux(self.proceed, no_gap | self.fetched["flags"][0],
+                                    continuing | Mux(self.stepping, Mux(step_ends, short_gap, without_gap),
+                                                     ~waiting[1:].any())))
         with m.If(self.begin):
             m.d.sync += [running.eq(1), continuing.eq(0)]
         with m.If(self.proceed):
             m.d.sync += [running.eq(~self.final), continuing.eq(self.fetched["flags"][0]),
                          this_group_is_last.eq(last_group), self.weight.eq(next_weight),
+                         without_gap.eq(no_gap), short_gap.eq(~self.fetched["gap"][1:].any()),
                          tile_begins.eq(tile_ends), group_begins.eq(tile_ends & last_tile)]
             with m.If(tile_begins):
                 m.d.sync += tile_weight.eq(next_weight)
