@@ -18,15 +18,16 @@ class Bank(wiring.Component):
     """Words of any width; a write may leave out slices of it.
 
     A word is read in the cycle after its address, and with each pair of registers two cycles later. Reading an address
-    while it is written gives the old word, but with registers the new one, or the one written later in the meantime.
+    while it is written gives the old word, but with registers the new one.
 
     Parameters
     ----------
     width, depth : int
         Bits of a word; words.
     registers : int
-        So many registers one behind the other hold the address, and as many what was read. More than `FEW` words are
-        then in block RAM: the few bits of a last slice would else be made of LUTs, and read through multiplexers.
+        So many registers one behind the other hold the address, and as many what was read; one less, what is written.
+        More than `FEW` words are then in block RAM: the few bits of a last slice would else be made of LUTs, and read
+        through multiplexers.
 
     Members
     -------
@@ -51,27 +52,30 @@ class Bank(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        address = self._later(m, self.read_address, "address")
+        address = self._later(m, self.read_address, self.registers, "address")
+        into = (("written_at", self.write_address), ("written", self.write_data), ("write_slices", self.write))
+        at, data, write = (self._later(m, value, max(0, self.registers - 1), name) for name, value in into)
         parts = []
         attributes = {"ram_style": "block"} if self.registers and self.depth > FEW else {}
         for i in range(len(self.write)):
-            part = self.write_data[i * DATA_BITS:(i + 1) * DATA_BITS]
+            part = data[i * DATA_BITS:(i + 1) * DATA_BITS]
             memory = Memory(shape=len(part), depth=self.depth, init=[], attrs=attributes)
             m.submodules[f"slice_{i}"] = memory
             reader, writer = memory.read_port(), memory.write_port()
             m.d.comb += [
                 reader.addr.eq(address),
-                writer.addr.eq(self.write_address),
+                writer.addr.eq(at),
                 writer.data.eq(part),
-                writer.en.eq(self.write[i]),
+                writer.en.eq(write[i]),
             ]
             parts.append(reader.data)
-        m.d.comb += self.read_data.eq(self._later(m, Cat(parts), "word"))
+        m.d.comb += self.read_data.eq(self._later(m, Cat(parts), self.registers, "word"))
         return m
 
-    def _later(self, m: Module, value: Value, name: str) -> Value:
-        """A value behind the registers, which have no reset: only such a register goes into a block RAM."""
-        for i in range(self.registers):
+    @staticmethod
+    def _later(m: Module, value: Value, registers: int, name: str) -> Value:
+        """A value behind registers, which have no reset: only such a register goes into a block RAM."""
+        for i in range(registers):
             register = Signal(len(value), name=f"{name}_{i}", reset_less=True)
             m.d.sync += register.eq(value)
             value = register

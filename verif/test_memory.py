@@ -27,8 +27,8 @@ def ref(accesses: list[Access], width: int, depth: int, registers: int = 0) -> l
         mask = sum(0xFFFF_FFFF << 32 * i for i in range(-(-width // 32)) if access["write"] >> i & 1)
         at, value = access["write_address"], access["write_data"]
         words[at] = (words[at] & ~mask | value & mask) & (1 << width) - 1
-    history += [words] * registers                  # nothing is written after the last access
-    return [history[i + registers][access["read_address"]] for i, access in enumerate(accesses)]
+    history += [words]
+    return [history[i + bool(registers)][access["read_address"]] for i, access in enumerate(accesses)]
 
 
 def draw_accesses(rng: random.Random, width: int, depth: int, count: int) -> list[Access]:
