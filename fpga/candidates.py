@@ -18,10 +18,11 @@ from hdl.config import ArrayConfig, ConfigError
 
 from .board import Board
 from .estimate import FILL, AreaModel, device_of, ram_blocks
-from .families import ICE40
 
 __all__ = [
     "AXES",
+    "AXES_OF",
+    "FURTHER",
     "OBJECTIVES",
     "ExploreError",
     "axes_of",
@@ -42,10 +43,17 @@ AXES: Mapping[str, tuple[int, ...]] = {
     "rows": (1, 2, 4, 8, 16, 32), "cols": (4, 8, 16, 32, 64), "lanes": (16, 32, 64), "tile": (4, 8, 16),
     "pipeline": (1, 2), "drain_width": (1, 2, 4),
 }
-"""Values that are tried of each parameter on an iCE40."""
+"""Values that are tried of each parameter, but for those of `AXES_OF`."""
 
-REGISTERED = {"pipeline": (3, 5)}
-"""Where a flip-flop costs no logic cell: there registers stand around the banks as well."""
+# where a flip-flop costs no logic cell, more stages; words of 64 lanes leave no way through an ECP5 of some size
+AXES_OF: Mapping[str, Mapping[str, tuple[int, ...]]] = {
+    "ecp5": {"lanes": (16, 32), "pipeline": (2, 3)}, "gowin": {"pipeline": (3, 5)}}
+"""Values that are tried on a family instead."""
+
+FURTHER: Mapping[str, Mapping[str, int]] = {
+    "ice40": {"fetch_width": 1}, "ecp5": {"fetch_width": 8, "bank_register": 2},
+    "gowin": {"fetch_width": 8, "bank_register": 1}}
+"""Parameters that a family's arrays have in common."""
 
 OBJECTIVES: Mapping[str, str] = {
     "images_per_s": "images/s", "latency": "ms an image", "images_per_s_per_lut": "images/s a LUT"}
@@ -70,14 +78,9 @@ def graph_of(network: str) -> Graph:
     return NETWORKS[network]()
 
 
-def registered(board: Board) -> bool:
-    """Whether the board's arrays have registers wherever there is a place for them."""
-    return board.family is not ICE40
-
-
 def axes_of(board: Board) -> dict[str, tuple[int, ...]]:
     """Values that are tried of each parameter on a board."""
-    return {**AXES, **(REGISTERED if registered(board) else {})}
+    return {**AXES, **AXES_OF.get(board.family.name, {})}
 
 
 def candidates(graph: Graph, board: Board, axes: Mapping[str, Sequence[int]]) -> list[tuple[ArrayConfig, bool]]:
@@ -85,7 +88,7 @@ def candidates(graph: Graph, board: Board, axes: Mapping[str, Sequence[int]]) ->
 
     Their sums are as wide as the network needs them. A tile is no larger than the array.
     """
-    further = {"fetch_width": 8, "bank_register": 1} if registered(board) else {"fetch_width": 1}
+    further = FURTHER[board.family.name]
     found: dict[tuple[ArrayConfig, bool], None] = {}
     for values in itertools.product(*axes.values()):
         size = dict(zip(axes, values, strict=True))

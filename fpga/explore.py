@@ -25,8 +25,8 @@ from .build import BuildError, place, synthesize
 from .cache import Cache, sources
 from .candidates import (
     AXES,
+    AXES_OF,
     OBJECTIVES,
-    REGISTERED,
     Candidate,
     ExploreError,
     axes_of,
@@ -396,7 +396,8 @@ def add_explore(commands: Any) -> None:
     parser.add_argument("--scheduler", metavar="ADDRESS", help="Dask scheduler instead, such as tcp://host:8786")
     parser.add_argument("--out", type=Path, default=OUT, help=f"folder ({OUT})")
     for name, values in AXES.items():
-        others = f"; where registers are free {','.join(map(str, REGISTERED[name]))}" if name in REGISTERED else ""
+        others = "".join(f"; {family} {','.join(map(str, own[name]))}"
+                         for family, own in AXES_OF.items() if name in own)
         parser.add_argument(f"--{name.replace('_', '-')}", metavar="N,N",
                             help=f"values to try ({','.join(map(str, values))}{others})")
     parser.set_defaults(action=command)

@@ -70,8 +70,8 @@ def nest(m: Module, lasts: Mapping[str, Value], *, begin: Value, step: Value) ->
 def all_end(m: Module, loops: Iterable[Loop], *, step: Value) -> Signal:
     """A register: all loops of a nest are in their last turns.
 
-    ``step`` is that of the innermost one, given first. Right from two cycles after the nest's ``begin``, and no step may
-    come before that.
+    ``step`` is that of the innermost one, given first. Right from two cycles after the nest's ``begin``, and no step
+    may come before that.
     """
     ended = Signal()
     now: list[Value] = []

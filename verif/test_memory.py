@@ -58,7 +58,8 @@ def test_simulators(simulator: str, seed: int) -> None:
     assert rtl(accesses, 70, 5, simulator) == ref(accesses, 70, 5)
 
 
-@pytest.mark.parametrize(("registers", "depth", "block"), [(1, 64, True), (2, 64, True), (1, 32, False), (0, 64, False)])
+@pytest.mark.parametrize(("registers", "depth", "block"), [
+    (1, 64, True), (2, 64, True), (1, 32, False), (0, 64, False)])
 def test_registered_words_are_in_block_ram(registers: int, depth: int, block: bool) -> None:
     text, _ = to_rtlil(Bank(width=33, depth=depth, registers=registers), "bank")
     assert text.count('attribute \\ram_style "block"') == 2 * block       # a slice of 32 bits, and one of a bit
