@@ -19,6 +19,7 @@ from fpga.boards import BOARDS, board_named
 from fpga.build import STALLED, BuildError, place, synthesize
 from fpga.families import FAMILIES
 from fpga.report import ReportError, board_row, critical_path, fmax_mhz, utilization
+from fpga.tools import tool
 from hdl.config import ArrayConfig
 
 from .record import BUILD, RECORDED, Row, load, save, versions
@@ -39,6 +40,7 @@ def case(name: str, preset: str, seeds: Iterable[int], console: Console, *, freq
     """
     board, config = board_named(name), ArrayConfig.preset(preset)
     pll = board.pll(board.frequency if frequency is None else frequency)
+    placer = f"{board.family.place} {tool(board.family.place).version}"
     reached: dict[int, float] = {}
     stalled = []
     path = ""
@@ -58,7 +60,7 @@ def case(name: str, preset: str, seeds: Iterable[int], console: Console, *, freq
             if reached[seed] == max(reached.values()):
                 path = path_text(critical_path(report))
             console.print(f"{name} {preset}, seed {seed}: {reached[seed]} MHz", highlight=False)
-            written = keep(clock_row(name, preset, pll.frequency / 1e6, reached, stalled, use, path), folder)
+            written = keep(clock_row(name, preset, pll.frequency / 1e6, reached, stalled, use, path, placer), folder)
     if not reached:
         raise BuildError(f"{board.family.place}: {STALLED} with any seed")
     return written
@@ -71,13 +73,14 @@ def path_text(path: Sequence[Mapping[str, Any]]) -> str:
 
 
 def clock_row(board: str, preset: str, wanted: float, reached: Mapping[Any, float], stalled: Sequence[int],
-              use: Mapping[str, int], path: str) -> Row:
-    """A row of the table: what each seed reached in MHz, the MHz that were wanted, the slowest path of the best."""
+              use: Mapping[str, int], path: str, placer: str) -> Row:
+    """A row of the table: what each seed reached in MHz, the MHz that were wanted, the slowest path of the best,
+    and the tool that placed it with its version."""
     return {"board": board, "preset": preset, "binops_per_cycle": ArrayConfig.preset(preset).binops_per_cycle,
             "fmax_mhz_median": round(statistics.median(reached.values()), 2),
             "fmax_mhz_best": max(reached.values()), "wanted_mhz": round(wanted, 2),
             "seeds": [int(seed) for seed in reached], "stalled_seeds": list(stalled), "lut": use["lut"],
-            "lut_capacity": use["lut_capacity"], "critical_path_of_best": path}
+            "lut_capacity": use["lut_capacity"], "placer": placer, "critical_path_of_best": path}
 
 
 def built(report: Mapping[str, Any], folder: Path = BUILD) -> Path:
@@ -85,8 +88,10 @@ def built(report: Mapping[str, Any], folder: Path = BUILD) -> Path:
     preset = board_row(report)["preset"]
     if not preset:
         raise ReportError(f"the build for {report['board']} must be of a preset")
+    place_tool = FAMILIES[report["family"]].place
     return keep(clock_row(report["board"], preset, report["clock_mhz"], report["fmax_mhz_by_seed"],
-                          report["stalled_seeds"], report, path_text(report["critical_path"])), folder)
+                          report["stalled_seeds"], report, path_text(report["critical_path"]),
+                          f"{place_tool} {report['tools'][place_tool]}"), folder)
 
 
 def replaced(row: Row, rows: Sequence[Row]) -> list[Row]:
