@@ -1,6 +1,7 @@
 """The benchmark of clocks: what it makes of several placements."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, reached: dict[int, float]) -> None:
     monkeypatch.setattr(clock, "load", lambda name, folder: {"rows": []} if folder is RECORDED else load(name, folder))
     monkeypatch.setattr(clock, "synthesize", lambda *_: {})
     monkeypatch.setattr(clock, "place", place)
+    monkeypatch.setattr(clock, "tool", lambda _: SimpleNamespace(version="1.2"))
 
 
 def place(seeds: range, folder: Path, *, preset: str = "small", frequency: float | None = None) -> None:
@@ -41,7 +43,7 @@ def test_median_and_best(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     [row] = load("clock", tmp_path)["rows"]
     assert row == {"board": "ice40_hx8k_b_evn", "preset": "small", "binops_per_cycle": 128, "fmax_mhz_median": 53.5,
                    "fmax_mhz_best": 61.0, "wanted_mhz": 60.0, "seeds": [1, 2, 4, 5], "stalled_seeds": [3], "lut": 100,
-                   "lut_capacity": 7680, "critical_path_of_best": "a to b2, 2 cells"}
+                   "lut_capacity": 7680, "placer": "nextpnr-ice40 1.2", "critical_path_of_best": "a to b2, 2 cells"}
 
 
 def test_no_seed_that_can_be_routed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -67,7 +69,7 @@ def test_the_row_of_a_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         "board": "ice40_hx8k_b_evn", "device": "iCE40HX8K-CT256", "family": "ice40", "binops_per_cycle": 128,
         "config": ArrayConfig.preset("small").to_dict(), "lut": 100, "lut_capacity": 7680, "ram": 1,
         "ram_capacity": 32, "fmax_mhz": 61.0, "clock_mhz": 60.0, "seed": 2, "stalled_seeds": [3],
-        "fmax_mhz_by_seed": {str(seed): mhz for seed, mhz in REACHED.items()}, "critical_path": path}
+        "fmax_mhz_by_seed": {str(seed): mhz for seed, mhz in REACHED.items()}, "critical_path": path, "tools": {"nextpnr-ice40": "1.2", "yosys": "3"}}
     clock.built(report, tmp_path / "built")
     assert load("clock", tmp_path / "built")["rows"] == load("clock", tmp_path / "placed")["rows"]
     other = report | {"config": report["config"] | {"weight_depth": 100}}
