@@ -98,7 +98,7 @@ def mapped(unit: wiring.Component, config: ArrayConfig, family: Family, folder: 
     """
     (folder / "unit.il").write_text(to_rtlil(unit, "unit", None if portable else Target(family.name))[0])
     command = (f"{family.command} -top unit" if default
-               else f"{family.mapping(config)}\n{family.synthesis} -noflatten -top unit")
+               else f"{family.mapping(config, portable=portable)}\n{family.synthesis} -noflatten -top unit")
     run_yosys(f"read_rtlil unit.il\n{AFTER_READ}\n{command}\n{AFTER_SYNTHESIS}\nflatten\nopt_clean\n"
               "tee -q -o stat.json stat -json\nwrite_json unit.json\n", folder)
     return cells(json.loads((folder / "stat.json").read_text()), family)

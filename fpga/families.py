@@ -67,12 +67,12 @@ class Family:
     flop: str
     resources: Mapping[str, tuple[str, ...]]
 
-    def mapping(self, config: ArrayConfig) -> str:
+    def mapping(self, config: ArrayConfig, *, portable: bool = False) -> str:
         """Before synthesis: map for area, within ``delay`` for each level of the elements that has no register.
 
-        Elements of carry cells have nothing to map, and leave it to the control.
+        Elements of carry cells have nothing to map, and leave it to the control; there are none in ``portable`` units.
         """
-        in_carries = not config.signed and has_carry_cells(Target(self.name), config.lanes)
+        in_carries = not portable and not config.signed and has_carry_cells(Target(self.name), config.lanes)
         delay = self.delay * (1 if in_carries else -(-config.most_stages // max(config.pipeline, 1)))
         return f"scratchpad -set abc9.script +&scorr;&sweep;&b;&if,-W,300,-D,{delay}"
 

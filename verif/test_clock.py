@@ -69,7 +69,8 @@ def test_the_row_of_a_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         "board": "ice40_hx8k_b_evn", "device": "iCE40HX8K-CT256", "family": "ice40", "binops_per_cycle": 128,
         "config": ArrayConfig.preset("small").to_dict(), "lut": 100, "lut_capacity": 7680, "ram": 1,
         "ram_capacity": 32, "fmax_mhz": 61.0, "clock_mhz": 60.0, "seed": 2, "stalled_seeds": [3],
-        "fmax_mhz_by_seed": {str(seed): mhz for seed, mhz in REACHED.items()}, "critical_path": path, "tools": {"nextpnr-ice40": "1.2", "yosys": "3"}}
+        "fmax_mhz_by_seed": {str(seed): mhz for seed, mhz in REACHED.items()}, "critical_path": path,
+        "tools": {"nextpnr-ice40": "1.2", "yosys": "3"}}
     clock.built(report, tmp_path / "built")
     assert load("clock", tmp_path / "built")["rows"] == load("clock", tmp_path / "placed")["rows"]
     other = report | {"config": report["config"] | {"weight_depth": 100}}
