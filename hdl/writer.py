@@ -63,6 +63,7 @@ class Writer(wiring.Component):
         pixel = Signal(config.activation_bits)
         word = Signal(config.activation_bits)           # of the pixel
         left = Signal(range(max(config.rows, 2) + 1))   # writes still to do
+        writing, last = Signal(), Signal(init=1)        # there are some; there is one at most: all else waits for these
         waiting, waiting_end = Signal(), Signal()       # complete words are still in the packer
         ends = Signal()
         new_pixel = Signal(init=1)                      # the next words are the first ones of their pixels
@@ -73,24 +74,25 @@ class Writer(wiring.Component):
         m.submodules.raster = raster = Raster(bits=config.activation_bits)
         follow(m, raster, pixel, start=layer.out_start, step=layer.out_step, line=layer.out_line)
         m.d.comb += [
-            take.eq((self.flush | waiting) & (left <= 1)),
+            take.eq((self.flush | waiting) & last),
             ends.eq(Mux(waiting, waiting_end, self.flush_end)),
             raster.x_last.eq(layer.x),
             raster.y_last.eq(layer.y),
             raster.restart.eq(self.begin),
             raster.back.eq(take & ~new_pixel),
             raster.mark.eq(first_write),
-            raster.step.eq(left != 0),
-            self.write.eq((left != 0) & ~raster.past),
+            raster.step.eq(writing),
+            self.write.eq(writing & ~raster.past),
             self.address.eq(Mux(self.host, self.host_address, pixel + word)),
         ]
         m.d.sync += first_write.eq(take & new_pixel)
         with m.If(take):
-            m.d.sync += [left.eq(Mux(split, config.rows, 1)), waiting.eq(0), new_pixel.eq(ends),
-                         word.eq(Mux(new_pixel, 0, word + 1))]
+            m.d.sync += [left.eq(Mux(split, config.rows, 1)), writing.eq(1), last.eq(~split | (config.rows == 1)),
+                         waiting.eq(0), new_pixel.eq(ends), word.eq(Mux(new_pixel, 0, word + 1))]
             m.d.sync += held.eq(self.words)
         with m.Else():
-            with m.If(left != 0):
+            m.d.sync += [writing.eq(~last), last.eq(left <= 2)]
+            with m.If(writing):
                 m.d.sync += left.eq(left - 1)
                 m.d.sync += held[:-1].eq(held[1:])
             with m.If(self.flush):
