@@ -122,14 +122,14 @@ GOALS = (
          binds="not the array: which register a host's read means, seven cells with the wires between them; the best "
                "of three seeds reached 151 MHz"),
     Goal("clock", "ECP5, 16,384 operations a cycle: MHz", fmax("ulx3s", 16384), 120,
-         binds="a host's write, decoded and sent to banks all over the chip in one cycle; bank_register = 2 gives it two, "
-               "but such an array had two thirds of its wires left after 16 minutes of routing, where this one took "
-               "eleven"),
+         binds="a host's write, decoded and sent to banks all over the chip in one cycle; bank_register = 2 gives it "
+               "two, but such an array had two thirds of its wires left after 16 minutes of routing, where this one "
+               "took eleven"),
     Goal("clock", "Gowin GW1NR-9: MHz", fmax("tang_nano_9k", 1), 100,
          binds="one seed, of before the writer's count of words left became a register, which is the path that binds"),
     Goal("clock", "ECP5, most binary operations a second: 10^12", tera_operations, 8,
-         binds="16,384 operations on an LFE5U-85F, in 53,930 of its 83,640 logic cells; the goal would take 24,576 at 163 "
-               "MHz"),
+         binds="16,384 operations on an LFE5U-85F, in 53,930 of its 83,640 logic cells; the goal would take 24,576 at "
+               "163 MHz"),
     Goal("networks", "about 2,048, in a batch, all layers but the first: %",
          utilizations("batch", 2048, *CONVOLUTIONAL), 97),
     Goal("networks", "about 2,048, in a batch, SFC: %", utilizations("batch", 2048, "sfc"), 97,
