@@ -2,6 +2,7 @@
 does."""
 
 import random
+import re
 
 import pytest
 from amaranth.hdl import Array, Cat, Elaboratable, Module, Value
@@ -12,7 +13,7 @@ from fpga.netlist_board import cell_models
 from golden.units import processing_element
 from hdl.carry import LEAST_LANES, CarryCounter, has_carry_cells
 from hdl.config import ArrayConfig, ConfigError, popcount_stages
-from hdl.emit import Target, to_verilog
+from hdl.emit import Target, to_rtlil, to_verilog
 from hdl.pe import ProcessingElement
 
 from .trace import play
@@ -90,6 +91,23 @@ def test_chains_of_any_length(longest: int, seed: int, cells: None, monkeypatch:
     monkeypatch.setattr(hdl.carry.CarryChains, "LONGEST", longest)
     for pipeline in (0, 3):
         check(33, pipeline, 8, draw(random.Random(f"{seed} {pipeline}"), 33, 100))
+
+
+def test_no_chain_goes_on_behind_a_register(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a register behind every level, a chain adds words, or results of one level."""
+    chains: dict[int, set[str]] = {}
+
+    class Seen(CCU2C):
+        def __init__(self, kind: str, **ports: Value) -> None:
+            super().__init__(kind, **ports)
+            inputs = " ".join(repr(ports[f"i_{name}{half}"]) for name in "ABCD" for half in "01")
+            begun = chains.pop(id(ports["i_CIN"])) if "i_CIN" in ports else set()
+            chains[id(ports["o_COUT"])] = begun | set(re.findall(r"\(sig (a|w|level\d)(?=[_)])", inputs))
+
+    monkeypatch.setattr(hdl.carry, "Instance", Seen)
+    to_rtlil(CarryCounter(lanes=64, pipeline=popcount_stages(64), acc_bits=12), "counter")
+    assert set().union(*chains.values()) == {"a", "w", *(f"level{level}" for level in range(popcount_stages(64)))}
+    assert all(names <= {"a", "w"} or len(names) == 1 for names in chains.values())
 
 
 @pytest.mark.parametrize(("lanes", "pipeline"), [(5, 0), (64, 0), (64, 4), (64, 5), (70, 1)])
