@@ -125,8 +125,7 @@ GOALS = (
          binds="a host's write, decoded and sent to banks all over the chip in one cycle; bank_register = 2 gives it "
                "two, but such an array had two thirds of its wires left after 16 minutes of routing, where this one "
                "took eleven"),
-    Goal("clock", "Gowin GW1NR-9: MHz", fmax("tang_nano_9k", 1), 100,
-         binds="one seed, of before the writer's count of words left became a register, which is the path that binds"),
+    Goal("clock", "Gowin GW1NR-9: MHz", fmax("tang_nano_9k", 1), 100),
     Goal("clock", "ECP5, most binary operations a second: 10^12", tera_operations, 8,
          binds="16,384 operations on an LFE5U-85F, in 53,930 of its 83,640 logic cells; the goal would take 24,576 at "
                "163 MHz"),
