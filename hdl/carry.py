@@ -10,6 +10,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import ConfigError, bits_to_hold, popcount_stages, registered_levels
+from .delay import behind_registers
 from .popcount import split_lanes
 
 __all__ = ["LEAST_LANES", "CarryChains", "CarryCounter", "has_carry_cells"]
@@ -146,7 +147,7 @@ class CarryCounter(wiring.Component):
                 results = [self._node(m, chains, level, lane, stages, left, right) for lane, left, right
                            in zip(carries[level], results[::2], results[1::2], strict=True)]
             if level in registered:
-                results = [register(m, result, f"level{level}_{i}") for i, result in enumerate(results)]
+                results = [behind_registers(m, result, 1, f"level{level}_{i}") for i, result in enumerate(results)]
                 stages += 1
                 chains.end()    # timing analysis does not know that no carry leaves an adder, and adds the stages up
         count = [*results[0]][:self.acc_bits]
@@ -178,14 +179,5 @@ class CarryCounter(wiring.Component):
         """What begins an adder that takes in a lane as many cycles later."""
         if not stages:
             return EQUAL, self.a[lane], self.w[lane], ZERO, ONE
-        value: Value = ~(self.a[lane] ^ self.w[lane])
-        for stage in range(stages):
-            value = register(m, value, f"lane{lane}_{stage + 1}")
-        return BIT, value, ZERO, ZERO, ONE
-
-
-def register(m: Module, value: Value, name: str) -> Signal:
-    """A value one cycle later."""
-    held = Signal(len(value), name=name, reset_less=True)
-    m.d.sync += held.eq(value)
-    return held
+        value = ~(self.a[lane] ^ self.w[lane])
+        return BIT, behind_registers(m, value, stages, f"lane{lane}"), ZERO, ZERO, ONE

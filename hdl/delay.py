@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Cat, Module, Signal, Value
 
-__all__ = ["delay", "skew"]
+__all__ = ["behind_registers", "delay", "skew"]
 
 
 def delay(m: Module, value, cycles: int, name: str):
@@ -16,6 +16,15 @@ def delay(m: Module, value, cycles: int, name: str):
     m.d.sync += before.eq(Cat(bits, before))
     m.d.comb += later.eq(before[-len(bits):])
     return later
+
+
+def behind_registers(m: Module, value: Value, count: int, name: str) -> Value:
+    """The bits of a value behind so many registers without a reset: only such a register goes into a block RAM."""
+    for stage in range(count):
+        delayed = Signal(len(value), name=f"{name}_d{stage + 1}", reset_less=True)
+        m.d.sync += delayed.eq(value)
+        value = delayed
+    return value
 
 
 def skew(m: Module, value, count: int, name: str) -> list:

@@ -1,12 +1,13 @@
 """A memory bank of wide words with one read and one write port, cut into slices as wide as the bus."""
 
-from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.hdl import Cat, Module
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from .bus import DATA_BITS
 from .config import bits_to_hold
+from .delay import behind_registers
 
 __all__ = ["FEW", "Bank"]
 
@@ -52,9 +53,9 @@ class Bank(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        address = self._later(m, self.read_address, self.registers, "address")
+        address = behind_registers(m, self.read_address, self.registers, "address")
         into = (("written_at", self.write_address), ("written", self.write_data), ("write_slices", self.write))
-        at, data, write = (self._later(m, value, max(0, self.registers - 1), name) for name, value in into)
+        at, data, write = (behind_registers(m, value, max(0, self.registers - 1), name) for name, value in into)
         parts = []
         attributes = {"ram_style": "block"} if self.registers and self.depth > FEW else {}
         for i in range(len(self.write)):
@@ -69,14 +70,5 @@ class Bank(wiring.Component):
                 writer.en.eq(write[i]),
             ]
             parts.append(reader.data)
-        m.d.comb += self.read_data.eq(self._later(m, Cat(parts), self.registers, "word"))
+        m.d.comb += self.read_data.eq(behind_registers(m, Cat(parts), self.registers, "word"))
         return m
-
-    @staticmethod
-    def _later(m: Module, value: Value, registers: int, name: str) -> Value:
-        """A value behind registers, which have no reset: only such a register goes into a block RAM."""
-        for i in range(registers):
-            register = Signal(len(value), name=f"{name}_{i}", reset_less=True)
-            m.d.sync += register.eq(value)
-            value = register
-        return value

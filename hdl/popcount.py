@@ -5,6 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import ConfigError, bits_to_hold, popcount_levels, popcount_stages, registered_levels
+from .delay import behind_registers
 
 __all__ = ["Popcount"]
 
@@ -66,11 +67,11 @@ class Popcount(wiring.Component):
         stages = 0
         for level in range(self.levels + 1):
             if level:
-                injected = [self._delay(m, ~(self.a[lane] ^ self.w[lane]), stages, f"lane{lane}")
+                injected = [behind_registers(m, ~(self.a[lane] ^ self.w[lane]), stages, f"lane{lane}")
                             for lane in carries[level]]
                 results = add_level(m, level, injected, results)
             if level in self.registered_levels:
-                results = [self._delay(m, result, 1, f"level{level}_{i}") for i, result in enumerate(results)]
+                results = [behind_registers(m, result, 1, f"level{level}_{i}") for i, result in enumerate(results)]
                 stages += 1
         m.d.comb += self.count.eq(results[0])
         return m
@@ -95,14 +96,6 @@ class Popcount(wiring.Component):
         bit = Signal(name=name, attrs={"keep": 1})
         m.d.comb += bit.eq(value)
         return bit
-
-    @staticmethod
-    def _delay(m: Module, value: Value, stages: int, name: str) -> Value:
-        for stage in range(stages):
-            delayed = Signal(len(value), name=f"{name}_d{stage + 1}", reset_less=True)
-            m.d.sync += delayed.eq(value)
-            value = delayed
-        return value
 
 
 def sum_of_bits(bits: list[Value]) -> Value:
