@@ -116,7 +116,7 @@ def compete(task: Task, seeds: Sequence[int], folder: Path = TRAINED, checkpoint
             trainer = Trainer(task, network, task.recipe, seed=seed, checkpoint=checkpoint, device="cpu")
             trainer.run(partial(tell, f"{name} seed {seed}") if tell else None)
             run = _run(task, name, network, seed)
-            run |= {"seconds": round(trainer.seconds, 1), "curve": [asdict(point) for point in trainer.history]}
+            run |= {"seconds": round(trainer.seconds, 3), "curve": [asdict(point) for point in trainer.history]}
             kept = {name: quantize(network, _calibration(task, network))}
             if name == "float":
                 runs.append(run)
