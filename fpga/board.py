@@ -12,6 +12,7 @@ from hdl.accelerator import Accelerator
 from hdl.bridge import Bridge
 from hdl.bus import AddressMap
 from hdl.config import ArrayConfig
+from hdl.loader import Loader, LoaderMap
 from hdl.uart import UARTReceiver, UARTTransmitter
 
 from .clock import Clock
@@ -46,7 +47,7 @@ def baud_divisor(clock: float, baud: int) -> int:
 
 
 class BoardTop(wiring.Component):
-    """Accelerator, bridge and serial port.
+    """Accelerator, bridge and serial port, and a loader between them where one is wanted.
 
     Parameters
     ----------
@@ -56,6 +57,10 @@ class BoardTop(wiring.Component):
         Frequency of the clock in Hz.
     baud : int
         Bits a second on the serial line.
+    loader : int
+        Words of the loader (`hdl.loader`); 0 for none.
+    spram : bool
+        The loader is made of the UP5K's single-port RAMs.
 
     Members
     -------
@@ -72,8 +77,9 @@ class BoardTop(wiring.Component):
         If the clock does not make the baud rate.
     """
 
-    def __init__(self, *, config: ArrayConfig, clock: float, baud: int) -> None:
+    def __init__(self, *, config: ArrayConfig, clock: float, baud: int, loader: int = 0, spram: bool = False) -> None:
         self.config = config
+        self.loader = Loader(config=config, depth=loader, spram=spram) if loader else None
         self.clock = clock
         self.divisor = baud_divisor(clock, baud)
         super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "busy": Out(1)})
@@ -82,17 +88,23 @@ class BoardTop(wiring.Component):
         m = Module()
         m.submodules.receiver = receiver = UARTReceiver(divisor=self.divisor)
         m.submodules.transmitter = transmitter = UARTTransmitter(divisor=self.divisor)
-        m.submodules.bridge = bridge = Bridge(address_bits=AddressMap(self.config).address_bits,
-                                              quiet=int(QUIET * self.clock))
+        bits = LoaderMap.address_bits if self.loader else AddressMap(self.config).address_bits
+        m.submodules.bridge = bridge = Bridge(address_bits=bits, quiet=int(QUIET * self.clock))
         m.submodules.accelerator = accelerator = Accelerator(config=self.config)
         wiring.connect(m, receiver.o, bridge.i)
         wiring.connect(m, bridge.o, transmitter.i)
-        wiring.connect(m, bridge.bus, accelerator.bus)
+        if self.loader:
+            m.submodules.loader = self.loader
+            wiring.connect(m, bridge.bus, self.loader.bus)
+            wiring.connect(m, self.loader.target, accelerator.bus)
+            m.d.comb += self.loader.target_busy.eq(accelerator.busy)
+        else:
+            wiring.connect(m, bridge.bus, accelerator.bus)
         m.d.comb += [
             receiver.rx.eq(self.rx),
             self.tx.eq(transmitter.tx),
             bridge.error.eq(receiver.framing_error | receiver.overflow),
-            self.busy.eq(accelerator.busy),
+            self.busy.eq(self.loader.busy if self.loader else accelerator.busy),
         ]
         return m
 
@@ -162,6 +174,8 @@ class Board:
         Default bits a second on the serial line.
     preset : str
         Default configuration.
+    spram : int
+        32-bit words of its single-port RAMs, for a loader.
     """
 
     name: str
@@ -178,12 +192,21 @@ class Board:
     frequency: float
     baud: int = 1_000_000
     preset: str
+    spram: int = 0
 
     def pll(self, frequency: float) -> PLL:
         """The PLL for a clock as near to ``frequency`` (Hz) as can be; PLLError if none is."""
         return self.family.pll.nearest(self.crystal_frequency, frequency)
 
-    def design(self, config: ArrayConfig, pll: PLL, baud: int) -> PlatformTop:
-        """What is built for the board; BoardError if the clock does not make the baud rate."""
-        top = BoardTop(config=config, clock=pll.frequency, baud=baud)
+    def design(self, config: ArrayConfig, pll: PLL, baud: int, *, loader: bool = False) -> PlatformTop:
+        """What is built for the board, with or without a loader in its single-port RAMs.
+
+        Raises
+        ------
+        BoardError
+            If the clock does not make the baud rate, or the board has no such RAMs.
+        """
+        if loader and not self.spram:
+            raise BoardError(f"loader must be left out on {self.name}, which has no single-port RAMs for it")
+        top = BoardTop(config=config, clock=pll.frequency, baud=baud, loader=self.spram if loader else 0, spram=True)
         return PlatformTop(top, (self.clock or self.family.clock)(self.crystal, pll), self.led)

@@ -31,10 +31,10 @@ def ulx3s(size: str, platform: type) -> Board:
 BOARDS = {board.name: board for board in (
     Board(name="icebreaker", device="iCE40UP5K-SG48", family=ICE40, platform=ICEBreakerPlatform,
           place=("--up5k", "--package", "sg48"),
-          crystal="clk12", crystal_frequency=12_000_000, frequency=30e6, preset="icebreaker"),
+          crystal="clk12", crystal_frequency=12_000_000, frequency=30e6, preset="icebreaker", spram=1 << 15),
     Board(name="icesugar", device="iCE40UP5K-SG48", family=ICE40, platform=ICESugarPlatform,
           place=("--up5k", "--package", "sg48"), flash=(),
-          crystal="clk12", crystal_frequency=12_000_000, frequency=30e6, preset="icebreaker"),
+          crystal="clk12", crystal_frequency=12_000_000, frequency=30e6, preset="icebreaker", spram=1 << 15),
     Board(name="ice40_hx8k_b_evn", device="iCE40HX8K-CT256", family=ICE40, platform=ICE40HX8KBEVNPlatform,
           clock=ICE40CoreClock, place=("--hx8k", "--package", "ct256"),
           crystal="clk12", crystal_frequency=12_000_000, frequency=48e6, preset="ice40_hx8k"),

@@ -89,10 +89,11 @@ class Stall:
         return False
 
 
-def synthesize(board: Board, config: ArrayConfig, pll: PLL, baud: int, folder: Path) -> dict[str, int]:
+def synthesize(board: Board, config: ArrayConfig, pll: PLL, baud: int, folder: Path, *,
+               loader: bool = False) -> dict[str, int]:
     """Write the netlist and the pins; returns the counts of cells."""
     family = board.family
-    plan = board.platform().build(board.design(config, pll, baud), name=NAME, do_build=False,
+    plan = board.platform().build(board.design(config, pll, baud, loader=loader), name=NAME, do_build=False,
                                   debug_verilog=False, script_after_read=f"{AFTER_READ}\n{family.mapping(config)}",
                                   synth_opts=family.synthesis_options, script_after_synth=AFTER_SYNTHESIS)
     plan.extract(folder)
@@ -153,7 +154,7 @@ def place_best(board: Board, seeds: range, folder: Path, clock: float, progress:
 
 
 def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | None = None,
-          baud: int | None = None, seed: int = 1, seeds: int = 1,
+          baud: int | None = None, seed: int = 1, seeds: int = 1, loader: bool = False,
           progress: Progress = lambda stage: None) -> dict[str, Any]:
     """Build the bitstream (``signum.bin``, ``.bit`` or ``.fs``) and ``report.json`` in a folder.
 
@@ -171,6 +172,8 @@ def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | No
         Bits a second on the serial line; by default the board's.
     seed, seeds : int
         First seed of the placement, and how many are tried; the fastest result is kept.
+    loader : bool
+        With a loader in the board's single-port RAMs.
     progress : callable
         Called with the name of each stage as it begins.
 
@@ -186,7 +189,7 @@ def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | No
     BuildError, ToolError
         If a tool fails (such as for a design that does not fit) or is missing.
     PLLError, BoardError
-        If the clock or the baud rate cannot be had.
+        If the clock, the baud rate or the loader cannot be had.
     """
     family = board.family
     pll = board.pll(board.frequency if frequency is None else frequency)
@@ -196,7 +199,7 @@ def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | No
     for name in OUTPUTS:
         (out / name).unlink(missing_ok=True)
     progress("synthesis")
-    counts = synthesize(board, config, pll, baud, out)
+    counts = synthesize(board, config, pll, baud, out, loader=loader)
     seed, placed, reached, stalled = place_best(board, range(seed, seed + seeds), out, pll.frequency, progress)
     fmax, clock = fmax_mhz(placed), pll.frequency / 1e6
     use = utilization(placed, family)
@@ -205,6 +208,7 @@ def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | No
         "device": board.device,
         "family": family.name,
         "config": config.to_dict(),
+        "loader": board.spram if loader else 0,
         "binops_per_cycle": config.binops_per_cycle,
         **use,
         **counts,

@@ -126,14 +126,17 @@ class Device:
         LinkError
             If the link fails.
         """
-        board, wanted = self.config.to_dict(), program.config.to_dict()
-        if different := [name for name in wanted if board[name] != wanted[name]]:
-            raise DeviceError("the program must be compiled for the board's array, which has " + ", ".join(
-                f"{name} = {board[name]} and not {wanted[name]}" for name in different))
+        self._expect_config(program.config)
         self.program = program
         self._cycles = predict_cycles(program.config, program.records)
         self._loaded = False
         self._again(lambda: None)
+
+    def _expect_config(self, config: ArrayConfig) -> None:
+        board, wanted = self.config.to_dict(), config.to_dict()
+        if different := [name for name in wanted if board[name] != wanted[name]]:
+            raise DeviceError("the program must be compiled for the board's array, which has " + ", ".join(
+                f"{name} = {board[name]} and not {wanted[name]}" for name in different))
 
     def _again(self, action: Callable[[], T]) -> T:
         """Do something with the program in the board; where it is lost meanwhile, load it and begin anew."""
@@ -148,15 +151,17 @@ class Device:
                 why = error
         raise DeviceError(f"the board must keep its program, not lose it {RELOADS} times: {why}")
 
-    def _load(self) -> None:
-        program = self.program
-        assert program
+    def _await_idle(self) -> None:
         for _ in range(PATIENCE):
             status, _, self._runs = self._status()
             if not status & Status.BUSY:
-                break
-        else:
-            raise DeviceError("the board must be idle, not run on and on: reset it")
+                return
+        raise DeviceError("the board must be idle, not run on and on: reset it")
+
+    def _load(self) -> None:
+        program = self.program
+        assert program
+        self._await_idle()
         # all memories are lost together: if what was written first is still there, so is the rest
         first = next(iter(program.inputs.values())).place.addresses[:CANARY_WORDS].tolist()
         places = [program.address_map.address(Region.ACTIVATIONS, word=word) for word in first]
@@ -194,7 +199,8 @@ class Device:
         """
         if self.program is None:
             raise DeviceError("a program must be loaded before infer is called")
-        self._check(self.program, maps)
+        shapes = {name: entry.shape for name, entry in self.program.inputs.items()}
+        self._check_maps({name: (shape.height, shape.width, shape.channels) for name, shape in shapes.items()}, maps)
         found = []
         for batch in batches(maps, self.program.images):
             found.append(self._again(functools.partial(self._infer_batch, batch)))
@@ -202,17 +208,15 @@ class Device:
         return np.concatenate(found)
 
     @staticmethod
-    def _check(program: Program, maps: Mapping[str, np.ndarray]) -> None:
-        if maps.keys() != program.inputs.keys():
-            raise DeviceError(f"the input maps must be {', '.join(program.inputs)}, not {', '.join(maps)}")
+    def _check_maps(shapes: Mapping[str, tuple[int, ...]], maps: Mapping[str, np.ndarray]) -> None:
+        if maps.keys() != shapes.keys():
+            raise DeviceError(f"the input maps must be {', '.join(shapes)}, not {', '.join(maps)}")
         counts = {len(elements) for elements in maps.values()}
         if len(counts) != 1 or 0 in counts:
             raise DeviceError(f"the input maps must be of one number of images, at least 1, not {sorted(counts)}")
         for name, elements in maps.items():
-            shape = program.inputs[name].shape
-            expected = (shape.height, shape.width, shape.channels)
-            if elements.shape[1:] != expected:
-                raise DeviceError(f"input map {name} must be (B, {', '.join(map(str, expected))}), "
+            if elements.shape[1:] != shapes[name]:
+                raise DeviceError(f"input map {name} must be (B, {', '.join(map(str, shapes[name]))}), "
                                   f"not {elements.shape}")
 
     def _infer_batch(self, maps: dict[str, np.ndarray]) -> np.ndarray:

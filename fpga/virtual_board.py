@@ -26,6 +26,8 @@ class VirtualBoard:
         Its frequency in Hz; nothing runs at it, but seconds are counted by it.
     baud : int
         Bits a second.
+    loader : int
+        Words of the loader; 0 for none.
     seed : int
         Of what registers hold that nothing sets.
     verilog : str
@@ -42,13 +44,13 @@ class VirtualBoard:
         If Verilator or the compiler is missing.
     """
 
-    def __init__(self, config: ArrayConfig, *, clock: float = CLOCK, baud: int = BAUD, seed: int = 1,
-                 verilog: str = "") -> None:
+    def __init__(self, config: ArrayConfig, *, clock: float = CLOCK, baud: int = BAUD, loader: int = 0,
+                 seed: int = 1, verilog: str = "") -> None:
         self.config = config
         self.clock = clock
         self.divisor = baud_divisor(clock, baud)
         self._verilog = verilog or count_by_definition(
-            to_verilog(BoardTop(config=config, clock=clock, baud=baud), NAME)[0], config.pipeline)
+            to_verilog(BoardTop(config=config, clock=clock, baud=baud, loader=loader), NAME)[0], config.pipeline)
         self._seed = seed
         self._past = 0
         self._inbox = b""

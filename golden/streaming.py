@@ -8,14 +8,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from hdl.bus import Region
+from hdl.bus import Control, Region, Register
 from hdl.config import ArrayConfig
 
+from .compile import CapacityError
 from .cycles import predict_cycles
 from .graph import Graph
 from .stages import Resident, Stage, plan_stages
 
-__all__ = ["StreamedCost", "Transfer", "plan_streamed", "streamed_costs", "transfers"]
+__all__ = ["LoaderImage", "StreamedCost", "Transfer", "loader_image", "plan_streamed", "streamed_costs", "transfers"]
 
 Writes = list[tuple[int, int]]
 
@@ -112,3 +113,56 @@ def streamed_costs(stages: Sequence[Stage], words_per_cycle: Fraction | float) -
         costs.append(StreamedCost(load.stage.name, predict_cycles(program.config, program.records),
                                   following / rate, between / rate))
     return costs
+
+
+@dataclass(frozen=True)
+class LoaderImage:
+    """What a loader (`hdl.loader`) holds of stages that run again and again, on an array that had all of them once.
+
+    Members
+    -------
+    words : list of int
+        From word 0 on.
+    begins : tuple of int
+        For each stage the word where its sequence begins: what the stage needs but its input maps, its start, and the
+        weights of the next stage. The last one's is followed by the first one's weights in that one's own sequence.
+    fresh : tuple of bool
+        For each stage whether its input maps must be written before.
+    """
+
+    words: list[int]
+    begins: tuple[int, ...]
+    fresh: tuple[bool, ...]
+
+
+def loader_image(stages: Sequence[Stage], depth: int) -> LoaderImage:
+    """Put stages of `plan_streamed` into a loader.
+
+    Parameters
+    ----------
+    stages : sequence of Stage
+    depth : int
+        32-bit words of the loader.
+
+    Raises
+    ------
+    CapacityError
+        If they do not fit.
+    """
+    # what a pass writes that comes after another
+    loads = list(transfers([*stages, *stages]))[len(stages):]
+    words: list[int] = []
+    begins = []
+    for i, load in enumerate(loads):
+        layout = load.stage.program.address_map
+        begins.append(len(words))
+        start = layout.address(Region.REGISTERS, word=Register.CONTROL), int(Control.START)
+        following = loads[i + 1].weights if i + 1 < len(loads) else []
+        for writes in ((load.weights if i == 0 else []) + load.others, [start], following):
+            data = iter(value for _, value in writes)
+            for address, count in layout.runs(address for address, _ in writes):
+                words += [count, address, *(next(data) for _ in range(count))]
+        words.append(0)
+    if len(words) > depth:
+        raise CapacityError(f"the loader must have {len(words)} words for {len(stages)} stages, not {depth}")
+    return LoaderImage(words, tuple(begins), (True, *(load.fresh for load in loads[1:])))

@@ -251,20 +251,19 @@ class Accelerator(wiring.Component):
         fixed: dict[int, int] = {Register.MAGIC: MAGIC, Register.VERSION: VERSION}
         values = self.config.to_dict()
         fixed |= {place: values[name] for name, place in config_registers(self.config).items()}
-        # in two steps: what the address means, then what is there
+        # in four steps, while the decoder waits: is it one, which one, its value if that never changes, and any value
         live = {Register.STATUS: busy, Register.CYCLES: cycles, Register.RUNS: runs}
-        constant, chosen, read = Signal(DATA_BITS), Signal(len(live)), Signal(DATA_BITS)
         low = max(fixed).bit_length()
-        m.d.sync += [constant.eq(0), chosen.eq(0)]
-        # one comparison of the upper bits for all
-        with m.If(word[low:] == 0), m.Switch(word[:low]):
-            for at, value in fixed.items():
-                with m.Case(at):
-                    m.d.sync += constant.eq(value)
-            for i, at in enumerate(live):
-                with m.Case(at):
-                    m.d.sync += chosen.eq(1 << i)
-        value = constant
+        known, which, chosen = Signal(), Signal(1 << low), Signal(len(live))
+        constant, read = Signal(DATA_BITS), Signal(DATA_BITS)
+        m.d.sync += [
+            known.eq(word[low:] == 0),
+            which.eq(Cat(known & (word[:low] == at) for at in range(len(which)))),
+            constant.eq(Cat(Cat(which[at] for at, value in fixed.items() if value >> bit & 1).any()
+                            for bit in range(DATA_BITS))),
+            chosen.eq(Cat(which[at] for at in live)),
+        ]
+        value: Value = constant
         for use, signal in zip(chosen, live.values(), strict=True):
             value = value | Mux(use, signal, 0)
         m.d.sync += read.eq(value)

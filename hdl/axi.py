@@ -16,7 +16,7 @@ from amaranth.lib.wiring import In, Out
 from .accelerator import Accelerator
 from .bus import DATA_BITS, AddressMap, Region
 from .config import ArrayConfig
-from .decoder import split_address
+from .decoder import following, split_address
 
 __all__ = ["AxiAccelerator", "StreamRegister", "axi_lite_signature", "axi_stream_signature", "stream_register"]
 
@@ -193,18 +193,8 @@ class AxiAccelerator(wiring.Component):
                     self._step(m, registers[StreamRegister.WRITE_ADDRESS], registers[StreamRegister.WRITE_COUNT])
 
     def _step(self, m: Module, address: Signal, count: Signal) -> None:
-        """On to the next word of a run: `AddressMap.following` in hardware."""
-        layout = self.accelerator.map
-        part, _, _, region = split_address(layout, address)
-        last = Signal(layout.slice_bits)
-        with m.Switch(region):
-            for value in Region:
-                with m.Case(value):
-                    m.d.comb += last.eq(layout.slices_of(value) - 1)
-        upper = address[layout.slice_bits:]
-        m.d.sync += [count.eq(count - 1), address.eq(address + 1)]
-        with m.If(part == last):
-            m.d.sync += address.eq(Cat(Const(0, layout.slice_bits), upper + 1))
+        """On to the next word of a run."""
+        m.d.sync += [count.eq(count - 1), address.eq(following(m, self.accelerator.map, address))]
 
     def _responses(self, m: Module) -> None:
         response = self.accelerator.bus.response

@@ -145,18 +145,29 @@ class Bridge(wiring.Component):
         with m.If(arrived | self.error | ~waiting):
             m.d.sync += timer.eq(self.quiet - 2)
 
+        # what a frame's fields say, in registers: some bytes pass before anyone asks
+        reads, writes, none, one = Signal(), Signal(), Signal(), Signal()
+        m.d.sync += [
+            reads.eq(command == Command.READ),
+            writes.eq(command == Command.WRITE),
+            none.eq(count == 0),
+            one.eq(count == 1),
+        ]
         m.d.comb += [
             request.p.address.eq(address),
             request.p.data.eq(word),
-            request.p.write.eq(command == Command.WRITE),
+            request.p.write.eq(writes),
             self.o.payload.eq(word[:8]),
         ]
-        # the CRC takes each byte a cycle later; it is right when none is fed to it
-        begin = Signal()
+        # the CRC takes each byte a cycle later; it is right when none is fed to it, and a cycle later that it fits
+        begin, fed, fits = Signal(), Signal(), Signal()
+        checked = ~crc.valid & ~fed
         m.d.sync += [
             crc.start.eq(begin),
             crc.data.eq(Mux(self.o.valid, self.o.payload, self.i.payload)),
             crc.valid.eq((arrived | sent) & ~begin),
+            fed.eq(crc.valid),
+            fits.eq(crc.match_detected),
         ]
 
         def fail(why: Answer) -> None:
@@ -195,7 +206,7 @@ class Bridge(wiring.Component):
         def next_word(state: str, end: str) -> None:
             m.d.sync += [address.eq(address + 1), count.eq(count - 1)]
             m.next = state
-            with m.If(count == 1):
+            with m.If(one):
                 m.next = end
 
         shifted = Cat(word[8:], self.i.payload)
@@ -213,16 +224,16 @@ class Bridge(wiring.Component):
                     m.next = "header crc"
             with receiving("header crc"), at_last():
                 m.next = "check header"
-            with m.State("check header"), m.If(~crc.valid):
+            with m.State("check header"), m.If(checked):
                 m.d.comb += begin.eq(1)
                 m.d.sync += address.eq(word)
-                with m.If(~crc.match_detected):
+                with m.If(~fits):
                     fail(Answer.BAD_HEADER)
-                with m.Elif(command == Command.READ):
+                with m.Elif(reads):
                     m.next = "answer"
-                with m.Elif(command != Command.WRITE):
+                with m.Elif(~writes):
                     fail(Answer.BAD_COMMAND)
-                with m.Elif(count == 0):
+                with m.Elif(none):
                     m.next = "payload crc"
                 with m.Else():
                     m.next = "payload"
@@ -237,9 +248,9 @@ class Bridge(wiring.Component):
                     next_word("payload", "payload crc")
             with receiving("payload crc"), at_last():
                 m.next = "check payload"
-            with m.State("check payload"), m.If(~crc.valid):
+            with m.State("check payload"), m.If(checked):
                 m.next = "answer"
-                with m.If(~crc.match_detected):
+                with m.If(~fits):
                     fail(Answer.BAD_PAYLOAD)
 
             with m.State("wait for quiet"):
@@ -250,7 +261,7 @@ class Bridge(wiring.Component):
 
             with sending("answer"), at_last():
                 m.next = "read"
-                with m.If(count == 0):
+                with m.If(none):
                     m.next = "take crc"
             with m.State("read"):
                 m.d.comb += request.valid.eq(1)

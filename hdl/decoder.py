@@ -1,13 +1,13 @@
 """The accelerator's end of the bus: takes requests one after the other and turns them into strobes."""
 
-from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .bus import DATA_BITS, AddressMap, Control, Region, Register, bus_signature
 from .config import ArrayConfig
 
-__all__ = ["Decoder", "split_address"]
+__all__ = ["Decoder", "following", "split_address"]
 
 
 class Decoder(wiring.Component):
@@ -112,3 +112,15 @@ def split_address(map_: AddressMap, address: Value) -> tuple[Value, Value, Value
         fields.append(address[:bits])
         address = address[bits:]
     return fields[0], fields[1], fields[2], fields[3]
+
+
+def following(m: Module, map_: AddressMap, address: Value) -> Value:
+    """`AddressMap.following` of a bus address."""
+    part, _, _, region = split_address(map_, address)
+    last = Signal(map_.slice_bits)
+    with m.Switch(region):
+        for value in Region:
+            with m.Case(value):
+                m.d.comb += last.eq(map_.slices_of(value) - 1)
+    next_word = Cat(Const(0, map_.slice_bits), address[map_.slice_bits:] + 1)
+    return Mux(part == last, next_word, address + 1)[:len(address)]

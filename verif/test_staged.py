@@ -1,0 +1,160 @@
+"""Networks of stages from a board's loader: the maps of the graph, refusals, and boards that forget."""
+
+import numpy as np
+import pytest
+
+from fpga.device import DeviceError
+from fpga.link import Link, LinkError
+from fpga.staged import StagedDevice
+from fpga.virtual_board import VirtualBoard
+from golden.compile import CapacityError
+from golden.streaming import loader_image, plan_streamed
+from hdl.bus import AddressMap, Region
+from hdl.loader import LoaderMap, LoaderRegister
+from verif.cases import draw_case, draw_maps
+from verif.faults import QUIET, TIMEOUT, FaultyLine, expected_results
+from verif.test_stages import expected_maps
+from verif.test_streaming import CONFIG, draw_plan
+
+DEPTH = 1 << 14
+BEGIN = LoaderMap.register(LoaderRegister.BEGIN)
+
+
+@pytest.fixture(scope="module")
+def boards():
+    made = {depth: VirtualBoard(CONFIG, loader=depth) for depth in (0, DEPTH)}
+    yield made
+    for board in made.values():
+        board.close()
+
+
+@pytest.fixture
+def board(boards):
+    boards[DEPTH].power_cycle()
+    return boards[DEPTH]
+
+
+def device_of(board):
+    return StagedDevice(Link(board, timeout=TIMEOUT, quiet=QUIET, attempts=6))
+
+
+def same(found, graph, maps):
+    expected = expected_maps(graph, maps)
+    assert found
+    for name, elements in found.items():
+        assert np.array_equal(elements.reshape(expected[name].shape), expected[name])
+    return True
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_the_maps_of_the_graph(board, number, seed):
+    rng = np.random.default_rng([seed, number])
+    device = device_of(board)
+    assert device.depth == DEPTH
+    for _ in range(2):
+        graph, stages = draw_plan(rng, 3)
+        device.load_stages(graph, stages)
+        maps = draw_maps(rng, graph, 2 * stages[0].program.images + 1)
+        assert same(device.infer_stages(maps), graph, maps)
+        assert same(device.infer_stages(maps), graph, maps)
+    assert device.read_counters().reloads == 0
+
+
+def test_a_program_and_a_network_in_turn(board, seed):
+    rng = np.random.default_rng(seed)
+    device = device_of(board)
+    case = draw_case(rng, CONFIG)
+    graph, stages = draw_plan(rng, 3)
+    maps = draw_maps(rng, graph, 2)
+    for _ in range(2):
+        device.load(case.program)
+        expected = expected_results(case)
+        assert (device.infer(case.maps).reshape(expected.shape) == expected).all()
+        device.load_stages(graph, stages)
+        assert same(device.infer_stages(maps), graph, maps)
+
+
+@pytest.mark.parametrize("happens", ["reset", "power_cycle"])
+def test_a_board_that_was_reset_is_loaded_again(board, happens, seed):
+    rng = np.random.default_rng(seed)
+    device = device_of(board)
+    graph, stages = draw_plan(rng, 3)
+    device.load_stages(graph, stages)
+    maps = draw_maps(rng, graph, 2)
+    device.infer_stages(maps)
+    getattr(board, happens)()
+    assert same(device.infer_stages(maps), graph, maps)
+    assert device.read_counters().reloads == 1
+
+
+@pytest.mark.parametrize("after", [1, 2])
+def test_a_board_that_is_reset_between_stages(board, after, seed, monkeypatch):
+    rng = np.random.default_rng(seed)
+    device = device_of(board)
+    graph, stages = draw_plan(rng, 3)
+    device.load_stages(graph, stages)
+    maps = draw_maps(rng, graph, 2)
+    original, done = device._infer_stage, []
+
+    def stage(number, inputs):
+        done.append(number)
+        if len(done) == after + 1:
+            board.reset()
+        return original(number, inputs)
+
+    monkeypatch.setattr(device, "_infer_stage", stage)
+    assert same(device.infer_stages(maps), graph, maps)
+    assert device.read_counters().reloads == 1
+    assert done[:after + 2] == [*range(after + 1), 0]
+
+
+def test_a_loader_that_still_sends_is_stopped(board, seed):
+    rng = np.random.default_rng(seed)
+    device = device_of(board)
+    graph, stages = draw_plan(rng, 3)
+    weights = AddressMap(CONFIG).address(Region.WEIGHTS)
+    device._write((LoaderMap.word(i), DEPTH - 1 if i == 0 else weights) for i in range(DEPTH))
+    device._write([(BEGIN, 0)])
+    assert device._read([BEGIN]) == [1]
+    device.load_stages(graph, stages)
+    maps = draw_maps(rng, graph, 2)
+    assert same(device.infer_stages(maps), graph, maps)
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_a_bad_line_and_a_forgetful_board_give_no_wrong_answer(board, number, seed):
+    rng = np.random.default_rng([seed, number])
+    graph, stages = draw_plan(rng, 3)
+    maps = draw_maps(rng, graph, 2)
+    line = FaultyLine(board, rng, 1e-3, ["", "reset", "power"][number % 3], within=20_000)
+    answers = 0
+    try:
+        device = StagedDevice(Link(line, timeout=TIMEOUT, quiet=QUIET, attempts=6))
+        device.load_stages(graph, stages)
+        for _ in range(3):
+            line.begin()
+            assert same(device.infer_stages(maps), graph, maps)
+            answers += 1
+    except (LinkError, DeviceError):
+        pass
+    assert line.injected.total() > 5
+    assert answers or number
+
+
+def test_refusals(board, boards, seed):
+    rng = np.random.default_rng(seed)
+    graph, stages = draw_plan(rng, 3)
+    with pytest.raises(DeviceError, match=r"^2 x 4 elements on the board must have a loader: build its bitstream "):
+        device_of(boards[0])
+    device = device_of(board)
+    with pytest.raises(DeviceError, match=r"^a network must be loaded before infer_stages is called$"):
+        device.infer_stages({})
+    with pytest.raises(DeviceError, match=r"^the stages must be at least one, not none$"):
+        device.load_stages(graph, ())
+    with pytest.raises(DeviceError, match=r"which has lanes = 8 and not 16"):
+        device.load_stages(graph, plan_streamed(graph, CONFIG.replace(lanes=16)))
+    with pytest.raises(CapacityError, match=r"^the loader must have \d+ words for \d+ stages, not 10$"):
+        loader_image(stages, 10)
+    device.load_stages(graph, stages)
+    with pytest.raises(DeviceError, match=r"^the input maps must be .*, not other$"):
+        device.infer_stages({"other": np.zeros((1, 1, 1, 1))})
