@@ -18,7 +18,7 @@ GIVEN = $(foreach name,$(PARAMETERS),$(if $(value $(name)),--$(call lower,$(name
 
 # what `make bitstream` takes besides BOARD; OUT only where it is given
 CHOSEN = $(foreach name,PRESET CONFIG FREQUENCY BAUD SEED SEEDS,$(if $(value $(name)),--$(call lower,$(name))='$(value $(name))')) \
-         $(if $(filter command line,$(origin OUT)),--out='$(OUT)')
+         $(if $(LOADER),--loader) $(if $(filter command line,$(origin OUT)),--out='$(OUT)')
 
 .DEFAULT_GOAL := help
 .PHONY: help venv verilog test test-quick soak bitstream demo task train ablation resnet18 paper boards board-sim faults ladder explore bench doctor lint clean
@@ -30,7 +30,7 @@ help:
 	@echo 'make verilog ROWS=5 COLS=3 LANES=24 write build/verilog/signum.v, .json and .core'
 	@echo '                                    OUT=folder, PRESET=icebreaker, TILE=2, WRAPPER=axi or wishbone, CELLS=ecp5, ...'
 	@echo 'make bitstream BOARD=icebreaker     synthesize, place, route, pack and report'
-	@echo '                                    PRESET=, CONFIG=file.toml, FREQUENCY=MHz, SEEDS=n, OUT=folder'
+	@echo '                                    PRESET=, CONFIG=file.toml, FREQUENCY=MHz, SEEDS=n, OUT=folder, LOADER=1'
 	@echo 'make soak N=200 SEED=1              random arrays and layers, as many as asked'
 	@echo 'make task TASK=segmentation         a vision task: its networks judged, drawn, and run on the array in RTL'
 	@echo '                                    classification, detection, segmentation, super_resolution, matching'

@@ -58,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--config", type=Path, help="configuration from a TOML file")
     command.add_argument("--frequency", type=float, metavar="MHZ", help="clock; by default the board's")
     command.add_argument("--baud", type=int, help="bits a second; by default the board's")
+    command.add_argument("--loader", action="store_true", help="with a loader in the board's single-port RAMs (UP5K)")
     command.add_argument("--seed", type=int, default=1, help="seed of the placement (1)")
     command.add_argument("--seeds", type=int, default=1, metavar="N", help="try so many and keep the fastest")
     command.add_argument("--out", type=Path, help="folder (build/BOARD)")
@@ -101,8 +102,9 @@ def build_bitstream(options: argparse.Namespace, console: Console) -> None:
 
     report = build(board, config, out=out, baud=options.baud, seed=options.seed, seeds=options.seeds,
                    frequency=None if options.frequency is None else options.frequency * 1e6,
-                   progress=progress)
-    keep_board_row(board_row(report))
+                   loader=options.loader, progress=progress)
+    if not options.loader:
+        keep_board_row(board_row(report))
     progress(f"done: {out / board.family.bitstream}")
     rows = Table(show_header=False)
     for row in table(report):

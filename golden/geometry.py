@@ -3,14 +3,15 @@
 The cycles of a layer depend on sizes, strides and channels, never on values.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from .graph import Graph, Layer, MapShape, Requantize, Segment
 
-__all__ = ["REACTNET_BLOCKS", "Builder", "TrunkUpdate", "cnv", "fully_connected", "reactnet_a", "resnet18", "vgg_small"]
+__all__ = ["REACTNET_BLOCKS", "Builder", "TrunkUpdate", "cnv", "fully_connected", "reactnet_a", "resnet18", "vgg_small",
+           "with_random_weights"]
 
 
 class Builder:
@@ -150,3 +151,17 @@ def reactnet_a(size: int = 224) -> tuple[Graph, list[TrunkUpdate]]:
         last = builder.layer(f"block{number + 1}.1x1", (spatial, 1, 1), outputs=outputs)
         updates += [TrunkUpdate(spatial, side * side * inputs), TrunkUpdate(last, side * side * outputs)]
     return builder.graph, updates
+
+
+def with_random_weights(graph: Graph, seed: int) -> Graph:
+    """A graph of bits with weights and thresholds drawn at random, where it matters that they differ."""
+    rng = np.random.default_rng(seed)
+    layers = []
+    for layer in graph.layers:
+        segments = tuple(replace(part, weights=rng.random(part.weights.shape) < 0.5) for part in layer.segments)
+        taps = sum(segment.weights[0].size for segment in segments)
+        drawn: dict[str, np.ndarray] = {"offset": np.full(layer.channels, -taps)}
+        if layer.thresholds is not None:
+            drawn = {"thresholds": rng.integers(taps + 1, size=layer.thresholds.shape)}
+        layers.append(replace(layer, segments=segments, **drawn))
+    return Graph(inputs=graph.inputs, layers=tuple(layers))

@@ -1,14 +1,15 @@
 """Weights that arrive while the array runs: the next stage's fill one half of the banks, this one's are in the other.
 
 The weight banks can be written during a run, everything else cannot. So of what a stage needs, its weights come during
-the stage before, as far as that lasts; its program, thresholds and maps come between the two.
+the stage before, as far as that lasts; its program, thresholds and maps come between the two. All but the maps may lie
+in a loader (`hdl.loader`) beside the array, where the link need not carry them again for each image.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from hdl.bus import Control, Region, Register
+from hdl.bus import AddressMap, Control, Region, Register
 from hdl.config import ArrayConfig
 
 from .compile import CapacityError
@@ -16,9 +17,13 @@ from .cycles import predict_cycles
 from .graph import Graph
 from .stages import Resident, Stage, plan_stages
 
-__all__ = ["LoaderImage", "StreamedCost", "Transfer", "loader_image", "plan_streamed", "streamed_costs", "transfers"]
+__all__ = ["LoaderImage", "StreamedCost", "Transfer", "loader_costs", "loader_image", "plan_streamed",
+           "streamed_costs", "transfers"]
 
 Writes = list[tuple[int, int]]
+
+LOADER_CYCLES = 2
+"""Cycles of a loader for each of its words; the accelerator takes more for a threshold."""
 
 
 def plan_streamed(graph: Graph, config: ArrayConfig, *, split: bool = False) -> tuple[Stage, ...]:
@@ -100,9 +105,7 @@ def streamed_costs(stages: Sequence[Stage], words_per_cycle: Fraction | float) -
     ValueError
         If ``words_per_cycle`` is not positive.
     """
-    rate = Fraction(words_per_cycle)
-    if rate <= 0:
-        raise ValueError(f"words_per_cycle must be positive, not {words_per_cycle}")
+    rate = _positive(words_per_cycle)
     loads = list(transfers(stages))
     costs = []
     for i, load in enumerate(loads):
@@ -135,6 +138,26 @@ class LoaderImage:
     fresh: tuple[bool, ...]
 
 
+def _sequences(stages: Sequence[Stage]) -> Iterator[tuple[Transfer, list[int], list[int]]]:
+    """The transfers of stages in a pass that comes after another, with the words of their sequences in a loader: up to
+    the stage's start, and from there on."""
+    loads = list(transfers([*stages, *stages]))[len(stages):]
+    for i, load in enumerate(loads):
+        layout = load.stage.program.address_map
+        start = layout.address(Region.REGISTERS, word=Register.CONTROL), int(Control.START)
+
+        def sequence(writes: Writes, layout: AddressMap = layout) -> list[int]:
+            words: list[int] = []
+            data = iter(value for _, value in writes)
+            for address, count in layout.runs(address for address, _ in writes):
+                words += [count, address, *(next(data) for _ in range(count))]
+            return words
+
+        following = loads[i + 1].weights if i + 1 < len(loads) else []
+        yield (load, sequence((load.weights if i == 0 else []) + load.others) + sequence([start]),
+               [*sequence(following), 0])
+
+
 def loader_image(stages: Sequence[Stage], depth: int) -> LoaderImage:
     """Put stages of `plan_streamed` into a loader.
 
@@ -149,20 +172,47 @@ def loader_image(stages: Sequence[Stage], depth: int) -> LoaderImage:
     CapacityError
         If they do not fit.
     """
-    # what a pass writes that comes after another
-    loads = list(transfers([*stages, *stages]))[len(stages):]
     words: list[int] = []
-    begins = []
-    for i, load in enumerate(loads):
-        layout = load.stage.program.address_map
+    begins, fresh = [], []
+    for load, before, after in _sequences(stages):
         begins.append(len(words))
-        start = layout.address(Region.REGISTERS, word=Register.CONTROL), int(Control.START)
-        following = loads[i + 1].weights if i + 1 < len(loads) else []
-        for writes in ((load.weights if i == 0 else []) + load.others, [start], following):
-            data = iter(value for _, value in writes)
-            for address, count in layout.runs(address for address, _ in writes):
-                words += [count, address, *(next(data) for _ in range(count))]
-        words.append(0)
+        fresh.append(load.fresh or not fresh)
+        words += before + after
     if len(words) > depth:
         raise CapacityError(f"the loader must have {len(words)} words for {len(stages)} stages, not {depth}")
-    return LoaderImage(words, tuple(begins), (True, *(load.fresh for load in loads[1:])))
+    return LoaderImage(words, tuple(begins), tuple(fresh))
+
+
+def loader_costs(stages: Sequence[Stage], words_per_cycle: Fraction | float) -> list[StreamedCost]:
+    """The costs of stages that a loader feeds, one after the other: over the link come only input maps and results.
+
+    Parameters
+    ----------
+    stages : sequence of Stage
+    words_per_cycle : number
+        32-bit words that the link carries in a cycle of the array.
+
+    Raises
+    ------
+    ValueError
+        If ``words_per_cycle`` is not positive.
+    """
+    rate = _positive(words_per_cycle)
+    costs = []
+    for i, (load, before, after) in enumerate(_sequences(stages)):
+        program = load.stage.program
+        regions = [program.address_map.place(address).region for address, _ in load.others]
+        thresholds = regions.count(Region.THRESHOLDS) + regions.count(Region.ALL_THRESHOLDS)
+        waits = program.config.tile_rows + program.config.bank_cycles + 2
+        maps = (load.stage.input_words if load.fresh or i == 0 else 0) + len(program.result_reads(program.images))
+        costs.append(StreamedCost(load.stage.name, predict_cycles(program.config, program.records),
+                                  Fraction(LOADER_CYCLES * len(after)),
+                                  LOADER_CYCLES * len(before) + waits * thresholds + maps / rate))
+    return costs
+
+
+def _positive(words_per_cycle: Fraction | float) -> Fraction:
+    rate = Fraction(words_per_cycle)
+    if rate <= 0:
+        raise ValueError(f"words_per_cycle must be positive, not {words_per_cycle}")
+    return rate

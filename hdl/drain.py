@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from .config import ArrayConfig, bits_to_hold
 from .isa import Isa, LayerFlag, flag_of
-from .loop import nest
+from .loop import Nest
 
 __all__ = ["Drain", "beat_layout"]
 
@@ -125,9 +125,9 @@ class Drain(wiring.Component):
         last_channel = Signal.like(channel)
         counted, ends = Signal(), Signal()
         # drains of a window position, positions of a tile of channels, tiles of a pixel
-        loops = nest(m, {name: layer[name] for name in ("drains", "windows", "tiles")},
-                     begin=self.begin, step=self.strobe)
-        drains, windows, tiles = loops.values()
+        nest = Nest(m, {name: layer[name] for name in ("drains", "windows", "tiles")},
+                    begin=self.begin, step=self.strobe)
+        drains, windows, tiles = nest.loops.values()
         last_drain, last_window, last_tile = drains.end, windows.end, tiles.end
         columns = Signal.like(last_channel)
         m.d.comb += [

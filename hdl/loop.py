@@ -1,18 +1,19 @@
 """A loop's counter that knows its last turn early."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["Loop", "all_end", "nest"]
+__all__ = ["Loop", "Nest"]
 
 
 class Loop(wiring.Component):
     """Counts the turns of a loop, over and over.
 
-    ``first`` and ``end`` are registers: nothing that waits for the end of a loop waits for a comparison.
+    ``first`` and ``end`` are registers, and what they become depends on registers alone: nothing that waits for the
+    end of a loop waits for a comparison.
 
     Parameters
     ----------
@@ -45,41 +46,52 @@ class Loop(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        left = Signal.like(self.last)
+        left, one_left = Signal.like(self.last), Signal()
+        once, twice = Signal(), Signal()                # the loop has one turn, has two
         anew = self.begin | self.step & self.end
-        m.d.comb += self.then_end.eq(Mux(self.end, self.last == 0, left == 1))
+        m.d.comb += self.then_end.eq(Mux(self.end, once, one_left))
+        m.d.sync += [once.eq(self.last == 0), twice.eq(self.last == 1)]
         with m.If(self.begin | self.step):
             m.d.sync += [
                 left.eq(Mux(anew, self.last, left - 1)),
+                one_left.eq(Mux(self.begin, self.last == 1, Mux(self.end, twice, left == 2))),
                 self.end.eq(Mux(self.begin, self.last == 0, self.then_end)),
                 self.first.eq(anew),
             ]
         return m
 
 
-def nest(m: Module, lasts: Mapping[str, Value], *, begin: Value, step: Value) -> dict[str, Loop]:
-    """Loops within each other, the innermost first, as submodules by name: each steps at the end of the one within."""
-    loops = {}
-    for name, last in lasts.items():
-        m.submodules[name] = loops[name] = loop = Loop(bits=len(last))
-        m.d.comb += [loop.last.eq(last), loop.begin.eq(begin), loop.step.eq(step)]
-        step = step & loop.end
-    return loops
+class Nest:
+    """Loops within each other, the innermost first: each steps at the end of all those within.
 
+    Which of them are in their last turns is in registers as well, so that a step goes through one gate to each loop.
+    These are right from two cycles after ``begin``, and no step may come before that.
 
-def all_end(m: Module, loops: Iterable[Loop], *, step: Value) -> Signal:
-    """A register: all loops of a nest are in their last turns.
+    Parameters
+    ----------
+    m : Module
+        Gets the loops as submodules.
+    lasts : mapping of str to Value
+        Of each loop, by name.
+    begin, step : Value
+        Of all loops, and of the innermost one.
 
-    ``step`` is that of the innermost one, given first. Right from two cycles after the nest's ``begin``, and no step
-    may come before that.
+    Members
+    -------
+    loops : dict of str to Loop
+    ended : Signal
+        All of them are in their last turns.
     """
-    ended = Signal()
-    now: list[Value] = []
-    then: list[Value] = []
-    inner: Value = C(1, 1)
-    for loop in loops:
-        now.append(loop.end)
-        then.append(Mux(inner, loop.then_end, loop.end))
-        inner = inner & loop.end
-    m.d.sync += ended.eq(Mux(step, Cat(then).all(), Cat(now).all()))
-    return ended
+
+    def __init__(self, m: Module, lasts: Mapping[str, Value], *, begin: Value, step: Value) -> None:
+        self.loops = {}
+        within: Value = C(1, 1)
+        now: list[Value] = []
+        then: list[Value] = []
+        for name, last in lasts.items():
+            m.submodules[name] = self.loops[name] = loop = Loop(bits=len(last))
+            m.d.comb += [loop.last.eq(last), loop.begin.eq(begin), loop.step.eq(step & within)]
+            now.append(loop.end)
+            then.append(Mux(within, loop.then_end, loop.end))
+            self.ended = within = Signal(name=f"{name}_ended")
+            m.d.sync += within.eq(Mux(step, Cat(then).all(), Cat(now).all()))

@@ -13,10 +13,13 @@ from .config import ArrayConfig, bits_to_hold
 from .delay import delay
 from .filler import Filler
 from .isa import SEGMENTS_BITS, Isa, LayerFlag, flag_of
-from .loop import all_end, nest
+from .loop import Nest
 from .raster import follow
 
 __all__ = ["Sequencer", "tail_cycles"]
+
+WALK_LOOPS = ("words", "runs", "lines")
+"""The loops of a segment's steps, the innermost first."""
 
 
 def tail_cycles(config: ArrayConfig, split: bool) -> int:
@@ -83,6 +86,9 @@ class Sequencer(wiring.Component):
         self.registers = {field.name: Signal(field.bits, name=f"layer_{field.name}") for field in self.isa.front}
         self.registers |= {field.name: self.layer[field.name] for field in self.isa.back}
         self.fetched = {field.name: Signal(field.bits, name=f"next_{field.name}") for field in self.isa.segment}
+        # whether what was fetched is 0, is 1: a segment may begin in the first cycle that has it
+        self.none, self.one = ({name: Signal(name=f"next_{name}_{what}") for name in (*WALK_LOOPS, "gap")}
+                               for what in ("none", "one"))
         self.segment_there = Signal()   # the next segment's record has been fetched
         self.proceed = Signal()         # a segment begins: its first step is issued in the next cycle
         self.final = Signal()           # ... and it is the last one of the layer
@@ -134,7 +140,11 @@ class Sequencer(wiring.Component):
                 target = self.registers if i < layer else self.fetched
                 with m.Case(i):
                     for k, field in enumerate(fields):
-                        m.d.sync += target[field.name].eq(self.program_data.word_select(k, isa.field_bits))
+                        value = self.program_data.word_select(k, isa.field_bits)
+                        m.d.sync += target[field.name].eq(value)
+                        if i >= layer and field.name in self.none:
+                            value = value[:field.bits]
+                            m.d.sync += [self.none[field.name].eq(value == 0), self.one[field.name].eq(value == 1)]
         with m.If(reading & ~pause):
             m.d.sync += [index.eq(index + 1), pc.eq(pc + 1)]
             with m.If(index == layer):
@@ -187,12 +197,14 @@ class Sequencer(wiring.Component):
 
     def _walk(self, m: Module) -> Value:
         """Issue the steps of a segment; returns whether this cycle's step is its last one."""
-        loops = ("words", "runs", "lines")
+        loops = WALK_LOOPS
         current = {name: Signal.like(self.fetched[name], name=name)
                    for name in (*loops, "run_step", "line_step", "flags", "gap")}
-        # what is left of each loop, and whether it is at its end: a register, since all that follows waits for it
+        # what is left of each loop, and whether it is none: a register, since all that follows waits for it, and so is
+        # whether it is one, and whether the whole loop has one turn, or two
         left = [Signal.like(current[name], name=f"{name}_left") for name in loops]
-        at_end = [Signal(name=f"{name}_at_end") for name in loops]
+        at_end, one_left, once, twice = ([Signal(name=f"{name}_{what}") for name in loops]
+                                         for what in ("at_end", "one_left", "once", "twice"))
         run_ends, line_ends = Signal(), Signal()
         ends = Signal()                                 # all three are, which is a register as well
         m.d.comb += [
@@ -206,16 +218,18 @@ class Sequencer(wiring.Component):
             m.d.sync += [signal.eq(self.fetched[name]) for name, signal in current.items()]
             m.d.sync += [self.stepping.eq(1), self.offset.eq(self.fetched["start"] + self.window_offset)]
             m.d.sync += [rest.eq(self.fetched[name]) for name, rest in zip(loops, left, strict=True)]
-            first = Cat(self.fetched[name] == 0 for name in loops)
-            m.d.sync += [Cat(at_end).eq(first), ends.eq(first.all())]
+            none, one = (Cat(flags[name] for name in loops) for flags in (self.none, self.one))
+            m.d.sync += [Cat(at_end).eq(none), Cat(once).eq(none), Cat(one_left).eq(one), Cat(twice).eq(one),
+                         ends.eq(none.all())]
         with m.Elif(self.stepping):
             m.d.sync += self.stepping.eq(~ends)
             steps = (C(1, 1), run_ends, line_ends)
             following = []
-            for name, rest, end, step in zip(loops, left, at_end, steps, strict=True):
+            for i, (name, step) in enumerate(zip(loops, steps, strict=True)):
                 with m.If(step):
-                    m.d.sync += rest.eq(Mux(end, current[name], rest - 1))
-                following.append(Mux(step, Mux(end, current[name] == 0, rest == 1), end))
+                    m.d.sync += [left[i].eq(Mux(at_end[i], current[name], left[i] - 1)),
+                                 one_left[i].eq(Mux(at_end[i], twice[i], left[i] == 2))]
+                following.append(Mux(step, Mux(at_end[i], once[i], one_left[i]), at_end[i]))
             m.d.sync += [Cat(at_end).eq(Cat(following)), ends.eq(Cat(following).all())]
             m.d.sync += self.offset.eq(
                 self.offset + Mux(line_ends, current["line_step"], Mux(run_ends, current["run_step"], 1)))
@@ -226,7 +240,8 @@ class Sequencer(wiring.Component):
         registers = self.registers
         running = Signal()                              # segments of the layer have still to begin
         names = ("segments", "window_x", "window_y", "tiles")
-        loops = nest(m, {name: registers[name] for name in names}, begin=self.begin, step=self.proceed)
+        nest = Nest(m, {name: registers[name] for name in names}, begin=self.begin, step=self.proceed)
+        loops = nest.loops
         waiting = Signal.like(self.gap)                 # cycles left of the gap
         without_gap, short_gap = Signal(), Signal()     # the gap is 0, is 0 or 1
         continuing = Signal()                           # the segment before left its sums in the accumulators
@@ -243,7 +258,7 @@ class Sequencer(wiring.Component):
             last_group.eq(Mux(group_begins, filler.raster.past, this_group_is_last)),
             tile_ends.eq(last_segment & last_window),
             # a group's fill takes a cycle at least, and only then a layer's first segment begins
-            self.final.eq(all_end(m, loops.values(), step=self.proceed) & last_group),
+            self.final.eq(nest.ended & last_group),
             self.proceed.eq(running & self.segment_there & (~self.stepping | step_ends)
                             & gap_over & ~(group_begins & filler.busy)),
             self.take.eq(self.proceed & group_begins),
@@ -256,7 +271,7 @@ class Sequencer(wiring.Component):
             m.d.sync += waiting.eq(self.gap - (self.gap != 0))
         with m.Elif(waiting != 0):
             m.d.sync += waiting.eq(waiting - 1)
-        no_gap = self.fetched["gap"] == 0
+        no_gap = self.none["gap"]
         m.d.sync += gap_over.eq(Mux(self.proceed, no_gap | self.fetched["flags"][0],
                                     continuing | Mux(self.stepping, Mux(step_ends, short_gap, without_gap),
                                                      ~waiting[1:].any())))
@@ -265,7 +280,7 @@ class Sequencer(wiring.Component):
         with m.If(self.proceed):
             m.d.sync += [running.eq(~self.final), continuing.eq(self.fetched["flags"][0]),
                          this_group_is_last.eq(last_group), self.weight.eq(next_weight),
-                         without_gap.eq(no_gap), short_gap.eq(~self.fetched["gap"][1:].any()),
+                         without_gap.eq(no_gap), short_gap.eq(no_gap | self.one["gap"]),
                          tile_begins.eq(tile_ends), group_begins.eq(tile_ends & last_tile)]
             with m.If(tile_begins):
                 m.d.sync += tile_weight.eq(next_weight)

@@ -4,11 +4,11 @@ import random
 from typing import Any
 
 import pytest
-from amaranth.hdl import Module
+from amaranth.hdl import Cat, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.loop import Loop, all_end, nest
+from hdl.loop import Loop, Nest
 
 from .trace import AMARANTH, play
 
@@ -56,27 +56,30 @@ def test_simulators(simulator: str, seed: int) -> None:
     assert rtl(steps, 4, simulator)[begun:] == ref(steps)[begun:]
 
 
-class Nest(wiring.Component):
-    """Three loops within each other, and whether all are in their last turns."""
+class Three(wiring.Component):
+    """Three loops within each other: which of them are in their last turns, and whether all are."""
 
     def __init__(self) -> None:
-        super().__init__({"lasts": In(2).array(3), "begin": In(1), "step": In(1), "ended": Out(1)})
+        super().__init__({"lasts": In(2).array(3), "begin": In(1), "step": In(1), "ends": Out(3), "ended": Out(1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        loops = nest(m, {f"loop{i}": last for i, last in enumerate(self.lasts)}, begin=self.begin, step=self.step)
-        m.d.comb += self.ended.eq(all_end(m, loops.values(), step=self.step))
+        nest = Nest(m, {f"loop{i}": last for i, last in enumerate(self.lasts)}, begin=self.begin, step=self.step)
+        m.d.comb += [self.ends.eq(Cat(loop.end for loop in nest.loops.values())), self.ended.eq(nest.ended)]
         return m
 
 
-def test_all_loops_of_a_nest_end(seed: int) -> None:
+def test_the_loops_of_a_nest(seed: int) -> None:
     rng = random.Random(seed)
     for _ in range(20):
         lasts = [rng.randrange(4) for _ in range(3)]
         steps = [{"step": int(rng.random() < 0.7)} for _ in range(150)]
-        trace = play(Nest(), [{"lasts": lasts, **step} for step in ({"begin": 1}, {}, *steps)], AMARANTH)
-        turns = (lasts[0] + 1) * (lasts[1] + 1) * (lasts[2] + 1)
+        trace = play(Three(), [{"lasts": lasts, **step} for step in ({"begin": 1}, {}, *steps)], AMARANTH)
         turn = 0
         for step, outputs in zip(steps, trace[2:], strict=True):
-            assert outputs["ended"] == (turn == turns - 1)
-            turn = (turn + step["step"]) % turns
+            rest, ends = turn, 0
+            for i, last in enumerate(lasts):
+                rest, within = divmod(rest, last + 1)
+                ends |= (within == last) << i
+            assert (outputs["ends"], outputs["ended"]) == (ends, ends == 0b111)
+            turn = (turn + step["step"]) % ((lasts[0] + 1) * (lasts[1] + 1) * (lasts[2] + 1))

@@ -1,16 +1,25 @@
 """Networks of stages from a board's loader: the maps of the graph, refusals, and boards that forget."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
 
 from fpga.device import DeviceError
 from fpga.link import Link, LinkError
+from fpga.model import Model
 from fpga.staged import StagedDevice
 from fpga.virtual_board import VirtualBoard
 from golden.compile import CapacityError
-from golden.streaming import loader_image, plan_streamed
-from hdl.bus import AddressMap, Region
-from hdl.loader import LoaderMap, LoaderRegister
+from golden.geometry import fully_connected, with_random_weights
+from golden.streaming import loader_costs, loader_image, plan_streamed
+from hdl.accelerator import Accelerator
+from hdl.bus import AddressMap, Region, bus_signature
+from hdl.emit import to_verilog
+from hdl.loader import Loader, LoaderMap, LoaderRegister
 from verif.cases import draw_case, draw_maps
 from verif.faults import QUIET, TIMEOUT, FaultyLine, expected_results
 from verif.test_stages import expected_maps
@@ -158,3 +167,56 @@ def test_refusals(board, boards, seed):
     device.load_stages(graph, stages)
     with pytest.raises(DeviceError, match=r"^the input maps must be .*, not other$"):
         device.infer_stages({"other": np.zeros((1, 1, 1, 1))})
+
+
+class Loaded(wiring.Component):
+    """An accelerator behind a loader."""
+
+    def __init__(self):
+        super().__init__({"bus": In(bus_signature(LoaderMap.address_bits)), "busy": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.loader = loader = Loader(config=CONFIG, depth=DEPTH)
+        m.submodules.accelerator = accelerator = Accelerator(config=CONFIG)
+        wiring.connect(m, wiring.flipped(self.bus), loader.bus)
+        wiring.connect(m, loader.target, accelerator.bus)
+        m.d.comb += [loader.target_busy.eq(accelerator.busy), self.busy.eq(loader.busy)]
+        return m
+
+
+def test_a_stage_takes_the_cycles_of_its_costs(seed):
+    _, stages = draw_plan(np.random.default_rng(seed), 4)
+    image = loader_image(stages, DEPTH)
+    costs = loader_costs(stages, 1)
+    bound = set()
+    with Model(to_verilog(Loaded(), "loaded")[0], "loaded") as model:
+        model.reset()
+
+        def write(writes):
+            model.bus(np.array([(*pair, 1) for pair in writes], dtype=np.uint32), LoaderMap.address_bits, 10_000)
+
+        write((LoaderMap.word(i), word) for i, word in enumerate(image.words))
+        for stage in stages:
+            write(stage.program.load_writes())
+        for _ in range(2):
+            for stage, cost, at, fresh in zip(stages, costs, image.begins, image.fresh, strict=True):
+                maps = (stage.input_words if fresh else 0) + len(stage.program.result_reads(stage.program.images))
+                before = model.cycles
+                write([(BEGIN, at)])
+                model.until("busy", 0, 100_000)
+                # the wait of a threshold may cover the words that follow
+                assert model.cycles - before == pytest.approx(float(cost.cycles - maps), rel=0.02, abs=8)
+                bound.add(cost.bound)
+    assert bound == {"array", "link"}
+
+
+def test_the_page_runs_a_network_larger_than_the_banks(seed):
+    """Three layers whose weights are five times what the smallest board holds."""
+    page = (Path(__file__).parent.parent / "docs" / "board.md").read_text()
+    code = page.split("```python\n")[2].split("```")[0]
+    graph = with_random_weights(fully_connected(256), seed)
+    maps = draw_maps(np.random.default_rng(seed), graph, 3)
+    names = {"graph": graph, "maps": maps}
+    exec(code, names)
+    assert same(names["made"], graph, maps)

@@ -160,8 +160,8 @@ GOALS = (
 
 MISSING = (
     "Streaming (`golden/streaming.py`) loads a stage's weights while the one before runs; programs, thresholds and "
-    "maps still come between the two, and for a fast link they take most of what streaming leaves; UP5K's SPRAM is not "
-    "used. The cycles of the table of networks do not hold what is loaded, those of weight streaming do.",
+    "maps still come between the two. A loader sends a word in two cycles, so layers that use a weight once are bound "
+    "by it. The cycles of the table of networks do not hold what is loaded, those of weight streaming do.",
     "Layers do not overlap: the next one begins when the last result of the one before is stored.",
 )
 
@@ -216,10 +216,13 @@ NOTES = {
                 "each. Where `confirmed in rtl` says so, the RTL's own counter was equal in the same run. Inputs: "
                 "digits 16 levels, CNV and VGG-small 7 levels a colour, ResNet-18 eight bit planes, SFC and LFC black "
                 "and white.",
-    "streaming": "An image alone on 2 x 32 elements of 32 lanes that hold nothing of the network before. A stage's "
-                 "weights come over a link of so many 32-bit words a cycle while the stage before runs; between two "
-                 "come programs, thresholds and maps. 0.5 is the bus at its fastest, at 50 MHz the others are 100 "
-                 "and 6 Mbit/s.",
+    "streaming": "An image alone, with random weights. CNV, VGG-small and ResNet-18 on 2 x 32 elements of 32 lanes "
+                 "that hold nothing of the network before: a stage's weights come over a link of so many 32-bit words "
+                 "a cycle while the stage before runs; between two come programs, thresholds and maps. 0.5 is the bus "
+                 "at its fastest, at 50 MHz the others are 100 and 6 Mbit/s. The digits network and SFC on the "
+                 "smallest board, over a serial line of 1 Mbaud at 30 MHz: all of it over that line for each image, or "
+                 "from a loader in the UP5K's single-port RAMs (32,768 words), with only maps and results over the "
+                 "line.",
     "generator": "Wall time of `make verilog`, and how long Yosys and Verilator take to read the file.",
     "simulation": "Cycles a second of 8 x 8 elements of 32 lanes that run the digits network; the ratio is to cocotb's "
                   "runner with its default flags, in the same run.",

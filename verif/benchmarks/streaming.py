@@ -1,23 +1,31 @@
-"""Cycles of networks whose weights stream from the host while the array runs, for links of three speeds."""
+"""Cycles of networks whose weights stream from the host, or from a loader, while the array runs."""
 
+from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from golden.depths import roomy
+from golden.geometry import with_random_weights
 from golden.networks import NETWORKS
-from golden.streaming import plan_streamed, streamed_costs
+from golden.stages import Stage
+from golden.streaming import StreamedCost, loader_costs, loader_image, plan_streamed, streamed_costs
 from hdl.config import ArrayConfig
 
 from .networks import ARRAYS, STAGE_DEPTHS
 from .record import Row, save
 
-__all__ = ["LINKS", "STREAMED", "measure", "streaming_rows"]
+__all__ = ["LINKS", "LOADED", "STREAMED", "measure", "streaming_rows"]
 
 STREAMED = ("cnv", "vgg_small", "resnet18")
 LINKS = (Fraction(1, 2), Fraction(1, 16), Fraction(1, 256))
 """32-bit words in a cycle of the array: the bus at its fastest, 100 Mbit/s and 6 Mbit/s at 50 MHz."""
+LOADED = ("digits", "sfc")
+SERIAL = Fraction(1, 1200)
+"""The same of a serial line of 1 Mbaud at 30 MHz."""
+SPRAM = 1 << 15
 
 
 def array() -> ArrayConfig:
@@ -27,25 +35,40 @@ def array() -> ArrayConfig:
 
 
 def streaming_rows(name: str) -> list[Row]:
-    """A row for each link: an image alone, on an array that holds nothing of the network before."""
-    config = array()
-    stages = plan_streamed(NETWORKS[name](), config, split=True)
+    """Rows of an image alone: for each link on a large array that holds nothing of the network before, or on the
+    smallest board over its serial line, without a loader and with one in its single-port RAMs."""
+    graph = NETWORKS[name]()
+    if name != "digits":
+        graph = with_random_weights(graph, 1)
+    if name in LOADED:
+        config = ArrayConfig.preset("icebreaker")
+        ways: list[tuple[str, Fraction, Callable[[Sequence[Stage]], list[StreamedCost]]]] = [
+            ("link", SERIAL, partial(streamed_costs, words_per_cycle=SERIAL)),
+            ("loader", SERIAL, partial(loader_costs, words_per_cycle=SERIAL))]
+    else:
+        config = array()
+        ways = [("link", rate, partial(streamed_costs, words_per_cycle=rate)) for rate in LINKS]
+    stages = plan_streamed(graph, config, split=True)
     rows = []
-    for rate in LINKS:
-        costs = streamed_costs(stages, rate)
+    for source, rate, costs_of in ways:
+        costs = costs_of(stages)
         cycles = sum(cost.cycles for cost in costs)
         spent = sum(cost.array for cost in costs)
-        rows.append({"network": name, "binops_per_cycle": config.binops_per_cycle, "words_per_cycle": float(rate),
-                     "stages": len(costs), "stages_bound_by_link": sum(cost.bound == "link" for cost in costs),
+        rows.append({"network": name, "binops_per_cycle": config.binops_per_cycle, "weights_from": source,
+                     "words_per_cycle": round(float(rate), 6), "stages": len(costs),
+                     "stages_bound_by_weights": sum(cost.bound == "link" for cost in costs),
                      "cycles_of_array": spent, "cycles_between": round(float(sum(cost.between for cost in costs))),
                      "cycles": round(float(cycles)), "array_busy": round(float(spent / cycles), 4)})
+        if source == "loader":
+            rows[-1]["loader_words"] = len(loader_image(stages, SPRAM).words)
     return rows
 
 
 def measure(console: Console) -> Path:
     """Write ``streaming.json``."""
-    rows = [row for name in STREAMED for row in streaming_rows(name)]
+    rows = [row for name in (*LOADED, *STREAMED) for row in streaming_rows(name)]
     for row in rows:
-        console.print(f"{row['network']:10} {row['words_per_cycle']} words a cycle: {row['cycles']} cycles, the array "
-                      f"busy in {100 * row['array_busy']:.1f} %", highlight=False)
+        console.print(f"{row['network']:10} weights from the {row['weights_from']}, {row['words_per_cycle']} words a "
+                      f"cycle over the link: {row['cycles']} cycles, the array busy in "
+                      f"{100 * row['array_busy']:.1f} %", highlight=False)
     return save("streaming", rows, {})
