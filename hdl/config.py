@@ -341,9 +341,9 @@ PRESETS: dict[str, dict[str, int]] = {
                          threshold_depth=256, walks=1, fetch_width=1),
     # two thirds of the LUTs of LFE5U-25F (and -12F, which is the same chip), of -45F and of -85F; elements of 64 lanes
     # take more wire than the larger ones have
-    "ecp5_25f": preset(8, 16, 32, pipeline=2, bank_register=1),
-    "ecp5_45f": preset(8, 32, 32, pipeline=2, bank_register=1),
-    "ecp5_85f": preset(8, 64, 32, pipeline=2, bank_register=1),
+    "ecp5_25f": preset(8, 16, 32, pipeline=3, bank_register=2),
+    "ecp5_45f": preset(8, 32, 32, pipeline=3, bank_register=2),
+    "ecp5_85f": preset(8, 64, 32, pipeline=3, bank_register=2),
     # 2,048 operations a cycle, in five minutes
     "ecp5_2k": preset(4, 16, 32, pipeline=3, bank_register=2),
     # half the block RAMs of GW1NR-9, since twice the lanes find no placement; most of GW2A-18, which was not placed
