@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 
 from golden.encoder import Encoder, encoder_from_dict
-from golden.graph import Layer, MapShape, Requantize, Segment
+from golden.graph import Graph, Layer, MapShape, Requantize, Segment
 from golden.packing import Packing
 from golden.program import InputPlace, MapPlace, Program, ResultPlace
+from golden.stages import MapLines, Stage
+from golden.streaming import Streamed
 from hdl.bus import VERSION
 from hdl.config import ArrayConfig
 from hdl.isa import LayerRecord
@@ -29,8 +31,8 @@ FORMAT = 1
 MARK = b"signum program "
 STRUCTURE = "structure"
 KINDS = {kind.__name__: kind for kind in (
-    ArrayConfig, InputPlace, Layer, LayerRecord, MapPlace, MapShape, Packing, Program, Requantize, ResultPlace,
-    Segment)}
+    ArrayConfig, Graph, InputPlace, Layer, LayerRecord, MapLines, MapPlace, MapShape, Packing, Program, Requantize,
+    ResultPlace, Segment, Stage, Streamed)}
 
 
 class ProgramFileError(ValueError):
@@ -76,14 +78,15 @@ class ProgramFile:
 
     Members
     -------
-    program : Program
+    program : Program, or Streamed
+        The latter for a board with a loader.
     encoder : Encoder, or None
         What makes the program's input maps of images; without one the maps themselves are given.
     name : str
         Of the network, for people.
     """
 
-    program: Program
+    program: Program | Streamed
     encoder: Encoder | None = None
     name: str = ""
 

@@ -3,7 +3,7 @@
 import argparse
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +14,26 @@ from rich.table import Table
 
 from golden.encoder import Encoder
 from golden.program import Program
+from golden.streaming import Streamed
 from hdl.config import ArrayConfig
 
 from .device import Device
 from .link import Link, SerialTransport
 from .program_file import ProgramFile
 from .pseudo_terminal import PseudoTerminal
+from .staged import StagedDevice
 from .virtual_board import VirtualBoard
 
 __all__ = ["SIM", "DataError", "accuracy", "add_commands", "connect", "run_program", "virtual_board"]
 
 SIM = "sim"
+SIM_LOADER = 1 << 15            # words, as on an UP5K
 BAUD = 1_000_000
 FRAME_BITS = 10 * 2100          # of the longest request and the longest response
+
+
+Maps = Mapping[str, np.ndarray]
+Told = Callable[[np.ndarray], None]
 
 
 class DataError(ValueError):
@@ -34,25 +41,26 @@ class DataError(ValueError):
 
 
 @contextlib.contextmanager
-def virtual_board(config: ArrayConfig, console: Console) -> Iterator[tuple[VirtualBoard, str]]:
+def virtual_board(config: ArrayConfig, console: Console, loader: int = 0) -> Iterator[tuple[VirtualBoard, str]]:
     """A virtual board behind a pseudo-terminal, and the name of its port."""
     with console.status("building the virtual board (kept under build/model)"):
-        board = VirtualBoard(config)
+        board = VirtualBoard(config, loader=loader)
     with contextlib.closing(board), PseudoTerminal(board) as terminal:
         yield board, terminal.port
 
 
 @contextlib.contextmanager
-def connect(port: str, baud: int, program: Program, console: Console) -> Iterator[Device]:
-    """The board at a serial port; at the port "sim" a virtual one with the program's array."""
+def connect(port: str, baud: int, program: Program | Streamed, console: Console) -> Iterator[Device]:
+    """The board at a serial port; at the port "sim" a virtual one with the program's array, and the loader it needs."""
+    staged = isinstance(program, Streamed)
     with contextlib.ExitStack() as stack:
         timeout, quiet = 1.0 + FRAME_BITS / baud, 0.05
         if port == SIM:
-            _, port = stack.enter_context(virtual_board(program.config, console))
+            _, port = stack.enter_context(virtual_board(program.config, console, SIM_LOADER if staged else 0))
             timeout, quiet = 30.0, 0.2          # a large array is slow there
         transport = SerialTransport(port, baud)
         stack.callback(transport.close)
-        yield Device(Link(transport, timeout=timeout, quiet=quiet))
+        yield (StagedDevice if staged else Device)(Link(transport, timeout=timeout, quiet=quiet))
 
 
 def read_array(path: Path) -> np.ndarray:
@@ -65,7 +73,7 @@ def read_array(path: Path) -> np.ndarray:
         raise DataError(f"{path} must be an array that numpy.save wrote: {error}") from None
 
 
-def input_maps(program: Program, encoder: Encoder | None, images: np.ndarray) -> Mapping[str, np.ndarray]:
+def input_maps(program: Program | Streamed, encoder: Encoder | None, images: np.ndarray) -> Mapping[str, np.ndarray]:
     """The program's input maps: what its encoder makes of images (B, C, H, W), or the only map itself."""
     if not len(images):
         raise DataError("the input must be at least one image, not none")
@@ -85,12 +93,27 @@ def accuracy(results: np.ndarray, labels: np.ndarray) -> float:
     return float((found.reshape(labels[:len(found)].shape) == labels[:len(found)]).mean())
 
 
+def load_and_infer(device: Device, program: Program | Streamed) -> Callable[[Maps, Told], np.ndarray]:
+    """Load a program, or the stages of a network; returns what infers."""
+    if not isinstance(program, Streamed):
+        device.load(program)
+        return device.infer
+    assert isinstance(device, StagedDevice)
+    staged, name = device, program.output
+    staged.load_stages(program.graph, program.stages)
+
+    def infer(maps: Maps, progress: Told) -> np.ndarray:
+        return staged.infer_stages(maps, lambda made: progress(made[name]))[name]
+
+    return infer
+
+
 def run_program(device: Device, file: ProgramFile, images: np.ndarray, labels: np.ndarray | None,
                 console: Console) -> np.ndarray:
     """Load a program, run it on images with a progress bar, and print what came of it; returns the results."""
     maps = input_maps(file.program, file.encoder, images)
     began = time.monotonic()
-    device.load(file.program)
+    infer = load_and_infer(device, file.program)
     loaded = time.monotonic() - began
     parts: list[np.ndarray] = []
     latencies: list[float] = []
@@ -113,7 +136,7 @@ def run_program(device: Device, file: ProgramFile, images: np.ndarray, labels: n
             parts.append(found)
             bar.update(task, advance=len(found), description=told())
 
-        results = device.infer(maps, progress)
+        results = infer(maps, progress)
     counters = device.read_counters()
     table = Table(title=file.name or None, show_header=False)
     rows = {
@@ -121,7 +144,8 @@ def run_program(device: Device, file: ProgramFile, images: np.ndarray, labels: n
         "images a second": f"{len(results) / (last - began):.1f}",
         "latency of a run, median": f"{1000 * float(np.median(latencies)):.1f} ms",
         "images of a run": str(file.program.images),
-        "cycles of a run": str(counters.cycles),
+        **({"stages": str(len(file.program.stages))} if isinstance(file.program, Streamed)
+           else {"cycles of a run": str(counters.cycles)}),
         "seconds to load": f"{loaded:.2f}",
         "frames sent again": str(counters.retries),
         "programs loaded again": str(counters.reloads),
@@ -155,8 +179,10 @@ def run(options: argparse.Namespace, console: Console) -> None:
 
 def board_sim(options: argparse.Namespace, console: Console) -> None:
     """The command ``board-sim``: serves until it is interrupted."""
-    config = ProgramFile.load(options.program).program.config if options.program else ArrayConfig.preset(options.preset)
-    with virtual_board(config, console) as (board, port):
+    program = ProgramFile.load(options.program).program if options.program else None
+    config = program.config if program else ArrayConfig.preset(options.preset)
+    loader = SIM_LOADER if isinstance(program, Streamed) else 0
+    with virtual_board(config, console, loader) as (board, port):
         console.print(f"the virtual board is at {port}: {config.rows} x {config.cols} elements of {config.lanes} "
                       "lanes; Ctrl-C ends it", soft_wrap=True)
         began = time.monotonic()

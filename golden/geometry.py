@@ -160,8 +160,9 @@ def with_random_weights(graph: Graph, seed: int) -> Graph:
     for layer in graph.layers:
         segments = tuple(replace(part, weights=rng.random(part.weights.shape) < 0.5) for part in layer.segments)
         taps = sum(segment.weights[0].size for segment in segments)
-        drawn: dict[str, np.ndarray] = {"offset": np.full(layer.channels, -taps)}
-        if layer.thresholds is not None:
-            drawn = {"thresholds": rng.integers(taps + 1, size=layer.thresholds.shape)}
-        layers.append(replace(layer, segments=segments, **drawn))
+        if layer.thresholds is None:
+            layers.append(replace(layer, segments=segments, offset=np.full(layer.channels, -taps)))
+        else:
+            drawn = rng.integers(taps + 1, size=layer.thresholds.shape)
+            layers.append(replace(layer, segments=segments, thresholds=drawn))
     return Graph(inputs=graph.inputs, layers=tuple(layers))

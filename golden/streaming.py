@@ -14,10 +14,10 @@ from hdl.config import ArrayConfig
 
 from .compile import CapacityError
 from .cycles import predict_cycles
-from .graph import Graph
+from .graph import Graph, MapShape
 from .stages import Resident, Stage, plan_stages
 
-__all__ = ["LoaderImage", "StreamedCost", "Transfer", "loader_costs", "loader_image", "plan_streamed",
+__all__ = ["LoaderImage", "Streamed", "StreamedCost", "Transfer", "loader_costs", "loader_image", "plan_streamed",
            "streamed_costs", "transfers"]
 
 Writes = list[tuple[int, int]]
@@ -37,6 +37,39 @@ def plan_streamed(graph: Graph, config: ArrayConfig, *, split: bool = False) -> 
     half = config.weight_depth // 2
     stages = plan_stages(graph, config.replace(weight_depth=max(1, half)), split=split)
     return tuple(replace(stage, program=stage.program.moved(config, half * (i % 2))) for i, stage in enumerate(stages))
+
+
+@dataclass(frozen=True, eq=False)
+class Streamed:
+    """A network of stages as one thing, such as for a file.
+
+    Members
+    -------
+    graph : Graph
+    stages : tuple of Stage
+        Of `plan_streamed`; at least one.
+    """
+
+    graph: Graph
+    stages: tuple[Stage, ...]
+
+    @property
+    def config(self) -> ArrayConfig:
+        return self.stages[0].program.config
+
+    @property
+    def images(self) -> int:
+        """Images of a run."""
+        return self.stages[0].program.images
+
+    @property
+    def inputs(self) -> dict[str, MapShape]:
+        return self.graph.inputs
+
+    @property
+    def output(self) -> str:
+        """The last layer."""
+        return self.graph.layers[-1].name
 
 
 @dataclass(frozen=True)
@@ -173,7 +206,8 @@ def loader_image(stages: Sequence[Stage], depth: int) -> LoaderImage:
         If they do not fit.
     """
     words: list[int] = []
-    begins, fresh = [], []
+    begins: list[int] = []
+    fresh: list[bool] = []
     for load, before, after in _sequences(stages):
         begins.append(len(words))
         fresh.append(load.fresh or not fresh)

@@ -10,8 +10,12 @@ from golden.compile import compile_graph
 from golden.encoder import Thermometer
 from golden.interpret import interpret
 from golden.networks import digits_encoder, digits_graph_untrained
+from golden.program import Program
+from golden.stages import run_stages
+from golden.streaming import Streamed
 from hdl.config import ArrayConfig
-from verif.cases import draw_case, draw_config
+from verif.cases import draw_case, draw_config, draw_maps
+from verif.test_streaming import draw_plan
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +34,7 @@ def test_what_comes_back_is_the_same_program(draw, seed, tmp_path):
     ProgramFile(case.program).save(path)
     found = ProgramFile.load(path)
     program = found.program
+    assert isinstance(program, Program)
     assert found.encoder is None
     assert program.config == case.program.config
     assert list(program.load_writes()) == list(case.program.load_writes())
@@ -42,6 +47,21 @@ def test_what_comes_back_is_the_same_program(draw, seed, tmp_path):
     again = tmp_path / "again.sgn"
     ProgramFile(program).save(again)
     assert again.read_bytes() == path.read_bytes()
+
+
+def test_a_network_of_stages_comes_back(seed, tmp_path):
+    rng = np.random.default_rng(seed)
+    graph, stages = draw_plan(rng, 3)
+    ProgramFile(Streamed(graph, stages), name="stages").save(tmp_path / "case.sgn")
+    found = ProgramFile.load(tmp_path / "case.sgn").program
+    assert isinstance(found, Streamed)
+    assert (found.config, found.images) == (stages[0].program.config, stages[0].program.images)
+    assert (found.inputs, found.output) == (graph.inputs, graph.layers[-1].name)
+    maps = draw_maps(rng, graph, 2)
+    for name, made in run_stages(found.graph, found.stages, maps).items():
+        assert np.array_equal(made, run_stages(graph, stages, maps)[name])
+    ProgramFile(found, name="stages").save(tmp_path / "again.sgn")
+    assert (tmp_path / "again.sgn").read_bytes() == (tmp_path / "case.sgn").read_bytes()
 
 
 def test_the_encoder_and_the_name_come_back(saved):

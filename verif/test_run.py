@@ -16,9 +16,13 @@ from golden.compile import compile_graph
 from golden.data import digits
 from golden.encoder import Thermometer
 from golden.networks import digits_encoder, digits_graph_untrained
+from golden.program import Program
+from golden.streaming import Streamed
 from hdl.config import ArrayConfig
-from verif.cases import draw_case
+from verif.cases import draw_case, draw_maps
 from verif.faults import CONFIG, expected_results
+from verif.test_stages import expected_maps
+from verif.test_streaming import draw_plan
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +59,24 @@ def test_run_on_a_virtual_board(files, capsys, tmp_path):
     assert (status, err) == (0, "")
     assert re.search(r"accuracy\W+100\.00 %", out)
     expected = np.load(files / "expected.npy")
+    assert (np.load(tmp_path / "found.npy").reshape(expected.shape) == expected).all()
+
+
+def test_run_of_a_network_of_stages(capsys, tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    while True:
+        graph, stages = draw_plan(rng, 3)
+        if len(graph.inputs) == 1:
+            break
+    ProgramFile(Streamed(graph, stages), None, "stages").save(tmp_path / "case.sgn")
+    maps = draw_maps(rng, graph, 3)
+    np.save(tmp_path / "x.npy", next(iter(maps.values())))
+    expected = expected_maps(graph, maps)[graph.layers[-1].name]
+    status = main(["run", "--port", "sim", "--program", str(tmp_path / "case.sgn"), "--input", str(tmp_path / "x.npy"),
+                   "--out", str(tmp_path / "found.npy")])
+    told = capsys.readouterr()
+    assert (status, told.err) == (0, "")
+    assert re.search(rf"stages\W+{len(stages)}\b", told.out)
     assert (np.load(tmp_path / "found.npy").reshape(expected.shape) == expected).all()
 
 
@@ -105,7 +127,7 @@ def test_board_sim_serves_until_it_is_interrupted(files, capsys, monkeypatch):
 
 
 def test_what_cannot_be_simulated(files, capsys, monkeypatch):
-    def refuse(*_):
+    def refuse(*_, **__):
         raise ModelError("no compiler")
 
     monkeypatch.setattr("fpga.run.VirtualBoard", refuse)
@@ -135,6 +157,7 @@ def test_the_commands_of_the_readme(tmp_path, monkeypatch, capsys):
 
 def test_input_maps(files):
     program = ProgramFile.load(files / "case.sgn").program
+    assert isinstance(program, Program)
     [(name, entry)] = program.inputs.items()
     shape = (2, entry.shape.height, entry.shape.width, entry.shape.channels)
     assert input_maps(program, None, np.zeros(shape, dtype=bool)).keys() == {name}
