@@ -1,5 +1,5 @@
-"""A memory of writes to the accelerator, and a reader that sends them by itself: weights for which the chip's
-banks are too small come from it while the array runs.
+"""A memory of writes to the accelerator, and a reader that sends them by itself: weights for which the banks are too
+small come from it while the array runs.
 
 The memory holds sequences of 32-bit words. A sequence is runs, one after the other, and then a 0:
 
@@ -135,12 +135,11 @@ class LoaderMemory(wiring.Component):
 
 
 class Loader(wiring.Component):
-    """A memory between a host and an accelerator, and what sends its words. The host's requests go
-    through, but for those of the loader itself.
+    """Stands between a host and an accelerator, with a memory of what it sends by itself. The host's requests go
+    through, but for those of the loader.
 
-    A sequence sends a word every two cycles, which is what the accelerator takes, and one more word's time for each of
-    a run's first two; each request of the host delays it by some cycles. Beginning another sequence ends the one that
-    goes on.
+    A sequence takes two cycles for each of its words, which is what the accelerator takes, or more where that waits;
+    each request of the host delays it by some cycles. Beginning another sequence ends the one that goes on.
 
     Parameters
     ----------
@@ -201,7 +200,7 @@ class Loader(wiring.Component):
     def _sequence(self, m: Module) -> None:
         """What the words of a sequence mean."""
         word, layout = self.memory.word, self.inner
-        left, last = Signal.like(self.cursor), Signal() # words of the run that were not sent; it is one
+        left, last = Signal.like(self.cursor), Signal()         # words of the run that were not sent; it is one
         *_, region = split_address(layout, self.address)
         m.d.sync += last.eq(left == 1)                          # in time, since each word takes two cycles
         with m.If(self.going & self.here), m.Switch(self.step):
