@@ -58,14 +58,14 @@ def platform_with_lock(board: Board) -> Platform:
     return platform
 
 
-def synthesize_without_pll(board: Board, config: ArrayConfig, folder: Path) -> None:
+def synthesize_without_pll(board: Board, config: ArrayConfig, folder: Path, *, loader: bool = False) -> None:
     """Write a board's netlist and pins as `fpga.build.synthesize` does, with the virtual board's clock and baud rate.
 
     The clock comes from the crystal's pin, not from a PLL, and the pin of the second light is what the PLL's lock was.
     """
     folder.mkdir(parents=True, exist_ok=True)
     without = dataclasses.replace(board, clock=PinClock, platform=lambda: platform_with_lock(board))
-    synthesize(without, config, Crystal(reference=round(CLOCK)), BAUD, folder)
+    synthesize(without, config, Crystal(reference=round(CLOCK)), BAUD, folder, loader=loader)
 
 
 def whole_text(path: Path, read: set[Path]) -> str:

@@ -1,5 +1,7 @@
 """Networks of stages from a board's loader: the maps of the graph, refusals, and boards that forget."""
 
+import contextlib
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +10,11 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from fpga.boards import board_named
 from fpga.device import DeviceError
 from fpga.link import Link, LinkError
 from fpga.model import Model
+from fpga.netlist_board import netlist_verilog, synthesize_without_pll
 from fpga.staged import StagedDevice
 from fpga.virtual_board import VirtualBoard
 from golden.compile import CapacityError
@@ -220,3 +224,20 @@ def test_the_page_runs_a_network_larger_than_the_banks(seed):
     names = {"graph": graph, "maps": maps}
     exec(code, names)
     assert same(names["made"], graph, maps)
+
+
+@pytest.mark.slow
+def test_a_netlist_with_single_port_rams(seed, tmp_path):
+    """The loader's memory as the cells of an UP5K, after synthesis and through the serial pins."""
+    rng = np.random.default_rng(seed)
+    graph, stages = draw_plan(rng, 3)
+    synthesize_without_pll(board_named("icebreaker"), CONFIG, tmp_path, loader=True)
+    verilog = netlist_verilog(board_named("icebreaker"), tmp_path)
+    assert len(re.findall(r"^ *SB_SPRAM256KA ", verilog, re.MULTILINE)) == 4
+    netlist = VirtualBoard(CONFIG, verilog=verilog)
+    with contextlib.closing(netlist):
+        device = device_of(netlist)
+        assert device.depth == board_named("icebreaker").spram
+        device.load_stages(graph, stages)
+        maps = draw_maps(rng, graph, 2)
+        assert same(device.infer_stages(maps), graph, maps)
