@@ -19,7 +19,7 @@ from fpga.staged import StagedDevice
 from fpga.virtual_board import VirtualBoard
 from golden.compile import CapacityError
 from golden.geometry import fully_connected, with_random_weights
-from golden.streaming import loader_costs, loader_image, plan_streamed
+from golden.streaming import loader_costs, loader_image, plan_streamed, transfers
 from hdl.accelerator import Accelerator
 from hdl.bus import AddressMap, Region, bus_signature
 from hdl.emit import to_verilog
@@ -152,6 +152,32 @@ def test_a_bad_line_and_a_forgetful_board_give_no_wrong_answer(board, number, se
         pass
     assert line.injected.total() > 5
     assert answers or number
+
+
+def test_a_lost_answer_does_not_cut_the_next_weights(board, seed, monkeypatch):
+    rng = np.random.default_rng(seed)
+    device = device_of(board)
+    graph, stages = draw_plan(rng, 3)
+    device.load_stages(graph, stages)
+    # the first stage again, with a long tail: its last weight again and again
+    image = device._image
+    own = image.words[image.begins[0]:image.begins[1] - 1]
+    tail = [1, *list(transfers(stages))[1].weights[-1]] * 2000
+    at = len(image.words)
+    device._write((LoaderMap.word(at + i), word) for i, word in enumerate([*own, *tail, 0]))
+    original = device.link.write
+
+    def write(address, words, **options):
+        original(address, words, **options)
+        if address == BEGIN:
+            raise LinkError("the answer is lost")
+
+    monkeypatch.setattr(device.link, "write", write)
+    device._select(0)
+    device._entry = at
+    device._run()
+    assert device._read([BEGIN]) == [0]
+    assert device._status()[0] == 0
 
 
 def test_refusals(board, boards, seed):
