@@ -190,9 +190,9 @@ class Loader(wiring.Component):
         self.offered, self.sent = Signal(), Signal()    # the word is to be written; the accelerator takes it
         self.address = Signal(self.inner.address_bits)
         self.kept = Signal()                            # it was offered before, and waits
-        self.access = Signal()                          # the host has the memory
+        self.take = Signal()                            # the host has the memory
         m.d.comb += self.busy.eq(self.going | self.target_busy)
-        m.d.sync += [self.cursor.eq(self.cursor + self.on), self.here.eq(~self.on & ~self.access)]
+        m.d.sync += [self.cursor.eq(self.cursor + self.on), self.here.eq(~self.on & ~self.take)]
         self._sequence(m)
         self._requests(m)
         return m
@@ -221,32 +221,35 @@ class Loader(wiring.Component):
                         m.d.sync += self.step.eq(Step.COUNT)
 
     def _requests(self, m: Module) -> None:
-        """Who has the accelerator's bus and the memory: the host first, but a request that was offered stays."""
+        """Who has the accelerator's bus and the memory: what was offered stays until it is taken, and then the
+        other goes next. Nothing of the sequence waits for what the host does in the same cycle."""
         request, target = self.bus.request, self.target.request
         own, of_registers = request.p.address[-1], request.p.address[-2]
         mine = Signal()                                 # the sequence's word is offered to the accelerator
-        through = Signal()                              # the host's request is
-        take = Signal()                                 # the host's request is of the loader, and served
+        through, waits = Signal(), Signal()             # the host's request is; it was and is not taken
+        seen = Signal()                                 # the host's request is of the loader
+        take = self.take
         outside, inside = self._responses(m, take)
         reads = ~request.p.write & (outside | inside)
         m.d.comb += [
-            through.eq(request.valid & ~own & ~reads),
-            mine.eq(self.offered & (self.kept | ~through)),
+            mine.eq(self.offered & ~waits),
             self.sent.eq(mine & target.ready),
-            take.eq(request.valid & own & ~mine & ~reads),
+            through.eq(request.valid & ~own & ~reads & ~mine),
+            take.eq(seen & ~self.offered),
             target.valid.eq(mine | through),
-            target.p.write.eq(request.p.write),
-            target.p.address.eq(request.p.address),
-            target.p.data.eq(request.p.data),
-            request.ready.eq(take | through & ~mine & target.ready),
-            self.access.eq(take & ~of_registers),
-            self.memory.address.eq(Mux(self.access, request.p.address, self.cursor)),
+            target.p.write.eq(mine | request.p.write),
+            target.p.address.eq(Mux(mine, self.address, request.p.address)),
+            target.p.data.eq(Mux(mine, self.memory.word, request.p.data)),
+            request.ready.eq(take | through & target.ready),
+            self.memory.address.eq(Mux(take, request.p.address, self.cursor)),
             self.memory.data.eq(request.p.data),
-            self.memory.write.eq(self.access & request.p.write),
+            self.memory.write.eq(take & ~of_registers & request.p.write),
         ]
-        m.d.sync += self.kept.eq(mine & ~target.ready)
-        with m.If(mine):
-            m.d.comb += [target.p.write.eq(1), target.p.address.eq(self.address), target.p.data.eq(self.memory.word)]
+        m.d.sync += [
+            self.kept.eq(mine & ~target.ready),
+            waits.eq(through & ~target.ready),
+            seen.eq(request.valid & own & ~reads & ~take),
+        ]
         with m.If(take & of_registers & request.p.write & (request.p.address[0] == LoaderRegister.BEGIN)):
             m.d.sync += [self.going.eq(1), self.step.eq(Step.COUNT), self.cursor.eq(request.p.data), self.here.eq(0)]
 
