@@ -198,6 +198,12 @@ class Board:
         """The PLL for a clock as near to ``frequency`` (Hz) as can be; PLLError if none is."""
         return self.family.pll.nearest(self.crystal_frequency, frequency)
 
+    def loader_words(self) -> int:
+        """Words of a loader; BoardError if the board has no RAMs for it."""
+        if not self.spram:
+            raise BoardError(f"loader must be left out on {self.name}, which has no single-port RAMs for it")
+        return self.spram
+
     def design(self, config: ArrayConfig, pll: PLL, baud: int, *, loader: bool = False) -> PlatformTop:
         """What is built for the board, with or without a loader in its single-port RAMs.
 
@@ -206,7 +212,6 @@ class Board:
         BoardError
             If the clock does not make the baud rate, or the board has no such RAMs.
         """
-        if loader and not self.spram:
-            raise BoardError(f"loader must be left out on {self.name}, which has no single-port RAMs for it")
-        top = BoardTop(config=config, clock=pll.frequency, baud=baud, loader=self.spram if loader else 0, spram=True)
+        words = self.loader_words() if loader else 0
+        top = BoardTop(config=config, clock=pll.frequency, baud=baud, loader=words, spram=True)
         return PlatformTop(top, (self.clock or self.family.clock)(self.crystal, pll), self.led)

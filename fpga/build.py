@@ -195,6 +195,7 @@ def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | No
     pll = board.pll(board.frequency if frequency is None else frequency)
     baud = board.baud if baud is None else baud
     baud_divisor(pll.frequency, baud)
+    words = board.loader_words() if loader else 0
     out.mkdir(parents=True, exist_ok=True)
     for name in OUTPUTS:
         (out / name).unlink(missing_ok=True)
@@ -208,7 +209,7 @@ def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | No
         "device": board.device,
         "family": family.name,
         "config": config.to_dict(),
-        "loader": board.spram if loader else 0,
+        "loader": words,
         "binops_per_cycle": config.binops_per_cycle,
         **use,
         **counts,

@@ -120,6 +120,8 @@ def test_a_baud_rate_that_cannot_be_had(clock, baud, message):
     (["--config", "missing.toml"],
      "config must be a readable file, not missing.toml (No such file or directory)"),
     (["--seeds", "0"], "seeds must be at least 1, not 0"),
+    (["--board", "ulx3s-12f", "--loader"],
+     "loader must be left out on ulx3s-12f, which has no single-port RAMs for it"),
     (["--frequency", "fast"], "argument --frequency: invalid float value: 'fast'"),
 ])
 def test_bad_arguments_get_one_line(arguments, message, capsys, tmp_path):
@@ -139,7 +141,7 @@ def pretend(monkeypatch, fmax):
         assert name == "icepack"
         (folder / arguments[1]).write_text((folder / arguments[0]).read_text())
 
-    monkeypatch.setattr(fpga.build, "synthesize", lambda *_: {"ff": 1, "carry": 2, "lut4": 3})
+    monkeypatch.setattr(fpga.build, "synthesize", lambda *_, **__: {"ff": 1, "carry": 2, "lut4": 3})
     monkeypatch.setattr(fpga.build, "place", place)
     monkeypatch.setattr(fpga.build, "run_tool", pack)
 
