@@ -21,11 +21,11 @@ from .families import ECP5, GOWIN, ICE40
 __all__ = ["BOARDS", "board_named"]
 
 
-def ulx3s(size: str, platform: type) -> Board:
+def ulx3s(size: str, platform: type, preset: str = "ecp5_2k") -> Board:
     return Board(name=f"ulx3s-{size}f", device=f"LFE5U-{size}F-6BG381C", family=ECP5, platform=platform,
                  place=(f"--{size}k", "--package", "CABGA381", "--speed", "6"),
                  flash=("openFPGALoader", "-b", "ulx3s"),
-                 crystal="clk25", crystal_frequency=25_000_000, frequency=100e6, preset="ecp5_2k")
+                 crystal="clk25", crystal_frequency=25_000_000, frequency=100e6, preset=preset)
 
 
 BOARDS = {board.name: board for board in (
@@ -39,7 +39,7 @@ BOARDS = {board.name: board for board in (
           clock=ICE40CoreClock, place=("--hx8k", "--package", "ct256"),
           crystal="clk12", crystal_frequency=12_000_000, frequency=48e6, preset="ice40_hx8k"),
     ulx3s("12", ULX3S_12F_Platform),
-    ulx3s("25", ULX3S_25F_Platform),
+    ulx3s("25", ULX3S_25F_Platform, "ecp5_25f"),
     ulx3s("45", ULX3S_45F_Platform),
     ulx3s("85", ULX3S_85F_Platform),
     # the serial line is on the pin of the light
