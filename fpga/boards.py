@@ -62,7 +62,7 @@ BOARDS = {board.name: board for board in (
           place=("--device", "GW2A-LV18PG256C8/I7", "--vopt", "family=GW2A-18C"),
           pack=("-d", "GW2A-18C", "--sspi_as_gpio", "--mspi_as_gpio", "--ready_as_gpio", "--done_as_gpio"),
           flash=("openFPGALoader", "-b", "tangprimer20k"),
-          crystal="clk27", crystal_frequency=27_000_000, frequency=54e6, preset="gowin_9k"),
+          crystal="clk27", crystal_frequency=27_000_000, frequency=108e6, preset="gowin_9k"),
 )}
 
 
