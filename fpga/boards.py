@@ -14,6 +14,8 @@ from amaranth_boards.ulx3s import (
     ULX3S_85F_Platform,
 )
 
+from hdl.loader import UP5K_WORDS
+
 from .board import Board, BoardError
 from .clock import ICE40CoreClock
 from .families import ECP5, GOWIN, ICE40
@@ -31,10 +33,10 @@ def ulx3s(size: str, platform: type, preset: str = "ecp5_2k") -> Board:
 BOARDS = {board.name: board for board in (
     Board(name="icebreaker", device="iCE40UP5K-SG48", family=ICE40, platform=ICEBreakerPlatform,
           place=("--up5k", "--package", "sg48"),
-          crystal="clk12", crystal_frequency=12_000_000, frequency=30e6, preset="icebreaker", spram=1 << 15),
+          crystal="clk12", crystal_frequency=12_000_000, frequency=30e6, preset="icebreaker", spram=UP5K_WORDS),
     Board(name="icesugar", device="iCE40UP5K-SG48", family=ICE40, platform=ICESugarPlatform,
           place=("--up5k", "--package", "sg48"), flash=(),
-          crystal="clk12", crystal_frequency=12_000_000, frequency=30e6, preset="icebreaker", spram=1 << 15),
+          crystal="clk12", crystal_frequency=12_000_000, frequency=30e6, preset="icebreaker", spram=UP5K_WORDS),
     Board(name="ice40_hx8k_b_evn", device="iCE40HX8K-CT256", family=ICE40, platform=ICE40HX8KBEVNPlatform,
           clock=ICE40CoreClock, place=("--hx8k", "--package", "ct256"),
           crystal="clk12", crystal_frequency=12_000_000, frequency=48e6, preset="ice40_hx8k"),

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -158,18 +158,24 @@ class Device:
                 return
         raise DeviceError("the board must be idle, not run on and on: reset it")
 
+    def _fill(self, places: Sequence[int], bits: int, writes: Iterable[tuple[int, int]]) -> None:
+        """Write memories, and before them random words of some bits to addresses that the writes leave alone.
+
+        All memories are lost together: if what was written first is still there, so is the rest.
+        """
+        canary = [secrets.randbits(bits) for _ in places]
+        self._write(zip(places, canary, strict=True))
+        self._write(writes)
+        if self._read(places) != canary:
+            raise BoardResetError("words that were written are lost")
+
     def _load(self) -> None:
         program = self.program
         assert program
         self._await_idle()
-        # all memories are lost together: if what was written first is still there, so is the rest
         first = next(iter(program.inputs.values())).place.addresses[:CANARY_WORDS].tolist()
         places = [program.address_map.address(Region.ACTIVATIONS, word=word) for word in first]
-        canary = [secrets.randbits(min(DATA_BITS, program.config.word_bits)) for _ in places]
-        self._write(zip(places, canary, strict=True))
-        self._write(program.load_writes())
-        if self._read(places) != canary:
-            raise BoardResetError("words that were written are lost")
+        self._fill(places, min(DATA_BITS, program.config.word_bits), program.load_writes())
         # from now on the counters are the program's own, which they are not after a reset
         self._run()
         self._loaded = True

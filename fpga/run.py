@@ -16,6 +16,7 @@ from golden.encoder import Encoder
 from golden.program import Program
 from golden.streaming import Streamed
 from hdl.config import ArrayConfig
+from hdl.loader import UP5K_WORDS
 
 from .device import Device
 from .link import Link, SerialTransport
@@ -27,7 +28,6 @@ from .virtual_board import VirtualBoard
 __all__ = ["SIM", "DataError", "accuracy", "add_commands", "connect", "run_program", "virtual_board"]
 
 SIM = "sim"
-SIM_LOADER = 1 << 15            # words, as on an UP5K
 BAUD = 1_000_000
 FRAME_BITS = 10 * 2100          # of the longest request and the longest response
 
@@ -56,7 +56,7 @@ def connect(port: str, baud: int, program: Program | Streamed, console: Console)
     with contextlib.ExitStack() as stack:
         timeout, quiet = 1.0 + FRAME_BITS / baud, 0.05
         if port == SIM:
-            _, port = stack.enter_context(virtual_board(program.config, console, SIM_LOADER if staged else 0))
+            _, port = stack.enter_context(virtual_board(program.config, console, UP5K_WORDS if staged else 0))
             timeout, quiet = 30.0, 0.2          # a large array is slow there
         transport = SerialTransport(port, baud)
         stack.callback(transport.close)
@@ -181,7 +181,7 @@ def board_sim(options: argparse.Namespace, console: Console) -> None:
     """The command ``board-sim``: serves until it is interrupted."""
     program = ProgramFile.load(options.program).program if options.program else None
     config = program.config if program else ArrayConfig.preset(options.preset)
-    loader = SIM_LOADER if isinstance(program, Streamed) else 0
+    loader = UP5K_WORDS if isinstance(program, Streamed) else 0
     with virtual_board(config, console, loader) as (board, port):
         console.print(f"the virtual board is at {port}: {config.rows} x {config.cols} elements of {config.lanes} "
                       "lanes; Ctrl-C ends it", soft_wrap=True)

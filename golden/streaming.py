@@ -11,6 +11,7 @@ from fractions import Fraction
 
 from hdl.bus import AddressMap, Control, Region, Register
 from hdl.config import ArrayConfig
+from hdl.decoder import settling_cycles
 
 from .compile import CapacityError
 from .cycles import predict_cycles
@@ -81,6 +82,12 @@ class Transfer:
     others: Writes
     fresh: bool
 
+    @property
+    def maps(self) -> int:
+        """32-bit words of the input maps, as far as they must come, and of the results."""
+        program = self.stage.program
+        return (self.stage.input_words if self.fresh else 0) + len(program.result_reads(program.images))
+
 
 def transfers(stages: Iterable[Stage]) -> Iterator[Transfer]:
     """The transfers of stages on an array that holds nothing yet; nothing that is there is written again."""
@@ -143,8 +150,7 @@ def streamed_costs(stages: Sequence[Stage], words_per_cycle: Fraction | float) -
     costs = []
     for i, load in enumerate(loads):
         program = load.stage.program
-        between = (len(load.others) + (load.stage.input_words if load.fresh else 0)
-                   + len(program.result_reads(program.images)) + (len(load.weights) if i == 0 else 0))
+        between = len(load.others) + load.maps + (len(load.weights) if i == 0 else 0)
         following = len(loads[i + 1].weights) if i + 1 < len(loads) else 0
         costs.append(StreamedCost(load.stage.name, predict_cycles(program.config, program.records),
                                   following / rate, between / rate))
@@ -161,7 +167,7 @@ class LoaderImage:
         From word 0 on.
     begins : tuple of int
         For each stage the word where its sequence begins: what the stage needs but its input maps, its start, and the
-        weights of the next stage. The last one's is followed by the first one's weights in that one's own sequence.
+        weights of the next stage. The weights of the first one are in its own sequence.
     fresh : tuple of bool
         For each stage whether its input maps must be written before.
     """
@@ -171,24 +177,25 @@ class LoaderImage:
     fresh: tuple[bool, ...]
 
 
+def _sequence(layout: AddressMap, writes: Writes) -> list[int]:
+    """Writes as runs of a loader."""
+    words: list[int] = []
+    data = iter(value for _, value in writes)
+    for address, count in layout.runs(address for address, _ in writes):
+        words += [count, address, *(next(data) for _ in range(count))]
+    return words
+
+
 def _sequences(stages: Sequence[Stage]) -> Iterator[tuple[Transfer, list[int], list[int]]]:
     """The transfers of stages in a pass that comes after another, with the words of their sequences in a loader: up to
-    the stage's start, and from there on."""
+    the stage's start, and from there on. The first stage of a pass has other images than the last one had."""
     loads = list(transfers([*stages, *stages]))[len(stages):]
+    loads[:1] = [replace(first, others=first.weights + first.others, fresh=True) for first in loads[:1]]
     for i, load in enumerate(loads):
+        following = loads[i + 1].weights if i + 1 < len(loads) else []
         layout = load.stage.program.address_map
         start = layout.address(Region.REGISTERS, word=Register.CONTROL), int(Control.START)
-
-        def sequence(writes: Writes, layout: AddressMap = layout) -> list[int]:
-            words: list[int] = []
-            data = iter(value for _, value in writes)
-            for address, count in layout.runs(address for address, _ in writes):
-                words += [count, address, *(next(data) for _ in range(count))]
-            return words
-
-        following = loads[i + 1].weights if i + 1 < len(loads) else []
-        yield (load, sequence((load.weights if i == 0 else []) + load.others) + sequence([start]),
-               [*sequence(following), 0])
+        yield load, _sequence(layout, load.others) + _sequence(layout, [start]), [*_sequence(layout, following), 0]
 
 
 def loader_image(stages: Sequence[Stage], depth: int) -> LoaderImage:
@@ -210,7 +217,7 @@ def loader_image(stages: Sequence[Stage], depth: int) -> LoaderImage:
     fresh: list[bool] = []
     for load, before, after in _sequences(stages):
         begins.append(len(words))
-        fresh.append(load.fresh or not fresh)
+        fresh.append(load.fresh)
         words += before + after
     if len(words) > depth:
         raise CapacityError(f"the loader must have {len(words)} words for {len(stages)} stages, not {depth}")
@@ -233,15 +240,14 @@ def loader_costs(stages: Sequence[Stage], words_per_cycle: Fraction | float) -> 
     """
     rate = _positive(words_per_cycle)
     costs = []
-    for i, (load, before, after) in enumerate(_sequences(stages)):
+    for load, before, after in _sequences(stages):
         program = load.stage.program
         regions = [program.address_map.place(address).region for address, _ in load.others]
         thresholds = regions.count(Region.THRESHOLDS) + regions.count(Region.ALL_THRESHOLDS)
-        waits = program.config.tile_rows + program.config.bank_cycles + 2
-        maps = (load.stage.input_words if load.fresh or i == 0 else 0) + len(program.result_reads(program.images))
         costs.append(StreamedCost(load.stage.name, predict_cycles(program.config, program.records),
                                   Fraction(LOADER_CYCLES * len(after)),
-                                  LOADER_CYCLES * len(before) + waits * thresholds + maps / rate))
+                                  LOADER_CYCLES * len(before) + settling_cycles(program.config) * thresholds
+                                  + load.maps / rate))
     return costs
 
 

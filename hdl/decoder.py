@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from .bus import DATA_BITS, AddressMap, Control, Region, Register, bus_signature
 from .config import ArrayConfig
 
-__all__ = ["Decoder", "following", "split_address"]
+__all__ = ["Decoder", "following", "settling_cycles", "split_address"]
 
 
 class Decoder(wiring.Component):
@@ -83,8 +83,7 @@ class Decoder(wiring.Component):
                                  & (request.p.data & Control.START).any()),
             ]
 
-        # an address reaches the last tile row after a cycle for each; then the bank, the choice of a row, and one more
-        waits = self.config.tile_rows + self.config.bank_cycles + 2
+        waits = settling_cycles(self.config)
         waited = Signal(range(waits + 1))
         settled, done = Signal(), Signal()
         m.d.comb += [
@@ -103,6 +102,12 @@ class Decoder(wiring.Component):
         with m.If(done & ~writes):
             m.d.sync += [response.valid.eq(1), response.payload.eq(self.answer)]
         return m
+
+
+def settling_cycles(config: ArrayConfig) -> int:
+    """Cycles that a read, or a write of thresholds, takes longer: its address reaches the last tile row after a cycle
+    for each; then come the bank, the choice of a row, and one more."""
+    return config.tile_rows + config.bank_cycles + 2
 
 
 def split_address(map_: AddressMap, address: Value) -> tuple[Value, Value, Value, Value]:

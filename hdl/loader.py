@@ -28,11 +28,13 @@ from .bus import DATA_BITS, AddressMap, Region, bus_signature
 from .config import ArrayConfig
 from .decoder import following, split_address
 
-__all__ = ["SPRAM_WORDS", "Loader", "LoaderMap", "LoaderMemory", "LoaderRegister"]
+__all__ = ["SPRAM_WORDS", "UP5K_WORDS", "Loader", "LoaderMap", "LoaderMemory", "LoaderRegister"]
 
 SPRAM_BITS = 16
 ADDRESS_BITS = 14
 SPRAM_WORDS = 1 << ADDRESS_BITS
+UP5K_WORDS = 2 * SPRAM_WORDS
+"""Words of 32 bits in the four single-port RAMs of an UP5K."""
 
 
 class LoaderRegister(enum.IntEnum):
@@ -229,7 +231,7 @@ class Loader(wiring.Component):
         through, waits = Signal(), Signal()             # the host's request is; it was and is not taken
         seen = Signal()                                 # the host's request is of the loader
         take = self.take
-        outside, inside = self._responses(m, take)
+        outside, inside = self._responses(m)
         reads = ~request.p.write & (outside | inside)
         m.d.comb += [
             mine.eq(self.offered & ~waits),
@@ -253,13 +255,14 @@ class Loader(wiring.Component):
         with m.If(take & of_registers & request.p.write & (request.p.address[0] == LoaderRegister.BEGIN)):
             m.d.sync += [self.going.eq(1), self.step.eq(Step.COUNT), self.cursor.eq(request.p.data), self.here.eq(0)]
 
-    def _responses(self, m: Module, take: Value) -> tuple[Signal, Signal]:
+    def _responses(self, m: Module) -> tuple[Signal, Signal]:
         """Answers to the host's reads: whether one of the accelerator is waited for, and whether one of the loader."""
         request, response, target = self.bus.request, self.bus.response, self.target.response
         outside, inside = Signal(), Signal()
         asked, register, ready = Signal(), Signal(2), Signal()
         word = Signal(DATA_BITS)
-        m.d.sync += [asked.eq(take & ~request.p.write), register.eq(Cat(request.p.address[0], request.p.address[-2]))]
+        m.d.sync += [asked.eq(self.take & ~request.p.write),
+                     register.eq(Cat(request.p.address[0], request.p.address[-2]))]
         with m.If(asked):
             m.d.sync += ready.eq(1)
             with m.Switch(register):

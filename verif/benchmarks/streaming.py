@@ -13,6 +13,7 @@ from golden.networks import NETWORKS
 from golden.stages import Stage
 from golden.streaming import StreamedCost, loader_costs, loader_image, plan_streamed, streamed_costs
 from hdl.config import ArrayConfig
+from hdl.loader import UP5K_WORDS
 
 from .networks import ARRAYS, STAGE_DEPTHS
 from .record import Row, save
@@ -25,7 +26,6 @@ LINKS = (Fraction(1, 2), Fraction(1, 16), Fraction(1, 256))
 LOADED = ("digits", "sfc")
 SERIAL = Fraction(1, 1200)
 """The same of a serial line of 1 Mbaud at 30 MHz."""
-SPRAM = 1 << 15
 
 
 def array() -> ArrayConfig:
@@ -60,7 +60,7 @@ def streaming_rows(name: str) -> list[Row]:
                      "cycles_of_array": spent, "cycles_between": round(float(sum(cost.between for cost in costs))),
                      "cycles": round(float(cycles)), "array_busy": round(float(spent / cycles), 4)})
         if source == "loader":
-            rows[-1]["loader_words"] = len(loader_image(stages, SPRAM).words)
+            rows[-1]["loader_words"] = len(loader_image(stages, UP5K_WORDS).words)
     return rows
 
 
