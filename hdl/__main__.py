@@ -11,13 +11,14 @@ from .accelerator import Accelerator
 from .axi import AxiAccelerator, StreamRegister, stream_register
 from .bus import AddressMap, Region, Register, config_registers
 from .config import PRESETS, ArrayConfig, ConfigError
-from .emit import LIBRARIES, EmitError, Target, emit
+from .emit import EmitError, Target, emit
 from .fusesoc import write_core
 from .wishbone import WishboneAccelerator
 
 __all__ = ["WRAPPERS", "describe", "main"]
 
 PORTABLE = "portable"
+CELLS = PORTABLE, "ecp5", "gowin"
 WRAPPERS = {"none": Accelerator, "axi": AxiAccelerator, "wishbone": WishboneAccelerator}
 
 
@@ -85,7 +86,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--config", type=Path, help="start from a TOML file")
     command.add_argument("--wrapper", default="none", help=f"around its bus: {', '.join(WRAPPERS)} (none)")
     command.add_argument("--cells", default=PORTABLE,
-                         help=f"what elements are made of: {PORTABLE} for any tool, {', '.join(LIBRARIES)} for fewer "
+                         help=f"what elements are made of: {PORTABLE} for any tool, {', '.join(CELLS[1:])} for fewer "
                               f"cells on that family ({PORTABLE})")
     for field in dataclasses.fields(ArrayConfig):
         default = "" if field.default is dataclasses.MISSING else f" ({field.default})"
@@ -101,8 +102,8 @@ def main(arguments: list[str] | None = None) -> int:
         config = config_of(options)
         if options.wrapper not in WRAPPERS:
             raise ConfigError(f"wrapper must be one of {', '.join(WRAPPERS)}, not {options.wrapper}")
-        if options.cells not in (PORTABLE, *LIBRARIES):
-            raise ConfigError(f"cells must be one of {', '.join((PORTABLE, *LIBRARIES))}, not {options.cells}")
+        if options.cells not in CELLS:
+            raise ConfigError(f"cells must be one of {', '.join(CELLS)}, not {options.cells}")
         platform = None if options.cells == PORTABLE else Target(options.cells)
         path = emit(WRAPPERS[options.wrapper](config=config), name="signum", directory=options.out,
                     extra={**describe(config, options.wrapper), "cells": options.cells}, platform=platform)

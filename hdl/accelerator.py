@@ -92,17 +92,17 @@ class Accelerator(wiring.Component):
             control.walk.eq(sequencer.walk),
             array.a.eq(self.ends.activations),
         ]
-        counted_after = config.bank_cycles + config.pipeline    # and then comes the accumulator
+        counted_after = config.bank_cycles + config.pipeline
         weights = skew(m, sequencer.weight, config.tile_cols, "weight")
         for c, bank in enumerate(self.weights):
             m.d.comb += [bank.read_address.eq(weights[c // config.tile]), array.w[c].eq(bank.read_data)]
         m.d.comb += [
             self.program.read_address.eq(sequencer.program_address),
             sequencer.program_data.eq(self.program.read_data),
-            array.first.eq(delay(m, sequencer.first, counted_after, "first")),
+            array.first.eq(delay(m, sequencer.first, counted_after - 1, "first")),
         ]
         counted = delay(m, sequencer.last, counted_after, "last")
-        m.d.comb += [array.load.eq(delay(m, counted, 1, "load")), self.drain.strobe.eq(counted)]
+        m.d.comb += [array.load.eq(counted), self.drain.strobe.eq(counted)]
 
     def _back(self, m: Module) -> None:
         """From the array's rows through the threshold units, all rows in step again, to the writer."""

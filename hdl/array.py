@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import ArrayConfig
-from .pe import ProcessingElement
+from .pe import ProcessingElement, takes_sums_early
 from .share import Vector, place
 
 __all__ = ["Array", "Rows", "Tile", "portions"]
@@ -128,7 +128,7 @@ class Rows(wiring.Component):
         if self.rows <= self.config.tile:
             self._tiles(m)
         else:
-            last = stack(m, self)
+            last = stack(m, self, self.first, self.load, self.sums)
             m.d.comb += [self.w_next.eq(last.w_next), self.first_next.eq(last.first_next),
                          self.load_next.eq(last.load_next)]
         return m
@@ -165,9 +165,9 @@ def portions(config: ArrayConfig, rows: int) -> Iterator[slice]:
     return (slice(top, min(top + size, rows)) for top in range(0, rows, size))
 
 
-def stack(m: Module, whole: "Rows | Array") -> Rows:
+def stack(m: Module, whole: "Rows | Array", first: Value, load: Value, sums: Value) -> Rows:
     """Fill a module with the rows of ``whole``, some at a time; all but the last ones are equal. Returns the last."""
-    words, first, load = whole.w, whole.first, whole.load
+    words = whole.w
     for number, rows in enumerate(portions(whole.config, len(whole.a))):
         part = Rows(config=whole.config, rows=rows.stop - rows.start)
         place(m, f"rows_{number}", part)
@@ -176,7 +176,7 @@ def stack(m: Module, whole: "Rows | Array") -> Rows:
             part.w.eq(words),
             part.first.eq(first),
             part.load.eq(load),
-            whole.sums[rows].eq(part.sums),
+            sums[rows].eq(part.sums),
         ]
         words, first, load = part.w_next, part.first_next, part.load_next
     return part
@@ -186,9 +186,10 @@ class Array(wiring.Component):
     """R x C processing elements.
 
     Words enter at the left and at the top, skewed: the words of tile row i and of tile column j come i and j cycles
-    after those of the first. ``first`` and ``load`` are those of the first tile; they spread by themselves. The sums
-    of a row leave at its left end in the order of the columns, ``drain_width`` in a cycle, the first ones in the cycle
-    after ``load`` reached the row's first tile; behind those of every tile comes one cycle without.
+    after those of the first. ``first`` comes a cycle before the first tile has the first count of a dot product, and
+    ``load`` in the cycle in which it has the last one; they spread by themselves. The sums of a row leave at its left
+    end in the order of the columns, ``drain_width`` in a cycle, the first ones two cycles after ``load`` would have
+    reached the row's first tile; behind those of every tile comes one cycle without.
 
     Parameters
     ----------
@@ -213,5 +214,11 @@ class Array(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        stack(m, self)
+        first, load = Signal(), Signal()
+        sums = Signal.like(self.sums)
+        stack(m, self, first, load, sums)
+        # elements that have their sums early are given all else early as well; what is left of the two is a register
+        early, late = (m.d.comb, m.d.sync) if takes_sums_early(platform) else (m.d.sync, m.d.comb)
+        early += [first.eq(self.first), load.eq(self.load)]
+        late += self.sums.eq(sums)
         return m

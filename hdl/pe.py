@@ -9,7 +9,17 @@ from .config import ArrayConfig
 from .multiply import Multiply
 from .popcount import Popcount
 
-__all__ = ["ProcessingElement"]
+__all__ = ["ProcessingElement", "takes_sums_early"]
+
+
+def takes_sums_early(platform: object) -> bool:
+    """Whether elements take a finished sum from the adder, not from the accumulator: those of Gowin.
+
+    The accumulator is cleared as the sum ends, which costs nothing, and not as the next one begins, which costs a LUT
+    for each bit of a count. But a logic cell of iCE40 gives out its adder's sum or its register, not both, and the
+    carry cells of `hdl.carry` begin a sum by themselves.
+    """
+    return str(getattr(platform, "family", "")).lower().startswith(("gowin", "gw"))
 
 
 class ProcessingElement(wiring.Component):
@@ -19,7 +29,7 @@ class ProcessingElement(wiring.Component):
     A pair of words is counted ``pipeline`` cycles later; in that cycle ``first`` says whether the sum begins anew.
     The accumulator holds the sum one cycle after that. In the cycle of ``load`` the sum is taken into the result
     register; in every other cycle that register takes over the neighbour's. Nothing is reset: a sum is valid once
-    it has begun with ``first``.
+    it has begun with ``first``. Where `takes_sums_early` holds, ``first`` and ``load`` come a cycle earlier.
 
     Parameters
     ----------
@@ -55,7 +65,9 @@ class ProcessingElement(wiring.Component):
         m = Module()
         config = self.config
         lanes, pipeline = config.lanes, config.pipeline
+        early = takes_sums_early(platform)
         acc = Signal(config.acc_bits, reset_less=True)
+        total = Signal.like(acc)
         result = Signal(config.acc_bits, reset_less=True)
         count: CarryCounter | Multiply | Popcount
         if not config.signed and has_carry_cells(platform, lanes):
@@ -64,8 +76,9 @@ class ProcessingElement(wiring.Component):
         else:
             unit = Multiply if config.signed else Popcount
             count = unit(lanes=lanes, pipeline=pipeline)
-            m.d.sync += acc.eq(Mux(self.first, count.count, acc + count.count))
+            m.d.comb += total.eq(acc + count.count)
+            m.d.sync += acc.eq(Mux(self.first, 0 if early else count.count, total))
         m.submodules[type(count).__name__.lower()] = count
         m.d.comb += [count.a.eq(self.a), count.w.eq(self.w), self.result.eq(result)]
-        m.d.sync += result.eq(Mux(self.load, acc, self.neighbour))
+        m.d.sync += result.eq(Mux(self.load, total if early else acc, self.neighbour))
         return m

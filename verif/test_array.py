@@ -9,6 +9,7 @@ import pytest
 from golden.units import array
 from hdl.array import Array
 from hdl.config import ArrayConfig, ConfigError, popcount_levels
+from hdl.emit import Target
 
 from .trace import AMARANTH, play
 
@@ -45,7 +46,7 @@ def draw_dots(rng: random.Random, config: ArrayConfig, count: int) -> list[Dot]:
 
 
 def steps_of(rng: random.Random, config: ArrayConfig, dots: list[Dot]) -> list[dict[str, Any]]:
-    """The inputs, with a tail until all sums have left."""
+    """The inputs, words from the second cycle on since a first comes before them, and a tail until all sums have left."""
     length = dots[-1].last + config.pipeline + config.drain_cycles + config.tile_rows + 3
     steps: list[dict[str, Any]] = [{
         "a": [rng.getrandbits(config.word_bits) for _ in range(config.rows)],
@@ -57,17 +58,18 @@ def steps_of(rng: random.Random, config: ArrayConfig, dots: list[Dot]) -> list[d
         for name, words in (("a", dot.a), ("w", dot.w)):
             for k, line in enumerate(words):
                 for i, word in enumerate(line):
-                    steps[dot.start + k + i // config.tile][name][i] = word
+                    steps[dot.start + 1 + k + i // config.tile][name][i] = word
     return steps
 
 
-def rtl(config: ArrayConfig, dots: list[Dot], rng: random.Random, simulator: str = AMARANTH) -> list[Any]:
+def rtl(config: ArrayConfig, dots: list[Dot], rng: random.Random, simulator: str = AMARANTH,
+        platform: object = None) -> list[Any]:
     """Sums by dot product, row and column, behind a run that a reset cut short."""
     steps = steps_of(rng, config, dots)
     cut = [*steps[:rng.randrange(1, len(steps))], {"rst": 1, "load": 1, "first": 1}]
-    trace = play(Array(config=config), cut + steps, simulator)[len(cut):]
+    trace = play(Array(config=config), cut + steps, simulator, platform)[len(cut):]
     width = config.drain_width
-    return [[[trace[dot.last + config.pipeline + 2 + r // config.tile + c // width + c // config.tile]["sums"][r]
+    return [[[trace[dot.last + config.pipeline + 3 + r // config.tile + c // width + c // config.tile]["sums"][r]
               >> c % width * config.acc_bits & (1 << config.acc_bits) - 1
               for c in range(config.cols)] for r in range(config.rows)] for dot in dots]
 
@@ -100,6 +102,16 @@ def test_elements_of_8_bits(lanes: int, pipeline: int, seed: int) -> None:
     rng = random.Random(f"{seed} {lanes}")
     dots = draw_dots(rng, config, 12)
     assert rtl(config, dots, rng) == ref(config, dots)
+
+
+@pytest.mark.parametrize(("rows", "cols", "lanes", "tile"), [(1, 1, 1, 1), (2, 3, 7, 1), (7, 3, 4, 3), (6, 9, 2, 4)])
+@pytest.mark.parametrize("pipeline", [0, 1])
+def test_elements_that_take_sums_early(rows: int, cols: int, lanes: int, tile: int, pipeline: int, seed: int) -> None:
+    """Same inputs, same sums, same cycles."""
+    config = ArrayConfig(rows=rows, cols=cols, lanes=lanes, tile=tile, pipeline=pipeline, acc_bits=8)
+    rng = random.Random(f"{seed} {config}")
+    dots = draw_dots(rng, config, 12)
+    assert rtl(config, dots, rng, platform=Target("gowin")) == ref(config, dots)
 
 
 def test_simulators(simulator: str, seed: int) -> None:

@@ -249,16 +249,17 @@ def test_a_large_array_is_a_short_text(tile: int, tmp_path: Path) -> None:
 def test_cells_of_a_family(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The same ports, other cells; what there is no choice of is refused."""
     texts = {}
-    for cells in ("portable", "ecp5"):
+    for cells in ("portable", "ecp5", "gowin"):
         out = tmp_path / cells
         assert main(["verilog", "--preset=tiny", f"--cells={cells}", f"--out={out}"]) == 0
         texts[cells] = (out / "signum.v").read_text()
         assert json.loads((out / "signum.json").read_text())["cells"] == cells
     headers = {cells: text[text.index("module signum("):].partition(";")[0] for cells, text in texts.items()}
-    assert headers["portable"] == headers["ecp5"]
+    assert headers["portable"] == headers["ecp5"] == headers["gowin"]
+    assert texts["portable"] != texts["gowin"]
     assert "CCU2C" in texts["ecp5"]
     assert "CCU2C" not in texts["portable"]
     capsys.readouterr()
     assert main(["verilog", "--preset=tiny", "--cells=ice40", f"--out={tmp_path / 'other'}"]) == 2
-    assert capsys.readouterr().err == "cells must be one of portable, ecp5, not ice40\n"
+    assert capsys.readouterr().err == "cells must be one of portable, ecp5, gowin, not ice40\n"
     assert not (tmp_path / "other").exists()

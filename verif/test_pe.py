@@ -3,10 +3,12 @@
 import random
 
 import pytest
+from amaranth_boards.tang_nano_9k import TangNano9kPlatform
 
 from golden.units import processing_element
 from hdl.config import ArrayConfig
-from hdl.pe import ProcessingElement
+from hdl.emit import Target
+from hdl.pe import ProcessingElement, takes_sums_early
 
 from .trace import AMARANTH, play
 
@@ -28,20 +30,23 @@ class Case:
         self.resets = [rng.random() < 0.05 for _ in range(cycles)]
 
 
-def rtl(case: Case, simulator: str = AMARANTH) -> list[int | None]:
-    """The result register behind each cycle."""
+def rtl(case: Case, simulator: str = AMARANTH, platform: object = None) -> list[int | None]:
+    """The result register behind each cycle, from the one with the first pair."""
     pipeline = case.config.pipeline
-    firsts = [False] * pipeline + [first for _, _, first in case.pairs]
-    steps = [{"a": a, "w": w, "first": first, "load": load, "neighbour": neighbour, "rst": reset}
-             for (a, w, _), first, load, neighbour, reset
-             in zip(case.pairs, firsts, case.loads, case.neighbours, case.resets, strict=False)]
-    trace = play(ProcessingElement(config=case.config), steps, simulator)
-    return [outputs["result"] for outputs in trace[1:]]
+    early = takes_sums_early(platform)
+    # a cycle before the first pair, which an early ``first`` may need
+    firsts = [False] * (1 + pipeline - early) + [first for _, _, first in case.pairs] + [False]
+    steps = [{"first": firsts[0]}] + [
+        {"a": a, "w": w, "first": first, "load": load, "neighbour": neighbour, "rst": reset}
+        for (a, w, _), first, load, neighbour, reset
+        in zip(case.pairs, firsts[1:], case.loads, case.neighbours, case.resets, strict=False)]
+    trace = play(ProcessingElement(config=case.config), steps, simulator, platform)
+    return [outputs["result"] for outputs in trace[2:]]
 
 
-def ref(case: Case) -> list[int]:
+def ref(case: Case, early: bool = False) -> list[int]:
     sums = processing_element(case.config, case.pairs)
-    late = case.config.pipeline + 1
+    late = case.config.pipeline + 1 - early
     return [sums[cycle - late] if load else neighbour
             for cycle, (load, neighbour) in enumerate(zip(case.loads, case.neighbours, strict=True))][:-1]
 
@@ -56,6 +61,20 @@ def test_sizes(element_bits: int, lanes: int, pipeline: int, acc_bits: int, seed
     for number in range(3):
         case = Case(config_of(element_bits, lanes, pipeline, acc_bits), random.Random(f"{seed} {number}"), 300)
         assert rtl(case) == ref(case)
+
+
+@pytest.mark.parametrize(("element_bits", "lanes", "pipeline", "acc_bits"), SIZES)
+def test_sums_taken_early(element_bits: int, lanes: int, pipeline: int, acc_bits: int, seed: int) -> None:
+    """The same sums, begun and loaded a cycle sooner."""
+    for number in range(3):
+        case = Case(config_of(element_bits, lanes, pipeline, acc_bits), random.Random(f"{seed} {number}"), 300)
+        assert rtl(case, platform=Target("gowin")) == ref(case, early=True)
+
+
+def test_who_takes_sums_early() -> None:
+    assert [takes_sums_early(platform) for platform in (
+        Target("gowin"), TangNano9kPlatform(toolchain="Apicula"), Target("ecp5"), Target("ice40"), None)] \
+        == [True, True, False, False, False]
 
 
 def test_simulators(simulator: str, seed: int) -> None:

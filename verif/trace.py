@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from amaranth.hdl import Cat, ClockDomain, Module, Value
+from amaranth.hdl import Cat, ClockDomain, Fragment, Module, Value
 from amaranth.lib import data, wiring
 from amaranth.sim import Simulator, SimulatorContext
 
@@ -19,7 +19,7 @@ RESET = "rst"
 
 
 def play(unit: wiring.Component, steps: Sequence[Mapping[str, Any]], simulator: str = AMARANTH,
-         ) -> list[dict[str, Any]]:
+         platform: object = None) -> list[dict[str, Any]]:
     """Give a unit its inputs and read its outputs, in the same cycle, after they have settled.
 
     Parameters
@@ -31,6 +31,8 @@ def play(unit: wiring.Component, steps: Sequence[Mapping[str, Any]], simulator: 
     simulator : str
         "amaranth" for Amaranth's simulator (at once, but slow in the run, and without X), else as for
         `verif.simulate.simulate`.
+    platform : object
+        What the unit is elaborated for, on Amaranth's simulator.
 
     Returns
     -------
@@ -46,8 +48,10 @@ def play(unit: wiring.Component, steps: Sequence[Mapping[str, Any]], simulator: 
             for packed in (_pack(step, shapes) for step in steps)]
     if simulator == AMARANTH:
         values = {name: Value.cast(value) for name, (_, value) in members.items()}
-        trace = _amaranth(unit, [values[name] for name in inputs], [values[name] for name in outputs], rows)
+        trace = _amaranth(unit, [values[name] for name in inputs], [values[name] for name in outputs], rows,
+                          platform)
     else:
+        assert platform is None, "only Amaranth's simulator elaborates for a platform"
         result = simulate(unit, "verif.bench_trace", simulator=simulator, parameters={
             "inputs": [*inputs, RESET], "outputs": outputs, "steps": rows})
         trace = result.values["trace"]
@@ -93,7 +97,7 @@ def _number(text: str) -> int | None:
 
 
 def _amaranth(unit: wiring.Component, inputs: list[Value], outputs: list[Value], rows: list[list[int]],
-              ) -> list[list[str]]:
+              platform: object) -> list[list[str]]:
     m = Module()
     m.domains.sync = domain = ClockDomain()
     m.submodules.unit = unit
@@ -115,7 +119,7 @@ def _amaranth(unit: wiring.Component, inputs: list[Value], outputs: list[Value],
             trace.append(bits)
             await context.tick()
 
-    simulator = Simulator(m)
+    simulator = Simulator(Fragment.get(m, platform))
     simulator.add_clock(1e-6)
     simulator.add_testbench(testbench)
     simulator.run()

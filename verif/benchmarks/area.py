@@ -102,7 +102,7 @@ def rows(families: Iterable[Family], units: Iterable[str], lanes: Iterable[int])
                 baseline = size(PlainElement(config=plain), plain, family, folder, default=True)
                 for unit, popcount in [(name, kind) for name in units for kind in popcounts(family, name)]:
                     total = size(component(unit, count), config_of(unit, count), family, folder,
-                                 portable=popcount == "portable")
+                                 portable=family is ECP5 and popcount == "portable")
                     binops = config_of(unit, count).binops_per_cycle
                     row: Row = {"family": family.name, "unit": unit, "popcount": popcount, "lanes": count,
                                 "binops_per_cycle": binops, "cells": total, "cells_per_binop": round(total / binops, 3),
