@@ -6,7 +6,7 @@ from itertools import pairwise
 from hdl.config import ArrayConfig
 from hdl.encoding import words_per
 from hdl.isa import Isa, LayerFlag, LayerRecord, SegmentFlag
-from hdl.sequencer import tail_cycles
+from hdl.sequencer import ahead_cycles, tail_cycles
 
 __all__ = ["dot_products", "gaps", "layer_cycles", "predict_cycles"]
 
@@ -33,13 +33,13 @@ def layer_cycles(config: ArrayConfig, records: Sequence[LayerRecord]) -> list[in
     The first one counts from the start of the run, and the last one to its end; the sum is the run's.
     """
     isa = Isa(config)
-    front, rest = (sum(len(isa.words_of(fields)) for fields in parts)
-                   for parts in ((isa.front,), (isa.back, isa.segment)))
+    front, drain, store, segment = (len(isa.words_of(fields))
+                                    for fields in (isa.front, isa.drain, isa.store, isa.segment))
     cycles = []
-    at_back = 1 + front             # when the first word of the layer's back is read
-    before = 0
+    at_drain = 1 + front            # when the first word of the layer's drain fields is read
+    before = gap_over = 0
     for record in records:
-        begin = at_back + rest + config.bank_cycles
+        begin = at_drain + drain + store + config.bank_cycles
         deal = config.rows if record.has(LayerFlag.SPLIT) else 1
         dots = dot_products(record)
         ends = [segment["gap"] for segment in record.segments if not segment["flags"] & SegmentFlag.CONTINUE]
@@ -47,7 +47,7 @@ def layer_cycles(config: ArrayConfig, records: Sequence[LayerRecord]) -> list[in
         repeats = (record.fields["tiles"] + 1) * (record.fields["windows"] + 1)
         group = sum(spent) * repeats
         period = max(group, deal + 1)
-        first = begin + deal + 1
+        first = max(begin + max(segment, deal + 1), gap_over)
         last_dot = first + (group_count(record, config.rows) - 1) * period + group - spent[-1]
         last_segment = last_dot + dots[-1] - _steps(record.segments[-1])
         last_step = last_dot + dots[-1]
@@ -55,7 +55,8 @@ def layer_cycles(config: ArrayConfig, records: Sequence[LayerRecord]) -> list[in
         end = stored if record.has(LayerFlag.LAST) else last_step
         cycles.append(end - before)
         before = end
-        at_back = max(last_segment + 1 + front, stored)
+        gap_over = last_step + ends[-1]
+        at_drain = max(last_segment + 1 + front, stored - ahead_cycles(config))
     return cycles
 
 

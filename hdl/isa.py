@@ -3,9 +3,10 @@
 A program is a list of layer records; each is followed by the records of its segments. Counts are stored as the
 last index (count - 1). Steps are added to an address modulo its width, so a negative step is its two's complement.
 
-Front, back and segment each begin a new word. The front fields of a layer steer the walk over activations and
-weights, the back fields what follows the array. The back of one layer is still at work while the front fields of the
-next are fetched.
+Front, drain, store and segment each begin a new word. The front fields of a layer steer the walk over activations and
+weights, those of the drain its sums as they leave the array, and those of the store all until its words are stored. So
+the front of the next layer is fetched while the last steps of a layer are issued, its drain fields while the last sums
+are on their way, and its store fields arrive as the last word is stored.
 """
 
 import enum
@@ -73,10 +74,10 @@ class Isa:
 
     Members
     -------
-    front, back, segment : tuple of Field
-        A layer's record is ``front`` then ``back``; each segment's record follows.
+    front, drain, store, segment : tuple of Field
+        A layer's record is ``front``, ``drain`` and ``store``; each segment's record follows.
     back_layout : StructLayout
-        The back fields as one value.
+        The drain and store fields as one value.
     word_bits : int
         Width of the program memory.
     segment_fetch : int
@@ -102,10 +103,7 @@ class Isa:
             Field("weights", config.weight_bits),   # first weight word
             *walks,                                 # steps of the address to the next pixel, to the next line
         )
-        self.back = (
-            Field("flags", 5 if config.requantize_depth else 4),
-            Field("x", a),                          # last output pixel of a line
-            Field("y", a),                          # last line
+        self.drain = (
             Field("tiles", config.weight_bits),     # last tile of output channels; each has at least one weight word
             Field("tile", beat),                    # last beat of a tile: drain_width channels each
             Field("last_tile", beat),               # last beat of the last tile
@@ -119,11 +117,17 @@ class Isa:
             Field("class_y_low", a),
             Field("class_y_high", a),
             Field("class_y_step", t),
-            Field("out_start", a),                  # word of the first output pixel; steps as of a walk
-            Field("out_step", a),
-            Field("out_line", a),
+            Field("out_start", a),                  # word of the first output pixel
             *coefficients,
         )
+        self.store = (
+            Field("flags", 5 if config.requantize_depth else 4),
+            Field("x", a),                          # last output pixel of a line
+            Field("y", a),                          # last line
+            Field("out_step", a),                   # from its word to the next pixel's; steps as of a walk
+            Field("out_line", a),
+        )
+        self.back = self.drain + self.store
         self.segment = (
             Field("flags", 1 + bits_to_hold(config.walks - 1)),
             Field("start", a),                      # of the first pixel's first step
@@ -157,7 +161,7 @@ class Isa:
         return len(self.words_of(self.segment)) + 1 + self.config.bank_cycles
 
     def words_of(self, fields: tuple[Field, ...]) -> list[tuple[Field, ...]]:
-        """The fields of each word of the front, the back or a segment."""
+        """The fields of each word of a part of a record."""
         width = self.config.fetch_width
         return [fields[first:first + width] for first in range(0, len(fields), width)]
 
@@ -198,8 +202,8 @@ class Isa:
         """
         words: list[int] = []
         for layer in layers:
-            words += self._encode(self.front, layer.fields)
-            words += self._encode(self.back, layer.fields)
+            for part in (self.front, self.drain, self.store):
+                words += self._encode(part, layer.fields)
             for segment in layer.segments:
                 words += self._encode(self.segment, segment)
         return words
@@ -209,7 +213,8 @@ class Isa:
         layers: list[LayerRecord] = []
         source = iter(words)
         while not layers or not layers[-1].has(LayerFlag.LAST):
-            fields = self._decode(self.front, source) | self._decode(self.back, source)
+            fields = {name: value for part in (self.front, self.drain, self.store)
+                      for name, value in self._decode(part, source).items()}
             segments = tuple(self._decode(self.segment, source) for _ in range(fields["segments"] + 1))
             layers.append(LayerRecord(fields, segments))
         return layers

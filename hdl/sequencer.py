@@ -16,7 +16,7 @@ from .isa import SEGMENTS_BITS, Isa, LayerFlag, flag_of
 from .loop import Nest
 from .raster import follow
 
-__all__ = ["Sequencer", "tail_cycles"]
+__all__ = ["Sequencer", "ahead_cycles", "tail_cycles"]
 
 WALK_LOOPS = ("words", "runs", "lines")
 """The loops of a segment's steps, the innermost first."""
@@ -27,6 +27,16 @@ def tail_cycles(config: ArrayConfig, split: bool) -> int:
     writes = 2 * (config.rows if split else 1)
     return (config.pipeline + config.drain_cycles + config.tile_rows + config.requantize_cycles
             + 2 * config.bank_cycles + 4 + writes)
+
+
+def ahead_cycles(config: ArrayConfig) -> int:
+    """Cycles before all of a layer is stored from which the next one's drain fields are read.
+
+    The last sums have left the array when the first of them takes the old one's place, and the first store field does
+    so when all is stored.
+    """
+    words = len(Isa(config).words_of(Isa(config).drain))
+    return min(words + config.bank_cycles + 1, tail_cycles(config, False) + 1 - max(config.pipeline, 2))
 
 
 class Sequencer(wiring.Component):
@@ -45,9 +55,9 @@ class Sequencer(wiring.Component):
     program_address : Out(program_bits), program_data : In
         The program memory; data come ``config.bank_cycles`` after the address.
     layer : Out(Isa.back_layout)
-        Back fields of the current layer.
+        Drain fields of the current layer, until it has drained its last sums, and store fields, until all is stored.
     begin : Out(1)
-        All fields of a layer are there; the units behind the array start anew.
+        All fields of a layer are there but its segments'; the units behind the array start anew.
     take, fill, fill_row, fill_next : Out
         Pixel addresses for the rows, see `RowAddress` and `Filler`; ``take`` is one cycle before the first step.
     fill_all : Out(1)
@@ -107,9 +117,10 @@ class Sequencer(wiring.Component):
     def _fetch(self, m: Module) -> None:
         """Read records from the program memory, a word of fields a cycle, into their registers."""
         isa = self.isa
-        words = [*isa.words_of(isa.front), *isa.words_of(isa.back), *isa.words_of(isa.segment)]
+        words = [word for part in (isa.front, isa.drain, isa.store, isa.segment) for word in isa.words_of(part)]
         end = len(words)
         front, layer = len(isa.words_of(isa.front)), end - len(isa.words_of(isa.segment))
+        ahead = ahead_cycles(self.config)
         pc = Signal(self.config.program_bits)
         index = Signal(range(end))                      # the word at pc, within the record
         arriving = Signal.like(index)                   # the word that the memory puts out
@@ -121,12 +132,14 @@ class Sequencer(wiring.Component):
         segments_left = Signal(SEGMENTS_BITS)
         ending = Signal()
         stored = Signal(init=1)                         # nothing of the layer is under way any more
+        near = Signal(init=1)                           # ... or will be in ``ahead`` cycles
         tail = Signal(range(tail_cycles(self.config, True) + 1))
         m.d.comb += [
             self.program_address.eq(pc),
-            pause.eq(whole & (index == front) & ~stored),
+            pause.eq(whole & (index == front) & ~near),
         ]
-        m.d.sync += stored.eq(~self.stepping & ~self.proceed & (tail <= 1))
+        idle = ~self.stepping & ~self.proceed
+        m.d.sync += [stored.eq(idle & (tail <= 1)), near.eq(idle & (tail <= 1 + ahead))]
         with m.If(self.stepping):
             m.d.sync += tail.eq(Mux(flag_of(self.layer, LayerFlag.SPLIT), tail_cycles(self.config, True),
                                     tail_cycles(self.config, False)))
@@ -151,9 +164,9 @@ class Sequencer(wiring.Component):
                 m.d.sync += first_segment.eq(Mux(whole, pc, first_segment))
             with m.If(index == end - 1):
                 m.d.sync += reading.eq(0)
-        m.d.sync += self.begin.eq(0)
+        m.d.sync += self.begin.eq(arrived & whole & (arriving == layer - 1))
         with m.If(arrived & (arriving == end - 1)):
-            m.d.sync += [self.segment_there.eq(1), self.begin.eq(whole), whole.eq(0)]
+            m.d.sync += [self.segment_there.eq(1), whole.eq(0)]
             with m.If(whole):
                 m.d.sync += segments_left.eq(self.registers["segments"])
 

@@ -38,8 +38,9 @@ def test_round_trip(rng: random.Random, layers: int) -> None:
     isa = Isa(config)
     records = [draw_record(rng, config, last=i == layers - 1) for i in range(layers)]
     words = isa.encode(records)
-    front, back, segment = (-(-len(fields) // config.fetch_width) for fields in (isa.front, isa.back, isa.segment))
-    assert len(words) == sum(front + back + len(record.segments) * segment for record in records)
+    front, drain, store, segment = (-(-len(fields) // config.fetch_width)
+                                    for fields in (isa.front, isa.drain, isa.store, isa.segment))
+    assert len(words) == sum(front + drain + store + len(record.segments) * segment for record in records)
     assert all(type(word) is int and 0 <= word < 1 << isa.word_bits for word in words)
     rest = [rng.getrandbits(isa.word_bits) for _ in range(5)]
     assert isa.decode(words + rest) == records

@@ -82,12 +82,15 @@ def read_run(config: ArrayConfig, trace: list[dict[str, Any]]) -> Run:
     used = [list(row) for row in held]
     inside = False
     last_step = 0
+    isa = Isa(config)
     for cycle, now in enumerate(trace):
         if run.layers and now["busy"] and now["layer"] != run.layers[-1][0]:
             back, steps, _ = run.layers[-1]
             still = tail_cycles(config, bool(back["flags"] & LayerFlag.SPLIT))
             assert steps, "a layer must have steps"
-            assert cycle > last_step + still, "the layer must stay until its results are stored"
+            assert cycle > last_step + config.bank_cycles + config.pipeline, "the layer must stay until it has drained"
+            if any(now["layer"][field.name] != back[field.name] for field in isa.store):
+                assert cycle > last_step + still, "the layer must stay until its results are stored"
         if now["first"]:
             assert not inside, "a dot product must end before the next one begins"
             inside = True
