@@ -15,6 +15,7 @@ from fpga.tools import TOOLS, tool
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder that is the whole ``PATH``; what tools remember of theirs is forgotten before and after."""
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)     # where a program asked for its version writes
     forget()
     yield tmp_path
     forget()
