@@ -9,7 +9,7 @@ from .array import Array
 from .border import Border
 from .bus import DATA_BITS, MAGIC, VERSION, AddressMap, Region, Register, bus_signature, config_registers
 from .config import ArrayConfig
-from .decoder import Decoder
+from .decoder import Decoder, choose_row
 from .delay import behind_registers, delay, skew
 from .drain import Drain
 from .isa import Isa, LayerFlag, flag_of
@@ -192,8 +192,7 @@ class Accelerator(wiring.Component):
         wiring.connect(m, wiring.flipped(self.bus), decoder.bus)
         self._host_writes(m)
         rows = [Cat(result, word) for result, word in zip(self.ends.results, self.ends.activations, strict=True)]
-        row = Signal(len(rows[0]))
-        m.d.sync += row.eq(Choice(rows)[decoder.unit])
+        row = choose_row(m, rows, decoder.unit)
         results, activations = row[:len(self.ends.results[0])], row[len(self.ends.results[0]):]
         slices = Choice(activations[s * DATA_BITS:][:DATA_BITS] for s in range(self.map.slices))
         columns = Choice(results.word_select(k, config.sum_bits) for k in range(config.drain_width))

@@ -5,11 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from amaranth.hdl import Const, Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator, SimulatorContext
 
 from hdl.bus import AddressMap, Control, Region, Register
-from hdl.config import ArrayConfig
-from hdl.decoder import Decoder
+from hdl.config import ArrayConfig, bits_to_hold
+from hdl.decoder import Decoder, choose_row
+
+from .trace import play
 
 CONFIG = ArrayConfig(rows=5, cols=3, lanes=70, tile=2, drain_width=1, acc_bits=8, sum_bits=10, weight_depth=30,
                      activation_depth=20, threshold_depth=8, program_depth=16)
@@ -125,11 +130,39 @@ def test_every_request_once_in_order_and_in_time(stall: float, register: int, se
         while not run.busy[cycle - 1 - calm] and cycle - 1 - calm > taken:
             calm += 1
         assert item.ahead or calm >= 1
-        assert not item.walks or calm >= config.tile_rows + config.bank_cycles + 3
+        assert not item.walks or calm >= config.tile_rows + config.bank_cycles + choices(config) + 2
     read = [(cycle, item) for cycle, item in run.taken if item.data is None]
     for (taken, item), (cycle, answer) in zip(read, run.answers, strict=True):
         assert answer == item.answer
-        assert cycle >= taken + 2 + config.tile_rows + config.bank_cycles + 2
+        assert cycle >= taken + 2 + config.tile_rows + config.bank_cycles + choices(config) + 1
+
+
+def choices(config: ArrayConfig) -> int:
+    """Cycles in which a read chooses its row."""
+    return next(steps for steps in range(1, 9) if 4**steps >= config.rows)
+
+
+class Rows(wiring.Component):
+    """Rows with values that stand, of which one is chosen."""
+
+    def __init__(self, values: list[int]) -> None:
+        self.values = values
+        super().__init__({"number": In(bits_to_hold(len(values) - 1)), "value": Out(8)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.d.comb += self.value.eq(choose_row(m, [Const(value, 8) for value in self.values], self.number))
+        return m
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 5, 16, 17, 30])
+def test_any_row_is_chosen(count: int) -> None:
+    """A cycle after its number came, and one for each choice among four."""
+    values = [37 * row % 251 for row in range(count)]
+    steps = choices(CONFIG.replace(rows=count))
+    order = random.Random(count).sample(range(count), count)
+    trace = play(Rows(values), [{"number": row} for row in order for _ in range(steps + 2)])
+    assert [outputs["value"] for outputs in trace[steps + 1::steps + 2]] == [values[row] for row in order]
 
 
 def test_a_write_every_two_cycles() -> None:
