@@ -46,7 +46,7 @@ def draw_dots(rng: random.Random, config: ArrayConfig, count: int) -> list[Dot]:
 
 
 def steps_of(rng: random.Random, config: ArrayConfig, dots: list[Dot]) -> list[dict[str, Any]]:
-    """The inputs, words from the second cycle on since a first comes before them, and a tail until all sums have left."""
+    """The inputs: words from the second cycle on, since a first comes before them, and a tail until all sums left."""
     length = dots[-1].last + config.pipeline + config.drain_cycles + config.tile_rows + 3
     steps: list[dict[str, Any]] = [{
         "a": [rng.getrandbits(config.word_bits) for _ in range(config.rows)],
