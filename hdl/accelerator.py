@@ -10,7 +10,7 @@ from .border import Border
 from .bus import DATA_BITS, MAGIC, VERSION, AddressMap, Region, Register, bus_signature, config_registers
 from .config import ArrayConfig
 from .decoder import Decoder, choose_row
-from .delay import behind_registers, delay, skew
+from .delay import delay, skew
 from .drain import Drain
 from .isa import Isa, LayerFlag, flag_of
 from .memory import Bank
@@ -218,15 +218,9 @@ class Accelerator(wiring.Component):
             self.program.write.eq(Mux(decoder.write[Region.PROGRAM], decoder.parts, 0)),
         ]
         slices = decoder.parts[:self.map.slices]
-        # the columns are far from the rows where banks take their writes from registers, and have their own here
-        values = decoder.write[Region.WEIGHTS], decoder.unit, decoder.word, self._wide, slices
-        names = "write", "unit", "word", "data", "slices"
-        count = max(0, config.bank_register - 1)
-        write, unit, word, data, parts = (behind_registers(m, value, count, f"weights_{name}")
-                                          for value, name in zip(values, names, strict=True))
         for c, bank in enumerate(self.weights):
-            m.d.comb += [bank.write_address.eq(word), bank.write_data.eq(data),
-                         bank.write.eq(Mux(write & (unit == c), parts, 0))]
+            m.d.comb += [bank.write_address.eq(decoder.word), bank.write_data.eq(self._wide),
+                         bank.write.eq(Mux(decoder.write[Region.WEIGHTS] & (decoder.unit == c), slices, 0))]
         for i, bank in enumerate(self.coefficients if config.requantize_depth else ()):
             m.d.comb += [bank.write_address.eq(decoder.word), bank.write_data.eq(decoder.data),
                          bank.write.eq(decoder.write[Region.COEFFICIENTS] & (decoder.unit == i))]

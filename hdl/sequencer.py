@@ -164,7 +164,7 @@ class Sequencer(wiring.Component):
                 m.d.sync += first_segment.eq(Mux(whole, pc, first_segment))
             with m.If(index == end - 1):
                 m.d.sync += reading.eq(0)
-        m.d.sync += self.begin.eq(arrived & whole & (arriving == layer - 1))
+        m.d.sync += self.begin.eq(arrived & (arriving == layer - 1))
         with m.If(arrived & (arriving == end - 1)):
             m.d.sync += [self.segment_there.eq(1), whole.eq(0)]
             with m.If(whole):

@@ -202,11 +202,24 @@ def test_one_step(pixels: int, split: bool, seed: int) -> None:
     check(config, [record], rng)
 
 
-def one_step(isa: Isa, split: bool, x: int) -> LayerRecord:
+def one_step(isa: Isa, split: bool, x: int, *, last: bool = True, gap: int = 0) -> LayerRecord:
     fields = dict.fromkeys((field.name for field in isa.layer), 0)
-    flags = LayerFlag.LAST | (LayerFlag.SPLIT if split else 0)
-    segment = dict.fromkeys((field.name for field in isa.segment), 0)
+    flags = (LayerFlag.LAST if last else 0) | (LayerFlag.SPLIT if split else 0)
+    segment = dict.fromkeys((field.name for field in isa.segment), 0) | {"gap": gap}
     return LayerRecord(fields | {"flags": int(flags), "x": x, "walk0_step": 3}, (segment,))
+
+
+def test_the_last_gap_of_a_layer_holds_for_the_next(seed: int) -> None:
+    """Even where it is longer than the pause between the two, which no program of the compiler has."""
+    config = ArrayConfig(rows=2, cols=1, lanes=1, activation_depth=64, fetch_width=32)
+    isa = Isa(config)
+    [bits] = (field.bits for field in isa.segment if field.name == "gap")
+    for gap in (1, (1 << bits) - 1):
+        records = [one_step(isa, False, 0, last=False, gap=gap), one_step(isa, False, 0)]
+        check(config, records, random.Random(seed))
+        steps = [dots[0][0] for _, _, dots in rtl(config, records, random.Random(seed))[0].layers]
+        assert steps[1] - steps[0] > gap
+    assert steps[1] - steps[0] == gap + 1
 
 
 def test_simulators(simulator: str, seed: int) -> None:

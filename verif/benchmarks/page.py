@@ -103,8 +103,7 @@ def packed_cells(family: str, unit: str, popcount: str) -> Callable[[Rows], floa
 AREA_NOTES = {
     "ice40": "logic cells after packing",
     "ecp5": "after packing",
-    "gowin": "counted by Yosys; packing was not. Of the 162 cells of an element 7 begin its sums, behind the adder: "
-             "an accumulator cleared in the cycle before, its last sum taken from the adder, would not need them",
+    "gowin": "counted by Yosys; packing was not",
 }
 AREA_GOALS = (("ice40", "portable", "pe", 2.5), ("gowin", "portable", "pe", 2.5), ("ecp5", "portable", "pe", 2.8),
               ("ecp5", "mapped", "pe", 2.2), ("ice40", "portable", "array", 2.8), ("gowin", "portable", "array", 2.8),
@@ -132,8 +131,8 @@ GOALS = (
     Goal("networks", "about 2,048, in a batch, all layers but the first: %",
          utilizations("batch", 2048, *CONVOLUTIONAL), 97),
     Goal("networks", "about 2,048, in a batch, SFC: %", utilizations("batch", 2048, "sfc"), 97,
-         binds="its layers take 32 and 512 cycles, and the pause between two takes 20: fetching a record, dealing the "
-               "first pixel, storing the last word"),
+         binds="its layers take 512, 512 and 24 cycles, the pause between two 21, in which the last word is on its way "
+               "to the banks and the next layer's first pixel is dealt, and the end of a run 40"),
     Goal("networks", "about 2,048, one image alone, CNV: %", utilizations("split", 2048, "cnv"), 92),
     Goal("networks", "about 2,048, one image alone, ResNet-18 and VGG-small: %",
          utilizations("split", 2048, "resnet18", "vgg_small"), 92),
@@ -141,8 +140,8 @@ GOALS = (
          binds="the pauses between its four short layers, and a last layer of 10 channels on 32 columns"),
     Goal("networks", "about 2,048, one image alone, fully connected networks: %",
          utilizations("split", 2048, "sfc", "lfc"), 92,
-         binds="their maps have one pixel, so only an array of one row is full; SFC's layers take 16 to 56 cycles on "
-               "it, and the pause between two 20"),
+         binds="their maps have one pixel, so only an array of one row is full; SFC's layers take 8 to 32 cycles on "
+               "it, and the pause between two 18"),
     Goal("networks", "about 2,048, CNV in a batch, first layer included: cycles an image",
          whole_network("cnv", "batch", 2048), 34000, most=True,
          binds="thermometer code of 7 levels a colour, the 189 taps of a window packed into 6 words by the host"),
