@@ -7,6 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import ArrayConfig
+from .delay import behind_registers
 from .pe import ProcessingElement, takes_sums_early
 from .share import Vector, place
 
@@ -73,17 +74,13 @@ class Tile(wiring.Component):
                 ]
                 neighbours[c % width] = pe.result
             m.d.comb += self.result[r].eq(Cat(neighbours))
-            m.d.comb += self.a_next[r].eq(self._register(m, self.a[r], f"a{r}"))
+            m.d.comb += self.a_next[r].eq(behind_registers(m, self.a[r], 1, f"a{r}"))
         for c in range(self.cols):
-            m.d.comb += self.w_next[c].eq(self._register(m, self.w[c], f"w{c}"))
-        m.d.sync += [self.first_next.eq(self.first), self.load_next.eq(self.load)]
+            m.d.comb += self.w_next[c].eq(behind_registers(m, self.w[c], 1, f"w{c}"))
+        # nothing is reset: what was under way leaves before anything that begins anew
+        m.d.comb += [self.first_next.eq(behind_registers(m, self.first, 1, "first")),
+                     self.load_next.eq(behind_registers(m, self.load, 1, "load"))]
         return m
-
-    @staticmethod
-    def _register(m: Module, word: Value, name: str) -> Signal:
-        register = Signal(len(word), name=name, reset_less=True)
-        m.d.sync += register.eq(word)
-        return register
 
 
 class Rows(wiring.Component):

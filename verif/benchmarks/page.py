@@ -121,12 +121,11 @@ GOALS = (
     Goal("clock", "ECP5, 2,048 operations a cycle: MHz", fmax("ulx3s", 2048), 150,
          binds="the states of the serial bridge, six cells with the wires between them"),
     Goal("clock", "ECP5, 16,384 operations a cycle: MHz", fmax("ulx3s", 16384), 120,
-         binds="a host's read of a row, through cells that also decode its writes to columns at the other end of the "
-               "chip; those have registers of their own since, but such a netlist was placed with an eighth more wire, "
-               "and not routed; one without them, of a later design, reached 100.6 by the same path"),
+         binds="the reset's way to a register of the array at the other end of the chip, which is not reset any more "
+               "since"),
     Goal("clock", "Gowin GW1NR-9: MHz", fmax("tang_nano_9k", 1), 100),
     Goal("clock", "ECP5, most binary operations a second: 10^12", tera_operations, 8,
-         binds="16,384 operations on an LFE5U-85F, in 44,591 of its 83,640 logic cells; the goal would take 24,576 at "
+         binds="16,384 operations on an LFE5U-85F, in 44,728 of its 83,640 logic cells; the goal would take 24,576 at "
                "163 MHz"),
     Goal("networks", "about 2,048, in a batch, all layers but the first: %",
          utilizations("batch", 2048, *CONVOLUTIONAL), 97),
