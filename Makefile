@@ -25,7 +25,7 @@ CHOSEN = $(foreach name,PRESET CONFIG FREQUENCY BAUD SEED SEEDS,$(if $(value $(n
 
 help:
 	@echo 'make demo                           train digits, run them on the hardware, build the bitstream'
-	@echo 'make test                           the regression (15 minutes); make test-quick: 2 minutes'
+	@echo 'make test                           the regression (20 minutes); make test-quick: 9 minutes'
 	@echo '                                    SEED=n, SIM=verilator or icarus, WAVES=1'
 	@echo 'make verilog ROWS=5 COLS=3 LANES=24 write build/verilog/signum.v, .json and .core'
 	@echo '                                    OUT=folder, PRESET=icebreaker, TILE=2, WRAPPER=axi or wishbone, CELLS=ecp5, ...'
