@@ -176,16 +176,20 @@ class Bridge(wiring.Component):
 
         @contextmanager
         def receiving(state: str) -> Iterator[None]:
-            """A state that takes the bytes of a frame; what stands in it is done for each."""
+            """A state that takes the bytes of a frame; what stands in it is done for each.
+
+            Also for one that comes as the frame fails: what it does to the fields is of no account then, and they need
+            not wait for it.
+            """
             with m.State(state):
                 m.d.comb += [self.i.ready.eq(1), waiting.eq(state != "idle")]
+                with m.If(self.i.valid):
+                    m.d.sync += [left.eq(left - 1), last.eq(left == 1)]
+                    yield
                 with m.If(lost):
                     fail(Answer.BAD_LINE)
                 with m.Elif(expired):
                     fail(Answer.GAP)
-                with m.Elif(self.i.valid):
-                    m.d.sync += [left.eq(left - 1), last.eq(left == 1)]
-                    yield
 
         @contextmanager
         def sending(state: str) -> Iterator[None]:
