@@ -42,7 +42,7 @@ BOARDS = {board.name: board for board in (
           crystal="clk12", crystal_frequency=12_000_000, frequency=48e6, preset="ice40_hx8k"),
     ulx3s("12", ULX3S_12F_Platform),
     ulx3s("25", ULX3S_25F_Platform, "ecp5_25f"),
-    ulx3s("45", ULX3S_45F_Platform),
+    ulx3s("45", ULX3S_45F_Platform, "ecp5_45f"),
     ulx3s("85", ULX3S_85F_Platform),
     # the serial line is on the pin of the light
     Board(name="colorlight_5a75b_r7_0", device="LFE5U-25F-6BG256C", family=ECP5, platform=Colorlight_5A75B_R70Platform,
