@@ -34,7 +34,8 @@ def layer_cycles(config: ArrayConfig, records: Sequence[LayerRecord]) -> list[in
     """
     isa = Isa(config)
     front, drain, store, segment = (len(isa.words_of(fields))
-                                    for fields in (isa.front, isa.drain, isa.store, isa.segment))
+                                    for fields in (*isa.parts, isa.segment))
+    ahead = ahead_cycles(config)
     cycles = []
     at_drain = 1 + front            # when the first word of the layer's drain fields is read
     before = gap_over = 0
@@ -56,7 +57,7 @@ def layer_cycles(config: ArrayConfig, records: Sequence[LayerRecord]) -> list[in
         cycles.append(end - before)
         before = end
         gap_over = last_step + ends[-1]
-        at_drain = max(last_segment + 1 + front, stored - ahead_cycles(config))
+        at_drain = max(last_segment + 1 + front, stored - ahead)
     return cycles
 
 

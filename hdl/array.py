@@ -185,8 +185,8 @@ class Array(wiring.Component):
     Words enter at the left and at the top, skewed: the words of tile row i and of tile column j come i and j cycles
     after those of the first. ``first`` comes a cycle before the first tile has the first count of a dot product, and
     ``load`` in the cycle in which it has the last one; they spread by themselves. The sums of a row leave at its left
-    end in the order of the columns, ``drain_width`` in a cycle, the first ones two cycles after ``load`` would have
-    reached the row's first tile; behind those of every tile comes one cycle without.
+    end in the order of the columns, ``drain_width`` in a cycle, those of tile row i from i + 2 cycles after
+    ``load`` on; behind those of every tile comes one cycle without.
 
     Parameters
     ----------

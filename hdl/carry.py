@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from .config import ConfigError, bits_to_hold, popcount_stages, registered_levels
 from .delay import behind_registers
+from .family import family_of
 from .popcount import split_lanes
 
 __all__ = ["LEAST_LANES", "CarryChains", "CarryCounter", "has_carry_cells"]
@@ -33,7 +34,7 @@ Half = tuple[int, Value, Value, Value, Value]
 
 def has_carry_cells(platform: object, lanes: int) -> bool:
     """Whether so many lanes are for a `CarryCounter`: those of a platform, or what stands for one, of family ecp5."""
-    return getattr(platform, "family", None) == "ecp5" and lanes >= LEAST_LANES
+    return family_of(platform) == "ecp5" and lanes >= LEAST_LANES
 
 
 class CarryChains:

@@ -11,8 +11,8 @@ from .delay import behind_registers
 
 __all__ = ["Decoder", "choose_row", "following", "settling_cycles", "split_address"]
 
-AT_ONCE = 4
-"""Rows that a read chooses from in a cycle."""
+CHOICE_BITS = 2
+"""Bits of a row's number by which a read chooses in a cycle."""
 
 
 class Decoder(wiring.Component):
@@ -112,24 +112,26 @@ class Decoder(wiring.Component):
 def settling_cycles(config: ArrayConfig) -> int:
     """Cycles that a read, or a write of thresholds, takes longer: its address reaches the last tile row after a cycle
     for each; then come the bank, the choice of a row, and one more."""
-    choices, rows = 1, config.rows
-    while rows > AT_ONCE:
-        choices, rows = choices + 1, -(-rows // AT_ONCE)
-    return config.tile_rows + config.bank_cycles + choices + 1
+    return config.tile_rows + config.bank_cycles + choices(config.rows) + 1
+
+
+def choices(rows: int) -> int:
+    """Cycles of the choice of one of so many rows."""
+    return max(1, -(-(rows - 1).bit_length() // CHOICE_BITS))
 
 
 def choose_row(m: Module, rows: list[Value], number: Value) -> Value:
-    """A row's value, of `AT_ONCE` neighbours in a cycle: rows lie all over a large chip, far from each other and from
-    what holds the number, of which this keeps its own. All rows have values of one shape."""
+    """A row's value, of some neighbours' in a cycle: rows lie all over a large chip, far from each other and from what
+    holds the number, of which this keeps its own. All rows have values of one shape."""
     number = behind_registers(m, number, 1, "row_number")
-    while True:
-        chosen = [Signal(len(rows[0]), name=f"row_{len(rows)}_{first}", reset_less=True)
-                  for first in range(0, len(rows), AT_ONCE)]
-        low = number[:(AT_ONCE - 1).bit_length()]
-        m.d.sync += [signal.eq(Choice(rows[i * AT_ONCE:][:AT_ONCE])[low]) for i, signal in enumerate(chosen)]
-        if len(chosen) == 1:
-            return chosen[0]
-        rows, number = [*chosen], number[len(low):]
+    for _ in range(choices(len(rows))):
+        chosen: list[Value] = []
+        for first in range(0, len(rows), 1 << CHOICE_BITS):
+            value = Signal(len(rows[0]), name=f"row_{len(rows)}_{first}", reset_less=True)
+            m.d.sync += value.eq(Choice(rows[first:][:1 << CHOICE_BITS])[number[:CHOICE_BITS]])
+            chosen.append(value)
+        rows, number = chosen, number[CHOICE_BITS:]
+    return rows[0]
 
 
 def split_address(map_: AddressMap, address: Value) -> tuple[Value, Value, Value, Value]:

@@ -23,6 +23,7 @@ from amaranth.hdl import ClockDomain, Fragment, Signal
 from amaranth.hdl._ir import PortDirection
 from amaranth.lib import data, wiring
 
+from .family import family_of
 from .share import Units, collect, ports
 
 __all__ = ["LIBRARIES", "EmitError", "Target", "emit", "run_yosys", "to_rtlil", "to_verilog", "write_whole"]
@@ -180,7 +181,7 @@ def to_verilog(component: wiring.Component, name: str, platform: object = None) 
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)
         (directory / "design.il").write_text(text)
-        library = LIBRARIES.get(getattr(platform, "family", ""), "")
+        library = LIBRARIES.get(family_of(platform), "")
         run_yosys(VERILOG_SCRIPT.format(name=name, library=library), directory)
         verilog = (directory / "design.v").read_text()
     body = verilog.split("\n", 1)[1] if verilog.startswith("/*") else verilog

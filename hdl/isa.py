@@ -76,6 +76,8 @@ class Isa:
     -------
     front, drain, store, segment : tuple of Field
         A layer's record is ``front``, ``drain`` and ``store``; each segment's record follows.
+    parts : tuple
+        Those of a layer, in their order.
     back_layout : StructLayout
         The drain and store fields as one value.
     word_bits : int
@@ -127,6 +129,7 @@ class Isa:
             Field("out_step", a),                   # from its word to the next pixel's; steps as of a walk
             Field("out_line", a),
         )
+        self.parts = self.front, self.drain, self.store
         self.back = self.drain + self.store
         self.segment = (
             Field("flags", 1 + bits_to_hold(config.walks - 1)),
@@ -202,7 +205,7 @@ class Isa:
         """
         words: list[int] = []
         for layer in layers:
-            for part in (self.front, self.drain, self.store):
+            for part in self.parts:
                 words += self._encode(part, layer.fields)
             for segment in layer.segments:
                 words += self._encode(self.segment, segment)
@@ -213,7 +216,7 @@ class Isa:
         layers: list[LayerRecord] = []
         source = iter(words)
         while not layers or not layers[-1].has(LayerFlag.LAST):
-            fields = {name: value for part in (self.front, self.drain, self.store)
+            fields = {name: value for part in self.parts
                       for name, value in self._decode(part, source).items()}
             segments = tuple(self._decode(self.segment, source) for _ in range(fields["segments"] + 1))
             layers.append(LayerRecord(fields, segments))

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from .carry import CarryCounter, has_carry_cells
 from .config import ArrayConfig
+from .family import family_of
 from .multiply import Multiply
 from .popcount import Popcount
 
@@ -19,7 +20,7 @@ def takes_sums_early(platform: object) -> bool:
     for each bit of a count. But a logic cell of iCE40 gives out its adder's sum or its register, not both, and the
     carry cells of `hdl.carry` begin a sum by themselves.
     """
-    return str(getattr(platform, "family", "")).lower().startswith(("gowin", "gw"))
+    return family_of(platform) == "gowin"
 
 
 class ProcessingElement(wiring.Component):

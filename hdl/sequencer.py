@@ -35,7 +35,8 @@ def ahead_cycles(config: ArrayConfig) -> int:
     The last sums have left the array when the first of them takes the old one's place, and the first store field does
     so when all is stored.
     """
-    words = len(Isa(config).words_of(Isa(config).drain))
+    isa = Isa(config)
+    words = len(isa.words_of(isa.drain))
     return min(words + config.bank_cycles + 1, tail_cycles(config, False) + 1 - max(config.pipeline, 2))
 
 
@@ -117,7 +118,7 @@ class Sequencer(wiring.Component):
     def _fetch(self, m: Module) -> None:
         """Read records from the program memory, a word of fields a cycle, into their registers."""
         isa = self.isa
-        words = [word for part in (isa.front, isa.drain, isa.store, isa.segment) for word in isa.words_of(part)]
+        words = [word for part in (*isa.parts, isa.segment) for word in isa.words_of(part)]
         end = len(words)
         front, layer = len(isa.words_of(isa.front)), end - len(isa.words_of(isa.segment))
         ahead = ahead_cycles(self.config)

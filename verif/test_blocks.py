@@ -1,7 +1,7 @@
 """Blocks: one description of a network, in real numbers or in bits, and exact in all its binary styles."""
 
 from itertools import product
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -86,5 +86,6 @@ def test_names():
 def test_refusals():
     with pytest.raises(ValueError, match=r"^multiplier must be positive, not 0$"):
         Style(multiplier=0)
+    residual: Any = "float"
     with pytest.raises(ValueError, match=r"^residual must be one of int4, concat, none, not float$"):
-        Style(residual="float")  # type: ignore[arg-type]
+        Style(residual=residual)

@@ -101,8 +101,9 @@ def rows(families: Iterable[Family], units: Iterable[str], lanes: Iterable[int])
                 plain = config_of("pe", count)
                 baseline = size(PlainElement(config=plain), plain, family, folder, default=True)
                 for unit, popcount in [(name, kind) for name in units for kind in popcounts(family, name)]:
+                    of_build = popcount == popcounts(family, unit)[0]
                     total = size(component(unit, count), config_of(unit, count), family, folder,
-                                 portable=family is ECP5 and popcount == "portable")
+                                 portable=not of_build)
                     binops = config_of(unit, count).binops_per_cycle
                     row: Row = {"family": family.name, "unit": unit, "popcount": popcount, "lanes": count,
                                 "binops_per_cycle": binops, "cells": total, "cells_per_binop": round(total / binops, 3),

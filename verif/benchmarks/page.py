@@ -119,7 +119,7 @@ GOALS = (
          binds="does not fit: 4 x 8 elements of 32 lanes take 5,160 LUT4s before packing, with 2,806 flip-flops, and "
                "the UP5K has 5,280 logic cells; 512 operations run at 38 MHz"),
     Goal("clock", "ECP5, 2,048 operations a cycle: MHz", fmax("ulx3s", 2048), 150,
-         binds="the serial bridge: what its state makes of a byte"),
+         binds="a word that a tile hands to the next one, and the first level of an element's popcount there"),
     Goal("clock", "ECP5, 16,384 operations a cycle: MHz", fmax("ulx3s", 16384), 120,
          binds="the reset's way to a register of the array at the other end of the chip, which is not reset any more "
                "since"),
