@@ -59,11 +59,12 @@ $(STAMP): pyproject.toml
 		{ echo 'python3-venv is missing: apt-get install python3-venv'; exit 1; }
 	python3 -m venv $(VENV)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@mkdir -p $(VENV)/source && ln -sfn ../.. $(VENV)/source/signum     # for mypy, which does not follow an editable install
 	@touch $@
-	@$(PYTHON) -m fpga.doctor || true
+	@$(PYTHON) -m signum.fpga.flow.doctor || true
 
 verilog: $(STAMP)
-	@$(PYTHON) -m hdl verilog --out='$(OUT)' $(GIVEN) $(if $(WRAPPER),--wrapper '$(WRAPPER)') $(if $(CELLS),--cells '$(CELLS)')
+	@$(PYTHON) -m signum.hdl verilog --out='$(OUT)' $(GIVEN) $(if $(WRAPPER),--wrapper '$(WRAPPER)') $(if $(CELLS),--cells '$(CELLS)')
 
 test: $(STAMP)
 	$(PYTHON) -m pytest -n $(JOBS) -q verif
@@ -72,52 +73,52 @@ test-quick: $(STAMP)
 	$(PYTHON) -m pytest -n $(JOBS) -q -m 'not slow' verif
 
 soak: $(STAMP)
-	$(PYTHON) -m verif.soak --n '$(N)' $(if $(SEED),--seed '$(SEED)')
+	$(PYTHON) -m signum.verif.runs.soak --n '$(N)' $(if $(SEED),--seed '$(SEED)')
 
 bitstream: $(STAMP)
-	$(PYTHON) -m fpga build --board '$(BOARD)' $(CHOSEN)
+	$(PYTHON) -m signum.fpga build --board '$(BOARD)' $(CHOSEN)
 
 demo: $(STAMP)
-	$(PYTHON) -m verif.demo
+	$(PYTHON) -m signum.verif.runs.demo
 
 task: $(STAMP)
-	$(PYTHON) -m verif.task --task '$(TASK)' $(if $(IMAGES),--images '$(IMAGES)')
+	$(PYTHON) -m signum.verif.runs.task --task '$(TASK)' $(if $(IMAGES),--images '$(IMAGES)')
 
 train: $(STAMP)
-	$(PYTHON) -m golden contest --task '$(TASK)' $(if $(SEEDS),--seeds '$(SEEDS)')
+	$(PYTHON) -m signum.golden contest --task '$(TASK)' $(if $(SEEDS),--seeds '$(SEEDS)')
 
 ablation: $(STAMP)
-	$(PYTHON) -m golden ablation $(if $(SEEDS),--seeds '$(SEEDS)')
+	$(PYTHON) -m signum.golden ablation $(if $(SEEDS),--seeds '$(SEEDS)')
 
 resnet18: $(STAMP)
-	$(PYTHON) -m verif.resnet18
+	$(PYTHON) -m signum.verif.runs.resnet18
 
 paper: $(STAMP)
-	$(PYTHON) -m verif.paper
+	$(PYTHON) -m signum.verif.runs.paper
 
 boards: $(STAMP)
-	@$(PYTHON) -m fpga boards
+	@$(PYTHON) -m signum.fpga boards
 
 board-sim: $(STAMP)
-	@$(PYTHON) -m fpga board-sim
+	@$(PYTHON) -m signum.fpga board-sim
 
 faults: $(STAMP)
-	$(PYTHON) -m verif.faults
+	$(PYTHON) -m signum.verif.runs.faults
 
 ladder: $(STAMP)
-	$(PYTHON) -m verif.ladder $(if $(IMAGES),--images '$(IMAGES)') $(if $(PRESET),--preset '$(PRESET)')
+	$(PYTHON) -m signum.verif.runs.ladder $(if $(IMAGES),--images '$(IMAGES)') $(if $(PRESET),--preset '$(PRESET)')
 
 explore: $(STAMP)
-	$(PYTHON) -m fpga explore --network '$(NETWORK)' --board '$(BOARD)' $(if $(OBJECTIVE),--objective '$(OBJECTIVE)')
+	$(PYTHON) -m signum.fpga explore --network '$(NETWORK)' --board '$(BOARD)' $(if $(OBJECTIVE),--objective '$(OBJECTIVE)')
 
 bench: $(STAMP)
-	$(PYTHON) -m verif.benchmarks --record
+	$(PYTHON) -m signum.verif.benchmarks --record
 
 bench-%: $(STAMP)
-	$(PYTHON) -m verif.benchmarks --record $*
+	$(PYTHON) -m signum.verif.benchmarks --record $*
 
 doctor: $(STAMP)
-	@$(PYTHON) -m fpga.doctor
+	@$(PYTHON) -m signum.fpga.flow.doctor
 
 lint: $(STAMP)
 	$(PYTHON) -m ruff check .

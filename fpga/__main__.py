@@ -1,4 +1,4 @@
-"""The command line: ``python -m fpga build --board icebreaker`` and further commands."""
+"""The command line: ``python -m signum.fpga build --board icebreaker`` and further commands."""
 
 import argparse
 import sys
@@ -9,21 +9,15 @@ from typing import NoReturn
 from rich.console import Console
 from rich.table import Table
 
-from hdl.config import ArrayConfig, ConfigError
-
-from .board import Board, BoardError
-from .boards import BOARDS, board_named
-from .build import BuildError, build
-from .candidates import ExploreError
-from .device import DeviceError
-from .explore import add_explore
-from .families import NAME
-from .flash import flash
-from .link import LinkError
-from .model import ModelError
-from .pll import PLLError
-from .program_file import ProgramFileError
-from .report import (
+from signum.fpga.explore.candidates import ExploreError
+from signum.fpga.explore.explore import add_explore
+from signum.fpga.flow.board_top import Board, BoardError
+from signum.fpga.flow.boards import BOARDS, board_named
+from signum.fpga.flow.build import BuildError, build
+from signum.fpga.flow.families import NAME
+from signum.fpga.flow.flash import flash
+from signum.fpga.flow.pll import PLLError
+from signum.fpga.flow.report import (
     BOARDS_REPORT,
     RECORDED_BOARDS,
     ReportError,
@@ -35,8 +29,13 @@ from .report import (
     save_board_rows,
     table,
 )
-from .run import DataError, add_commands
-from .tools import ToolError
+from signum.fpga.flow.tools import ToolError
+from signum.fpga.host.device import DeviceError
+from signum.fpga.host.link import LinkError
+from signum.fpga.host.model import ModelError
+from signum.fpga.host.program_file import ProgramFileError
+from signum.fpga.host.run import DataError, add_commands
+from signum.hdl.config import ArrayConfig, ConfigError
 
 __all__ = ["main"]
 
@@ -49,7 +48,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def parser() -> argparse.ArgumentParser:
-    top = Parser(prog="python -m fpga", description="Take an array to a board.", allow_abbrev=False)
+    top = Parser(prog="python -m signum.fpga", description="Take an array to a board.", allow_abbrev=False)
     commands = top.add_subparsers(dest="command", required=True, parser_class=Parser, metavar="COMMAND")
     command = commands.add_parser("build", help="make a bitstream", allow_abbrev=False,
                                   description=f"Write {NAME}.bin (ECP5: .bit, Gowin: .fs) and report.json.")
@@ -121,7 +120,7 @@ def flash_board(options: argparse.Namespace, console: Console) -> None:
 def show_boards(options: argparse.Namespace, console: Console) -> None:
     rows = load_board_rows()
     if not rows:
-        raise ReportError(f"{BOARDS_REPORT} must have a row: python -m fpga build --board icebreaker")
+        raise ReportError(f"{BOARDS_REPORT} must have a row: python -m signum.fpga build --board icebreaker")
     save_board_rows(rows)
     if options.record:
         save_board_rows(({name: row[name] for name in row if name != "recorded"} for row in rows if row["preset"]),

@@ -1,4 +1,4 @@
-"""``python -m golden``: trainings from the command line."""
+"""``python -m signum.golden``: trainings from the command line."""
 
 import argparse
 import sys
@@ -8,12 +8,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from .ablation import ABLATION, ablate
-from .contest import TRAINED, compete, mean_scores
-from .curves import picture_ablation, picture_curves
-from .tasks import TASKS, TaskError, named
-from .train import save_digits_network, train_digits
-from .trainer import TrainingError
+from signum.golden.training.ablation import ABLATION, ablate
+from signum.golden.training.contest import TRAINED, compete, mean_scores
+from signum.golden.training.curves import picture_ablation, picture_curves
+from signum.golden.training.fit import save_digits_network, train_digits
+from signum.golden.training.tasks import TASKS, TaskError, named
+from signum.golden.training.trainer import TrainingError
 
 BUILD = Path("build/train")
 SEEDS = 3
@@ -45,7 +45,7 @@ def _ablation(options: argparse.Namespace, console: Console, tell: Callable[[str
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m golden", description="Train networks.")
+    parser = argparse.ArgumentParser(prog="python -m signum.golden", description="Train networks.")
     commands = parser.add_subparsers(required=True, metavar="command")
     digits = commands.add_parser("digits", help="the digits network of the smallest board, and its float twin")
     digits.add_argument("--seed", type=int, default=0, help="of the weights and of the order of the images")

@@ -1,4 +1,4 @@
-"""The command line: ``python -m hdl verilog --rows 5 --cols 3 --lanes 24 --out build/verilog``."""
+"""The command line: ``python -m signum.hdl verilog --rows 5 --cols 3 --lanes 24 --out build/verilog``."""
 
 import argparse
 import dataclasses
@@ -7,13 +7,14 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
+from signum.hdl.host.axi import AxiAccelerator, StreamRegister, stream_register
+from signum.hdl.host.bus import AddressMap, Region, Register, config_registers
+from signum.hdl.host.wishbone import WishboneAccelerator
+from signum.hdl.lib.emit import EmitError, Target, emit
+from signum.hdl.lib.fusesoc import write_core
+
 from .accelerator import Accelerator
-from .axi import AxiAccelerator, StreamRegister, stream_register
-from .bus import AddressMap, Region, Register, config_registers
 from .config import PRESETS, ArrayConfig, ConfigError
-from .emit import EmitError, Target, emit
-from .fusesoc import write_core
-from .wishbone import WishboneAccelerator
 
 __all__ = ["WRAPPERS", "describe", "main"]
 
@@ -77,7 +78,7 @@ def folder(text: str) -> Path:
 
 
 def parser() -> argparse.ArgumentParser:
-    top = Parser(prog="python -m hdl", description="Generate the hardware of an array.", allow_abbrev=False)
+    top = Parser(prog="python -m signum.hdl", description="Generate the hardware of an array.", allow_abbrev=False)
     commands = top.add_subparsers(dest="command", required=True, parser_class=Parser, metavar="verilog")
     command = commands.add_parser("verilog", help="write signum.v, signum.json and signum.core", allow_abbrev=False,
                                   description="Write signum.v, signum.json and signum.core.")

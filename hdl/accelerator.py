@@ -5,21 +5,31 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .array import Array
-from .border import Border
-from .bus import DATA_BITS, MAGIC, VERSION, AddressMap, Region, Register, bus_signature, config_registers
+from signum.hdl.array.array import Array
+from signum.hdl.control.isa import Isa, LayerFlag, flag_of
+from signum.hdl.control.sequencer import Sequencer
+from signum.hdl.host.bus import (
+    DATA_BITS,
+    MAGIC,
+    VERSION,
+    AddressMap,
+    Region,
+    Register,
+    bus_signature,
+    config_registers,
+)
+from signum.hdl.host.bus_interface import BusInterface, choose_row
+from signum.hdl.lib.delay import delay, skew
+from signum.hdl.lib.memory import Bank
+from signum.hdl.lib.share import place
+from signum.hdl.output.border import Border
+from signum.hdl.output.epilogue import Epilogue
+from signum.hdl.output.packer import Packer
+from signum.hdl.output.pool import Pool
+from signum.hdl.output.result_controller import ResultController
+from signum.hdl.output.writeback import WritebackUnit
+
 from .config import ArrayConfig
-from .decoder import Decoder, choose_row
-from .delay import delay, skew
-from .drain import Drain
-from .isa import Isa, LayerFlag, flag_of
-from .memory import Bank
-from .packer import Packer
-from .pool import Pool
-from .row_ends import RowEnds
-from .sequencer import Sequencer
-from .share import place
-from .writer import Writer
 
 __all__ = ["Accelerator"]
 
@@ -27,7 +37,7 @@ __all__ = ["Accelerator"]
 class Accelerator(wiring.Component):
     """A systolic array, of bits or of elements of 8 bits, that runs a program by itself.
 
-    The host writes program, weights, thresholds and input maps over the bus (see `hdl.bus`), sets `Control.START`,
+    The host writes program, weights, thresholds and input maps over the bus (see `hdl.host.bus`), sets `Control.START`,
     waits until `Status.BUSY` is clear and reads the results. While a program runs, the registers answer, and weights
     may be written that the run does not use; other requests wait.
 
@@ -51,17 +61,17 @@ class Accelerator(wiring.Component):
         m = Module()
         config = self.config
         isa = Isa(config)
-        m.submodules.decoder = self.decoder = Decoder(config=config)
+        m.submodules.decoder = self.decoder = BusInterface(config=config)
         m.submodules.sequencer = self.sequencer = Sequencer(config=config)
         self.array = Array(config=config)
-        m.submodules.drain = self.drain = Drain(config=config)
+        m.submodules.drain = self.drain = ResultController(config=config)
         self.pool = Pool(rows=config.rows, cols=config.cols, bits=config.element_bits, width=config.drain_width)
         self.packer = Packer(rows=config.rows, lanes=config.lanes, bits=config.element_bits, width=config.drain_width)
-        self.writer = Writer(config=config)
+        self.writer = WritebackUnit(config=config)
         self.program = Bank(width=isa.word_bits, depth=config.program_depth, registers=config.bank_register)
         self.weights = [Bank(width=config.word_bits, depth=config.weight_depth, registers=config.bank_register)
                         for _ in range(config.cols)]
-        self.ends = RowEnds(config=config, rows=config.rows)
+        self.ends = Epilogue(config=config, rows=config.rows)
         # their ports, as wide as the array, stay whole
         for name in ("array", "ends", "pool", "packer", "writer", "program"):
             place(m, name, getattr(self, name))

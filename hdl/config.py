@@ -25,7 +25,7 @@ def bits_to_hold(value: int) -> int:
 
 
 def popcount_levels(lanes: int) -> int:
-    """Adder levels of the popcount tree of ``lanes`` lanes (see `hdl.popcount`)."""
+    """Adder levels of the popcount tree of ``lanes`` lanes (see `hdl.array.popcount`)."""
     levels = 0
     while lanes > 4:
         lanes = lanes // 2
@@ -39,7 +39,7 @@ def popcount_stages(lanes: int) -> int:
 
 
 def multiply_levels(lanes: int) -> int:
-    """Levels of the products of ``lanes`` lanes and the adders behind them (see `hdl.multiply`)."""
+    """Levels of the products of ``lanes`` lanes and the adders behind them (see `hdl.array.multiply`)."""
     return 1 + (lanes - 1).bit_length()
 
 

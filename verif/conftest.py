@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from .simulate import SIMULATORS, default_seed, simulator_missing
+from signum.verif.bench.simulate import SIMULATORS, default_seed, simulator_missing
 
 
 def pytest_report_header() -> str:

@@ -1,4 +1,4 @@
-"""`python -m verif.benchmarks NAME...`: measure, and write build/bench/NAME.json; without names, everything."""
+"""`python -m signum.verif.benchmarks NAME...`: measure, and write build/bench/NAME.json; without names, everything."""
 
 import argparse
 import importlib
@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from .page import write
-from .record import BUILD, RECORDED
+from signum.verif.benchmarks.page import write
+from signum.verif.benchmarks.record import BUILD, RECORDED
 
 BENCHMARKS = ("generator", "area", "clock", "networks", "streaming", "simulation")
 """Modules of this package; each has ``measure(console) -> Path`` of the JSON file that it wrote."""
@@ -17,7 +17,7 @@ BENCHMARKS = ("generator", "area", "clock", "networks", "streaming", "simulation
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(prog="python -m verif.benchmarks", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m signum.verif.benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     parser.add_argument("--record", action="store_true", help="copy the results to docs/performance and write its page")
     options = parser.parse_args(arguments)

@@ -3,7 +3,7 @@
 `make bench-area`. Cells are LUT4s, with 2 for a CCU2C of ECP5 and 1 for an ALU of Gowin; on iCE40 the logic cells after
 packing. Element, row and array are mapped as they stand, with what forwards their words; an accelerator is all that is
 behind the bus. Equal modules are mapped once, and nothing is optimised from one into the next. On ECP5 the popcount is
-made of carry cells (`hdl.carry`), and for comparison the portable one is measured as well.
+made of carry cells (`hdl.array.carry`), and for comparison the portable one is measured as well.
 The baseline is the element that is written in three lines, with each flow's default flags.
 """
 
@@ -18,16 +18,15 @@ from amaranth.lib import wiring
 from rich.console import Console
 from rich.table import Table
 
-from fpga.build import run_tool
-from fpga.estimate import mapped
-from fpga.families import ECP5, FAMILIES, ICE40, Family
-from fpga.netlist import open_chains
-from hdl.accelerator import Accelerator
-from hdl.array import Array
-from hdl.config import ArrayConfig
-from hdl.pe import ProcessingElement
-
-from .record import BUILD, Row, save, versions
+from signum.fpga.flow.build import run_tool
+from signum.fpga.flow.estimate import mapped
+from signum.fpga.flow.families import ECP5, FAMILIES, ICE40, Family
+from signum.fpga.flow.netlist import open_chains
+from signum.hdl.accelerator import Accelerator
+from signum.hdl.array.array import Array
+from signum.hdl.array.pe import ProcessingElement
+from signum.hdl.config import ArrayConfig
+from signum.verif.benchmarks.record import BUILD, Row, save, versions
 
 __all__ = ["LANES", "UNITS", "PlainElement", "measure", "packed", "rows"]
 

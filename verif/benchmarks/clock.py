@@ -1,8 +1,8 @@
 """The highest clock of whole accelerators with their host link, over several seeds of the placement.
 
 `make bench-clock` places the cases of `QUICK`. The larger presets take minutes to an hour a seed; each is measured by
-`python -m verif.benchmarks.clock --board ulx3s-12f --preset ecp5_2k`, which adds its row to build/bench/clock.json, or
-taken with `--built build/BOARD` from what `make bitstream BOARD=... SEEDS=5` reported.
+`python -m signum.verif.benchmarks.clock --board ulx3s-12f --preset ecp5_2k`, which adds its row to
+build/bench/clock.json, or taken with `--built build/BOARD` from what `make bitstream BOARD=... SEEDS=5` reported.
 """
 
 import argparse
@@ -15,14 +15,13 @@ from typing import Any
 
 from rich.console import Console
 
-from fpga.boards import BOARDS, board_named
-from fpga.build import STALLED, BuildError, place, synthesize
-from fpga.families import FAMILIES
-from fpga.report import ReportError, board_row, critical_path, fmax_mhz, utilization
-from fpga.tools import tool
-from hdl.config import ArrayConfig
-
-from .record import BUILD, RECORDED, Row, load, save, versions
+from signum.fpga.flow.boards import BOARDS, board_named
+from signum.fpga.flow.build import STALLED, BuildError, place, synthesize
+from signum.fpga.flow.families import FAMILIES
+from signum.fpga.flow.report import ReportError, board_row, critical_path, fmax_mhz, utilization
+from signum.fpga.flow.tools import tool
+from signum.hdl.config import ArrayConfig
+from signum.verif.benchmarks.record import BUILD, RECORDED, Row, load, save, versions
 
 __all__ = ["QUICK", "SEEDS", "built", "case", "keep", "measure"]
 
@@ -84,7 +83,7 @@ def clock_row(board: str, preset: str, wanted: float, reached: Mapping[Any, floa
 
 
 def built(report: Mapping[str, Any], folder: Path = BUILD) -> Path:
-    """Take the row from the report of a build (`fpga.build.build`) of a preset."""
+    """Take the row from the report of a build (`fpga.flow.build.build`) of a preset."""
     preset = board_row(report)["preset"]
     if not preset:
         raise ReportError(f"the build for {report['board']} must be of a preset")
@@ -116,7 +115,7 @@ def measure(console: Console) -> Path:
 
 def main() -> None:
     """Measure one case."""
-    parser = argparse.ArgumentParser(prog="python -m verif.benchmarks.clock", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m signum.verif.benchmarks.clock", description=__doc__)
     parser.add_argument("--built", type=Path, metavar="FOLDER", help="take the row from the report of a build")
     parser.add_argument("--board", choices=sorted(BOARDS))
     parser.add_argument("--preset", help="by default the board's")

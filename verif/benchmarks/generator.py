@@ -11,10 +11,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from fpga.tools import verilator_environment
-from hdl.emit import run_yosys
-
-from .record import Row, save, versions
+from signum.fpga.flow.tools import verilator_environment
+from signum.hdl.lib.emit import run_yosys
+from signum.verif.benchmarks.record import Row, save, versions
 
 __all__ = ["SIZES", "measure", "row"]
 
@@ -37,7 +36,7 @@ def run(command: Sequence[str]) -> tuple[float, float, int]:
 
 
 def row(rows: int, cols: int, lanes: int, tile: int, repeats: int = REPEATS) -> Row:
-    """One array: the shortest of some runs of ``python -m hdl verilog`` and of each reader.
+    """One array: the shortest of some runs of ``python -m signum.hdl verilog`` and of each reader.
 
     Returns
     -------

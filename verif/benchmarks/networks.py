@@ -6,19 +6,18 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from fpga.accelerator_model import AcceleratorModel
-from golden.compile import compile_graph
-from golden.cycles import predict_cycles
-from golden.depths import fitted, roomy
-from golden.graph import Graph
-from golden.networks import NETWORKS
-from golden.placement import CapacityError
-from golden.stages import plan_stages
-from golden.utilization import LOSSES, LayerUse, layer_uses
-from hdl.config import ArrayConfig
-from verif.programs import program_job
-
-from .record import Row, save, versions
+from signum.fpga.host.accelerator_model import AcceleratorModel
+from signum.golden.compiler.allocation import CapacityError
+from signum.golden.compiler.compile import compile_graph
+from signum.golden.compiler.cycles import predict_cycles
+from signum.golden.compiler.graph import Graph
+from signum.golden.compiler.sizing import fitted, roomy
+from signum.golden.compiler.stages import plan_stages
+from signum.golden.compiler.utilization import LOSSES, LayerUse, layer_uses
+from signum.golden.networks.digits import NETWORKS
+from signum.hdl.config import ArrayConfig
+from signum.verif.bench.programs import program_job
+from signum.verif.benchmarks.record import Row, save, versions
 
 __all__ = ["ARRAYS", "CONFIRMED", "confirm", "count", "measure", "network_row"]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .record import RECORDED, Row, load
+from signum.verif.benchmarks.record import RECORDED, Row, load
 
 __all__ = ["GOALS", "PAGE", "Goal", "goal_rows", "page", "write"]
 
@@ -157,9 +157,10 @@ GOALS = (
 """In the order of the page."""
 
 MISSING = (
-    "Streaming (`golden/streaming.py`) loads a stage's weights while the one before runs; programs, thresholds and "
-    "maps still come between the two. A loader sends a word in two cycles, so layers that use a weight once are bound "
-    "by it. The cycles of the table of networks do not hold what is loaded, those of weight streaming do.",
+    "Streaming (`golden/compiler/weight_streaming.py`) loads a stage's weights while the one before runs; programs, "
+    "thresholds and maps still come between the two. A loader sends a word in two cycles, so layers that use a weight "
+    "once are bound by it. The cycles of the table of networks do not hold what is loaded, those of weight "
+    "streaming do.",
     "Layers do not overlap: the next one begins when the last result of the one before is stored.",
 )
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fpga.tools import tool
+from signum.fpga.flow.tools import tool
+from signum.hdl.lib.folders import REPOSITORY
 
 __all__ = ["BUILD", "RECORDED", "Row", "load", "save", "versions"]
 
@@ -14,12 +15,12 @@ Row = dict[str, Any]
 BUILD = Path("build/bench")
 """Where `make bench` writes."""
 
-RECORDED = Path(__file__).parents[2] / "docs" / "performance"
+RECORDED = REPOSITORY / "docs" / "performance"
 """What docs/performance.md tells, and what areas and cycles are held against."""
 
 
 def versions(*names: str) -> dict[str, str]:
-    """Versions of tools of `fpga.tools`."""
+    """Versions of tools of `fpga.flow.tools`."""
     return {name: tool(name).version for name in names}
 
 

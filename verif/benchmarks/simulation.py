@@ -12,24 +12,23 @@ from typing import Any
 from cocotb_tools import runner
 from rich.console import Console
 
-from fpga import model
-from fpga.accelerator_model import NAME, AcceleratorModel
-from fpga.tools import tool, verilator_environment
-from golden.compile import compile_graph
-from golden.data import digits
-from golden.networks import digits_encoder, digits_graph_untrained
-from hdl.accelerator import Accelerator
-from hdl.config import ArrayConfig
-from hdl.emit import to_verilog
-from verif import simulate
-from verif.programs import program_job
-
-from .record import Row, save, versions
+from signum.fpga.flow.tools import tool, verilator_environment
+from signum.fpga.host import model
+from signum.fpga.host.accelerator_model import NAME, AcceleratorModel
+from signum.golden.compiler.compile import compile_graph
+from signum.golden.networks.digits import digits_encoder, digits_graph_untrained
+from signum.golden.training.data import digits
+from signum.hdl.accelerator import Accelerator
+from signum.hdl.config import ArrayConfig
+from signum.hdl.lib.emit import to_verilog
+from signum.verif.bench import simulate
+from signum.verif.bench.programs import program_job
+from signum.verif.benchmarks.record import Row, save, versions
 
 __all__ = ["measure"]
 
 CONFIG = ArrayConfig(rows=8, cols=8, lanes=32)
-BENCH = "verif.bench_simulation"
+BENCH = "signum.verif.bench.bench_simulation"
 FOLDER = Path("build/bench/simulation")
 BASELINE = "Verilator from cocotb, default flags"
 
@@ -49,7 +48,7 @@ class Rate:
     build_seconds: float
 
 
-class Default(simulate.Importing, runner.Verilator):
+class Default(runner.Verilator):
     """Cocotb's runner for Verilator with the flags that it has by itself."""
 
     def _set_env_build(self) -> None:
@@ -132,7 +131,7 @@ def measure(console: Console) -> Path:
     }
     if not simulate.simulator_missing("icarus"):
         ways["Icarus from cocotb"] = (1, lambda job: from_cocotb(
-            simulate.Icarus(), simulate.OPTIONS["icarus"], verilog, job))
+            runner.Icarus(), simulate.OPTIONS["icarus"], verilog, job))
     jobs = job_of(max(batches for batches, _ in ways.values()))
     rates = {}
     for name, (batches, way) in ways.items():

@@ -7,16 +7,21 @@ from pathlib import Path
 
 from rich.console import Console
 
-from golden.depths import roomy
-from golden.geometry import with_random_weights
-from golden.networks import NETWORKS
-from golden.stages import Stage
-from golden.streaming import StreamedCost, loader_costs, loader_image, plan_streamed, streamed_costs
-from hdl.config import ArrayConfig
-from hdl.loader import UP5K_WORDS
-
-from .networks import ARRAYS, STAGE_DEPTHS
-from .record import Row, save
+from signum.golden.compiler.sizing import roomy
+from signum.golden.compiler.stages import Stage
+from signum.golden.compiler.weight_streaming import (
+    StreamedCost,
+    loader_costs,
+    loader_image,
+    plan_streamed,
+    streamed_costs,
+)
+from signum.golden.networks.digits import NETWORKS
+from signum.golden.networks.geometry import with_random_weights
+from signum.hdl.config import ArrayConfig
+from signum.hdl.host.write_list_dma import UP5K_WORDS
+from signum.verif.benchmarks.networks import ARRAYS, STAGE_DEPTHS
+from signum.verif.benchmarks.record import Row, save
 
 __all__ = ["LINKS", "LOADED", "STREAMED", "measure", "streaming_rows"]
 

@@ -1,0 +1,1 @@
+"""Exploration: the best array for a network on a board."""

@@ -1,0 +1,254 @@
+"""Arrays that may suit a network and a board: which there are, what the models say of each, and which is the best.
+
+A candidate is a dict that goes into JSON as it is; see `candidate`.
+"""
+
+import functools
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from signum.fpga.flow.board_top import Board
+from signum.fpga.flow.estimate import FILL, AreaModel, device_of, ram_blocks
+from signum.golden.compiler.compile import CapacityError
+from signum.golden.compiler.cycles import predict_cycles
+from signum.golden.compiler.graph import Graph
+from signum.golden.compiler.sizing import compile_fitted, widened
+from signum.golden.compiler.stages import plan_stages, stage_costs
+from signum.golden.networks.digits import NETWORKS
+from signum.hdl.config import ArrayConfig, ConfigError
+
+__all__ = [
+    "AXES",
+    "AXES_OF",
+    "FURTHER",
+    "OBJECTIVES",
+    "ExploreError",
+    "axes_of",
+    "candidate",
+    "candidates",
+    "limits",
+    "link_seconds",
+    "model_stages",
+    "model_whole",
+    "nearest",
+    "ranked",
+    "rate",
+    "score",
+    "stage_configs",
+]
+
+AXES: Mapping[str, tuple[int, ...]] = {
+    "rows": (1, 2, 4, 8, 16, 32), "cols": (4, 8, 16, 32, 64), "lanes": (16, 32, 64), "tile": (4, 8, 16),
+    "pipeline": (1, 2), "drain_width": (1, 2, 4),
+}
+"""Values that are tried of each parameter, but for those of `AXES_OF`."""
+
+# where a flip-flop costs no logic cell, more stages; words of 64 lanes leave no way through an ECP5 of some size
+AXES_OF: Mapping[str, Mapping[str, tuple[int, ...]]] = {
+    "ecp5": {"lanes": (16, 32), "pipeline": (2, 3)}, "gowin": {"pipeline": (3, 5)}}
+"""Values that are tried on a family instead."""
+
+FURTHER: Mapping[str, Mapping[str, int]] = {
+    "ice40": {"fetch_width": 1}, "ecp5": {"fetch_width": 8, "bank_register": 2},
+    "gowin": {"fetch_width": 8, "bank_register": 1}}
+"""Parameters that a family's arrays have in common."""
+
+OBJECTIVES: Mapping[str, str] = {
+    "images_per_s": "images/s", "latency": "ms an image", "images_per_s_per_lut": "images/s a LUT"}
+
+FRAME_BITS = 10         # of a byte on the serial line
+WORD_BYTES = 4
+DEEPEST = 65536
+STAGE_DEPTHS = {"weight_depth": 256, "activation_depth": 256, "threshold_depth": 512, "program_depth": 64}
+
+Candidate = dict[str, Any]
+
+
+class ExploreError(ValueError):
+    """An exploration that cannot be done; in one line."""
+
+
+@functools.lru_cache(maxsize=2)
+def graph_of(network: str) -> Graph:
+    """The graph of `golden.networks.digits.NETWORKS` of this name; ExploreError if there is none."""
+    if network not in NETWORKS:
+        raise ExploreError(f"network must be one of {', '.join(sorted(NETWORKS))}, not {network}")
+    return NETWORKS[network]()
+
+
+def axes_of(board: Board) -> dict[str, tuple[int, ...]]:
+    """Values that are tried of each parameter on a board."""
+    return {**AXES, **AXES_OF.get(board.family.name, {})}
+
+
+def candidates(graph: Graph, board: Board, axes: Mapping[str, Sequence[int]]) -> list[tuple[ArrayConfig, bool]]:
+    """All arrays of the values of ``axes`` that there can be, each for batches and for one image alone (True).
+
+    Their sums are as wide as the network needs them. A tile is no larger than the array.
+    """
+    further = FURTHER[board.family.name]
+    found: dict[tuple[ArrayConfig, bool], None] = {}
+    for values in itertools.product(*axes.values()):
+        size = dict(zip(axes, values, strict=True))
+        size["tile"] = min(size["tile"], max(size["rows"], size["cols"]))
+        try:
+            config = widened(graph, ArrayConfig(**size, acc_bits=13, sum_bits=16, **further))
+        except ConfigError:         # such as a drain that does not divide the tile
+            continue
+        for split in (False, True) if config.rows > 1 else (False,):
+            found[config, split] = None
+    if not found:
+        raise ExploreError("the values of the axes must allow an array: drain_width must divide lanes, cols and tile")
+    return list(found)
+
+
+def model_whole(network: str, values: Mapping[str, int], split: bool) -> dict[str, Any]:
+    """The network as one program: its array with the memories that it needs, cycles and images of a run.
+
+    ``link_words`` are the 32-bit words over the bus for a run: inputs and results. Where no program holds the network,
+    there is only ``why``.
+    """
+    try:
+        program = compile_fitted(graph_of(network), ArrayConfig.from_dict(dict(values)), split=split)
+    except CapacityError as refusal:
+        return {"why": str(refusal)}
+    inputs = sum(len(entry.place.addresses) for entry in program.inputs.values()) * program.address_map.slices
+    return {"config": program.config.to_dict(), "images": program.images, "stages": 1,
+            "cycles": predict_cycles(program.config, program.records),
+            "link_words": inputs * program.images + len(program.result_reads(program.images))}
+
+
+def model_stages(network: str, values: Mapping[str, int], split: bool) -> dict[str, Any]:
+    """The network in stages on an array with the memories that are given; as of `model_whole`.
+
+    ``link_words`` count the weights and all else that is loaded for each stage too.
+    """
+    config = ArrayConfig.from_dict(dict(values))
+    try:
+        stages = plan_stages(graph_of(network), config, split=split)
+    except CapacityError as refusal:
+        return {"why": str(refusal)}
+    costs = stage_costs(stages)
+    load = sum(len(list(stage.program.load_writes())) for stage in stages)
+    return {"config": config.to_dict(), "images": stages[0].program.images, "stages": len(stages),
+            "cycles": sum(cost.cycles for cost in costs),
+            "link_words": load + sum(cost.inputs + cost.results for cost in costs)}
+
+
+def stage_configs(config: ArrayConfig, board: Board) -> list[ArrayConfig]:
+    """The array with memories for stages, as deep as the board's block RAMs allow; none where they are too few.
+
+    Depths of activations and weights are doubled in turn, and, in another array, first those of activations:
+    weights can always be cut into groups of channels, but a map only into bands of lines.
+    """
+    rams, family = device_of(board.device).rams, board.family.name
+    config = config.replace(**STAGE_DEPTHS, requantize_depth=min(config.requantize_depth, 1024))
+    if ram_blocks(config, family) > rams:
+        return []
+    found = []
+    for orders in ((("activation_depth", "weight_depth"),), (("activation_depth",), ("weight_depth",))):
+        grown = config
+        for order in orders:
+            grown = _deeper(grown, order, rams, family)
+        found.append(grown)
+    return list(dict.fromkeys(found))
+
+
+def _deeper(config: ArrayConfig, names: Sequence[str], rams: int, family: str) -> ArrayConfig:
+    """The array with these depths doubled in turn as long as the block RAMs suffice."""
+    found: ArrayConfig | None = config
+    while found:
+        config, found = found, None
+        for name in names:
+            depth = 2 * getattr(found or config, name)
+            if depth <= DEEPEST and ram_blocks(larger := (found or config).replace(**{name: depth}), family) <= rams:
+                found = larger
+    return config
+
+
+def limits(board: Board) -> tuple[int, int]:
+    """LUT4s that Yosys's count may come to, and block RAMs."""
+    device = device_of(board.device)
+    return round(FILL[board.family.name] * device.luts), device.rams
+
+
+def candidate(board: Board, config: ArrayConfig, split: bool, area: AreaModel, clock: float,
+              modelled: Mapping[str, Any] | None) -> Candidate:
+    """What is known of a candidate before it is synthesized.
+
+    Parameters
+    ----------
+    board : Board
+    config : ArrayConfig
+    split : bool
+    area : AreaModel
+    clock : float
+        In Hz.
+    modelled : mapping, optional
+        Of `model_whole` or `model_stages`; None where the array was too large to be looked at.
+
+    Returns
+    -------
+    dict
+        ``config``, ``mode``, ``binops_per_cycle``, ``lut`` and ``ram`` by the models, ``clock_mhz``, ``cycles`` and
+        ``images`` of a run, ``stages``, ``link_words``, ``images_per_s``, ``latency_ms``, ``images_per_s_per_lut``,
+        ``fits``, and ``why`` not. With one stage times are those of the array alone; with several the host loads
+        them over the board's serial line, and that time is in them. What is not known is None.
+    """
+    modelled = modelled or {}
+    config = ArrayConfig.from_dict(modelled["config"]) if "config" in modelled else config
+    most_luts, most_rams = limits(board)
+    row: Candidate = {
+        "config": config.to_dict(), "mode": "split" if split else "batch",
+        "binops_per_cycle": config.binops_per_cycle, "lut": area(config),
+        "ram": ram_blocks(config, board.family.name) if "config" in modelled else None, "clock_mhz": clock / 1e6,
+        "cycles": None, "images": None, "stages": None, "link_words": None, "images_per_s": None, "latency_ms": None,
+        "images_per_s_per_lut": None, "measured": None,
+        **{name: modelled[name] for name in ("cycles", "images", "stages", "link_words") if name in modelled}}
+    why = []
+    if row["lut"] > most_luts:
+        why.append(f"LUTs must be at most {most_luts}, not {row['lut']}")
+    if row["ram"] is not None and row["ram"] > most_rams:
+        why.append(f"block RAMs must be at most {most_rams}, not {row['ram']}")
+    if "why" in modelled:
+        why.append(modelled["why"])
+    row |= {"fits": not why and row["cycles"] is not None, "why": "; ".join(why)}
+    if row["cycles"] is not None:
+        rate(row, board, clock)
+    return row
+
+
+def link_seconds(words: int, board: Board) -> float:
+    """Seconds that 32-bit words take on the board's serial line."""
+    return words * WORD_BYTES * FRAME_BITS / board.baud
+
+
+def rate(row: Candidate, board: Board, clock: float) -> None:
+    """Set the times of a candidate for a clock in Hz, and its rate for the LUTs that are known."""
+    seconds = row["cycles"] / clock
+    if row["stages"] > 1:
+        seconds += link_seconds(row["link_words"], board)
+    luts = (row["measured"] or row)["lut"]
+    row |= {"clock_mhz": clock / 1e6, "images_per_s": row["images"] / seconds, "latency_ms": 1000 * seconds,
+            "images_per_s_per_lut": row["images"] / seconds / luts}
+
+
+def score(row: Candidate, objective: str) -> float:
+    """The larger, the better."""
+    return -row["latency_ms"] if objective == "latency" else row[objective]
+
+
+def ranked(rows: Sequence[Candidate], objective: str) -> list[Candidate]:
+    """Those that fit, the best first; of equals the smallest, and then the one that was tried first."""
+    return sorted((row for row in rows if row["fits"]), key=lambda row: (-score(row, objective), row["lut"]))
+
+
+def nearest(rows: Sequence[Candidate], board: Board) -> Candidate:
+    """Of candidates none of which fits, the one that is least above what the board has."""
+    most_luts, most_rams = limits(board)
+
+    def excess(row: Candidate) -> tuple[bool, float]:
+        return row["ram"] is None, max(row["lut"] / most_luts, (row["ram"] or 0) / most_rams)
+
+    return min(rows, key=excess)

@@ -1,0 +1,217 @@
+"""The accelerator on a board: the part that is the same on all of them, and what a board adds."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from amaranth.build import Platform
+from amaranth.hdl import ClockDomain, Elaboratable, Module
+from amaranth.lib import io, wiring
+from amaranth.lib.wiring import In, Out
+
+from signum.hdl.accelerator import Accelerator
+from signum.hdl.config import ArrayConfig
+from signum.hdl.host.bridge import Bridge
+from signum.hdl.host.bus import AddressMap
+from signum.hdl.host.uart import UARTReceiver, UARTTransmitter
+from signum.hdl.host.write_list_dma import LoaderMap, WriteListDMA
+
+from .clock import Clock
+from .families import Family
+from .pll import PLL
+
+__all__ = ["QUIET", "Board", "BoardError", "BoardTop", "PlatformTop", "baud_divisor"]
+
+QUIET = 0.01            # seconds of silence between a broken frame and the next one
+BAUD_TOLERANCE = 0.02
+
+
+class BoardError(ValueError):
+    """A board, clock or baud rate that cannot be had; in one line."""
+
+
+def baud_divisor(clock: float, baud: int) -> int:
+    """Clock cycles a bit for a clock in Hz.
+
+    Raises
+    ------
+    BoardError
+        If the rate is off by more than 2 %, or a bit is shorter than four cycles.
+    """
+    if baud < 1 or clock / baud < 3.5:
+        raise BoardError(f"baud must be 1 to {int(clock / 4)} at {clock / 1e6:.4g} MHz, not {baud}")
+    divisor = round(clock / baud)
+    if abs(clock / divisor / baud - 1) > BAUD_TOLERANCE:
+        raise BoardError(f"baud must divide {clock / 1e6:.4g} MHz to within {BAUD_TOLERANCE:.0%}, "
+                         f"not {baud}: the nearest is {clock / divisor:.0f}")
+    return divisor
+
+
+class BoardTop(wiring.Component):
+    """Accelerator, bridge and serial port, and a loader between them where one is wanted.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+        The array.
+    clock : float
+        Frequency of the clock in Hz.
+    baud : int
+        Bits a second on the serial line.
+    loader : int
+        Words of the loader (`hdl.host.write_list_dma`); 0 for none.
+    spram : bool
+        The loader is made of the UP5K's single-port RAMs.
+
+    Members
+    -------
+    rx : In(1)
+        Serial line from the host, asynchronous.
+    tx : Out(1)
+        Serial line to the host.
+    busy : Out(1)
+        A program runs.
+
+    Raises
+    ------
+    BoardError
+        If the clock does not make the baud rate.
+    """
+
+    def __init__(self, *, config: ArrayConfig, clock: float, baud: int, loader: int = 0, spram: bool = False) -> None:
+        self.config = config
+        self.loader = WriteListDMA(config=config, depth=loader, spram=spram) if loader else None
+        self.clock = clock
+        self.divisor = baud_divisor(clock, baud)
+        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "busy": Out(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.receiver = receiver = UARTReceiver(divisor=self.divisor)
+        m.submodules.transmitter = transmitter = UARTTransmitter(divisor=self.divisor)
+        bits = LoaderMap.address_bits if self.loader else AddressMap(self.config).address_bits
+        m.submodules.bridge = bridge = Bridge(address_bits=bits, quiet=int(QUIET * self.clock))
+        m.submodules.accelerator = accelerator = Accelerator(config=self.config)
+        wiring.connect(m, receiver.o, bridge.i)
+        wiring.connect(m, bridge.o, transmitter.i)
+        if self.loader:
+            m.submodules.loader = self.loader
+            wiring.connect(m, bridge.bus, self.loader.bus)
+            wiring.connect(m, self.loader.target, accelerator.bus)
+            m.d.comb += self.loader.target_busy.eq(accelerator.busy)
+        else:
+            wiring.connect(m, bridge.bus, accelerator.bus)
+        m.d.comb += [
+            receiver.rx.eq(self.rx),
+            self.tx.eq(transmitter.tx),
+            bridge.error.eq(receiver.framing_error | receiver.overflow),
+            self.busy.eq(self.loader.busy if self.loader else accelerator.busy),
+        ]
+        return m
+
+
+class PlatformTop(Elaboratable):
+    """`BoardTop` on the pins of a platform, with the platform's clock.
+
+    Parameters
+    ----------
+    top : BoardTop
+        What runs on the board.
+    clock : Elaboratable
+        What drives the clock and the reset of domain ``sync``.
+    led : str
+        Name of the light's resource, or nothing.
+    """
+
+    def __init__(self, top: BoardTop, clock: Elaboratable, led: str = "led") -> None:
+        self.top = top
+        self.clock = clock
+        self.led = led
+
+    def elaborate(self, platform: Platform) -> Module:
+        m = Module()
+        m.domains.sync = ClockDomain()
+        m.submodules.clock = self.clock
+        m.submodules.top = self.top
+        uart = platform.request("uart", 0, dir={"rx": "-", "tx": "-"})
+        m.submodules.rx = rx = io.Buffer("i", uart.rx)
+        m.submodules.tx = tx = io.Buffer("o", uart.tx)
+        m.d.comb += [
+            self.top.rx.eq(rx.i),
+            tx.o.eq(self.top.tx),
+        ]
+        if self.led:
+            m.submodules.led = lit = io.Buffer("o", platform.request(self.led, 0, dir="-"))
+            m.d.comb += lit.o.eq(self.top.busy)
+        return m
+
+
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """A board, and what is usual on it.
+
+    Parameters
+    ----------
+    name, device : str
+        As people call them.
+    family : Family
+    platform : callable
+        Makes the platform, with resource ``uart`` and the crystal.
+    clock : type, optional
+        What makes the clock, where it is not what its family usually takes.
+    led : str
+        Name of the resource that is lit while a program runs; empty where there is none.
+    place, pack : tuple of str
+        Options of the family's tools that name the device.
+    flash : tuple of str
+        Program that writes the bitstream to the board, and its options; empty where the board is a drive.
+    crystal : str
+        Name of the crystal's resource.
+    crystal_frequency : int
+        In Hz.
+    frequency : float
+        Default frequency of the clock in Hz.
+    baud : int
+        Default bits a second on the serial line.
+    preset : str
+        Default configuration.
+    spram : int
+        32-bit words of its single-port RAMs, for a loader.
+    """
+
+    name: str
+    device: str
+    family: Family
+    platform: Callable[[], Platform]
+    clock: type[Clock] | None = None
+    led: str = "led"
+    place: tuple[str, ...]
+    pack: tuple[str, ...] = ()
+    flash: tuple[str, ...] = ("iceprog",)
+    crystal: str
+    crystal_frequency: int
+    frequency: float
+    baud: int = 1_000_000
+    preset: str
+    spram: int = 0
+
+    def pll(self, frequency: float) -> PLL:
+        """The PLL for a clock as near to ``frequency`` (Hz) as can be; PLLError if none is."""
+        return self.family.pll.nearest(self.crystal_frequency, frequency)
+
+    def loader_words(self) -> int:
+        """Words of a loader; BoardError if the board has no RAMs for it."""
+        if not self.spram:
+            raise BoardError(f"loader must be left out on {self.name}, which has no single-port RAMs for it")
+        return self.spram
+
+    def design(self, config: ArrayConfig, pll: PLL, baud: int, *, loader: bool = False) -> PlatformTop:
+        """What is built for the board, with or without a loader in its single-port RAMs.
+
+        Raises
+        ------
+        BoardError
+            If the clock does not make the baud rate, or the board has no such RAMs.
+        """
+        words = self.loader_words() if loader else 0
+        top = BoardTop(config=config, clock=pll.frequency, baud=baud, loader=words, spram=True)
+        return PlatformTop(top, (self.clock or self.family.clock)(self.crystal, pll), self.led)

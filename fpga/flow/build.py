@@ -1,0 +1,240 @@
+"""From a board and a configuration to a bitstream and its report."""
+
+import json
+import re
+import subprocess
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from signum.hdl.config import ArrayConfig
+from signum.hdl.lib.emit import EmitError, run_yosys
+
+from .board_top import Board, baud_divisor
+from .families import FAMILIES, NAME
+from .netlist import absorb_registers, open_chains, part_doubled_inputs
+from .pll import PLL
+from .report import cells, check_clock, critical_path, fmax_mhz, utilization
+from .tools import tool
+
+__all__ = ["AFTER_READ", "AFTER_SYNTHESIS", "BuildError", "Placed", "build", "place", "place_best", "run_tool",
+           "synthesize"]
+
+# No memory of ours uses what it reads in the cycle in which the same word is written, unless its read port is
+# transparent. Yosys does not know and would add a register, a comparator and a multiplexer to each.
+AFTER_READ = "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:TRANSPARENCY_MASK=1'0 %i"
+# marks of the hierarchy, which nextpnr may take for cells
+AFTER_SYNTHESIS = "delete t:$scopeinfo"
+OUTPUTS = {"place.json", "stat.json", "report.json"}.union(
+    *((family.netlist, family.routed, family.bitstream) for family in FAMILIES.values()))
+
+FURTHER = 3
+STALLED = "the router makes no progress"
+
+Progress = Callable[[str], None]
+
+
+class BuildError(RuntimeError):
+    """A tool that failed; in one line, with its last words."""
+
+
+def run_tool(name: str, arguments: list[str], folder: Path, watch: Callable[[str], bool] | None = None,
+             ) -> list[str]:
+    """Run a tool of `fpga.flow.tools` in a folder; returns the lines that it printed.
+
+    BuildError if it fails, or when ``watch`` is true of a line.
+    """
+    words = []
+    with subprocess.Popen([str(tool(name).find()), *arguments], cwd=folder, text=True, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as run:
+        assert run.stdout is not None
+        for line in filter(None, map(str.strip, run.stdout)):
+            words.append(line)
+            if watch and watch(line):
+                run.kill()
+                raise BuildError(f"{name}: {STALLED}")
+    if run.returncode:
+        errors = [line for line in words if "ERROR" in line] or words[-1:]
+        raise BuildError(f"{name}: {errors[0] if errors else f'exit status {run.returncode}'}")
+    return words
+
+
+class Stall:
+    """Watches a router's table: whether it rips up the same arcs in turn, as it may do for ever."""
+
+    ROUTER1 = re.compile(r"Info:\s+\d+ \|\s+\d+\s+\d+ \|\s+\d+\s+(\d+) \|\s+(\d+)\|")
+    ROUTER2 = re.compile(r"Info:\s+iter=\d+ wires=\d+ overused=(\d+) ")
+    PATIENCE = 30
+    """Rows of router1, of a thousand steps each, in which no arc found a free way and none was done with."""
+    PATIENCE2 = 100
+    """Iterations of router2 in which the number of overused wires reached no new low."""
+
+    def __init__(self) -> None:
+        self.left, self.rows = "", 0
+        self.lowest: int | None = None
+
+    def __call__(self, line: str) -> bool:
+        if row := self.ROUTER1.match(line):
+            free, left = row.groups()
+            self.rows = self.rows + 1 if (free, left) == ("0", self.left) else 0
+            self.left = left
+            return self.rows >= self.PATIENCE
+        if row := self.ROUTER2.match(line):
+            overused = int(row[1])
+            better = self.lowest is None or overused < self.lowest
+            self.rows = 0 if better else self.rows + 1
+            self.lowest = overused if better else self.lowest
+            return self.rows >= self.PATIENCE2
+        return False
+
+
+def synthesize(board: Board, config: ArrayConfig, pll: PLL, baud: int, folder: Path, *,
+               loader: bool = False) -> dict[str, int]:
+    """Write the netlist and the pins; returns the counts of cells."""
+    family = board.family
+    plan = board.platform().build(board.design(config, pll, baud, loader=loader), name=NAME, do_build=False,
+                                  debug_verilog=False, script_after_read=f"{AFTER_READ}\n{family.mapping(config)}",
+                                  synth_opts=family.synthesis_options, script_after_synth=AFTER_SYNTHESIS)
+    plan.extract(folder)
+    try:
+        run_yosys(f"script {NAME}.ys\ntee -q -o stat.json stat -json\nwrite_json {family.netlist}\n", folder)
+    except EmitError as error:
+        raise BuildError(str(error)) from None
+    netlist = json.loads((folder / family.netlist).read_text())
+    if part_doubled_inputs(netlist) + absorb_registers(netlist) + open_chains(netlist):
+        (folder / family.netlist).write_text(json.dumps(netlist))
+    return cells(json.loads((folder / "stat.json").read_text()), family)
+
+
+def place(board: Board, seed: int, folder: Path, clock: float) -> dict[str, Any]:
+    """Place and route the netlist for a clock in Hz, in time or not; returns nextpnr's report."""
+    run_tool(board.family.place, [*board.place, *board.family.place_options, "--report", "place.json",
+                                  "--freq", str(clock / 1e6), "--seed", str(seed), "--timing-allow-fail"],
+             folder, Stall())
+    return json.loads((folder / "place.json").read_text())
+
+
+class Placed(NamedTuple):
+    """The fastest of several placements, with nextpnr's report; the MHz of each seed, and seeds that did not route."""
+
+    seed: int
+    report: dict[str, Any]
+    reached: dict[int, float]
+    stalled: list[int]
+
+
+def place_best(board: Board, seeds: range, folder: Path, clock: float, progress: Progress) -> Placed:
+    """Place several times; the fastest placement is the one left in the folder.
+
+    Where a placement cannot be routed, one with a further seed is tried for it, at most `FURTHER` in all.
+    """
+    routed = folder / board.family.routed
+    best: tuple[int, dict[str, Any], bytes] | None = None
+    reached: dict[int, float] = {}
+    stalled: list[int] = []
+    tries = list(seeds)
+    for seed in tries:
+        progress(f"place and route, seed {seed}")
+        try:
+            report = place(board, seed, folder, clock)
+        except BuildError as error:
+            if STALLED not in str(error) or len(stalled) == FURTHER:
+                raise
+            stalled.append(seed)
+            tries.append(tries[-1] + 1)
+            continue
+        reached[seed] = round(fmax_mhz(report), 2)
+        if best is None or reached[seed] > reached[best[0]]:
+            best = seed, report, routed.read_bytes()
+    assert best is not None
+    seed, report, content = best
+    routed.write_bytes(content)
+    return Placed(seed, report, reached, stalled)
+
+
+def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | None = None,
+          baud: int | None = None, seed: int = 1, seeds: int = 1, loader: bool = False,
+          progress: Progress = lambda stage: None) -> dict[str, Any]:
+    """Build the bitstream (``signum.bin``, ``.bit`` or ``.fs``) and ``report.json`` in a folder.
+
+    Parameters
+    ----------
+    board : Board
+        For which board.
+    config : ArrayConfig
+        The array.
+    out : Path
+        The folder; made if missing. Results of an earlier build in it are removed first.
+    frequency : float, optional
+        Wanted clock in Hz; the nearest that the PLL makes is taken. By default the board's.
+    baud : int, optional
+        Bits a second on the serial line; by default the board's.
+    seed, seeds : int
+        First seed of the placement, and how many are tried; the fastest result is kept.
+    loader : bool
+        With a loader in the board's single-port RAMs.
+    progress : callable
+        Called with the name of each stage as it begins.
+
+    Returns
+    -------
+    dict
+        The report.
+
+    Raises
+    ------
+    TimingError
+        If the design is too slow for the clock; the report is written, the bitstream is not.
+    BuildError, ToolError
+        If a tool fails (such as for a design that does not fit) or is missing.
+    PLLError, BoardError
+        If the clock, the baud rate or the loader cannot be had.
+    """
+    family = board.family
+    pll = board.pll(board.frequency if frequency is None else frequency)
+    baud = board.baud if baud is None else baud
+    baud_divisor(pll.frequency, baud)
+    words = board.loader_words() if loader else 0
+    out.mkdir(parents=True, exist_ok=True)
+    for name in OUTPUTS:
+        (out / name).unlink(missing_ok=True)
+    progress("synthesis")
+    counts = synthesize(board, config, pll, baud, out, loader=loader)
+    seed, placed, reached, stalled = place_best(board, range(seed, seed + seeds), out, pll.frequency, progress)
+    fmax, clock = fmax_mhz(placed), pll.frequency / 1e6
+    use = utilization(placed, family)
+    report = {
+        "board": board.name,
+        "device": board.device,
+        "family": family.name,
+        "config": config.to_dict(),
+        "loader": words,
+        "binops_per_cycle": config.binops_per_cycle,
+        **use,
+        **counts,
+        "cells_per_binop": round(use["lut"] / config.binops_per_cycle, 3),
+        "pll_settings": pll.settings(),
+        "clock_mhz": clock,
+        "fmax_mhz": round(fmax, 2),
+        "met": fmax >= clock,
+        "baud": baud,
+        "seed": seed,
+        "fmax_mhz_by_seed": {str(seed): mhz for seed, mhz in reached.items()},
+        "stalled_seeds": stalled,
+        "tools": {
+            "amaranth": version("amaranth"),
+            "yosys": version("pyosys"),
+            family.place: tool(family.place).version,
+        },
+        "critical_path": critical_path(placed),
+    }
+    (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    try:
+        check_clock(fmax, clock)
+    except RuntimeError:
+        (out / family.routed).unlink()
+        raise
+    progress("bitstream")
+    run_tool(family.pack, [*board.pack, *family.pack_options], out)
+    return report

@@ -1,0 +1,1 @@
+"""The host: the link, the device driver, program files, and virtual boards."""

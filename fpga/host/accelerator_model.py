@@ -1,0 +1,93 @@
+"""The accelerator as a Verilated library: what a host does over the bus, without a simulator around it."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from signum.hdl.accelerator import Accelerator
+from signum.hdl.config import ArrayConfig
+from signum.hdl.host.bus import AddressMap, Control, Region, Register, Status
+from signum.hdl.lib.emit import to_verilog
+
+from .model import Model, ModelError, count_by_definition
+
+__all__ = ["AcceleratorModel"]
+
+NAME = "signum"
+BUS_LIMIT = 10_000      # cycles; nothing but a run holds the bus for more than a few
+
+
+class AcceleratorModel:
+    """An accelerator that takes writes, reads and runs.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+    verilog : str
+        Text with the accelerator as module ``signum``, where it was emitted before: large arrays take seconds.
+    seed : int
+        Of what the registers and memories hold in the beginning.
+    by_definition : bool
+        The popcounts by `fpga.host.model.count_by_definition`: faster, but not the gates that are emitted.
+
+    Members
+    -------
+    model : Model
+        The hardware, out of reset.
+
+    Raises
+    ------
+    ModelError
+        If it cannot be built.
+    ToolError
+        If Verilator or the compiler is missing.
+    """
+
+    def __init__(self, config: ArrayConfig, *, verilog: str | None = None, seed: int = 1,
+                 by_definition: bool = False) -> None:
+        self.map = AddressMap(config)
+        verilog = verilog or to_verilog(Accelerator(config=config), NAME)[0]
+        if by_definition:
+            verilog = count_by_definition(verilog, config.pipeline)
+        self.model = Model(verilog, NAME, seed=seed)
+        self.model.reset()
+
+    def write(self, writes: Iterable[tuple[int, int]]) -> None:
+        """Write pairs (address, word)."""
+        requests = np.array([(*write, 1) for write in writes], dtype=np.uint32)
+        self.model.bus(requests, self.map.address_bits, BUS_LIMIT)
+
+    def read(self, addresses: Sequence[int]) -> list[int]:
+        """The words at addresses."""
+        requests = np.zeros((len(addresses), 3), dtype=np.uint32)
+        requests[:, 0] = addresses
+        return self.model.bus(requests, self.map.address_bits, BUS_LIMIT)
+
+    def run(self, limit: int, ahead: Iterable[tuple[int, int]] = ()) -> int:
+        """Run the program: the cycles as the hardware counts them; ModelError if it takes more than ``limit``.
+
+        ``ahead`` are pairs (address, word) of weights that are written meanwhile.
+        """
+        status, control, cycles = (self.map.address(Region.REGISTERS, word=register)
+                                   for register in (Register.STATUS, Register.CONTROL, Register.CYCLES))
+        self.write([(control, Control.START), *ahead])
+        self.model.until("busy", 0, limit)
+        busy, counted = self.read([status, cycles])
+        if busy & Status.BUSY:
+            raise ModelError("the hardware must be idle where busy is low")
+        return counted
+
+    def do(self, job: dict[str, Any]) -> tuple[list[int], list[list[int]]]:
+        """Cycles and result words of the runs of a job, as `verif.bench.programs.program_job` makes it."""
+        self.write(job["writes"])
+        cycles, words = [], []
+        for run in job["runs"]:
+            self.write(run["writes"])
+            cycles.append(self.run(2 * job["cycles"] + 1000))
+            words.append(self.read(run["reads"]))
+        return cycles, words
+
+    def close(self) -> None:
+        """Free the model."""
+        self.model.close()

@@ -1,0 +1,303 @@
+"""A board that runs a program: load it once, infer batches, and never take a wrong answer."""
+
+import dataclasses
+import functools
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from signum.golden.compiler.cycles import predict_cycles
+from signum.golden.compiler.program import Program
+from signum.hdl.config import ArrayConfig, ConfigError
+from signum.hdl.host.bus import DATA_BITS, MAGIC, VERSION, Control, Region, Register, Status
+
+from .link import Link, LinkError, bursts
+
+__all__ = ["Counters", "Device", "DeviceError"]
+
+RELOADS = 3
+CANARY_WORDS = 32           # enough where words have one bit
+PATIENCE = 1000             # looks at a board that is still running
+WIDEST_STEP_BITS = 12
+
+T = TypeVar("T")
+
+
+class DeviceError(RuntimeError):
+    """A board that is no accelerator, has another array, or does not do what the program says; in one line."""
+
+
+class BoardResetError(Exception):
+    """The counters are not those of what was done: the board lost its program."""
+
+
+@dataclass(frozen=True)
+class Counters:
+    """Counters of a board and of its link.
+
+    Members
+    -------
+    cycles : int
+        Of the last run.
+    runs : int
+        Since the board's reset, modulo 256.
+    retries : int
+        Frames that were sent again.
+    reloads : int
+        Times that the program was loaded again, for the board had been reset.
+    """
+
+    cycles: int
+    runs: int
+    retries: int
+    reloads: int
+
+
+class Device:
+    """An accelerator behind a link.
+
+    Frames that are damaged or lost are sent again by the link. A board that was reset is noticed by its counters of
+    runs and cycles, which are those that the program must have, or the results are not taken: the program is loaded
+    again. How long a run may take is told by the board's own cycles: they must go on, and end where predicted.
+
+    Parameters
+    ----------
+    link : Link
+        To `fpga.flow.board_top.BoardTop`; ``close`` closes its transport.
+
+    Members
+    -------
+    config : ArrayConfig
+        Of the array on the board, as the board tells.
+
+    Raises
+    ------
+    LinkError
+        If nothing answers, or no longer.
+    DeviceError
+        If what answers is no accelerator of this version.
+    """
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+        self.program: Program | None = None
+        self.reloads = 0
+        self._loaded = False
+        self._cycles = self._runs = 0
+        link.settle()
+        self._step = self._register_step()
+        self.config = self._read_config()
+
+    def _register_step(self) -> int:
+        """Addresses from one register to the next: each has as many as a word of the array has slices, all alike."""
+        [magic] = self.link.read(Register.MAGIC, 1)
+        if magic != MAGIC:
+            raise DeviceError(f"the board must have an accelerator (magic {MAGIC:#010x}), not {magic:#010x}")
+        for step in (1 << bits for bits in range(WIDEST_STEP_BITS)):
+            [version] = self.link.read(Register.VERSION * step, 1)
+            if version == VERSION:
+                return step
+            if version != MAGIC:
+                break
+        raise DeviceError(f"the board must have hardware of version {VERSION}, not {version}: "
+                          "build its bitstream again")
+
+    def _registers(self, first: int, count: int) -> list[int]:
+        step = self._step
+        return self.link.read(first * step, (count - 1) * step + 1)[::step]
+
+    def _read_config(self) -> ArrayConfig:
+        names = [field.name for field in dataclasses.fields(ArrayConfig)]
+        try:
+            return ArrayConfig(**dict(zip(names, self._registers(Register.CONFIG, len(names)), strict=True)))
+        except ConfigError as error:
+            raise DeviceError(f"the board must tell a configuration that there can be: {error}") from None
+
+    def load(self, program: Program) -> None:
+        """Bring a program into the board, and let it run once, on whatever its inputs hold.
+
+        Raises
+        ------
+        DeviceError
+            If it was compiled for another array (it tells the fields that differ), or does not run as predicted.
+        LinkError
+            If the link fails.
+        """
+        self._expect_config(program.config)
+        self.program = program
+        self._cycles = predict_cycles(program.config, program.records)
+        self._loaded = False
+        self._again(lambda: None)
+
+    def _expect_config(self, config: ArrayConfig) -> None:
+        board, wanted = self.config.to_dict(), config.to_dict()
+        if different := [name for name in wanted if board[name] != wanted[name]]:
+            raise DeviceError("the program must be compiled for the board's array, which has " + ", ".join(
+                f"{name} = {board[name]} and not {wanted[name]}" for name in different))
+
+    def _again(self, action: Callable[[], T]) -> T:
+        """Do something with the program in the board; where it is lost meanwhile, load it and begin anew."""
+        for _ in range(RELOADS):
+            try:
+                if not self._loaded:
+                    self._load()
+                return action()
+            except BoardResetError as error:
+                self._loaded = False
+                self.reloads += 1
+                why = error
+        raise DeviceError(f"the board must keep its program, not lose it {RELOADS} times: {why}")
+
+    def _await_idle(self) -> None:
+        for _ in range(PATIENCE):
+            status, _, self._runs = self._status()
+            if not status & Status.BUSY:
+                return
+        raise DeviceError("the board must be idle, not run on and on: reset it")
+
+    def _fill(self, places: Sequence[int], bits: int, writes: Iterable[tuple[int, int]]) -> None:
+        """Write memories, and before them random words of some bits to addresses that the writes leave alone.
+
+        All memories are lost together: if what was written first is still there, so is the rest.
+        """
+        canary = [secrets.randbits(bits) for _ in places]
+        self._write(zip(places, canary, strict=True))
+        self._write(writes)
+        if self._read(places) != canary:
+            raise BoardResetError("words that were written are lost")
+
+    def _load(self) -> None:
+        program = self.program
+        assert program
+        self._await_idle()
+        first = next(iter(program.inputs.values())).place.addresses[:CANARY_WORDS].tolist()
+        places = [program.address_map.address(Region.ACTIVATIONS, word=word) for word in first]
+        self._fill(places, min(DATA_BITS, program.config.word_bits), program.load_writes())
+        # from now on the counters are the program's own, which they are not after a reset
+        self._run()
+        self._loaded = True
+
+    def infer(self, maps: Mapping[str, np.ndarray],
+              progress: Callable[[np.ndarray], None] = lambda found: None) -> np.ndarray:
+        """Run the program on input maps of any number of images.
+
+        Parameters
+        ----------
+        maps : mapping of str to array
+            Bool or uint8 (B, H, W, C), as `Program.input_writes` takes them.
+        progress : callable
+            Called with the results of each run.
+
+        Returns
+        -------
+        array
+            As of `Program.results`: integers (B, pixels, channels), or elements (B, H, W, C).
+
+        Raises
+        ------
+        DeviceError
+            If no program is loaded, or the board does not run it as predicted.
+        LinkError
+            If the link fails.
+        """
+        if self.program is None:
+            raise DeviceError("a program must be loaded before infer is called")
+        shapes = {name: entry.shape for name, entry in self.program.inputs.items()}
+        self._check_maps({name: (shape.height, shape.width, shape.channels) for name, shape in shapes.items()}, maps)
+        found = []
+        for batch in batches(maps, self.program.images):
+            found.append(self._again(functools.partial(self._infer_batch, batch)))
+            progress(found[-1])
+        return np.concatenate(found)
+
+    @staticmethod
+    def _check_maps(shapes: Mapping[str, tuple[int, ...]], maps: Mapping[str, np.ndarray]) -> None:
+        if maps.keys() != shapes.keys():
+            raise DeviceError(f"the input maps must be {', '.join(shapes)}, not {', '.join(maps)}")
+        counts = {len(elements) for elements in maps.values()}
+        if len(counts) != 1 or 0 in counts:
+            raise DeviceError(f"the input maps must be of one number of images, at least 1, not {sorted(counts)}")
+        for name, elements in maps.items():
+            if elements.shape[1:] != shapes[name]:
+                raise DeviceError(f"input map {name} must be (B, {', '.join(map(str, shapes[name]))}), "
+                                  f"not {elements.shape}")
+
+    def _infer_batch(self, maps: dict[str, np.ndarray]) -> np.ndarray:
+        program = self.program
+        assert program
+        self._write(program.input_writes(maps))
+        self._expect_done(*self._status())
+        self._run()
+        images = len(next(iter(maps.values())))
+        words = self._read(program.result_reads(images))
+        self._expect_done(*self._status())
+        return program.results(images, words)
+
+    def _run(self) -> None:
+        """Start the program once, and wait for its end."""
+        begun = self._runs + 1 & 0xFF
+        for _ in range(self.link.attempts):
+            try:
+                self._start()
+                break
+            except LinkError as error:          # begun or not: the count of runs tells
+                why = error
+                if self._status()[2] != self._runs:
+                    break
+        else:
+            raise why
+        self._runs = begun
+        last = -1
+        while True:
+            status, cycles, runs = self._status()
+            if not status & Status.BUSY or runs != begun:
+                return self._expect_done(status, cycles, runs)
+            if not last < cycles <= self._cycles:
+                raise DeviceError(f"a run must go on, and end after {self._cycles} cycles, not be at {cycles}")
+            last = cycles
+
+    def _start(self) -> None:
+        self.link.write(Register.CONTROL * self._step, [Control.START], attempts=1)
+
+    def _expect_done(self, status: int, cycles: int, runs: int) -> None:
+        """The board's last run was this program's, and nothing has happened to it since."""
+        if (status & Status.BUSY, cycles, runs) != (0, self._cycles, self._runs):
+            raise BoardResetError(f"it had {cycles} cycles in run {runs} instead of {self._cycles} in run {self._runs}")
+
+    def _status(self) -> list[int]:
+        """Status, cycles and runs."""
+        return self._registers(Register.STATUS, 3)
+
+    def read_counters(self) -> Counters:
+        """What the board and the link counted; LinkError if the link fails."""
+        cycles, runs = self._registers(Register.CYCLES, 2)
+        return Counters(cycles, runs, self.link.retries, self.reloads)
+
+    def _write(self, writes: Iterable[tuple[int, int]]) -> None:
+        for address, words in bursts(writes):
+            self.link.write(address, words)
+
+    def _read(self, addresses: Iterable[int]) -> list[int]:
+        words: list[int] = []
+        for address, places in bursts((address, address) for address in addresses):
+            words += self.link.read(address, len(places))
+        return words
+
+    def close(self) -> None:
+        """Close the link's transport."""
+        self.link.close()
+
+    def __enter__(self) -> "Device":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def batches(maps: Mapping[str, np.ndarray], size: int) -> Iterator[dict[str, np.ndarray]]:
+    """Maps of up to ``size`` images at a time."""
+    for start in range(0, len(next(iter(maps.values()))), size):
+        yield {name: elements[start:start + size] for name, elements in maps.items()}

@@ -1,0 +1,211 @@
+// A Verilated module with one clock as a shared library: its ports, cycles, the accelerator's bus and a serial line.
+// `fpga.host.model` compiles and loads it; ports.h and Vmodel.h are made for each module.
+
+#include <cstdint>
+#include <cstring>
+#include <deque>
+#include <string>
+#include <unordered_map>
+
+#include "Vmodel.h"
+#include "ports.h"
+
+namespace {
+
+struct Port {
+    void* at = nullptr;
+    uint64_t bytes = 0;
+
+    uint64_t get() const {
+        uint64_t value = 0;
+        std::memcpy(&value, at, bytes < 8 ? bytes : 8);
+        return value;
+    }
+
+    // Bits above 64 are those of a request's payload with an address of 32 bits.
+    void put(unsigned __int128 value) const { std::memcpy(at, &value, bytes < 16 ? bytes : 16); }
+};
+
+struct Request {
+    uint32_t address;
+    uint32_t data;
+    uint32_t write;
+};
+
+// The host's end of a serial line: eight bits, no parity, one stop bit.
+struct Serial {
+    std::deque<uint8_t> outbox;
+    uint32_t frame = 0;         // bits left to send, the stop bit and a marker above them
+    uint64_t send_timer = 0;
+    int bit = -1;               // of the byte that comes in; -1: none
+    uint8_t byte = 0;
+    uint64_t receive_timer = 0;
+};
+
+struct Model {
+    VerilatedContext context;
+    Vmodel top;
+    std::unordered_map<std::string, Port> ports;
+    uint64_t cycles = 0;
+    Serial serial;
+
+    static VerilatedContext* seeded(VerilatedContext* context, uint32_t seed) {
+        context->randReset(2);
+        context->randSeed(static_cast<int>(seed));
+        return context;
+    }
+
+    explicit Model(uint32_t seed) : top{seeded(&context, seed), ""} {
+#define ENTER(name, member, is_input)                                   \
+    ports[name] = {&top.member, sizeof(top.member)};                    \
+    if (is_input) std::memset(&top.member, 0, sizeof(top.member));
+        PORTS(ENTER)
+#undef ENTER
+        low();
+    }
+
+    ~Model() { top.final(); }
+
+    Port port(const char* name) const { return ports.at(name); }
+
+    void low() {
+        top.clk = 0;
+        top.eval();
+    }
+
+    void high() {
+        top.clk = 1;
+        top.eval();
+        ++cycles;
+    }
+
+    void cycle() {
+        low();
+        high();
+    }
+};
+
+}  // namespace
+
+extern "C" {
+
+Model* model_new(uint32_t seed) { return new Model{seed}; }
+
+void model_free(Model* model) { delete model; }
+
+void* model_port(Model* model, const char* name) { return model->port(name).at; }
+
+uint64_t model_port_bytes(Model* model, const char* name) { return model->port(name).bytes; }
+
+uint64_t model_count(Model* model) { return model->cycles; }
+
+// What the outputs make of the inputs, without a clock edge.
+void model_settle(Model* model) { model->low(); }
+
+void model_cycles(Model* model, uint64_t count) {
+    while (count--) model->cycle();
+    model->low();
+}
+
+// Clock until a port has a value: the cycles that it took, or -1 after `limit` of them.
+int64_t model_until(Model* model, const char* name, uint64_t value, uint64_t limit) {
+    const Port port = model->port(name);
+    const uint64_t begin = model->cycles;
+    model->low();
+    while (port.get() != value) {
+        if (model->cycles - begin >= limit) return -1;
+        model->cycle();
+        model->low();
+    }
+    return static_cast<int64_t>(model->cycles - begin);
+}
+
+// Requests over the bus, back to back; the words read, or -1 where `limit` cycles pass without a request or response.
+int64_t model_bus(Model* model, const Request* requests, uint64_t count, uint32_t address_bits, uint32_t* words,
+                  uint64_t limit) {
+    const Port valid = model->port("bus__request__valid"), ready = model->port("bus__request__ready"),
+               payload = model->port("bus__request__payload"), answered = model->port("bus__response__valid"),
+               answer = model->port("bus__response__payload"), take = model->port("bus__response__ready");
+    uint64_t reads = 0, found = 0, sent = 0, idle = 0;
+    for (uint64_t i = 0; i < count; ++i) reads += !requests[i].write;
+    take.put(1);
+    while ((sent < count || found < reads) && idle < limit) {
+        const bool sending = sent < count;
+        valid.put(sending);
+        if (sending) {
+            const Request& request = requests[sent];
+            payload.put(static_cast<unsigned __int128>(request.data) << (1 + address_bits) |
+                        static_cast<uint64_t>(request.address) << 1 | request.write);
+        }
+        model->low();
+        ++idle;
+        if (sending && ready.get()) {
+            ++sent;
+            idle = 0;
+        }
+        if (answered.get()) {
+            words[found++] = static_cast<uint32_t>(answer.get());
+            idle = 0;
+        }
+        model->high();
+    }
+    valid.put(0);
+    take.put(0);
+    model->low();
+    return sent == count && found == reads ? static_cast<int64_t>(found) : -1;
+}
+
+// Bytes for the line to `rx`; they leave in the cycles to come.
+void model_send(Model* model, const uint8_t* bytes, uint64_t count) {
+    model->serial.outbox.insert(model->serial.outbox.end(), bytes, bytes + count);
+}
+
+// Whether bytes are on their way to `rx` or from `tx`.
+int model_line_busy(Model* model) {
+    const Serial& line = model->serial;
+    return !line.outbox.empty() || line.frame || line.bit >= 0;
+}
+
+// Clock for up to `cycles`, `divisor` of them a bit, or until `room` bytes have come; the number of bytes.
+int64_t model_serial(Model* model, uint64_t cycles, uint32_t divisor, uint8_t* bytes, uint64_t room) {
+    const Port rx = model->port("rx"), tx = model->port("tx");
+    Serial& line = model->serial;
+    uint64_t found = 0;
+    for (; cycles && found < room; --cycles) {
+        if (line.send_timer) {
+            --line.send_timer;
+        } else if (line.frame > 1 || !line.outbox.empty()) {
+            if (line.frame <= 1) {
+                line.frame = 0x600u | static_cast<uint32_t>(line.outbox.front()) << 1;
+                line.outbox.pop_front();
+            }
+            rx.put(line.frame & 1);
+            line.frame >>= 1;
+            line.send_timer = divisor - 1;
+        } else {
+            line.frame = 0;
+            rx.put(1);
+        }
+        model->cycle();
+        const bool level = tx.get() & 1;
+        if (line.bit < 0) {
+            if (!level) {                                   // the middle of the first bit is 1.5 bits away
+                line.bit = 0;
+                line.byte = 0;
+                line.receive_timer = divisor + divisor / 2;
+            }
+        } else if (!--line.receive_timer) {
+            line.receive_timer = divisor;
+            if (line.bit < 8) {
+                line.byte = static_cast<uint8_t>(line.byte | level << line.bit++);
+            } else {
+                line.bit = -1;
+                if (level) bytes[found++] = line.byte;      // without a stop bit it is none
+            }
+        }
+    }
+    model->low();
+    return static_cast<int64_t>(found);
+}
+
+}  // extern "C"

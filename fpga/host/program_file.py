@@ -1,0 +1,144 @@
+"""A compiled network as one file, with all that a host needs to run it on a board.
+
+A line ``signum program VERSION``, a line with the size and the SHA-256 of the rest, and the rest: numpy's compressed
+arrays, one of which holds the structure as JSON. Nothing in it is executed.
+"""
+
+import dataclasses
+import hashlib
+import io
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from signum.golden.compiler.graph import Graph, Layer, MapShape, Requantize, Segment
+from signum.golden.compiler.packing import Packing
+from signum.golden.compiler.program import InputPlace, MapPlace, Program, ResultPlace
+from signum.golden.compiler.stages import MapLines, Stage
+from signum.golden.compiler.weight_streaming import Streamed
+from signum.golden.layers.encoder import Encoder, encoder_from_dict
+from signum.hdl.config import ArrayConfig
+from signum.hdl.control.isa import LayerRecord
+from signum.hdl.host.bus import VERSION
+
+__all__ = ["FORMAT", "ProgramFile", "ProgramFileError"]
+
+FORMAT = 1
+MARK = b"signum program "
+STRUCTURE = "structure"
+KINDS = {kind.__name__: kind for kind in (
+    ArrayConfig, Graph, InputPlace, Layer, LayerRecord, MapLines, MapPlace, MapShape, Packing, Program, Requantize,
+    ResultPlace, Segment, Stage, Streamed)}
+
+
+class ProgramFileError(ValueError):
+    """A file that is not a whole program of this version; in one line."""
+
+
+def _plain(value: Any, arrays: list[np.ndarray]) -> Any:
+    """A value as JSON, its arrays apart; dictionaries and objects are lists that begin with their kind."""
+    if isinstance(value, np.ndarray):
+        arrays.append(value)
+        return ["array", len(arrays) - 1]
+    if isinstance(value, (bool, str, type(None))):
+        return value
+    if isinstance(value, (int, np.integer)):
+        return int(value)
+    if isinstance(value, (tuple, list)):
+        return ["tuple", *(_plain(part, arrays) for part in value)]
+    if isinstance(value, dict):
+        return ["dict", *([_plain(key, arrays), _plain(part, arrays)] for key, part in value.items())]
+    name = type(value).__name__
+    if name not in KINDS:
+        raise TypeError(f"a program must consist of {', '.join(sorted(KINDS))}, not {name}")
+    return [name, *([field.name, _plain(getattr(value, field.name), arrays)]
+                    for field in dataclasses.fields(value) if field.init)]
+
+
+def _value(plain: Any, arrays: dict[str, np.ndarray]) -> Any:
+    """The inverse of `_plain`."""
+    if not isinstance(plain, list):
+        return plain
+    kind, *parts = plain
+    if kind == "array":
+        return arrays[str(parts[0])]
+    if kind == "tuple":
+        return tuple(_value(part, arrays) for part in parts)
+    entries = [(_value(key, arrays), _value(part, arrays)) for key, part in parts]
+    return dict(entries) if kind == "dict" else KINDS[kind](**dict(entries))
+
+
+@dataclass(frozen=True, eq=False)
+class ProgramFile:
+    """What a program file holds.
+
+    Members
+    -------
+    program : Program, or Streamed
+        The latter for a board with a loader.
+    encoder : Encoder, or None
+        What makes the program's input maps of images; without one the maps themselves are given.
+    name : str
+        Of the network, for people.
+    """
+
+    program: Program | Streamed
+    encoder: Encoder | None = None
+    name: str = ""
+
+    def save(self, path: Path) -> None:
+        """Write the file; its folder is made. Equal programs give equal bytes."""
+        arrays: list[np.ndarray] = []
+        structure = {"hardware": VERSION, "name": self.name, "program": _plain(self.program, arrays),
+                     "encoder": self.encoder.to_dict() if self.encoder else None}
+        text = np.frombuffer(json.dumps(structure).encode(), dtype=np.uint8)
+        body = io.BytesIO()
+        np.savez_compressed(body, allow_pickle=False, **{STRUCTURE: text},
+                            **{str(i): array for i, array in enumerate(arrays)})
+        whole = body.getvalue()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(MARK + f"{FORMAT}\n{len(whole)} {hashlib.sha256(whole).hexdigest()}\n".encode() + whole)
+
+    @classmethod
+    def load(cls, path: Path) -> "ProgramFile":
+        """Read a file that `save` wrote.
+
+        Raises
+        ------
+        ProgramFileError
+            If it is another kind of file, of another version, truncated or damaged.
+        OSError
+            If it cannot be read.
+        """
+        whole = path.read_bytes()
+        first, _, rest = whole.partition(b"\n")
+        if not first.startswith(MARK):
+            raise ProgramFileError(f"{path} must be a program file, which begins with '{MARK.decode().strip()}'")
+        version = first.removeprefix(MARK).decode(errors="replace")
+        if version != str(FORMAT):
+            raise ProgramFileError(f"{path} must be a program file of version {FORMAT}, not {version}")
+        line, _, body = rest.partition(b"\n")
+        size, _, checksum = line.decode(errors="replace").partition(" ")
+        if size != str(len(body)):
+            raise ProgramFileError(f"{path} must have {size or 'more'} bytes behind its head, not {len(body)}: "
+                                   "it was cut or added to")
+        if hashlib.sha256(body).hexdigest() != checksum:
+            raise ProgramFileError(f"{path} must have the checksum that its head tells: it is damaged")
+        try:
+            with np.load(io.BytesIO(body)) as found:
+                arrays = dict(found)
+            structure = json.loads(arrays[STRUCTURE].tobytes())
+            if structure["hardware"] != VERSION:
+                raise ProgramFileError(f"{path} must be compiled for hardware of version {VERSION}, "
+                                       f"not {structure['hardware']}: compile it again")
+            encoder = structure["encoder"]
+            return cls(_value(structure["program"], arrays), encoder_from_dict(encoder) if encoder else None,
+                       structure["name"])
+        except ProgramFileError:
+            raise
+        except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+            raise ProgramFileError(f"{path} must hold a program of this version of Signum: {error}") from None

@@ -1,0 +1,210 @@
+"""Running a program file on a board, or on a virtual one: the commands ``run`` and ``board-sim``."""
+
+import argparse
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from signum.golden.compiler.program import Program
+from signum.golden.compiler.weight_streaming import Streamed
+from signum.golden.layers.encoder import Encoder
+from signum.hdl.config import ArrayConfig
+from signum.hdl.host.write_list_dma import UP5K_WORDS
+
+from .device import Device
+from .link import Link, SerialTransport
+from .program_file import ProgramFile
+from .pseudo_terminal import PseudoTerminal
+from .staged_device import StagedDevice
+from .virtual_board import VirtualBoard
+
+__all__ = ["SIM", "DataError", "accuracy", "add_commands", "connect", "run_program", "virtual_board"]
+
+SIM = "sim"
+BAUD = 1_000_000
+FRAME_BITS = 10 * 2100          # of the longest request and the longest response
+
+
+Maps = Mapping[str, np.ndarray]
+Told = Callable[[np.ndarray], None]
+
+
+class DataError(ValueError):
+    """Inputs or labels that are not those of the program; in one line."""
+
+
+@contextlib.contextmanager
+def virtual_board(config: ArrayConfig, console: Console, loader: int = 0) -> Iterator[tuple[VirtualBoard, str]]:
+    """A virtual board behind a pseudo-terminal, and the name of its port."""
+    with console.status("building the virtual board (kept under build/model)"):
+        board = VirtualBoard(config, loader=loader)
+    with contextlib.closing(board), PseudoTerminal(board) as terminal:
+        yield board, terminal.port
+
+
+@contextlib.contextmanager
+def connect(port: str, baud: int, program: Program | Streamed, console: Console) -> Iterator[Device]:
+    """The board at a serial port; at the port "sim" a virtual one with the program's array, and the loader it needs."""
+    staged = isinstance(program, Streamed)
+    with contextlib.ExitStack() as stack:
+        timeout, quiet = 1.0 + FRAME_BITS / baud, 0.05
+        if port == SIM:
+            _, port = stack.enter_context(virtual_board(program.config, console, UP5K_WORDS if staged else 0))
+            timeout, quiet = 30.0, 0.2          # a large array is slow there
+        transport = SerialTransport(port, baud)
+        stack.callback(transport.close)
+        yield (StagedDevice if staged else Device)(Link(transport, timeout=timeout, quiet=quiet))
+
+
+def read_array(path: Path) -> np.ndarray:
+    """An array of a file ``.npy``; DataError where it is none."""
+    try:
+        return np.load(path, allow_pickle=False)
+    except OSError as error:
+        raise DataError(f"{path} must be a readable file: {error.strerror or error}") from None
+    except (ValueError, EOFError) as error:
+        raise DataError(f"{path} must be an array that numpy.save wrote: {error}") from None
+
+
+def input_maps(program: Program | Streamed, encoder: Encoder | None, images: np.ndarray) -> Mapping[str, np.ndarray]:
+    """The program's input maps: what its encoder makes of images (B, C, H, W), or the only map itself."""
+    if not len(images):
+        raise DataError("the input must be at least one image, not none")
+    if encoder is None:
+        if len(program.inputs) != 1:
+            raise DataError(f"the program must have an encoder, for it has the inputs {', '.join(program.inputs)}")
+        return {next(iter(program.inputs)): images}
+    try:
+        return encoder.bits(images)
+    except ValueError as error:
+        raise DataError(str(error)) from None
+
+
+def accuracy(results: np.ndarray, labels: np.ndarray) -> float:
+    """The share of results that are as labelled: the classes of raw results, (B, pixels, classes), or elements."""
+    found = results if results.dtype in (np.bool_, np.uint8) else results.argmax(axis=-1)
+    return float((found.reshape(labels[:len(found)].shape) == labels[:len(found)]).mean())
+
+
+def load_and_infer(device: Device, program: Program | Streamed) -> Callable[[Maps, Told], np.ndarray]:
+    """Load a program, or the stages of a network; returns what infers."""
+    if not isinstance(program, Streamed):
+        device.load(program)
+        return device.infer
+    assert isinstance(device, StagedDevice)
+    staged, name = device, program.output
+    staged.load_stages(program.graph, program.stages)
+
+    def infer(maps: Maps, progress: Told) -> np.ndarray:
+        return staged.infer_stages(maps, lambda made: progress(made[name]))[name]
+
+    return infer
+
+
+def run_program(device: Device, file: ProgramFile, images: np.ndarray, labels: np.ndarray | None,
+                console: Console) -> np.ndarray:
+    """Load a program, run it on images with a progress bar, and print what came of it; returns the results."""
+    maps = input_maps(file.program, file.encoder, images)
+    began = time.monotonic()
+    infer = load_and_infer(device, file.program)
+    loaded = time.monotonic() - began
+    parts: list[np.ndarray] = []
+    latencies: list[float] = []
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    began = last = time.monotonic()
+
+    def told() -> str:
+        done = sum(map(len, parts))
+        text = f"{done / (last - began):.1f} images/s, {1000 * float(np.median(latencies)):.1f} ms a run"
+        return text + (f", {100 * accuracy(np.concatenate(parts), labels):.2f} % right" if labels is not None else "")
+
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("running", total=len(images))
+
+        def progress(found: np.ndarray) -> None:
+            nonlocal last
+            now = time.monotonic()
+            latencies.append(now - last)
+            last = now
+            parts.append(found)
+            bar.update(task, advance=len(found), description=told())
+
+        results = infer(maps, progress)
+    counters = device.read_counters()
+    table = Table(title=file.name or None, show_header=False)
+    rows = {
+        "images": str(len(results)),
+        "images a second": f"{len(results) / (last - began):.1f}",
+        "latency of a run, median": f"{1000 * float(np.median(latencies)):.1f} ms",
+        "images of a run": str(file.program.images),
+        **({"stages": str(len(file.program.stages))} if isinstance(file.program, Streamed)
+           else {"cycles of a run": str(counters.cycles)}),
+        "seconds to load": f"{loaded:.2f}",
+        "frames sent again": str(counters.retries),
+        "programs loaded again": str(counters.reloads),
+    }
+    if labels is not None:
+        rows["accuracy"] = f"{100 * accuracy(results, labels):.2f} %"
+    for row in rows.items():
+        table.add_row(*row)
+    console.print(table)
+    return results
+
+
+def run(options: argparse.Namespace, console: Console) -> None:
+    """The command ``run``."""
+    if options.baud < 1:
+        raise DataError(f"baud must be at least 1, not {options.baud}")
+    try:
+        file = ProgramFile.load(options.program)
+    except OSError as error:
+        raise DataError(f"{options.program} must be a readable file: {error.strerror}") from None
+    images = read_array(options.input)
+    labels = None if options.labels is None else read_array(options.labels)
+    if labels is not None and len(labels) != len(images):
+        raise DataError(f"the labels must be as many as the images, {len(images)}, not {len(labels)}")
+    with connect(options.port, options.baud, file.program, console) as device:
+        results = run_program(device, file, images, labels, console)
+    if options.out:
+        np.save(options.out, results)
+        console.print(f"results of shape {results.shape} in {options.out}")
+
+
+def board_sim(options: argparse.Namespace, console: Console) -> None:
+    """The command ``board-sim``: serves until it is interrupted."""
+    program = ProgramFile.load(options.program).program if options.program else None
+    config = program.config if program else ArrayConfig.preset(options.preset)
+    loader = UP5K_WORDS if isinstance(program, Streamed) else 0
+    with virtual_board(config, console, loader) as (board, port):
+        console.print(f"the virtual board is at {port}: {config.rows} x {config.cols} elements of {config.lanes} "
+                      "lanes; Ctrl-C ends it", soft_wrap=True)
+        began = time.monotonic()
+        with contextlib.suppress(KeyboardInterrupt):
+            while True:
+                time.sleep(1)
+        console.print(f"{board.cycles} cycles in {time.monotonic() - began:.1f} s")
+
+
+def add_commands(commands: Any) -> None:
+    """Add the commands to the parser of ``python -m signum.fpga``."""
+    command = commands.add_parser("run", help="run a program on a board", allow_abbrev=False,
+                                  description="Run a program file on the board at a serial port.")
+    command.add_argument("--port", required=True, help=f"such as /dev/ttyUSB1; {SIM} is a virtual board")
+    command.add_argument("--program", type=Path, required=True, help="program file (.sgn)")
+    command.add_argument("--input", type=Path, required=True, help="images (.npy), one an entry of the first axis")
+    command.add_argument("--labels", type=Path, help="what is right (.npy), for the accuracy")
+    command.add_argument("--out", type=Path, help="where to write the results (.npy)")
+    command.add_argument("--baud", type=int, default=BAUD, help=f"bits a second ({BAUD})")
+    command.set_defaults(action=run)
+    command = commands.add_parser("board-sim", help="a virtual board at a serial port", allow_abbrev=False,
+                                  description="Serve a virtual board at a pseudo-terminal until Ctrl-C.")
+    command.add_argument("--preset", default="icebreaker", help="configuration by name (icebreaker)")
+    command.add_argument("--program", type=Path, help="the configuration of a program file")
+    command.set_defaults(action=board_sim)

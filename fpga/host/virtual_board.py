@@ -1,0 +1,113 @@
+"""A board without hardware: the Verilated board's top and the host's end of its serial line."""
+
+from signum.fpga.flow.board_top import BoardTop, baud_divisor
+from signum.hdl.config import ArrayConfig
+from signum.hdl.lib.emit import to_verilog
+
+from .model import Model, count_by_definition
+
+__all__ = ["VirtualBoard"]
+
+NAME = "board"
+CLOCK, BAUD = 1e5, 25_000       # four cycles a bit, the least; a slow clock, so that silences are few cycles
+STEP = 256
+
+
+class VirtualBoard:
+    """A `fpga.flow.board_top.BoardTop` in Verilator, and a `fpga.host.link.Transport` to its pins whose seconds are
+    the board's own.
+
+    What is emitted is simulated with popcounts by their definition, other Verilog as it is.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+        Of the array.
+    clock : float
+        Its frequency in Hz; nothing runs at it, but seconds are counted by it.
+    baud : int
+        Bits a second.
+    loader : int
+        Words of the loader; 0 for none.
+    seed : int
+        Of what registers hold that nothing sets.
+    verilog : str
+        What the board's top has become, such as its netlist, with the same ports (see `fpga.host.netlist_board`). By
+        default the board's top as it is emitted.
+
+    Raises
+    ------
+    BoardError
+        If the clock does not make the baud rate.
+    ModelError
+        If the board's top cannot be built.
+    ToolError
+        If Verilator or the compiler is missing.
+    """
+
+    def __init__(self, config: ArrayConfig, *, clock: float = CLOCK, baud: int = BAUD, loader: int = 0,
+                 seed: int = 1, verilog: str = "") -> None:
+        self.config = config
+        self.clock = clock
+        self.divisor = baud_divisor(clock, baud)
+        self._verilog = verilog or count_by_definition(
+            to_verilog(BoardTop(config=config, clock=clock, baud=baud, loader=loader), NAME)[0], config.pipeline)
+        self._seed = seed
+        self._past = 0
+        self._inbox = b""
+        self._model = self._powered()
+
+    def _powered(self) -> Model:
+        model = Model(self._verilog, NAME, seed=self._seed)
+        model["rx"] = 1
+        model.reset()
+        return model
+
+    @property
+    def cycles(self) -> int:
+        """Cycles of the clock so far."""
+        return self._past + self._model.cycles
+
+    @property
+    def busy(self) -> bool:
+        """A program runs, or bytes are on their way."""
+        return bool(self._model["busy"]) or self._model.line_busy
+
+    def send(self, data: bytes) -> None:
+        """Put bytes on the line; they leave while cycles pass."""
+        self._model.send(data)
+
+    def run(self, cycles: int, room: int = 4096) -> bytes:
+        """Let cycles pass, or fewer where ``room`` bytes have come: the bytes that came."""
+        return self._model.serial(cycles, self.divisor, room)
+
+    def write(self, data: bytes) -> None:
+        """Send bytes; returns when they have left."""
+        self.send(data)
+        while self._model.line_busy:
+            self._inbox += self.run(10 * self.divisor)
+
+    def read(self, count: int, timeout: float) -> bytes:
+        """Receive ``count`` bytes, or fewer once ``timeout`` seconds of the board have passed."""
+        end = self.cycles + round(timeout * self.clock)
+        while len(self._inbox) < count and self.cycles < end:
+            self._inbox += self.run(min(STEP, end - self.cycles), count - len(self._inbox))
+        data, self._inbox = self._inbox[:count], self._inbox[count:]
+        return data
+
+    def reset(self) -> None:
+        """Pulse the reset: registers begin anew, memories keep what they hold."""
+        self._model.reset()
+
+    def power_cycle(self) -> None:
+        """Switch it off and on: all is lost, bytes on their way as well."""
+        self._past += self._model.cycles
+        self._model.close()
+        self._seed += 1
+        self._model = self._powered()
+
+    def close(self) -> None:
+        """Free the model."""
+        self._model.close()
+
+

@@ -1,0 +1,326 @@
+"""From an integer graph to a program for one array: its layers, segments and memory images."""
+
+from collections.abc import Collection
+
+import numpy as np
+
+from signum.golden.reference.encoding import ACTIVATION_TAIL, border_class, pack_lanes, words_per, words_to_ints
+from signum.hdl.config import WIDEST_SCALE, ArrayConfig
+from signum.hdl.control.isa import LINES_BITS, SEGMENTS_BITS, WINDOW_BITS, LayerFlag, LayerRecord, SegmentFlag
+
+from .allocation import CapacityError, need, pack_inputs, pad_of, place_maps
+from .cycles import gaps
+from .graph import Graph, Layer
+from .program import InputPlace, Program, ResultPlace
+from .tap_ranges import Walk, layer_walks
+
+__all__ = ["CapacityError", "compile_graph"]
+
+
+def compile_graph(graph: Graph, config: ArrayConfig, *, split: bool = False,
+                  packable: Collection[str] | None = None) -> Program:
+    """Compile a graph for an array.
+
+    Parameters
+    ----------
+    graph : Graph
+    config : ArrayConfig
+    split : bool
+        Work on one image with all rows (for latency) instead of on an image a row (for throughput).
+    packable : collection of str, optional
+        Input maps of which the host may pack the taps of a window into words; by default all.
+
+    Raises
+    ------
+    CapacityError
+        If a memory or a field of the program is too small; the message names the parameter to raise.
+    """
+    refusals = []
+    for choice in range(3):
+        try:
+            return Compiler(graph, config, split, choice, graph.inputs if packable is None else packable).program()
+        except CapacityError as refusal:
+            refusals.append(refusal)
+    raise min(refusals, key=lambda refusal: refusal.excess)
+
+
+class Compiler:
+    """One attempt, with the input maps packed in their ``choice``-th best way."""
+
+    def __init__(self, graph: Graph, config: ArrayConfig, split: bool, choice: int, packable: Collection[str]) -> None:
+        self.config = config
+        self.split = split
+        self.original = graph
+        if graph.element_bits != config.element_bits:
+            raise CapacityError(f"the elements of the network have {graph.element_bits} bits, not "
+                                f"{config.element_bits}: element_bits of {graph.element_bits} would make it fit", 1)
+        self.graph, self.packed = pack_inputs(graph, config.lanes, choice, packable)
+        self.places = place_maps(self.graph, config)
+
+    def program(self) -> Program:
+        """All parts together; CapacityError where one does not fit."""
+        config = self.config
+        records: list[LayerRecord] = []
+        weights: list[np.ndarray] = []
+        thresholds: list[np.ndarray] = []
+        coefficients: list[np.ndarray] = []
+        result = None
+        for layer in self.graph.layers:
+            last = layer is self.graph.layers[-1]
+            record, words = self._layer(layer, sum(part.shape[1] for part in weights), sum(map(len, thresholds)),
+                                        sum(map(len, coefficients)), last)
+            records.append(record)
+            weights.append(words)
+            coefficients += self._coefficients(layer)
+            if layer.raw:
+                height, width = self.graph.sums_size(layer)
+                result = ResultPlace(sum(map(len, thresholds)), height * width, layer.channels)
+                groups = -(-height * width // self.config.rows) if self.split else height * width
+                thresholds.append(np.zeros((groups * self._beats(layer.channels), config.drain_width), dtype=np.int64))
+            elif layer.thresholds is not None:
+                never = (1 << config.sum_bits) - 1      # channels that are not there have the tail's element
+                thresholds.append(self._in_beats(self._thresholds(layer.thresholds, layer), never))
+        weight_words = np.concatenate(weights, axis=1)
+        width = config.drain_width
+        entries = np.concatenate([np.zeros((0, width), dtype=np.int64), *thresholds])
+        numbers = np.concatenate([np.zeros((0, width, 2), dtype=np.int64), *coefficients])
+        need("words of weights in a column", weight_words.shape[1], self.config.weight_depth, "weight_depth")
+        need("thresholds and raw results of a row", len(entries), self.config.threshold_depth, "threshold_depth")
+        need("scales of residual layers", len(numbers), self.config.requantize_depth, "requantize_depth")
+        program = Program(
+            config=self.config, split=self.split, names=tuple(layer.name for layer in self.graph.layers),
+            records=tuple(records), weights=weight_words, thresholds=entries,
+            coefficients=numbers, constants=self._constants(),
+            inputs={name: InputPlace(shape, self.packed.get(name), self.places[name])
+                    for name, shape in self.original.inputs.items()},
+            maps={layer.name: self.places[layer.name] for layer in self.graph.layers if layer.name in self.places},
+            output=self.graph.layers[-1], result=result,
+            channels=tuple(layer.channels for layer in self.graph.layers),
+            useful=tuple(self._useful(layer) for layer in self.original.layers))
+        need("words of the program", len(program.words), self.config.program_depth, "program_depth")
+        return program
+
+    def _beats(self, channels: int) -> int:
+        """Beats in which the results of so many channels leave a row."""
+        return words_per(channels, self.config.drain_width)
+
+    def _in_beats(self, values: np.ndarray, fill: int) -> np.ndarray:
+        """Numbers of channels, (..., N), as the words of a memory, (entries, drain_width), filled up with ``fill``."""
+        width = self.config.drain_width
+        missing = self._beats(values.shape[-1]) * width - values.shape[-1]
+        filled = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, missing)], constant_values=fill)
+        return filled.reshape(-1, width)
+
+    def _useful(self, layer: Layer) -> int:
+        height, width = self.original.sums_size(layer)
+        pixels = height // layer.pool[0] * layer.pool[0] * (width // layer.pool[1]) * layer.pool[1]
+        return pixels * layer.channels * sum(segment.taps for segment in layer.segments)
+
+    def _layer(self, layer: Layer, weight_base: int, threshold_base: int, coefficient_base: int, last: bool,
+               ) -> tuple[LayerRecord, np.ndarray]:
+        """The record of a layer and its weights, bool (cols, words, word_bits)."""
+        config = self.config
+        raw = layer.raw
+        height, width = self.graph.sums_size(layer)
+        pool_y, pool_x = layer.pool
+        bits = max(layer.top, -1 - layer.bottom).bit_length() + 1 if config.signed else (layer.top + 1).bit_length()
+        need(f"bits of a sum of layer {layer.name}", bits, config.sum_bits, "sum_bits")
+        for name, size in (("height", pool_y), ("width", pool_x)):
+            need(f"window {name} of layer {layer.name}", size, 1 << WINDOW_BITS, "no parameter")
+        walks = layer_walks(layer, config)
+        need(f"segments of layer {layer.name}", len(walks), 1 << SEGMENTS_BITS, "acc_bits", config.acc_bits + 1)
+        geometries, walk_fields = self._geometries(layer)
+        if any(layer.border) and not config.zero_padding:
+            raise CapacityError(f"layer {layer.name} pads with zeros, which this array leaves out: "
+                                "zero_padding of 1 would make it fit, or padding with +1 or -1", 1)
+        tile, idle = self._tile(layer, walks, raw)
+        tiles = words_per(layer.channels, tile)
+        flags = LayerFlag(0)
+        for flag, on in ((LayerFlag.SPLIT, self.split), (LayerFlag.RAW, raw), (LayerFlag.LAST, last),
+                         (LayerFlag.HORNER, layer.combine == "horner"),
+                         (LayerFlag.RESIDUAL, layer.combine == "residual")):
+            flags |= flag if on else 0
+        window_step, window_line = self._window_steps(layer)
+        fields = {
+            "flags": int(flags), "segments": len(walks) - 1, "drains": sum(walk.drains for walk in walks) - 1,
+            "window_x": pool_x - 1, "window_y": pool_y - 1, "windows": pool_x * pool_y - 1,
+            "window_step": window_step, "window_line": window_line,
+            "weights": weight_base,
+            "x": width // pool_x - 1, "y": height // pool_y - 1,
+            "tiles": tiles - 1, "tile": self._beats(min(tile, layer.channels)) - 1,
+            "last_tile": self._beats(layer.channels - (tiles - 1) * tile) - 1,
+            "thresholds": threshold_base if raw or layer.thresholds is not None else 0,
+            **walk_fields, **self._class_fields(layer), **self._out_fields(layer, raw),
+        }
+        if config.requantize_depth:
+            residual = layer.combine == "residual"
+            fields |= {"coefficients": coefficient_base if residual else 0,
+                       "coefficients_step": self._beats(layer.channels) if residual else 0}
+        segments = []
+        for walk in walks:
+            place = self.places[walk.segment.source]
+            need(f"kernel lines of layer {layer.name}", max(walk.ky[1] - walk.ky[0], walk.kx[1] - walk.kx[0]),
+                 1 << LINES_BITS, "no parameter")
+            segment = walk.fields(place, geometries[walk.segment.source, walk.segment.stride])
+            segment["flags"] |= 0 if walk.drains else SegmentFlag.CONTINUE
+            segment["gap"] = idle.pop(0) if walk.drains else 0
+            segments.append(segment)
+        return LayerRecord(fields, tuple(segments)), self._weights(layer, walks, tile)
+
+    def _weights(self, layer: Layer, walks: list[Walk], tile: int) -> np.ndarray:
+        words = np.concatenate([walk.weight_words(self.config.lanes) for walk in walks], axis=1)
+        tiles = words_per(layer.channels, tile)
+        padded = np.zeros((tiles * tile, *words.shape[1:]), dtype=bool)
+        padded[:layer.channels] = words
+        columns = np.zeros((self.config.cols, tiles, *words.shape[1:]), dtype=bool)
+        columns[:tile] = padded.reshape(tiles, tile, *words.shape[1:]).swapaxes(0, 1)
+        return columns.reshape(self.config.cols, -1, self.config.word_bits)
+
+    def _tile(self, layer: Layer, walks: list[Walk], raw: bool) -> tuple[int, list[int]]:
+        """Channels of a tile, and the gaps behind the dot products, that take the fewest cycles."""
+        windows = layer.pool[0] * layer.pool[1]
+        dots, last_segments = [0], []
+        for walk in walks:
+            dots[-1] += walk.steps
+            if walk.drains:
+                last_segments.append(walk.steps)
+                dots.append(0)
+        dots.pop()
+        best: tuple[int, int, list[int]] | None = None
+        width = self.config.drain_width
+        for tile in range(min(self.config.cols, layer.channels), 0, -1):
+            tiles = words_per(layer.channels, tile)
+            if tiles > 1 and tile % width:      # the channels behind it would begin within a beat
+                continue
+            if best and tiles * sum(dots) >= best[0]:
+                continue
+            sizes = [] if raw else [self._beats(size) for size in [tile] * (tiles - 1)
+                                    + [layer.channels - (tiles - 1) * tile]]
+            idle = gaps(self.config, dots, last_segments, windows, sizes, self.split)
+            if idle is None:
+                continue
+            cycles = tiles * (sum(dots) + sum(idle))
+            if best is None or cycles < best[0]:
+                best = cycles, tile, idle
+        assert best is not None, "tiles of one channel always keep up"
+        return best[1], best[2]
+
+    def _geometries(self, layer: Layer) -> tuple[dict[tuple[str, tuple[int, int]], int], dict[str, int]]:
+        """The different pixel walks of a layer's segments, and their fields."""
+        _, width = self.graph.sums_size(layer)
+        pool_y, pool_x = layer.pool
+        walks: list[tuple[int, int]] = []
+        index = {}
+        for segment in layer.segments:
+            place = self.places[segment.source]
+            step = pool_x * segment.stride[1] * place.words
+            line = pool_y * segment.stride[0] * place.pitch - (width // pool_x - 1) * step
+            if (step, line) not in walks:
+                walks.append((step, line))
+            index[segment.source, segment.stride] = walks.index((step, line))
+        need(f"pixel walks of layer {layer.name}", len(walks), self.config.walks, "walks")
+        walks += [(0, 0)] * (self.config.walks - len(walks))
+        fields: dict[str, int] = {}
+        for i, (step, line) in enumerate(walks):
+            fields |= {f"walk{i}_step": step, f"walk{i}_line": line}
+        return index, fields
+
+    def _window_steps(self, layer: Layer) -> tuple[int, int]:
+        steps = set()
+        for segment in layer.segments:
+            place = self.places[segment.source]
+            step = segment.stride[1] * place.words
+            steps.add((step, segment.stride[0] * place.pitch - (layer.pool[1] - 1) * step))
+        if len(steps) > 1 and layer.pool != (1, 1):
+            raise CapacityError(f"the segments of layer {layer.name} must have equal geometry where it pools")
+        return steps.pop()
+
+    def _class_fields(self, layer: Layer) -> dict[str, int]:
+        names = ("class_x_low", "class_x_high", "class_x_step", "class_y_low", "class_y_high", "class_y_step",
+                 "thresholds_window")
+        if layer.thresholds is None or layer.border == (0, 0, 0, 0):
+            return dict.fromkeys(names, 0)
+        classes = self._pixel_classes(layer)
+        windows = layer.pool[0] * layer.pool[1]
+        beats = self._beats(layer.channels)
+        step = beats * windows
+        (low_y, high_y, _), (low_x, high_x, classes_x) = classes
+        return dict(zip(names, (low_x, high_x, step, low_y, high_y, step * classes_x, beats), strict=True))
+
+    def _pixel_classes(self, layer: Layer) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+        """For y and x: pixels up to which, and from which on, the class grows; the number of classes.
+
+        A pixel is a whole pooling window here, so one class has one set of thresholds for each window position.
+        """
+        size = self.graph.sums_size(layer)
+        found = []
+        for axis in (0, 1):
+            pool, out = layer.pool[axis], size[axis]
+            low, high = layer.border[axis], layer.border[axis + 2]
+            pixels = out // pool
+            at_low = min(pixels, -(-low // pool))
+            at_high = sum((u + 1) * pool > out - high for u in range(pixels))
+            classes = int(border_class(pixels - 1, pixels, at_low, at_high)) + 1
+            found.append((at_low, max(0, pixels - 1 - at_high), classes))
+        return found[0], found[1]
+
+    def _thresholds(self, thresholds: np.ndarray, layer: Layer) -> np.ndarray:
+        """Thresholds in the order of the memory: (class of y, class of x, window position, channel)."""
+        if layer.border == (0, 0, 0, 0):
+            return thresholds
+        size = self.graph.sums_size(layer)
+        per_axis = []
+        for axis, (low, high, classes) in enumerate(self._pixel_classes(layer)):
+            pool, out = layer.pool[axis], size[axis]
+            pixels = out // pool
+            of_pixel = border_class(np.arange(pixels), pixels, low, pixels - 1 - high)
+            first = np.array([int(np.argmax(of_pixel == k)) for k in range(classes)])
+            positions = first[:, None] * pool + np.arange(pool)
+            per_axis.append(border_class(positions, out, layer.border[axis], layer.border[axis + 2]))
+        y, x = per_axis
+        return thresholds[y[:, None, :, None], x[None, :, None, :]]
+
+    def _coefficients(self, layer: Layer) -> list[np.ndarray]:
+        """Scales and offsets of each segment for the array's shift, int64 (entries, drain_width, 2) each.
+
+        An offset beyond the range that makes a difference to an INT4 level is brought to its end.
+        """
+        config = self.config
+        found = []
+        for numbers, taps in ((segment.requantize, segment.taps) for segment in layer.segments if segment.requantize):
+            need(f"shift of layer {layer.name}", numbers.shift, config.requantize_shift, "requantize_shift")
+            spare = config.requantize_shift - numbers.shift
+            bits = (int(numbers.scale.max()) << spare).bit_length()
+            parameter, least = ("scale_bits", bits) if bits <= WIDEST_SCALE else (
+                "requantize_shift", config.requantize_shift - bits + config.scale_bits)
+            need(f"bits of a scale of layer {layer.name}", bits, config.scale_bits, parameter, least)
+            scale, offset = numbers.scale.astype(np.int64), numbers.offset.astype(np.int64)
+            if not config.signed:
+                offset = np.clip(offset, (-8 << numbers.shift) - taps * scale, 7 << numbers.shift)
+            offset <<= spare
+            bits = int(np.maximum(offset, -1 - offset).max()).bit_length() + 1
+            need(f"bits of an offset of layer {layer.name}", bits, config.offset_bits, "requantize_shift",
+                 config.requantize_shift - bits + config.offset_bits)
+            found.append(np.stack([self._in_beats(values, 0) for values in (scale << spare, offset)], axis=-1))
+        return found
+
+    def _out_fields(self, layer: Layer, raw: bool) -> dict[str, int]:
+        if raw:
+            return {"out_start": 0, "out_step": 0, "out_line": 0}
+        place = self.places[layer.name]
+        return {"out_start": place.pixel(0, 0), "out_step": place.words,
+                "out_line": place.pitch - (place.shape.width - 1) * place.words}
+
+    def _constants(self) -> dict[int, int]:
+        """Border words of all maps."""
+        constants = {}
+        for name, place in self.places.items():
+            if place.border == (0, 0, 0, 0):
+                continue
+            pad = pad_of(self.graph, name)
+            words = words_to_ints(pack_lanes(pad, self.config.lanes, ACTIVATION_TAIL, self.config.element_bits))
+            inside = set(place.addresses.tolist())
+            for address in range(place.start, place.start + place.size):
+                if address not in inside:
+                    constants[address] = words[(address - place.start) % place.words]
+        return constants

@@ -1,0 +1,204 @@
+"""A trained PyTorch network to an integer layer graph, exactly: the walk over its modules.
+
+`golden.compiler.lowering` turns what stands between two signs into one layer.
+"""
+
+import copy
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import nn
+
+from signum.golden.layers.binary import BinaryConv2d, BinaryLinear, ChannelFunction, Logits, MaxPool, Sign, Sum
+from signum.golden.layers.encoder import Encoder
+from signum.golden.layers.residual import Int4, Residual
+
+from .graph import Graph, Layer, MapShape
+from .lowering import FoldError, Part, Source, Sums
+
+__all__ = ["FoldError", "fold"]
+
+
+def fold(model: nn.Module, encoder: Encoder, input_shape: tuple[int, int, int]) -> Graph:
+    """The integer layer graph of a network in evaluation mode.
+
+    Parameters
+    ----------
+    model : Module
+        An ``nn.Sequential``, nested as one likes, of the modules of `golden.layers.binary`, `golden.layers.gains` and
+        `golden.layers.residual`, ``nn.Flatten``,
+        ``nn.Identity`` and ``nn.Dropout``. It is not changed. A layer is named like the module that makes
+        its sums.
+    encoder : Encoder
+        What turns images into the maps of the graph and into the input of ``model``.
+    input_shape : (C, H, W)
+        Shape of one image.
+
+    Returns
+    -------
+    Graph
+        Its last layer gives raw sums if no `Sign` follows in the model.
+
+    Raises
+    ------
+    FoldError
+        If a module cannot be folded.
+    """
+    model = copy.deepcopy(model).eval()
+    shape = encoder.shape(input_shape)
+    source = Source(encoder.names, shape, np.zeros(shape.channels, dtype=bool), encoder.planes)
+    folder = _Folder()
+    with torch.no_grad():
+        state = folder.walk(_modules(model, ""), source)
+        if isinstance(state, Sums):
+            folder.finish(state)
+    if not folder.layers:
+        raise FoldError("the network must have a binary layer, not none")
+    return Graph(inputs=dict.fromkeys(encoder.names, shape), layers=tuple(folder.layers))
+
+
+def _modules(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
+    """Modules in the order of the forward pass, with their names; sequences are walked into."""
+    if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
+        for child, part in module.named_modules(remove_duplicate=False):
+            if child and "." not in child:
+                yield from _modules(part, f"{name}.{child}" if name else child)
+    else:
+        yield name or type(module).__name__.lower(), module
+
+
+def _title(name: str, module: nn.Module) -> str:
+    return f"{name} ({type(module).__name__})"
+
+
+def unknown(name: str, module: nn.Module) -> str:
+    """What is wrong with a module that cannot be folded at all."""
+    return (f"{_title(name, module)} must be of golden.layers.binary, gains or residual, or Flatten, Identity or "
+            "Dropout, in an nn.Sequential")
+
+
+class _Folder:
+    """The layers found so far."""
+
+    def __init__(self) -> None:
+        self.layers: list[Layer] = []
+
+    def walk(self, modules: Iterator[tuple[str, nn.Module]], source: Source) -> Source | Sums:
+        """Fold modules that start at the maps ``source``; what is left open at the end is returned."""
+        state: Source | Sums = source
+        for name, module in modules:
+            if isinstance(module, nn.Identity | nn.Dropout | nn.Dropout2d):
+                continue
+            if isinstance(module, BinaryConv2d | BinaryLinear | Sum | Residual | nn.Flatten):
+                state = self.start(name, module, self.source_before(name, module, state))
+            elif isinstance(state, Sums):
+                _extend(name, module, state)
+            elif not isinstance(module, ChannelFunction | MaxPool | Logits | Int4):
+                raise FoldError(unknown(name, module))
+            else:
+                raise FoldError(f"{_title(name, module)} must follow a binary convolution or linear layer")
+        return state
+
+    def source_before(self, name: str, module: nn.Module, state: Source | Sums) -> Source:
+        if isinstance(state, Source):
+            return state
+        if state.sign is None:
+            raise FoldError(f"{_title(name, module)} must follow a Sign, not the sums of {state.name}")
+        return self.finish(state)
+
+    def finish(self, sums: Sums) -> Source:
+        """Close a layer and give its map."""
+        layer = sums.layer()
+        self.layers.append(layer)
+        height, width = sums.parts[0].output_size
+        shape = MapShape(height // layer.pool[0], width // layer.pool[1], layer.channels)
+        inverted = np.zeros(layer.channels, dtype=bool) if layer.inverted is None else layer.inverted
+        return Source((layer.name,), shape, inverted)
+
+    def start(self, name: str, module: nn.Module, source: Source) -> Source | Sums:
+        """Begin a layer, or flatten a map."""
+        if isinstance(module, nn.Flatten):
+            if (module.start_dim, module.end_dim) != (1, -1):
+                raise FoldError(f"{_title(name, module)} must flatten the axes 1 to -1, "
+                                f"not {module.start_dim} to {module.end_dim}")
+            return Source(source.names, source.shape, source.inverted, source.planes, flat=True)
+        if isinstance(module, BinaryConv2d):
+            return Sums(name, [_convolution(name, module, source)])
+        if isinstance(module, BinaryLinear):
+            return Sums(name, [_linear(name, module, source)])
+        assert isinstance(module, Sum | Residual)
+        return self.paths(name, module, source)
+
+    def paths(self, name: str, module: Sum | Residual, source: Source) -> Sums:
+        """The sums of several paths as those of one layer."""
+        if source.planes:
+            raise FoldError(f"{_title(name, module)} must read maps of single bits, not bit planes")
+        ending = "a binary convolution" if isinstance(module, Sum) else "a binary convolution and Int4"
+        sums = Sums(name, [])
+        for i, path in enumerate(module.paths):
+            end = self.walk(_modules(path, f"{name}.paths.{i}"), source)
+            if not isinstance(end, Sums) or not end.bare or len(end.int4) != isinstance(module, Residual):
+                raise FoldError(f"{name}.paths.{i} of a {type(module).__name__} must end with {ending}")
+            sums.parts += end.parts
+            sums.int4 += end.int4
+        sizes = {(len(part.weights), *part.output_size) for part in sums.parts}
+        if len(sizes) != 1:
+            raise FoldError(f"the paths of {_title(name, module)} must give sums of one size, "
+                            f"not {' and '.join(' x '.join(map(str, size)) for size in sorted(sizes))}")
+        return sums
+
+
+def _extend(name: str, module: nn.Module, sums: Sums) -> None:
+    """Add a module that follows the sums of a layer."""
+    if sums.logits is not None:
+        raise FoldError(f"{_title(name, module)} must not follow Logits")
+    if isinstance(module, MaxPool):
+        if sums.pool is not None:
+            raise FoldError(f"{_title(name, module)} must be the only pooling of layer {sums.name}")
+        sums.pool = module.size
+    elif isinstance(module, Logits):
+        if not sums.bare:
+            raise FoldError(f"{_title(name, module)} must stand right behind the sums of {sums.name}")
+        sums.logits = module
+    elif isinstance(module, Int4):
+        if not sums.bare or sums.int4 or len(sums.parts) > 1:
+            raise FoldError(f"{_title(name, module)} must stand right behind a binary convolution")
+        sums.int4.append(module)
+    elif not isinstance(module, ChannelFunction):
+        raise FoldError(unknown(name, module))
+    elif sums.sign is not None:
+        raise FoldError(f"{_title(name, module)} must stand before the Sign of layer {sums.name}")
+    elif isinstance(module, Sign):
+        sums.sign = module
+    elif sums.pool is None:
+        sums.before.append(module)
+    else:
+        sums.after.append(module)
+
+
+def _convolution(name: str, module: BinaryConv2d, source: Source) -> Part:
+    weights = module.binary_weight().numpy() > 0
+    channels = source.shape.channels
+    if source.flat:
+        raise FoldError(f"{_title(name, module)} must not follow Flatten")
+    if weights.shape[1] != channels:
+        raise FoldError(f"{_title(name, module)} must have {channels} input channels, not {weights.shape[1]}")
+    if source.planes and module.pad < 0 and any(module.padding):
+        raise FoldError(f"{_title(name, module)} must have pad 0 or 1 on bit planes, not {module.pad}")
+    return Part(source, weights ^ source.inverted[:, None, None], module.stride, module.dilation,
+                module.padding, module.pad)
+
+
+def _linear(name: str, module: BinaryLinear, source: Source) -> Part:
+    """A fully connected layer, as a convolution whose kernel is as large as its map."""
+    weights = module.binary_weight().numpy() > 0
+    shape = source.shape
+    size = shape.height * shape.width * shape.channels
+    if not source.flat and size != shape.channels:
+        raise FoldError(f"{_title(name, module)} must follow Flatten, not a map of "
+                        f"{shape.height} x {shape.width}")
+    if weights.shape[1] != size:
+        raise FoldError(f"{_title(name, module)} must have {size} inputs, not {weights.shape[1]}")
+    weights = weights.reshape(-1, shape.channels, shape.height, shape.width)
+    return Part(source, weights ^ source.inverted[:, None, None])

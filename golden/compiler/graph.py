@@ -1,0 +1,363 @@
+"""The integer layer graph: a network as bits, thresholds and integer sums, or as 8-bit numbers; its plain evaluation.
+
+A graph says what is computed and nothing of how: no words, no banks, no cycles. `golden.compiler.fold` makes one from a
+PyTorch network, `golden.compiler.compile` makes a program of it.
+
+The weights tell which of the two it is. Of type bool, they and the elements of all maps are bits; of type int8, the
+elements of maps are uint8, products take the place of equal bits, and every layer but a raw one is "residual".
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from signum.golden.reference.encoding import ELEMENT_TYPES, border_class, border_counts, dot_from_popcount
+
+__all__ = ["Graph", "GraphError", "Layer", "MapShape", "Requantize", "Segment", "zero_padding_border"]
+
+
+class GraphError(ValueError):
+    """A graph whose parts do not fit together."""
+
+
+@dataclass(frozen=True)
+class MapShape:
+    """Size of a map, stored as (height, width, channels)."""
+
+    height: int
+    width: int
+    channels: int
+
+
+@dataclass(frozen=True, eq=False)
+class Requantize:
+    """A sum as a smaller number: ``(p*scale + offset) >> shift``.
+
+    Of a popcount p the paper's residual add takes the INT4 number, ``clip(..., -8, 7) + 8``. The 8 keeps the sum of two
+    unsigned; thresholds contain it.
+
+    Parameters
+    ----------
+    scale : int64 (N,)
+        Of each channel, none negative: where the result falls with p, the channel's weights are inverted.
+    offset : int64 (N,)
+        Of each channel.
+    shift : int
+        Bits dropped, the same for all channels; the shift rounds towards minus infinity.
+
+    Raises
+    ------
+    GraphError
+        If the sizes differ, a scale is negative or the shift is.
+    """
+
+    scale: np.ndarray
+    offset: np.ndarray
+    shift: int
+
+    def __post_init__(self) -> None:
+        if self.scale.ndim != 1 or self.scale.shape != self.offset.shape:
+            raise GraphError(f"scale and offset must be one number for each channel, not of the shapes "
+                             f"{self.scale.shape} and {self.offset.shape}")
+        if self.scale.size and int(self.scale.min()) < 0:
+            raise GraphError(f"scale must be at least 0, not {int(self.scale.min())}")
+        if self.shift < 0:
+            raise GraphError(f"shift must be at least 0, not {self.shift}")
+
+    def scaled(self, sums: np.ndarray) -> np.ndarray:
+        """Numbers of any size: int64 (..., N) to int64 (..., N)."""
+        return sums * self.scale.astype(np.int64) + self.offset.astype(np.int64) >> self.shift
+
+    def levels(self, popcounts: np.ndarray) -> np.ndarray:
+        """INT4 levels 0..15 of popcounts: int64 (..., N) to int64 (..., N)."""
+        return np.clip(self.scaled(popcounts), -8, 7) + 8
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Segment:
+    """A convolution over one map; a fully connected layer has a kernel as large as its map.
+
+    Parameters
+    ----------
+    source : str
+        Name of the map that is read.
+    weights : bool or int8 (N, C, KH, KW)
+        True for +1.
+    stride, dilation : (int, int)
+        Along height and width.
+    padding : (int, int, int, int)
+        Positions added at the top, left, bottom and right.
+    pad : bool or uint8 (C,)
+        The element that a padded position holds, for each input channel.
+    requantize : Requantize, or None
+        What a "residual" layer adds in place of the popcount or dot product.
+    """
+
+    source: str
+    weights: np.ndarray
+    stride: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    pad: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    requantize: Requantize | None = None
+
+    @property
+    def taps(self) -> int:
+        """Taps of one dot product, padded ones counted."""
+        return int(np.prod(self.weights.shape[1:]))
+
+    def output_size(self, shape: MapShape) -> tuple[int, int]:
+        """Height and width of the result on a map of this shape; GraphError where nothing is left."""
+        top, left, bottom, right = self.padding
+        height = shape.height + top + bottom - (self.weights.shape[2] - 1) * self.dilation[0] - 1
+        width = shape.width + left + right - (self.weights.shape[3] - 1) * self.dilation[1] - 1
+        if height < 0 or width < 0:
+            raise GraphError(f"the kernel must fit into map {self.source} ({shape.height} x {shape.width} with "
+                             f"padding {self.padding}), not be {self.weights.shape[2]} x {self.weights.shape[3]}")
+        return height // self.stride[0] + 1, width // self.stride[1] + 1
+
+    @property
+    def element_bits(self) -> int:
+        """Bits of the elements that are read: 1 or 8."""
+        return 1 if self.weights.dtype == bool else 8
+
+    def sums(self, elements: np.ndarray) -> np.ndarray:
+        """What the array counts: `popcounts` or `dots`, (B, H, W, C) to int64 (B, OH, OW, N)."""
+        return self.popcounts(elements) if self.element_bits == 1 else self.dots(elements, self.weights, self.pad)
+
+    def popcounts(self, bits: np.ndarray) -> np.ndarray:
+        """Number of equal pairs: bool (B, H, W, C) to int64 (B, OH, OW, N)."""
+        signs, values, pad = (np.where(part, 1, -1) for part in (self.weights, bits, self.pad))
+        return (self.dots(values, signs, pad) + self.taps) // 2
+
+    def dots(self, values: np.ndarray, weights: np.ndarray, pad: np.ndarray) -> np.ndarray:
+        """Dot products of numbers with this geometry: (B, H, W, C) to int64 (B, OH, OW, N)."""
+        top, left, bottom, right = self.padding
+        batch, height, width, channels = values.shape
+        padded = np.empty((batch, height + top + bottom, width + left + right, channels))
+        if self.padding != (0, 0, 0, 0):
+            padded[:] = pad
+        padded[:, top:top + height, left:left + width] = values
+        oh, ow = self.output_size(MapShape(height, width, channels))
+        outputs, _, kernel_h, kernel_w = weights.shape
+        factors = weights.astype(np.float64)        # whose sums are exact
+        dots = np.zeros((batch, oh, ow, outputs))
+        for ky in range(kernel_h):
+            for kx in range(kernel_w):
+                y, x = ky * self.dilation[0], kx * self.dilation[1]
+                window = padded[:, y:y + (oh - 1) * self.stride[0] + 1:self.stride[0],
+                                x:x + (ow - 1) * self.stride[1] + 1:self.stride[1]]
+                dots += window @ factors[:, :, ky, kx].T
+        return np.rint(dots).astype(np.int64)
+
+    def reach(self) -> tuple[np.ndarray, np.ndarray]:
+        """The least and the largest sum of each channel, int64 (N,)."""
+        if self.element_bits == 1:
+            return np.zeros(len(self.weights), dtype=np.int64), np.full(len(self.weights), self.taps)
+        weights = 255 * self.weights.astype(np.int64).reshape(len(self.weights), -1)
+        return np.minimum(weights, 0).sum(axis=1), np.maximum(weights, 0).sum(axis=1)
+
+    def operands(self, sums: np.ndarray) -> np.ndarray:
+        """What is added of sums, int64 (..., N): they themselves, or what becomes of them."""
+        if self.requantize is None:
+            return sums
+        return self.requantize.levels(sums) if self.element_bits == 1 else self.requantize.scaled(sums)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Layer:
+    """One layer: segments, how their sums combine, and what becomes of the result.
+
+    Parameters
+    ----------
+    name : str
+        Name of the map (or of the raw result) that it makes.
+    segments : tuple of Segment
+        With equal output sizes and equal N.
+    combine : "sum", "horner" or "residual"
+        ``S = S + p``, ``S = 2S + p`` or ``S = S + requantize.levels(p)`` over the segments, in order;
+        with elements of 8 bits ``S = S + p`` or ``S = S + requantize.scaled(p)``.
+    thresholds : int (CY, CX, N), or None
+        A bit is ``S >= thresholds[border class of y, border class of x]``; None gives the raw sums.
+        CY = CX = 1 unless the padding counts as zero. An element of 8 bits is S clipped to 0..255.
+    border : (int, int, int, int)
+        Output positions of the convolution (before pooling) of the top, left, bottom and right
+        whose thresholds differ; see `golden.reference.encoding.border_class`.
+    pool : (int, int)
+        Window of the OR over the bits (the largest element), and its stride. Positions left over at the end are
+        dropped.
+    inverted : bool (N,), or None
+        Channels that the map holds inverted; whoever reads the map as a result inverts them back.
+    offset : int (N,), or None
+        For a raw layer: its values are ``2*S + offset``, with elements of 8 bits ``S + offset``.
+    """
+
+    name: str
+    segments: tuple[Segment, ...]
+    combine: Literal["sum", "horner", "residual"] = "sum"
+    thresholds: np.ndarray | None = None
+    border: tuple[int, int, int, int] = (0, 0, 0, 0)
+    pool: tuple[int, int] = (1, 1)
+    inverted: np.ndarray | None = None
+    offset: np.ndarray | None = None
+
+    @property
+    def channels(self) -> int:
+        return self.segments[0].weights.shape[0]
+
+    @property
+    def element_bits(self) -> int:
+        return self.segments[0].element_bits
+
+    @property
+    def raw(self) -> bool:
+        """Its result are the sums themselves."""
+        return self.thresholds is None and (self.element_bits == 1 or self.combine != "residual")
+
+    def _combined(self, parts: Iterable[np.ndarray]) -> np.ndarray:
+        """S of the sums of each segment."""
+        total: np.ndarray | int = 0
+        for segment, part in zip(self.segments, parts, strict=True):
+            total = (2 * total if self.combine == "horner" else total) + segment.operands(part)
+        return np.asarray(total)
+
+    @property
+    def bottom(self) -> int:
+        """The least sum that a channel can reach."""
+        return int(self._combined(segment.reach()[0] for segment in self.segments).min())
+
+    @property
+    def top(self) -> int:
+        """The largest sum that a channel can reach; of INT4 levels, that any channel can."""
+        if self.combine == "residual" and self.element_bits == 1:
+            return 15 * len(self.segments)
+        return int(self._combined(segment.reach()[1] for segment in self.segments).max())
+
+    def sums(self, maps: dict[str, np.ndarray]) -> np.ndarray:
+        """Combined sums S of all positions before pooling, int64 (B, OH, OW, N)."""
+        return self._combined(segment.sums(maps[segment.source]) for segment in self.segments)
+
+    def evaluate(self, maps: dict[str, np.ndarray]) -> np.ndarray:
+        """The elements, bool or uint8 (B, PH, PW, N), or the raw sums, int64 (B, OH, OW, N)."""
+        sums = self.sums(maps)
+        if self.raw:
+            return sums
+        _, oh, ow, _ = sums.shape
+        if self.thresholds is None:
+            elements = np.clip(sums, 0, 255).astype(ELEMENT_TYPES[self.element_bits])
+        else:
+            top, left, bottom, right = self.border
+            class_y = border_class(np.arange(oh), oh, top, bottom)
+            class_x = border_class(np.arange(ow), ow, left, right)
+            elements = sums >= self.thresholds[class_y[:, None], class_x[None, :]]
+        ph, pw = oh // self.pool[0], ow // self.pool[1]
+        elements = elements[:, :ph * self.pool[0], :pw * self.pool[1]]
+        return elements.reshape(-1, ph, self.pool[0], pw, self.pool[1], self.channels).max(axis=(2, 4))
+
+    def values(self, sums: np.ndarray) -> np.ndarray:
+        """Integer results of a raw layer from its sums, any shape (..., N)."""
+        assert self.offset is not None
+        return dot_from_popcount(sums, -self.offset) if self.element_bits == 1 else sums + self.offset
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Graph:
+    """Layers in an order in which each reads only inputs and earlier maps; the last one is the result.
+
+    Raises
+    ------
+    GraphError
+        If a map is missing or sizes do not agree; the message names the layer.
+    """
+
+    inputs: dict[str, MapShape]
+    layers: tuple[Layer, ...]
+
+    def __post_init__(self) -> None:
+        shapes = dict(self.inputs)
+        for layer in self.layers:
+            self._check_elements(layer)
+            sizes = set()
+            for segment in layer.segments:
+                if (segment.requantize is not None) != (layer.combine == "residual"):
+                    raise GraphError(f"the segments of layer {layer.name} must "
+                                     f"{'all' if layer.combine == 'residual' else 'not'} requantize, "
+                                     f"for it is {layer.combine}")
+                if segment.requantize is not None and segment.requantize.scale.size != segment.weights.shape[0]:
+                    raise GraphError(f"layer {layer.name} must requantize {segment.weights.shape[0]} channels, "
+                                     f"not {segment.requantize.scale.size}")
+                if segment.source not in shapes:
+                    raise GraphError(f"layer {layer.name} must read an input or an earlier map, "
+                                     f"not {segment.source}")
+                if segment.weights.shape[1] != shapes[segment.source].channels:
+                    raise GraphError(f"layer {layer.name} must have {shapes[segment.source].channels} input "
+                                     f"channels for map {segment.source}, not {segment.weights.shape[1]}")
+                sizes.add((segment.output_size(shapes[segment.source]), segment.weights.shape[0]))
+            if layer.combine == "residual" and any(layer.border):
+                raise GraphError(f"layer {layer.name} must not have border classes, for it is residual: "
+                                 "zeros that are padded would move its levels")
+            if len(sizes) != 1:
+                raise GraphError(f"the segments of layer {layer.name} must have equal output sizes")
+            if layer.name in shapes:
+                raise GraphError(f"the name {layer.name} must be used once")
+            shapes[layer.name] = self._shape(layer, shapes)
+
+    def _check_elements(self, layer: Layer) -> None:
+        expected = "bool" if self.element_bits == 1 else "int8"
+        for segment in layer.segments:
+            if segment.weights.dtype != expected:
+                raise GraphError(f"the weights of layer {layer.name} must be of type {expected}, "
+                                 f"not {segment.weights.dtype}")
+        if self.element_bits > 1 and layer.thresholds is not None:
+            raise GraphError(f"layer {layer.name} must not have thresholds, for its elements have 8 bits")
+        if self.element_bits > 1 and layer.combine == "horner":
+            raise GraphError(f"layer {layer.name} must combine by sum or residual, not by horner, "
+                             "for its elements have 8 bits")
+
+    @property
+    def element_bits(self) -> int:
+        """Bits of the elements of all maps: 1 or 8."""
+        return self.layers[0].element_bits
+
+    def sums_size(self, layer: Layer) -> tuple[int, int]:
+        """Height and width of a layer's sums, before pooling."""
+        segment = layer.segments[0]
+        return segment.output_size(self.shapes[segment.source])
+
+    @staticmethod
+    def _shape(layer: Layer, shapes: dict[str, MapShape]) -> MapShape:
+        height, width = layer.segments[0].output_size(shapes[layer.segments[0].source])
+        if height < layer.pool[0] or width < layer.pool[1]:
+            raise GraphError(f"the pooling window of layer {layer.name} must be at most {height} x {width}, "
+                             f"not {layer.pool[0]} x {layer.pool[1]}")
+        return MapShape(height // layer.pool[0], width // layer.pool[1], layer.channels)
+
+    @property
+    def shapes(self) -> dict[str, MapShape]:
+        """Sizes of all maps by name, the inputs' included."""
+        shapes = dict(self.inputs)
+        for layer in self.layers:
+            shapes[layer.name] = self._shape(layer, shapes)
+        return shapes
+
+    @property
+    def weight_bits(self) -> int:
+        return sum(segment.weights.size * segment.element_bits for layer in self.layers for segment in layer.segments)
+
+    def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """All maps and raw sums by name, from input maps bool or uint8 (B, H, W, C)."""
+        maps = {name: np.asarray(inputs[name], dtype=ELEMENT_TYPES[self.element_bits]) for name in self.inputs}
+        for layer in self.layers:
+            maps[layer.name] = layer.evaluate(maps)
+        return maps
+
+
+def zero_padding_border(segment: Segment, shape: MapShape) -> tuple[int, int, int, int]:
+    """`Layer.border` of a segment whose padding counts as zero: top, left, bottom, right."""
+    oh, ow = segment.output_size(shape)
+    top, left, _, _ = segment.padding
+    y = border_counts(shape.height, segment.weights.shape[2], segment.stride[0], top, oh, segment.dilation[0])
+    x = border_counts(shape.width, segment.weights.shape[3], segment.stride[1], left, ow, segment.dilation[1])
+    return y[0], x[0], y[1], x[1]

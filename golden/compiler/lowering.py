@@ -1,0 +1,243 @@
+"""The sums of one layer and the modules that follow them, to a layer of the integer graph.
+
+The thresholds come from evaluating those modules themselves, in float32, at every sum, so that ties and
+rounding are PyTorch's own. With step 2 (bits) or 1 (bit planes) a sum S of the array stands for the value
+``z = step*S + base``; ``base`` differs between channels for bit planes, and between border classes where
+padding counts as zero: such a position is fed as a constant bit, and what it adds is taken off again.
+"""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from signum.golden.layers.binary import ChannelFunction, Logits, Sign
+from signum.golden.layers.residual import HIGH, INT4_STEP, LOW, SHIFT, Int4
+from signum.golden.reference.encoding import border_class
+
+from .graph import Layer, MapShape, Requantize, Segment, zero_padding_border
+
+__all__ = ["FoldError", "Part", "Source", "Sums"]
+
+EXACT = 2**24       # float32 holds every integer up to here
+CHUNK = 1 << 15     # sums evaluated at once
+
+
+class FoldError(ValueError):
+    """A network that has no exact integer form; the message names the module and the rule."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The maps between two layers: more than one only for bit planes, most significant first.
+
+    ``inverted``, bool (C,), marks the channels that hold the opposite of what the network has there.
+    """
+
+    names: tuple[str, ...]
+    shape: MapShape
+    inverted: np.ndarray
+    planes: bool = False
+    flat: bool = False
+
+
+@dataclass(frozen=True)
+class Part:
+    """One convolution of a layer; ``weights``, bool (N, C, KH, KW), are those for the bits of its source."""
+
+    source: Source
+    weights: np.ndarray
+    stride: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    pad: int = -1
+
+    @property
+    def zero_padded(self) -> bool:
+        """Some positions hold a value that no bit stands for."""
+        return self.pad == 0 and any(self.padding) and not self.source.planes
+
+    @property
+    def output_size(self) -> tuple[int, int]:
+        return self.segments(np.zeros(len(self.weights), dtype=bool))[0].output_size(self.source.shape)
+
+    def segments(self, flip: np.ndarray) -> list[Segment]:
+        """One segment for each map, the output channels of ``flip``, bool (N,), inverted."""
+        weights = self.weights ^ flip[:, None, None, None]
+        segments = []
+        for i, name in enumerate(self.source.names):
+            place = len(self.source.names) - 1 - i
+            bit = bool(self.pad >> place & 1) if self.source.planes else self.pad == 1
+            pad = np.full(weights.shape[1], bit) ^ (self.source.inverted & (self.pad != 0))
+            segments.append(Segment(source=name, weights=weights, stride=self.stride, dilation=self.dilation,
+                                    padding=self.padding, pad=pad))
+        return segments
+
+    def inside(self, border: tuple[int, ...]) -> np.ndarray:
+        """Which taps count, for each border class: bool (CY, CX, KH, KW); all but those of zero padding."""
+        sides = []
+        shape = (self.source.shape.height, self.source.shape.width)
+        for axis in (0, 1):
+            out = self.output_size[axis]
+            classes = border_class(np.arange(out), out, border[axis], border[axis + 2])
+            first = np.unique(classes, return_index=True)[1]
+            taps = np.arange(self.weights.shape[2 + axis]) * self.dilation[axis]
+            at = first[:, None] * self.stride[axis] - self.padding[axis] + taps
+            sides.append(~np.array(self.zero_padded) | ((at >= 0) & (at < shape[axis])))
+        return sides[0][:, None, :, None] & sides[1][None, :, None, :]
+
+
+@dataclass
+class Sums:
+    """The sums of a layer, and what follows them as far as it is known.
+
+    ``int4`` has the end of each part of a residual, and is empty where the parts are added as they are.
+    """
+
+    name: str
+    parts: list[Part]
+    before: list[ChannelFunction] = field(default_factory=list)     # before pooling
+    after: list[ChannelFunction] = field(default_factory=list)
+    int4: list[Int4] = field(default_factory=list)
+    pool: tuple[int, int] | None = None
+    sign: Sign | None = None
+    logits: Logits | None = None
+
+    @property
+    def bare(self) -> bool:
+        """Nothing follows yet."""
+        return not (self.before or self.after or self.pool or self.sign or self.logits)
+
+    @property
+    def channels(self) -> int:
+        return len(self.parts[0].weights)
+
+    @property
+    def planes(self) -> bool:
+        return self.parts[0].source.planes
+
+    @property
+    def bound(self) -> int:
+        """The largest absolute value of the sums, as the network has them."""
+        bound = sum(part.weights[0].size * (2**len(part.source.names) - 1) for part in self.parts)
+        if bound >= EXACT:
+            raise FoldError(f"the sums of layer {self.name} must stay below {EXACT}, not reach {bound}")
+        return bound
+
+    def layer(self) -> Layer:
+        """The finished layer: bits behind a sign, else raw sums."""
+        if self.sign is None:
+            return self._raw()
+        return self._residual(self.sign) if self.int4 else self._thresholded(self.sign)
+
+    def _raw(self) -> Layer:
+        if self.int4 or (not self.bare and self.logits is None):
+            raise FoldError(f"layer {self.name} must end with a Sign, or with nothing but Logits")
+        if self.planes:
+            raise FoldError(f"the raw layer {self.name} must read maps of single bits, not bit planes")
+        if any(part.zero_padded for part in self.parts):
+            raise FoldError(f"the raw layer {self.name} must be padded with 1 or -1, not 0")
+        none = np.zeros(self.channels, dtype=bool)
+        bias = none if self.logits is None else self.logits.integer_bias().numpy()
+        return Layer(name=self.name, segments=tuple(s for part in self.parts for s in part.segments(none)),
+                     offset=np.rint(bias).astype(np.int64) - self.bound)
+
+    def _residual(self, sign: Sign) -> Layer:
+        """Levels of the parts, added and compared once."""
+        if any(part.zero_padded for part in self.parts):
+            raise FoldError(f"the paths of residual layer {self.name} must be padded with 1 or -1, not 0")
+        count = len(self.parts)
+        levels = torch.arange(LOW * count, HIGH * count + 1)
+        pooled, bits = self._evaluate(sign, levels * INT4_STEP)
+        varies, inverted = bits[-1] != bits[0], bits[0] & ~bits[-1]
+        if self.pool is not None and (varies & ~self._rises(pooled)).any():
+            raise FoldError(f"the functions between layer {self.name} and its MaxPool must rise")
+        bits = bits ^ inverted
+        thresholds = np.where(bits.any(axis=0), bits.argmax(axis=0), len(levels))
+        segments = []
+        for part, int4 in zip(self.parts, self.int4, strict=True):
+            a, b = (value.numpy() for value in int4.integers())
+            falls = a < 0
+            (segment,) = part.segments(falls)
+            requantize = Requantize(np.abs(a), np.where(falls, b + int4.taps * a, b), SHIFT)
+            segments.append(replace(segment, requantize=requantize))
+        return Layer(name=self.name, segments=tuple(segments), combine="residual", thresholds=thresholds[None, None],
+                     pool=self.pool or (1, 1), inverted=inverted if inverted.any() else None)
+
+    def _thresholded(self, sign: Sign) -> Layer:
+        first, flip, inverted = self._turning_points(sign)
+        borders = [zero_padding_border(part.segments(flip)[0], part.source.shape)
+                   for part in self.parts if part.zero_padded]
+        top, left, bottom, right = np.max([(0, 0, 0, 0), *borders], axis=0).tolist()
+        border = (top, left, bottom, right)
+        low, high, base = self._plane_sums(flip) if self.planes else self._bit_sums(flip, border)
+        step = 1 if self.planes else 2
+        thresholds = -((base - first) // step)      # the least S with step*S + base >= first
+        always, never = thresholds <= low, thresholds > high
+        thresholds = np.where(always, 0, np.where(never, self.bound + 1, thresholds))
+        return Layer(name=self.name, segments=tuple(s for part in self.parts for s in part.segments(flip)),
+                     combine="horner" if self.planes else "sum", thresholds=thresholds, border=border,
+                     pool=self.pool or (1, 1), inverted=inverted if inverted.any() else None)
+
+    def _turning_points(self, sign: Sign) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """From which z on a channel's bit is 1, after inversions: int64 (N,); ``bound + 1`` where never.
+
+        Also which channels need inverted weights, and which keep inverted bits, bool (N,) each. Pooling takes
+        the largest value: where what follows falls with it, the network's bit is an AND over the window, and
+        the inverted bit an OR.
+        """
+        pooled, bits = self._evaluate(sign, torch.arange(-self.bound, self.bound + 1))
+        rising = bits[-1] > bits[0]
+        varies = bits[-1] != bits[0]
+        inverted = np.zeros_like(varies)
+        if self.pool is not None:
+            inverted = varies & (rising != self._rises(pooled))
+        flip = varies & (rising == inverted)
+        bits = np.where(flip, bits[::-1], bits) ^ inverted
+        first = np.where(bits.any(axis=0), bits.argmax(axis=0) - self.bound, self.bound + 1)
+        return first, flip, inverted
+
+    def _rises(self, pooled: np.ndarray) -> np.ndarray:
+        """Whether the values at the pool rise with the sums, bool (N,), and do not fall."""
+        up = (pooled[1:] >= pooled[:-1]).all(axis=0)
+        if not (up | (pooled[1:] <= pooled[:-1]).all(axis=0)).all():
+            raise FoldError(f"the functions between layer {self.name} and its MaxPool must be monotone")
+        return np.asarray(up)
+
+    def _evaluate(self, sign: Sign, values: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """What the modules make of the sums ``values``, (Z,) in rising order: values at the pool, bits; (Z, N)."""
+        pooled, found = [], []
+        for z in values.split(CHUNK):
+            value: Tensor = z.to(torch.float32)[:, None, None, None].expand(-1, self.channels, 1, 1)
+            for function in self.before:
+                value = function(value)
+            pooled.append(value[:, :, 0, 0])
+            for function in self.after:
+                value = function(value)
+            if not torch.isfinite(value).all():
+                raise FoldError(f"the functions between layer {self.name} and its Sign must be finite")
+            found.append(sign.bits(value)[:, :, 0, 0])
+        bits = torch.cat(found).numpy()
+        if (bits[1:] != bits[:-1]).sum(axis=0).max() > 1:
+            raise FoldError(f"the functions between layer {self.name} and its Sign must be monotone")
+        return torch.cat(pooled).numpy(), bits
+
+    def _plane_sums(self, flip: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The least S, the largest S and the base of z, each (1, 1, N); see `golden.layers.encoder.BitPlanes`."""
+        part = self.parts[0]
+        negative = (~part.segments(flip)[0].weights).sum(axis=(1, 2, 3))
+        base = -(2**len(part.source.names) - 1) * negative[None, None]
+        return np.zeros_like(base), np.full_like(base, self.bound), base
+
+    def _bit_sums(self, flip: np.ndarray,
+                  border: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The least S, the largest S and the base of z for each border class, each (CY, CX, N)."""
+        low, count = np.zeros((1, 1, self.channels), dtype=np.int64), np.zeros((1, 1, 1), dtype=np.int64)
+        for part in self.parts:
+            segment = part.segments(flip)[0]
+            inside = part.inside(border)
+            equal = (segment.weights == segment.pad[:, None, None]).sum(axis=1)     # N, KH, KW
+            low = low + np.einsum("yxkl,nkl->yxn", (~inside).astype(np.int64), equal)
+            count = count + inside.sum(axis=(2, 3))[:, :, None] * segment.weights.shape[1]
+        return low, low + count, -2 * low - count

@@ -1,0 +1,236 @@
+"""A compiled network: the program, the memory images, and where inputs and results lie."""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from signum.golden.reference.encoding import (
+    ACTIVATION_TAIL,
+    ELEMENT_TYPES,
+    ints_to_words,
+    pack_lanes,
+    unpack_lanes,
+    words_per,
+    words_to_ints,
+)
+from signum.hdl.config import ArrayConfig
+from signum.hdl.control.isa import Isa, LayerRecord
+from signum.hdl.host.bus import DATA_BITS, AddressMap, Region
+
+from .graph import Layer, MapShape
+from .packing import Packing
+
+__all__ = ["InputPlace", "MapPlace", "Program", "ResultPlace"]
+
+
+@dataclass(frozen=True)
+class MapPlace:
+    """Where a map lies in the activation banks.
+
+    Its lines follow each other; stored around it are ``border`` positions at the top, left, bottom and right.
+    """
+
+    shape: MapShape
+    start: int
+    border: tuple[int, int, int, int]
+    lanes: int
+    element_bits: int = 1
+
+    @property
+    def words(self) -> int:
+        """Words of a pixel."""
+        return words_per(self.shape.channels, self.lanes)
+
+    @property
+    def pitch(self) -> int:
+        """Words of a line."""
+        return (self.shape.width + self.border[1] + self.border[3]) * self.words
+
+    @property
+    def size(self) -> int:
+        """Words of the whole map with its border."""
+        return (self.shape.height + self.border[0] + self.border[2]) * self.pitch
+
+    def pixel(self, y: int, x: int) -> int:
+        """Address of a pixel's first word; positions below zero are in the border."""
+        return self.start + (y + self.border[0]) * self.pitch + (x + self.border[1]) * self.words
+
+    @cached_property
+    def addresses(self) -> np.ndarray:
+        """Addresses of all words inside the border, int (height * width * words)."""
+        y, x, w = np.ogrid[:self.shape.height, :self.shape.width, :self.words]
+        return (self.pixel(0, 0) + y * self.pitch + x * self.words + w).reshape(-1)
+
+    def to_words(self, elements: np.ndarray) -> np.ndarray:
+        """Elements (B, H, W, C) as bool words (B, H * W * words, word_bits), in the order of ``addresses``."""
+        words = pack_lanes(elements, self.lanes, ACTIVATION_TAIL, self.element_bits)
+        return words.reshape(len(elements), -1, words.shape[-1])
+
+    def to_elements(self, words: np.ndarray) -> np.ndarray:
+        """The inverse of `to_words`."""
+        shape = (len(words), self.shape.height, self.shape.width, self.words, words.shape[-1])
+        return unpack_lanes(words.reshape(shape), self.shape.channels, self.element_bits)
+
+
+@dataclass(frozen=True)
+class InputPlace:
+    """An input map: how the host packs it, and where it puts it."""
+
+    shape: MapShape
+    packing: Packing | None
+    place: MapPlace
+
+    def to_words(self, elements: np.ndarray) -> np.ndarray:
+        """Elements (B, H, W, C) of the network's input as words (B, n, word_bits) for ``place.addresses``."""
+        elements = np.asarray(elements, dtype=ELEMENT_TYPES[self.place.element_bits])
+        return self.place.to_words(self.packing.apply(elements) if self.packing else elements)
+
+
+@dataclass(frozen=True)
+class ResultPlace:
+    """Raw results: entry ``start + group * channels + channel`` of the threshold memories."""
+
+    start: int
+    pixels: int
+    channels: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Program:
+    """A program for one array.
+
+    Members
+    -------
+    config : ArrayConfig
+        The array that it was compiled for.
+    split : bool
+        The rows share one image; otherwise each row has its own.
+    names : tuple of str
+        Name of the graph's layer that each layer of the program computes.
+    records : tuple of LayerRecord
+    weights : bool (cols, words, word_bits)
+    weight_start : int
+        Where they begin in the banks.
+    thresholds : int (entries, drain_width)
+        The same for all rows.
+    coefficients : int64 (entries, drain_width, 2)
+        Scales and offsets of the requantized segments, the same for all rows.
+    constants : dict of int to int
+        Activation words, by address, that the host writes once: the borders of the maps.
+    inputs : dict of str to InputPlace
+    maps : dict of str to MapPlace
+        All maps that layers make.
+    output : Layer
+        The graph's last layer.
+    result : ResultPlace, or None where the last layer makes a map
+    channels : tuple of int
+        Output channels of each layer.
+    useful : tuple of int
+        Operations of each layer for one image, as the network counts them.
+    """
+
+    config: ArrayConfig
+    split: bool
+    names: tuple[str, ...]
+    records: tuple[LayerRecord, ...]
+    weights: np.ndarray
+    thresholds: np.ndarray
+    coefficients: np.ndarray
+    constants: dict[int, int]
+    inputs: dict[str, InputPlace]
+    maps: dict[str, MapPlace]
+    output: Layer
+    result: ResultPlace | None
+    channels: tuple[int, ...]
+    useful: tuple[int, ...]
+    weight_start: int = 0
+    address_map: AddressMap = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "address_map", AddressMap(self.config))
+
+    @property
+    def images(self) -> int:
+        """Images that one run works on."""
+        return 1 if self.split else self.config.rows
+
+    @cached_property
+    def words(self) -> list[int]:
+        """The program memory."""
+        return Isa(self.config).encode(list(self.records))
+
+    def moved(self, config: ArrayConfig, start: int) -> "Program":
+        """The same program for an array of deeper weight banks, whose weights begin elsewhere in them."""
+        shift = start - self.weight_start
+        records = tuple(LayerRecord({**record.fields, "weights": record.fields["weights"] + shift}, record.segments)
+                        for record in self.records)
+        return dataclasses.replace(self, config=config, records=records, weight_start=start)
+
+    def _slices(self, region: Region, unit: int, word: int, value: int, count: int | None = None,
+                ) -> Iterator[tuple[int, int]]:
+        for i in range(self.address_map.slices if count is None else count):
+            address = self.address_map.address(region, unit=unit, word=word, slice=i)
+            yield address, value >> i * DATA_BITS & (1 << DATA_BITS) - 1
+
+    def load_writes(self) -> Iterator[tuple[int, int]]:
+        """Bus writes (address, data) that bring the program into an array, once."""
+        for i, value in enumerate(self.words):
+            yield from self._slices(Region.PROGRAM, 0, i, value, self.address_map.program_slices)
+        for column, words in enumerate(self.weights):
+            for i, value in enumerate(words_to_ints(words), start=self.weight_start):
+                yield from self._slices(Region.WEIGHTS, column, i, value)
+        for i, values in enumerate(self.thresholds.tolist()):
+            for lane, value in enumerate(values):
+                yield self.address_map.address(Region.ALL_THRESHOLDS, word=i, slice=lane), value
+        for i, values in enumerate(self.coefficients.reshape(-1, 2 * self.config.drain_width).tolist()):
+            for unit, value in enumerate(values):
+                address = self.address_map.address(Region.COEFFICIENTS, unit=unit, word=i)
+                yield address, value & (1 << DATA_BITS) - 1
+        for address, value in self.constants.items():
+            yield from self._slices(Region.ALL_ACTIVATIONS, 0, address, value)
+
+    def input_writes(self, maps: dict[str, np.ndarray]) -> Iterator[tuple[int, int]]:
+        """Bus writes of the input maps, (B, H, W, C), of up to ``images`` images for one run."""
+        region = Region.ALL_ACTIVATIONS if self.split else Region.ACTIVATIONS
+        for name, entry in self.inputs.items():
+            for row, words in enumerate(entry.to_words(maps[name])):
+                for address, value in zip(entry.place.addresses.tolist(), words_to_ints(words), strict=True):
+                    yield from self._slices(region, row, address, value)
+
+    def result_reads(self, images: int) -> list[int]:
+        """Bus addresses of the results of the last run, in the order that `results` takes them."""
+        reads = []
+        width = self.config.drain_width
+        for image in range(images):
+            if self.result is None:
+                for address in self.maps[self.output.name].addresses.tolist():
+                    row = 0 if self.split else image
+                    reads += [place for place, _ in self._slices(Region.ACTIVATIONS, row, address, 0)]
+                continue
+            for pixel in range(self.result.pixels):
+                group, row = divmod(pixel, self.config.rows) if self.split else (pixel, image)
+                first = self.result.start + group * words_per(self.result.channels, width)
+                reads += [self.address_map.address(Region.THRESHOLDS, unit=row, word=first + channel // width,
+                                                   slice=channel % width)
+                          for channel in range(self.result.channels)]
+        return reads
+
+    def results(self, images: int, values: list[int]) -> np.ndarray:
+        """Results from the words at `result_reads`.
+
+        Integers (B, pixels, channels) of a raw layer, its offset added; otherwise elements (B, H, W, C).
+        """
+        if self.result is not None:
+            sums = np.array(values, dtype=np.int64).reshape(images, self.result.pixels, self.result.channels)
+            if self.config.signed:
+                sums -= (sums >> self.config.sum_bits - 1) << self.config.sum_bits
+            return self.output.values(sums)
+        place = self.maps[self.output.name]
+        whole = [sum(value << i * DATA_BITS for i, value in enumerate(values[at:at + self.address_map.slices]))
+                 for at in range(0, len(values), self.address_map.slices)]
+        width = self.config.word_bits
+        elements = place.to_elements(ints_to_words(whole, width).reshape(images, -1, width))
+        return elements if self.output.inverted is None else elements ^ self.output.inverted

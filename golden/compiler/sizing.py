@@ -1,0 +1,64 @@
+"""Memories as a network needs them: first larger than any does, then no larger than this one does."""
+
+from signum.hdl.config import ArrayConfig
+
+from .allocation import border_of
+from .compile import compile_graph
+from .graph import Graph
+from .program import Program
+
+__all__ = ["compile_fitted", "fitted", "roomy", "widened"]
+
+
+def roomy(config: ArrayConfig) -> ArrayConfig:
+    """The array with memories for whole networks; cycles do not depend on their depths."""
+    return config.replace(weight_depth=65536, activation_depth=65536, threshold_depth=16384, program_depth=4096,
+                          requantize_depth=4096, acc_bits=13, sum_bits=20)
+
+
+def fitted(program: Program) -> ArrayConfig:
+    """The program's array with memories as large as it needs."""
+    places = [*program.maps.values(), *(entry.place for entry in program.inputs.values())]
+    depths = {"weight_depth": program.weights.shape[1], "threshold_depth": len(program.thresholds),
+              "activation_depth": max(place.start + place.size for place in places),
+              "program_depth": len(program.words), "requantize_depth": len(program.coefficients)}
+    return program.config.replace(**{name: depth if name == "requantize_depth" else max(1, depth)
+                                     for name, depth in depths.items()})
+
+
+def widened(graph: Graph, config: ArrayConfig) -> ArrayConfig:
+    """The array with sums as wide as a binary graph needs them, and with the hardware for what its layers are."""
+    taps = max(segment.taps for layer in graph.layers for segment in layer.segments)
+    acc_bits = max(config.count_bits, config.dot_bits(taps))
+    sum_bits = max(acc_bits, *((layer.top + 1).bit_length() for layer in graph.layers))
+    shapes = graph.shapes
+    walks = max(len({(segment.stride, shapes[segment.source], border_of(graph, segment.source))
+                     for segment in layer.segments}) for layer in graph.layers)
+    residual = any(layer.combine == "residual" for layer in graph.layers)
+    return config.replace(acc_bits=acc_bits, sum_bits=sum_bits, walks=walks,
+                          zero_padding=int(any(any(layer.border) for layer in graph.layers)),
+                          requantize_depth=config.requantize_depth if residual else 0)
+
+
+def compile_fitted(graph: Graph, config: ArrayConfig, *, split: bool = False) -> Program:
+    """Compile a binary graph for the array, with no more than it needs: memories, widths of sums, pixel walks.
+
+    Parameters
+    ----------
+    graph : Graph
+    config : ArrayConfig
+        Of which these count: the size, ``tile``, ``pipeline``, ``drain_width`` and ``fetch_width``.
+    split : bool
+        As of `compile_graph`.
+
+    Raises
+    ------
+    CapacityError
+        If the network does not even fit the largest memories.
+    """
+    config = widened(graph, roomy(config))
+    program = compile_graph(graph, config, split=split)
+    used = [i for record in program.records for i in range(config.walks) if record.fields[f"walk{i}_step"]]
+    config = program.config.replace(walks=max(used, default=0) + 1)
+    program = compile_graph(graph, config, split=split)
+    return compile_graph(graph, fitted(program), split=split)

@@ -1,0 +1,260 @@
+"""Weights that arrive while the array runs: the next stage's fill one half of the banks, this one's are in the other.
+
+The weight banks can be written during a run, everything else cannot. So of what a stage needs, its weights come during
+the stage before, as far as that lasts; its program, thresholds and maps come between the two. All but the maps may lie
+in a loader (`hdl.host.write_list_dma`) beside the array, where the link need not carry them again for each image.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from signum.hdl.config import ArrayConfig
+from signum.hdl.host.bus import AddressMap, Control, Region, Register
+from signum.hdl.host.bus_interface import settling_cycles
+
+from .compile import CapacityError
+from .cycles import predict_cycles
+from .graph import Graph, MapShape
+from .stages import Resident, Stage, plan_stages
+
+__all__ = ["LoaderImage", "Streamed", "StreamedCost", "Transfer", "loader_costs", "loader_image", "plan_streamed",
+           "streamed_costs", "transfers"]
+
+Writes = list[tuple[int, int]]
+
+LOADER_CYCLES = 2
+"""Cycles of a loader for each of its words; the accelerator takes more for a threshold."""
+
+
+def plan_streamed(graph: Graph, config: ArrayConfig, *, split: bool = False) -> tuple[Stage, ...]:
+    """As `golden.compiler.stages.plan_stages`, but with stages whose weights lie in the two halves of the banks by
+    turns.
+
+    Raises
+    ------
+    CapacityError
+        As `plan_stages`, for banks of half the depth.
+    """
+    half = config.weight_depth // 2
+    stages = plan_stages(graph, config.replace(weight_depth=max(1, half)), split=split)
+    return tuple(replace(stage, program=stage.program.moved(config, half * (i % 2))) for i, stage in enumerate(stages))
+
+
+@dataclass(frozen=True, eq=False)
+class Streamed:
+    """A network of stages as one thing, such as for a file.
+
+    Members
+    -------
+    graph : Graph
+    stages : tuple of Stage
+        Of `plan_streamed`; at least one.
+    """
+
+    graph: Graph
+    stages: tuple[Stage, ...]
+
+    @property
+    def config(self) -> ArrayConfig:
+        return self.stages[0].program.config
+
+    @property
+    def images(self) -> int:
+        """Images of a run."""
+        return self.stages[0].program.images
+
+    @property
+    def inputs(self) -> dict[str, MapShape]:
+        return self.graph.inputs
+
+    @property
+    def output(self) -> str:
+        """The last layer."""
+        return self.graph.layers[-1].name
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """What the bus carries for a stage: weights, which may come ahead, what must come between, and whether the maps."""
+
+    stage: Stage
+    weights: Writes
+    others: Writes
+    fresh: bool
+
+    @property
+    def maps(self) -> int:
+        """32-bit words of the input maps, as far as they must come, and of the results."""
+        program = self.stage.program
+        return (self.stage.input_words if self.fresh else 0) + len(program.result_reads(program.images))
+
+
+def transfers(stages: Iterable[Stage]) -> Iterator[Transfer]:
+    """The transfers of stages on an array that holds nothing yet; nothing that is there is written again."""
+    resident = Resident()
+    for stage in stages:
+        writes, fresh = resident.step(stage)
+        place = stage.program.address_map.place
+        weights = [write for write in writes if place(write[0]).region == Region.WEIGHTS]
+        ahead = {address for address, _ in weights}
+        yield Transfer(stage, weights, [write for write in writes if write[0] not in ahead], fresh)
+
+
+@dataclass(frozen=True)
+class StreamedCost:
+    """Cycles of a stage on an array with a link of a given bandwidth.
+
+    Members
+    -------
+    name : str
+    array : int
+        Of the run.
+    weights : Fraction
+        Of the link, for the weights of the stage that follows.
+    between : Fraction
+        Of the link before the run, while the array idles: programs, thresholds, input maps; and the results after it.
+    """
+
+    name: str
+    array: int
+    weights: Fraction
+    between: Fraction
+
+    @property
+    def cycles(self) -> Fraction:
+        """From its first transfer to the next stage's."""
+        return self.between + max(Fraction(self.array), self.weights)
+
+    @property
+    def bound(self) -> str:
+        """What a faster one of would shorten the stage: ``array``, or ``link``."""
+        return "link" if self.weights > self.array else "array"
+
+
+def streamed_costs(stages: Sequence[Stage], words_per_cycle: Fraction | float) -> list[StreamedCost]:
+    """The costs of stages of `plan_streamed`, one after the other.
+
+    Parameters
+    ----------
+    stages : sequence of Stage
+    words_per_cycle : number
+        32-bit words that the link carries in a cycle of the array; the bus itself takes at most one in two cycles.
+
+    Raises
+    ------
+    ValueError
+        If ``words_per_cycle`` is not positive.
+    """
+    rate = _positive(words_per_cycle)
+    loads = list(transfers(stages))
+    costs = []
+    for i, load in enumerate(loads):
+        program = load.stage.program
+        between = len(load.others) + load.maps + (len(load.weights) if i == 0 else 0)
+        following = len(loads[i + 1].weights) if i + 1 < len(loads) else 0
+        costs.append(StreamedCost(load.stage.name, predict_cycles(program.config, program.records),
+                                  following / rate, between / rate))
+    return costs
+
+
+@dataclass(frozen=True)
+class LoaderImage:
+    """What a loader (`hdl.host.write_list_dma`) holds of stages that run again and again, on an array that had all of
+    them once.
+
+    Members
+    -------
+    words : list of int
+        From word 0 on.
+    begins : tuple of int
+        For each stage the word where its sequence begins: what the stage needs but its input maps, its start, and the
+        weights of the next stage. The weights of the first one are in its own sequence.
+    fresh : tuple of bool
+        For each stage whether its input maps must be written before.
+    """
+
+    words: list[int]
+    begins: tuple[int, ...]
+    fresh: tuple[bool, ...]
+
+
+def _sequence(layout: AddressMap, writes: Writes) -> list[int]:
+    """Writes as runs of a loader."""
+    words: list[int] = []
+    data = iter(value for _, value in writes)
+    for address, count in layout.runs(address for address, _ in writes):
+        words += [count, address, *(next(data) for _ in range(count))]
+    return words
+
+
+def _sequences(stages: Sequence[Stage]) -> Iterator[tuple[Transfer, list[int], list[int]]]:
+    """The transfers of stages in a pass that comes after another, with the words of their sequences in a loader: up to
+    the stage's start, and from there on. The first stage of a pass has other images than the last one had."""
+    loads = list(transfers([*stages, *stages]))[len(stages):]
+    loads[:1] = [replace(first, others=first.weights + first.others, fresh=True) for first in loads[:1]]
+    for i, load in enumerate(loads):
+        following = loads[i + 1].weights if i + 1 < len(loads) else []
+        layout = load.stage.program.address_map
+        start = layout.address(Region.REGISTERS, word=Register.CONTROL), int(Control.START)
+        yield load, _sequence(layout, load.others) + _sequence(layout, [start]), [*_sequence(layout, following), 0]
+
+
+def loader_image(stages: Sequence[Stage], depth: int) -> LoaderImage:
+    """Put stages of `plan_streamed` into a loader.
+
+    Parameters
+    ----------
+    stages : sequence of Stage
+    depth : int
+        32-bit words of the loader.
+
+    Raises
+    ------
+    CapacityError
+        If they do not fit.
+    """
+    words: list[int] = []
+    begins: list[int] = []
+    fresh: list[bool] = []
+    for load, before, after in _sequences(stages):
+        begins.append(len(words))
+        fresh.append(load.fresh)
+        words += before + after
+    if len(words) > depth:
+        raise CapacityError(f"the loader must have {len(words)} words for {len(stages)} stages, not {depth}")
+    return LoaderImage(words, tuple(begins), tuple(fresh))
+
+
+def loader_costs(stages: Sequence[Stage], words_per_cycle: Fraction | float) -> list[StreamedCost]:
+    """The costs of stages that a loader feeds, one after the other: over the link come only input maps and results.
+
+    Parameters
+    ----------
+    stages : sequence of Stage
+    words_per_cycle : number
+        32-bit words that the link carries in a cycle of the array.
+
+    Raises
+    ------
+    ValueError
+        If ``words_per_cycle`` is not positive.
+    """
+    rate = _positive(words_per_cycle)
+    costs = []
+    for load, before, after in _sequences(stages):
+        program = load.stage.program
+        regions = [program.address_map.place(address).region for address, _ in load.others]
+        thresholds = regions.count(Region.THRESHOLDS) + regions.count(Region.ALL_THRESHOLDS)
+        costs.append(StreamedCost(load.stage.name, predict_cycles(program.config, program.records),
+                                  Fraction(LOADER_CYCLES * len(after)),
+                                  LOADER_CYCLES * len(before) + settling_cycles(program.config) * thresholds
+                                  + load.maps / rate))
+    return costs
+
+
+def _positive(words_per_cycle: Fraction | float) -> Fraction:
+    rate = Fraction(words_per_cycle)
+    if rate <= 0:
+        raise ValueError(f"words_per_cycle must be positive, not {words_per_cycle}")
+    return rate

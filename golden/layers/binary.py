@@ -1,0 +1,290 @@
+"""Binary layers: ordinary PyTorch modules whose weights and activations are +1 and -1 in the forward pass.
+
+A network is an ``nn.Sequential`` of them (nested as one likes). Three kinds of modules matter to
+`golden.compiler.fold`: those that give exact integer sums (`BinaryConv2d`, `BinaryLinear`, `Sum`), the
+`ChannelFunction` modules, each a function of one value and its channel, and `Sign`, which ends a layer. New
+layers join by subclassing: a convolution with other effective weights overrides `binary_weight`, another
+activation overrides `Sign.bits`, and a convolution with a gain is a sequence of the two.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["BatchNorm", "BinaryConv2d", "BinaryLinear", "BinaryWeights", "ChannelFunction", "Logits", "MaxPool", "Sign",
+           "Sum", "binarize", "clamp", "round_through", "sign"]
+
+INITIAL_SCALE = 0.5
+"""Standard deviation of the latent weights at the start; learning rates are relative to it."""
+
+
+def sign(x: Tensor) -> Tensor:
+    """+1 where x >= 0, else -1, in the dtype of ``x``; zero counts as positive."""
+    return torch.where(x >= 0, 1.0, -1.0).to(x.dtype)
+
+
+class _StraightThrough(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return sign(x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return grads[0] * (x.abs() <= 1)
+
+
+def binarize(x: Tensor) -> Tensor:
+    """`sign` with a straight-through gradient: that of the identity where ``|x| <= 1``, zero elsewhere."""
+    return _StraightThrough.apply(x)
+
+
+def clamp(x: Tensor) -> Tensor:
+    """The values within -1..1: what stands for binary weights while they are still real."""
+    return x.clamp(-1, 1)
+
+
+def round_through(x: Tensor) -> Tensor:
+    """Nearest integers, with the gradient of the identity."""
+    return x + (x.round() - x).detach()
+
+
+def _pair(value: int | tuple[int, int], name: str, least: int) -> tuple[int, int]:
+    pair = (value, value) if isinstance(value, int) else tuple(value)
+    if len(pair) != 2 or any(not isinstance(v, int) or v < least for v in pair):
+        raise ValueError(f"{name} must be one or two integers of at least {least}, not {value}")
+    return pair
+
+
+class BinaryWeights(nn.Module):
+    """What layers with binary weights share.
+
+    Members
+    -------
+    binarizer : callable
+        Makes effective weights of latent ones: `binarize`, or `clamp` in the first stage of a training.
+    """
+
+    weight: nn.Parameter
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.binarizer: Callable[[Tensor], Tensor] = binarize
+
+    def binary_weight(self) -> Tensor:
+        """The effective weights."""
+        raise NotImplementedError
+
+
+class BinaryConv2d(BinaryWeights):
+    """Convolution of +1/-1 maps with +1/-1 weights; the result is an exact integer while below 2**24.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels.
+    kernel, stride, dilation : int or (int, int)
+        Along height and width.
+    padding : int, (int, int) or (int, int, int, int)
+        Positions added on all sides, along (height, width), or at (top, left, bottom, right).
+    pad : 1, -1 or 0
+        The value of an added position. 0 is PyTorch's usual zero padding.
+
+    Members
+    -------
+    weight : Parameter, (outputs, inputs, kernel height, kernel width)
+        Latent real weights; only their signs count in the forward pass.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int | tuple[int, int], *,
+                 stride: int | tuple[int, int] = 1, dilation: int | tuple[int, int] = 1,
+                 padding: int | tuple[int, int] | tuple[int, int, int, int] = 0,
+                 pad: int = -1) -> None:
+        super().__init__()
+        if pad not in (1, -1, 0):
+            raise ValueError(f"pad must be 1, -1 or 0, not {pad}")
+        self.kernel = _pair(kernel, "kernel", 1)
+        self.stride = _pair(stride, "stride", 1)
+        self.dilation = _pair(dilation, "dilation", 1)
+        if isinstance(padding, tuple) and len(padding) == 4:
+            self.padding = (*_pair(padding[:2], "padding", 0), *_pair(padding[2:], "padding", 0))
+        else:
+            self.padding = 2 * _pair(padding, "padding", 0)
+        self.pad = pad
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, *self.kernel) * INITIAL_SCALE)
+
+    def binary_weight(self) -> Tensor:
+        """The effective weights, +1.0 and -1.0, shape of `weight`, with a straight-through gradient."""
+        return self.binarizer(self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Sums (B, outputs, OH, OW) of maps (B, inputs, H, W)."""
+        if any(self.padding):
+            top, left, bottom, right = self.padding
+            x = nn.functional.pad(x, (left, right, top, bottom), value=float(self.pad))
+        return nn.functional.conv2d(x, self.binary_weight(), stride=self.stride, dilation=self.dilation)
+
+    def extra_repr(self) -> str:
+        outputs, inputs = self.weight.shape[:2]
+        return (f"{inputs}, {outputs}, kernel={self.kernel}, stride={self.stride}, dilation={self.dilation}, "
+                f"padding={self.padding}, pad={self.pad}")
+
+
+class BinaryLinear(BinaryWeights):
+    """Fully connected layer with +1/-1 weights; latent `weight` is (outputs, inputs).
+
+    Behind ``nn.Flatten`` its inputs are a map in PyTorch's order (C, H, W).
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) * INITIAL_SCALE)
+
+    def binary_weight(self) -> Tensor:
+        """The effective weights, +1.0 and -1.0, (outputs, inputs), with a straight-through gradient."""
+        return self.binarizer(self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Sums (B, outputs) of vectors (B, inputs)."""
+        return nn.functional.linear(x, self.binary_weight())
+
+    def extra_repr(self) -> str:
+        return f"{self.weight.shape[1]}, {self.weight.shape[0]}"
+
+
+class Sum(nn.Module):
+    """The exact sum of several paths from one input, each ending in a binary convolution.
+
+    The concatenated residual: ``Sum(nn.Sequential(conv, norm, sign, conv), conv)`` adds what a body and a
+    skip path say before one norm and one sign. Paths have kernels and strides of their own; their results
+    are of one size.
+    """
+
+    def __init__(self, *paths: nn.Module) -> None:
+        super().__init__()
+        if not paths:
+            raise ValueError("paths must be one or more modules, not none")
+        self.paths = nn.ModuleList(paths)
+
+    def forward(self, x: Tensor) -> Tensor:
+        total = self.paths[0](x)
+        for path in list(self.paths)[1:]:
+            total = total + path(x)
+        return total
+
+
+class ChannelFunction(nn.Module):
+    """A function of each value and its channel alone, monotone in the value, on (B, C) and (B, C, H, W)."""
+
+
+class BatchNorm(ChannelFunction):
+    """Batch norm that in evaluation is exactly ``x*a + c``: two float32 operations, with a and c of `affine`.
+
+    Training, running statistics, ``weight`` and ``bias`` are those of ``nn.BatchNorm2d``.
+
+    Parameters
+    ----------
+    channels : int
+        Size C of the second axis.
+    momentum, eps : float
+        As in PyTorch: the share of a new batch in the running statistics, and what is added to the variance.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, channels: int, *, momentum: float = 0.1, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.momentum = momentum
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+
+    def affine(self) -> tuple[Tensor, Tensor]:
+        """Slope a and offset c in evaluation, each (C,)."""
+        a = self.weight * torch.rsqrt(self.running_var + self.eps)
+        return a, self.bias - self.running_mean * a
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            return nn.functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias,
+                                            training=True, momentum=self.momentum, eps=self.eps)
+        shape = (1, -1, *[1] * (x.dim() - 2))
+        a, c = self.affine()
+        return x * a.reshape(shape) + c.reshape(shape)
+
+    def extra_repr(self) -> str:
+        return f"{self.weight.shape[0]}, momentum={self.momentum}, eps={self.eps}"
+
+
+class Sign(ChannelFunction):
+    """+1 where x >= 0, else -1: the activation that ends a layer, with a straight-through gradient."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return binarize(x)
+
+    def bits(self, x: Tensor) -> Tensor:
+        """The activation as bits: bool, shape of ``x``."""
+        return x >= 0
+
+
+class MaxPool(nn.Module):
+    """The largest value of each window of ``size`` positions; windows touch, what is left over is dropped.
+
+    It may stand before the norm, after it, or after the sign.
+    """
+
+    def __init__(self, size: int | tuple[int, int]) -> None:
+        super().__init__()
+        self.size = _pair(size, "size", 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.max_pool2d(x, self.size)
+
+    def extra_repr(self) -> str:
+        return f"{self.size}"
+
+
+class Logits(nn.Module):
+    """The end of a network: integer sums plus a learned bias for each channel, rounded in the forward pass.
+
+    Parameters
+    ----------
+    channels : int
+        Number of results.
+    scale : float
+        What a loss multiplies the integers by; a positive constant changes no answer, so hardware knows
+        nothing of it. About one over the root of the taps of the sums.
+
+    Raises
+    ------
+    ValueError
+        If the scale is not positive.
+    """
+
+    def __init__(self, channels: int, *, scale: float) -> None:
+        super().__init__()
+        if not scale > 0:
+            raise ValueError(f"scale must be positive, not {scale}")
+        self.scale = scale
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def integer_bias(self) -> Tensor:
+        """What is added to the sums: integers as floats, (C,)."""
+        return round_through(self.bias / self.scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Integers as floats, (B, C) or (B, C, H, W)."""
+        return x + self.integer_bias().reshape(1, -1, *[1] * (x.dim() - 2))
+
+    def scaled(self, logits: Tensor) -> Tensor:
+        """The logits as a loss wants them."""
+        return logits * self.scale
+
+    def extra_repr(self) -> str:
+        return f"{len(self.bias)}, scale={self.scale}"

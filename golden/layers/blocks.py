@@ -1,0 +1,274 @@
+"""Blocks to build vision networks of: the same network with real or with binary blocks.
+
+A task describes its network once, over `Blocks`. Swapping the blocks is the whole adaptation: `FloatBlocks` make the
+float twin (which `golden.layers.int8` turns into integers), `BinaryBlocks` what the array runs.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .binary import BatchNorm, BinaryConv2d, Logits, Sign, Sum
+from .encoder import Encoder
+from .gains import AlphaShape, Gain, GainConv, GainSign, ScaledConv2d
+from .residual import Int4, Residual
+
+__all__ = ["FLOAT", "BinaryBlocks", "Blocks", "FloatBlock", "FloatBlocks", "Network", "Style"]
+
+RESIDUALS = ("int4", "concat", "none")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Style:
+    """Which blocks a network is built of.
+
+    Parameters
+    ----------
+    binary : bool
+        Binary weights and activations; the other parameters count only then.
+    multiplier : float
+        The paper's m: how many times the channels of the float twin.
+    residual : "int4", "concat" or "none"
+        How a block adds its two paths: in INT4 as the paper does, as one exact sum of two convolutions, or no skip
+        path at all.
+    weight_gains : "output", "input", "full" or None
+        Shape of alpha (`golden.layers.gains.AlphaShape`); None leaves alpha and lambda out.
+    activation_gains : bool
+        `GainSign` instead of `Sign`.
+
+    Raises
+    ------
+    ValueError
+        If the multiplier is not positive, or the residual unknown.
+    """
+
+    binary: bool = True
+    multiplier: float = 1.0
+    residual: Literal["int4", "concat", "none"] = "int4"
+    weight_gains: AlphaShape | None = None
+    activation_gains: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.multiplier > 0:
+            raise ValueError(f"multiplier must be positive, not {self.multiplier}")
+        if self.residual not in RESIDUALS:
+            raise ValueError(f"residual must be one of {', '.join(RESIDUALS)}, not {self.residual}")
+
+    @property
+    def name(self) -> str:
+        """Short, and fit for a file: "float", "binary_m1", "binary_m1.5"."""
+        return f"binary_m{self.multiplier:g}" if self.binary else "float"
+
+    def blocks(self, encoder: Encoder, maximum: int) -> "Blocks":
+        """Blocks for one network, whose binary form sees images, values 0..maximum, through ``encoder``."""
+        return BinaryBlocks(self, encoder) if self.binary else FloatBlocks(maximum)
+
+
+FLOAT = Style(binary=False)
+
+
+class Network(nn.Module):
+    """A network with a body that the array runs, and what the host does before and after it.
+
+    This one leaves the host nothing to do; a network with 8-bit layers at its ends overrides `before` and `after`.
+
+    Parameters
+    ----------
+    blocks : Blocks
+        What the body was built of.
+    body : Module
+    """
+
+    def __init__(self, blocks: "Blocks", body: nn.Module) -> None:
+        super().__init__()
+        self.blocks = blocks
+        self.body = body
+        self.scale = next((m.scale for m in body.modules() if isinstance(m, Logits)), 1.0)
+
+    def before(self, x: Tensor) -> Tensor:
+        """Input of the body."""
+        return x
+
+    def after(self, y: Tensor, x: Tensor) -> Tensor:
+        """Result of the network from the body's result y and the network's input x: here y, as a loss wants it."""
+        return y * self.scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Results of encoded images; see `encode`."""
+        return self.after(self.body(self.before(x)), x)
+
+    def encode(self, images: np.ndarray) -> Tensor:
+        """Images, int64 (B, C, H, W), as the network sees them."""
+        return self.blocks.encode(images)
+
+
+class Blocks(ABC):
+    """Makes the parts of one network, in the order of its forward pass."""
+
+    @abstractmethod
+    def width(self, channels: int) -> int:
+        """Channels of an inner map that has ``channels`` in the float twin."""
+
+    @abstractmethod
+    def encode(self, images: np.ndarray) -> Tensor:
+        """Images, int64 (B, C, H, W), as the input of the network."""
+
+    @abstractmethod
+    def inputs(self, channels: int) -> int:
+        """Channels of that input, for images of so many."""
+
+    @abstractmethod
+    def activation(self, channels: int) -> nn.Module:
+        """The next activation, where it does not stand in a part that has its own."""
+
+    @abstractmethod
+    def conv(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation: int = 1) -> nn.Module:
+        """Convolution, norm and activation."""
+
+    @abstractmethod
+    def block(self, inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Module:
+        """A basic block: two 3x3 convolutions beside a 1x1 convolution, added; norms and activations."""
+
+    @abstractmethod
+    def code(self, inputs: int, outputs: int, kernel: int = 1, dilation: int = 1) -> nn.Module:
+        """The last convolution of a network that gives codes: bits, or real values with a norm."""
+
+    def pair(self, inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Module:
+        """Two 3x3 convolutions without a skip path."""
+        first = self.conv(inputs, outputs, stride=stride, dilation=dilation)
+        return nn.Sequential(first, self.conv(outputs, outputs, dilation=dilation))
+
+    @abstractmethod
+    def result(self, inputs: int, outputs: int, kernel: int = 1, padding: int | None = None) -> nn.Module:
+        """The last convolution: results (B, outputs, H, W) with a bias; padded to keep its size by default."""
+
+
+def _padding(kernel: int, dilation: int) -> int:
+    return kernel // 2 * dilation
+
+
+class FloatBlock(nn.Module):
+    """``relu(body(x) + skip(x))``."""
+
+    def __init__(self, body: nn.Module, skip: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+        self.skip = skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.relu(self.body(x) + self.skip(x))
+
+
+class FloatBlocks(Blocks):
+    """Real weights, batch norm and ReLU. Images, values 0..maximum, are seen as 0..1."""
+
+    def __init__(self, maximum: int) -> None:
+        self.maximum = maximum
+
+    def width(self, channels: int) -> int:
+        return channels
+
+    def encode(self, images: np.ndarray) -> Tensor:
+        return torch.from_numpy((np.asarray(images) / self.maximum).astype(np.float32))
+
+    def inputs(self, channels: int) -> int:
+        return channels
+
+    def activation(self, channels: int) -> nn.Module:
+        return nn.ReLU()
+
+    def _sums(self, inputs: int, outputs: int, kernel: int, stride: int, dilation: int) -> nn.Sequential:
+        return nn.Sequential(
+            nn.Conv2d(inputs, outputs, kernel, stride=stride, dilation=dilation, padding=_padding(kernel, dilation),
+                      bias=False),
+            nn.BatchNorm2d(outputs))
+
+    def conv(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation: int = 1) -> nn.Module:
+        return nn.Sequential(*self._sums(inputs, outputs, kernel, stride, dilation), nn.ReLU())
+
+    def block(self, inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Module:
+        body = nn.Sequential(*self._sums(inputs, outputs, 3, stride, dilation), nn.ReLU(),
+                             *self._sums(outputs, outputs, 3, 1, dilation))
+        return FloatBlock(body, self._sums(inputs, outputs, 1, stride, 1))
+
+    def code(self, inputs: int, outputs: int, kernel: int = 1, dilation: int = 1) -> nn.Module:
+        return self._sums(inputs, outputs, kernel, 1, dilation)
+
+    def result(self, inputs: int, outputs: int, kernel: int = 1, padding: int | None = None) -> nn.Module:
+        return nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2 if padding is None else padding)
+
+
+class BinaryBlocks(Blocks):
+    """Binary weights and activations, in a style. One object makes one network: it knows the last activation.
+
+    Positions outside a map count as -1.
+    """
+
+    def __init__(self, style: Style, encoder: Encoder) -> None:
+        self.style = style
+        self.encoder = encoder
+        self.last: GainSign | None = None
+
+    def width(self, channels: int) -> int:
+        return round(channels * self.style.multiplier)
+
+    def encode(self, images: np.ndarray) -> Tensor:
+        return self.encoder.tensor(images)
+
+    def inputs(self, channels: int) -> int:
+        return self.encoder.shape((channels, 1, 1)).channels
+
+    def activation(self, channels: int) -> Sign:
+        if not self.style.activation_gains:
+            return Sign()
+        self.last = GainSign(channels)
+        return self.last
+
+    def _bare(self, inputs: int, outputs: int, kernel: int, stride: int = 1, dilation: int = 1) -> BinaryConv2d:
+        """A convolution whose sums are integers."""
+        padding = _padding(kernel, dilation)
+        if self.style.weight_gains is None:
+            return BinaryConv2d(inputs, outputs, kernel, stride=stride, dilation=dilation, padding=padding)
+        return ScaledConv2d(inputs, outputs, kernel, alpha=self.style.weight_gains, stride=stride,
+                            dilation=dilation, padding=padding)
+
+    def _scaled(self, inputs: int, outputs: int, kernel: int, stride: int, dilation: int) -> nn.Module:
+        """A convolution, with the factors lambda and k where the style has them."""
+        if self.style.weight_gains is None:
+            return self._bare(inputs, outputs, kernel, stride, dilation)
+        return GainConv(inputs, outputs, kernel, alpha=self.style.weight_gains, activation=self.last, stride=stride,
+                        dilation=dilation, padding=_padding(kernel, dilation))
+
+    def conv(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation: int = 1) -> nn.Module:
+        conv = self._scaled(inputs, outputs, kernel, stride, dilation)
+        return nn.Sequential(conv, BatchNorm(outputs), self.activation(outputs))
+
+    def block(self, inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Module:
+        if self.style.residual == "none":
+            return self.pair(inputs, outputs, stride, dilation)
+        before = self.last
+        first = self.conv(inputs, outputs, stride=stride, dilation=dilation)
+        second, skip = self._bare(outputs, outputs, 3, 1, dilation), self._bare(inputs, outputs, 1, stride)
+        if self.style.residual == "concat":     # lambda and k would be lost in the norm
+            return nn.Sequential(Sum(nn.Sequential(first, second), skip), BatchNorm(outputs),
+                                 self.activation(outputs))
+        both = Residual(nn.Sequential(first, second, self._int4(second, self.last)),
+                        nn.Sequential(skip, self._int4(skip, before)))
+        return nn.Sequential(both, self.activation(outputs))
+
+    def code(self, inputs: int, outputs: int, kernel: int = 1, dilation: int = 1) -> nn.Module:
+        return self.conv(inputs, outputs, kernel, dilation=dilation)
+
+    def _int4(self, conv: BinaryConv2d, activation: GainSign | None) -> Int4:
+        outputs, taps = len(conv.weight), conv.weight[0].numel()
+        return Int4(outputs, taps, Gain(outputs, taps, activation) if self.style.weight_gains else None)
+
+    def result(self, inputs: int, outputs: int, kernel: int = 1, padding: int | None = None) -> nn.Module:
+        scale = 2.0 ** -round(np.log2(inputs * kernel**2) / 2)      # a power of two, so that float32 stays exact
+        return nn.Sequential(
+            BinaryConv2d(inputs, outputs, kernel, padding=kernel // 2 if padding is None else padding),
+            Logits(outputs, scale=scale))

@@ -1,0 +1,169 @@
+"""Input encoders: images of integers to maps of bits, and to the tensor that the PyTorch network sees.
+
+Images are integer arrays (B, C, H, W); maps are bool (B, H, W, channels), by name. The tensor is made from
+the maps, so that PyTorch and the integers cannot disagree about an image.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from signum.golden.compiler.graph import MapShape
+
+__all__ = ["BitPlanes", "Encoder", "SignEncoder", "Thermometer", "encoder_from_dict"]
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """What all encoders share.
+
+    Members
+    -------
+    names : tuple of str
+        The maps, in the order in which a layer reads them.
+    planes : bool
+        The maps are the bits of unsigned integers, most significant first, and the network sees the integers;
+        otherwise there is one map and the network sees +1 and -1.
+    """
+
+    planes: ClassVar[bool] = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return ("input",)
+
+    def shape(self, input_shape: tuple[int, int, int]) -> MapShape:
+        """Shape of each map for images (C, H, W)."""
+        channels, height, width = input_shape
+        return MapShape(height, width, channels * self.bits_per_channel)
+
+    @property
+    def bits_per_channel(self) -> int:
+        """Channels of a map for each channel of the image."""
+        return 1
+
+    def bits(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Maps of bits, bool (B, H, W, channels), of images (B, C, H, W); ValueError outside their range."""
+        raise NotImplementedError
+
+    def decode(self, maps: Mapping[str, np.ndarray]) -> np.ndarray:
+        """An image, int64 (B, C, H, W), that is encoded as these maps: where the code loses something, the
+        least one of the range."""
+        raise NotImplementedError
+
+    def tensor(self, images: np.ndarray) -> Tensor:
+        """What the network sees: float32 (B, channels, H, W)."""
+        maps = self.bits(images)
+        values = np.where(maps[self.names[0]], np.float32(1), np.float32(-1))
+        return torch.from_numpy(np.ascontiguousarray(values.transpose(0, 3, 1, 2)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The encoder in plain values; `encoder_from_dict` turns them back."""
+        return {"encoder": type(self).__name__, **asdict(self)}
+
+
+def _check_range(images: np.ndarray, low: int, high: int) -> np.ndarray:
+    images = np.asarray(images)
+    if images.ndim != 4:
+        raise ValueError(f"images must be (B, C, H, W), not of {images.ndim} axes")
+    if not np.issubdtype(images.dtype, np.integer):
+        raise ValueError(f"images must be integers, not {images.dtype}")
+    if images.size and (images.min() < low or images.max() > high):
+        raise ValueError(f"images must be in {low}..{high}, not {images.min()}..{images.max()}")
+    return images.astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Thermometer(Encoder):
+    """Each value 0..maximum as ``levels`` channels of +1 and -1.
+
+    Bit j is set where ``v > j * maximum / levels``. Channel c of the image becomes the channels
+    ``c*levels ... c*levels + levels - 1``.
+    """
+
+    levels: int
+    maximum: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.levels <= self.maximum:
+            raise ValueError(f"levels must be 1 to maximum ({self.maximum}), not {self.levels}")
+
+    @property
+    def bits_per_channel(self) -> int:
+        return self.levels
+
+    def bits(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        images = _check_range(images, 0, self.maximum)
+        batch, channels, height, width = images.shape
+        steps = np.arange(self.levels) * self.maximum
+        code = images.transpose(0, 2, 3, 1)[..., None] * self.levels > steps
+        return {"input": code.reshape(batch, height, width, channels * self.levels)}
+
+    def decode(self, maps: Mapping[str, np.ndarray]) -> np.ndarray:
+        code = maps["input"]
+        count = code.reshape(*code.shape[:3], -1, self.levels).sum(axis=-1)
+        least = np.where(count > 0, (count - 1) * self.maximum // self.levels + 1, 0)
+        return least.transpose(0, 3, 1, 2)
+
+
+@dataclass(frozen=True)
+class BitPlanes(Encoder):
+    """Each value 0..2**count-1 by its bits: the network sees the integers, the array one map for each bit.
+
+    With weights w = +1/-1 over N taps, M of them -1, the popcount of plane k is
+    ``p_k = M + sum(w * bit_k)``, so that with ``S = sum(2**k * p_k)``, which Horner's rule gives,
+    ``sum(w * x) = S - (2**count - 1) * M``.
+    """
+
+    count: int = 8
+    planes: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.count <= 16:
+            raise ValueError(f"count must be 1 to 16, not {self.count}")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(f"input.{k}" for k in reversed(range(self.count)))
+
+    def bits(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        images = _check_range(images, 0, 2**self.count - 1).transpose(0, 2, 3, 1)
+        return {f"input.{k}": (images >> k & 1).astype(bool) for k in reversed(range(self.count))}
+
+    def decode(self, maps: Mapping[str, np.ndarray]) -> np.ndarray:
+        value = np.zeros(maps[self.names[0]].shape, dtype=np.int64)
+        for name in self.names:
+            value = 2 * value + maps[name]
+        return value.transpose(0, 3, 1, 2)
+
+    def tensor(self, images: np.ndarray) -> Tensor:
+        return torch.from_numpy(self.decode(self.bits(images)).astype(np.float32))
+
+
+@dataclass(frozen=True)
+class SignEncoder(Encoder):
+    """One bit for each value, set where ``v >= threshold``; decoded as ``threshold`` or ``threshold - 1``."""
+
+    threshold: int = 0
+
+    def bits(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        return {"input": np.ascontiguousarray(np.asarray(images).transpose(0, 2, 3, 1) >= self.threshold)}
+
+    def decode(self, maps: Mapping[str, np.ndarray]) -> np.ndarray:
+        return (self.threshold - 1 + maps["input"].astype(np.int64)).transpose(0, 3, 1, 2)
+
+
+ENCODERS: dict[str, type[Encoder]] = {kind.__name__: kind for kind in (Thermometer, BitPlanes, SignEncoder)}
+
+
+def encoder_from_dict(values: dict[str, Any]) -> Encoder:
+    """The encoder that `Encoder.to_dict` described; ValueError for an unknown name."""
+    values = dict(values)
+    name = values.pop("encoder", None)
+    if name not in ENCODERS:
+        raise ValueError(f"encoder must be one of {', '.join(ENCODERS)}, not {name}")
+    return ENCODERS[name](**values)

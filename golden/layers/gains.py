@@ -1,0 +1,141 @@
+"""Gain terms: parameters that help training, and that vanish at inference into signs and thresholds.
+
+The over-parameterised training scheme of BiNeal (Nie et al., 2022), as far as its sources tell. Weights are
+``lambda * sign(alpha * w)``, an activation is ``k * sign(PReLU_tau(x - b0) + b1)``. Only signs of weights and one
+threshold a channel are left of them. The factors lambda and k are applied behind the sums of the convolution,
+where they are equal to factors of its operands and the sums stay exact integers in float32.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from .binary import BinaryConv2d, ChannelFunction, Sign, binarize
+
+__all__ = ["AlphaShape", "Gain", "GainConv", "GainSign", "ScaledConv2d"]
+
+AlphaShape = Literal["output", "input", "full"]
+"""Shape of alpha: (N), (N, C) or (N, C, K, K)."""
+
+LEAST_SLOPE = 1e-3
+"""Least tau: a slope of zero or less would not be monotone."""
+
+
+class ScaledConv2d(BinaryConv2d):
+    """A `BinaryConv2d` whose weights are ``sign(alpha * w)``.
+
+    Parameters
+    ----------
+    alpha : "output", "input" or "full"
+        One factor for each output channel, for each pair of channels, or for each weight; they begin as 1.
+    inputs, outputs, kernel, options
+        As of `BinaryConv2d`.
+
+    Raises
+    ------
+    ValueError
+        If ``alpha`` is none of these.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int | tuple[int, int], *, alpha: AlphaShape = "input",
+                 **options) -> None:
+        super().__init__(inputs, outputs, kernel, **options)
+        shapes = {"output": (outputs, 1, 1, 1), "input": (outputs, inputs, 1, 1), "full": tuple(self.weight.shape)}
+        if alpha not in shapes:
+            raise ValueError(f"alpha must be one of {', '.join(shapes)}, not {alpha}")
+        self.alpha = nn.Parameter(torch.ones(shapes[alpha]))
+
+    def binary_weight(self) -> Tensor:
+        return self.binarizer(self.alpha * self.weight)
+
+
+class Gain(ChannelFunction):
+    """Multiplies the sums of a convolution by lambda (its weights' factor) and k (its activations').
+
+    Parameters
+    ----------
+    channels : int
+        Output channels N of the convolution.
+    taps : int
+        Of one dot product: lambda begins as one over their root, so that the sums begin with a variance near 1.
+    activation : GainSign, optional
+        What made the activations that the convolution reads; its ``k`` is shared, not copied.
+    """
+
+    def __init__(self, channels: int, taps: int, activation: "GainSign | None" = None) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((channels,), taps ** -0.5))
+        self.activation = activation.k if activation is not None else None
+
+    def factor(self) -> Tensor:
+        """The product, float32 (N,)."""
+        return self.weight if self.activation is None else self.weight * self.activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.factor().reshape(1, -1, *[1] * (x.dim() - 2))
+
+
+class GainConv(nn.Sequential):
+    """A binary convolution with weights ``lambda * sign(alpha * w)``: a `ScaledConv2d` and its `Gain`.
+
+    Parameters
+    ----------
+    inputs, outputs, kernel, alpha, options
+        As of `ScaledConv2d`.
+    activation : GainSign, optional
+        As of `Gain`.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int | tuple[int, int], *, alpha: AlphaShape = "input",
+                 activation: "GainSign | None" = None, **options) -> None:
+        conv = ScaledConv2d(inputs, outputs, kernel, alpha=alpha, **options)
+        super().__init__()
+        self.conv = conv
+        self.gain = Gain(outputs, conv.weight[0].numel(), activation)
+
+
+class GainSign(Sign):
+    """The activation ``sign(PReLU_tau(x - b0) + b1)``; its factor k is applied by the `Gain` of its readers.
+
+    Its value is +1 from the threshold ``b0 - b1`` on where ``b1 <= 0``, and from ``b0 - b1 / tau`` on where
+    ``b1 > 0``.
+
+    Parameters
+    ----------
+    channels : int
+
+    Members
+    -------
+    b0, b1, tau : Parameter (C,)
+        Shifts before and after the slope of the negative side, and that slope, at least 0.001. They begin as 0, 0
+        and 1, which is a plain sign: a slope of 0.25 weakens the gradients of half the values.
+    k : Parameter ()
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.b0 = nn.Parameter(torch.zeros(channels))
+        self.b1 = nn.Parameter(torch.zeros(channels))
+        self.tau = nn.Parameter(torch.ones(channels))
+        self.k = nn.Parameter(torch.ones(()))
+
+    def slope(self) -> Tensor:
+        """tau as it is used, (C,)."""
+        return self.tau.clamp(min=LEAST_SLOPE)
+
+    def thresholds(self) -> Tensor:
+        """From which value on each channel's activation is +1, (C,)."""
+        return self.b0 - torch.where(self.b1 > 0, self.b1 / self.slope(), self.b1)
+
+    def reshaped(self, x: Tensor) -> Tensor:
+        """What the sign is taken of."""
+        shape = (1, -1, *[1] * (x.dim() - 2))
+        u = x - self.b0.reshape(shape)
+        return torch.where(u >= 0, u, self.slope().reshape(shape) * u) + self.b1.reshape(shape)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return binarize(self.reshaped(x))
+
+    def bits(self, x: Tensor) -> Tensor:
+        return self.reshaped(x) >= 0

@@ -1,0 +1,1 @@
+"""Known networks: digits for the boards, ResNet-18, and others by their geometry."""

@@ -1,0 +1,127 @@
+"""ResNet-18 of the paper's blocks, at any input size, for ImageNet's 1000 classes.
+
+The stem reads the image as eight bit planes and has binary weights. Everything down to the last block's bits runs on
+the array; the classifier is an 8-bit linear layer in integers on the host.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+
+import numpy as np
+import skimage.data
+import torch
+from torch import Tensor, nn
+
+from signum.golden.layers.binary import BatchNorm, BinaryConv2d, MaxPool
+from signum.golden.layers.blocks import BinaryBlocks, Network, Style
+from signum.golden.layers.encoder import BitPlanes
+
+__all__ = ["CHANNELS", "Int8Classifier", "ResNet18", "photograph", "random_resnet18"]
+
+CHANNELS = (64, 128, 256, 512)
+"""Of the four groups of two blocks, at multiplier 1."""
+
+
+class Int8Classifier(nn.Module):
+    """Sums each channel of a map of +1 and -1 over all positions, then a linear layer with 8-bit weights.
+
+    Average pooling divides the sums by the number of positions; the logits here are that much larger. They are exact
+    integers.
+
+    Parameters
+    ----------
+    inputs, classes : int
+
+    Members
+    -------
+    weight : int8 (classes, inputs)
+    bias : int64 (classes,)
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, inputs: int, classes: int) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.randint(-127, 128, (classes, inputs), dtype=torch.int8))
+        self.register_buffer("bias", torch.zeros(classes, dtype=torch.int64))
+
+    def logits(self, bits: np.ndarray) -> np.ndarray:
+        """What the host computes: bool (B, H, W, C) to int64 (B, classes)."""
+        sums = np.where(bits, 1, -1).sum(axis=(1, 2))
+        return sums @ self.weight.numpy().astype(np.int64).T + self.bias.numpy()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Integers as floats, float64 (B, classes), of a map (B, C, H, W)."""
+        return nn.functional.linear(x.sum(dim=(2, 3)).double(), self.weight.double(), self.bias.double())
+
+
+class ResNet18(Network):
+    """ResNet-18 with a binary convolution on every skip path, as the paper has it.
+
+    The stem pools 2x2, with windows that touch, where the original pools 3x3 with stride 2: both halve the map, but
+    in windows that overlap the array would compute each sum 2.25 times.
+
+    Parameters
+    ----------
+    style : Style
+        Of binary blocks; the multiplier is the paper's m. The stem has no gain terms.
+    classes : int
+    """
+
+    blocks: BinaryBlocks
+
+    def __init__(self, style: Style, classes: int = 1000) -> None:
+        blocks = BinaryBlocks(style, BitPlanes())
+        widths = [blocks.width(channels) for channels in CHANNELS]
+        super().__init__(blocks, nn.Sequential(OrderedDict(self._parts(blocks, widths))))
+        self.classifier = Int8Classifier(widths[-1], classes)
+
+    @staticmethod
+    def _parts(blocks: BinaryBlocks, widths: list[int]) -> Iterator[tuple[str, nn.Module]]:
+        yield "stem", nn.Sequential(BinaryConv2d(3, widths[0], 7, stride=2, padding=3, pad=0), MaxPool(2),
+                                    BatchNorm(widths[0]), blocks.activation(widths[0]))
+        inputs = widths[0]
+        for i, width in enumerate(widths):
+            yield f"group{i + 1}", nn.Sequential(blocks.block(inputs, width, stride=2 if i else 1),
+                                                 blocks.block(width, width))
+            inputs = width
+
+    def after(self, y: Tensor, x: Tensor) -> Tensor:
+        return self.classifier(y)
+
+
+def photograph(size: int) -> np.ndarray:
+    """The middle of a photograph (scikit-image's astronaut), made smaller by a whole factor: int64 (1, 3, size, size).
+
+    Raises
+    ------
+    ValueError
+        If the size is not 1 to 512.
+    """
+    image = skimage.data.astronaut()
+    factor = len(image) // size if 1 <= size <= len(image) else 0
+    if not factor:
+        raise ValueError(f"size must be 1 to {len(image)}, not {size}")
+    length = len(image) // factor
+    at = (length - size) // 2
+    small = image[:length * factor, :length * factor].reshape(length, factor, length, factor, 3).mean(axis=(1, 3))
+    return np.rint(small[at:at + size, at:at + size]).astype(np.int64).transpose(2, 0, 1)[None]
+
+
+def random_resnet18(style: Style, size: int, *, classes: int = 1000, seed: int = 0) -> ResNet18:
+    """A network with random weights, in evaluation mode, whose norms have seen `photograph` in four turns once.
+
+    Its activations are as balanced as those of a trained one.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = ResNet18(style, classes)
+    for module in network.modules():
+        if isinstance(module, BatchNorm):
+            module.momentum = 1.0
+    image = photograph(size)
+    turned = np.concatenate([np.rot90(image, turns, axes=(2, 3)) for turns in range(4)])
+    with torch.no_grad():
+        network.train()(network.encode(turned))
+    return network.eval()

@@ -1,0 +1,173 @@
+"""The reference interpreter: runs a program on its memory images, as the hardware does, on many images at once."""
+
+import numpy as np
+
+from signum.golden.compiler.program import Program
+from signum.hdl.control.isa import Isa, LayerFlag, LayerRecord, SegmentFlag
+
+from .encoding import ACTIVATION_TAIL, ELEMENT_TYPES, border_class, ints_to_words, pack_lanes, unpack_lanes
+
+__all__ = ["interpret"]
+
+
+def interpret(program: Program, maps: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Run a program.
+
+    It reads nothing of a program but what the hardware is given: the program words, the memory images, and the input
+    words at their addresses.
+
+    Parameters
+    ----------
+    program : Program
+    maps : dict of str to bool or uint8 (B, H, W, C)
+        Input maps by name, of any number of images.
+
+    Returns
+    -------
+    activations : bool (B, depth, word_bits)
+        The activation memory of each image after the run.
+    results : int64 (B, pixels, channels)
+        Raw sums of the last layer, or (B, 0, 0) where it makes a map. Its values are
+        ``program.output.values(results)``.
+
+    Raises
+    ------
+    ValueError
+        If ``maps`` are not the program's inputs.
+    """
+    if set(maps) != set(program.inputs):
+        raise ValueError(f"maps must be those of {', '.join(sorted(program.inputs))}, not of {', '.join(sorted(maps))}")
+    config = program.config
+    batch = len(next(iter(maps.values())))
+    memory = np.zeros((batch, config.activation_depth, config.word_bits), dtype=bool)
+    if program.constants:
+        memory[:, list(program.constants)] = ints_to_words(list(program.constants.values()), config.word_bits)
+    for name, entry in program.inputs.items():
+        memory[:, entry.place.addresses] = entry.to_words(maps[name])
+    results = np.zeros((batch, 0, 0), dtype=np.int64)
+    for record in Isa(config).decode(program.words):
+        layer = LayerRun(program, record)
+        if record.has(LayerFlag.RAW):
+            assert program.result is not None
+            results = layer.sums(memory, 0, 0)[..., :program.result.channels]
+        else:
+            layer.store(memory, layer.elements(memory))
+    return memory, results
+
+
+class LayerRun:
+    """The execution of one layer's record."""
+
+    def __init__(self, program: Program, record: LayerRecord) -> None:
+        self.program = program
+        self.config = program.config
+        self.fields = record.fields
+        self.record = record
+        self.mask = (1 << self.config.activation_bits) - 1
+        self.y, self.x = np.divmod(np.arange((record.fields["x"] + 1) * (record.fields["y"] + 1)),
+                                   record.fields["x"] + 1)
+        f = record.fields
+        self.beats = f["tiles"] * (f["tile"] + 1) + f["last_tile"] + 1
+        # columns of each tile; of the last beat's channels some may not be there
+        self.sizes = [(beats + 1) * self.config.drain_width for beats in [f["tile"]] * f["tiles"] + [f["last_tile"]]]
+
+    def _follow(self, start: int, step: int, line: int) -> np.ndarray:
+        """Addresses of all pixels, from those of the first and the steps between them."""
+        return start + self.x * step + self.y * (self.fields["x"] * step + line)
+
+    def _offsets(self, segment) -> np.ndarray:
+        """Addresses of a segment's steps, relative to the pixel's."""
+        word, run, line = (np.arange(segment[name] + 1) for name in ("words", "runs", "lines"))
+        whole_run = segment["words"] + segment["run_step"]
+        whole_line = segment["runs"] * whole_run + segment["words"] + segment["line_step"]
+        return (segment["start"] + line[:, None, None] * whole_line + run[None, :, None] * whole_run + word).reshape(-1)
+
+    def sums(self, memory: np.ndarray, window_y: int, window_x: int) -> np.ndarray:
+        """Combined sums at one position of the pooling window, int64 (B, pixels, channels)."""
+        f = self.fields
+        offset = (window_x * f["window_step"]
+                  + window_y * (f["window_x"] * f["window_step"] + f["window_line"]))
+        steps = [self._offsets(segment) for segment in self.record.segments]
+        tile_words = sum(map(len, steps))
+        weight = f["weights"] - self.program.weight_start
+        total = np.zeros((len(memory), len(self.x), sum(self.sizes)), dtype=np.int64)
+        acc = np.zeros_like(total)
+        drained = 0
+        for segment, offsets in zip(self.record.segments, steps, strict=True):
+            walk = segment["flags"] >> 1
+            pixel = self._follow(0, f[f"walk{walk}_step"], f[f"walk{walk}_line"])
+            addresses = (pixel[:, None] + offsets + offset) & self.mask
+            words = np.concatenate([
+                self.program.weights[:size, weight + tile * tile_words:weight + tile * tile_words + len(offsets)]
+                for tile, size in enumerate(self.sizes)])
+            acc = acc + self._counts(memory, addresses, words)
+            weight += len(offsets)
+            if not segment["flags"] & SegmentFlag.CONTINUE:
+                acc = self._wrapped(acc, self.config.acc_bits)
+                if self.record.has(LayerFlag.RESIDUAL):
+                    acc = self._requantized(acc, drained)
+                total = (total << (drained > 0 and self.record.has(LayerFlag.HORNER))) + acc
+                total = self._wrapped(total, self.config.sum_bits)
+                acc = np.zeros_like(total)
+                drained += 1
+        return total
+
+    def _wrapped(self, values: np.ndarray, bits: int) -> np.ndarray:
+        """What a register of so many bits holds of values."""
+        lowest = -(1 << bits - 1) if self.config.signed else 0
+        return (values - lowest & (1 << bits) - 1) + lowest
+
+    def _requantized(self, sums: np.ndarray, drained: int) -> np.ndarray:
+        """Operands of the sums of one drain, int64 (B, pixels, channels)."""
+        first = self.fields["coefficients"] + drained * self.fields["coefficients_step"]
+        scales, offsets = self.program.coefficients[first:first + self.beats].reshape(-1, 2).T
+        numbers = sums * scales + offsets >> self.config.requantize_shift
+        return numbers if self.config.signed else np.clip(numbers, -8, 7) + 8
+
+    def _numbers(self, words: np.ndarray, signed: bool) -> np.ndarray:
+        """Elements of words (n, steps, word_bits) as numbers, float (n, steps * lanes): 1 and -1 for bits."""
+        bits, taps = self.config.element_bits, words.shape[1] * self.config.lanes
+        elements = unpack_lanes(words, taps, bits)
+        if bits == 1:
+            return np.where(elements, np.float32(1), np.float32(-1))
+        return (elements.view(np.int8) if signed else elements).astype(np.float64)
+
+    def _counts(self, memory: np.ndarray, addresses: np.ndarray, words: np.ndarray) -> np.ndarray:
+        """Equal bits (or dot products) of the words at (pixels, steps) with (channels, steps, word_bits).
+
+        They are int64 (B, pixels, channels).
+        """
+        weights = self._numbers(words, signed=True).T
+        counts = np.empty((len(memory), len(addresses), len(words)), dtype=np.int64)
+        for image, bank in enumerate(memory):
+            counts[image] = np.rint(self._numbers(bank[addresses], signed=False) @ weights)
+        return counts if self.config.signed else (counts + len(weights)) // 2
+
+    def _thresholds(self, window: int) -> np.ndarray:
+        """Thresholds at one position of the window, int (pixels, channels)."""
+        f = self.fields
+        y = border_class(self.y, f["y"] + 1, f["class_y_low"], f["y"] - f["class_y_high"])
+        x = border_class(self.x, f["x"] + 1, f["class_x_low"], f["x"] - f["class_x_high"])
+        first = f["thresholds"] + y * f["class_y_step"] + x * f["class_x_step"] + window * f["thresholds_window"]
+        return self.program.thresholds[first[:, None] + np.arange(self.beats)].reshape(len(first), -1)
+
+    def elements(self, memory: np.ndarray) -> np.ndarray:
+        """Elements of all pixels after pooling, bool or uint8 (B, pixels, channels)."""
+        f = self.fields
+        pooled = np.zeros((len(memory), len(self.x), sum(self.sizes)), dtype=ELEMENT_TYPES[self.config.element_bits])
+        for window_y in range(f["window_y"] + 1):
+            for window_x in range(f["window_x"] + 1):
+                sums = self.sums(memory, window_y, window_x)
+                if self.config.signed:
+                    found = np.clip(sums, 0, 255).astype(pooled.dtype)
+                else:
+                    found = sums >= self._thresholds(window_y * (f["window_x"] + 1) + window_x)
+                pooled = np.maximum(pooled, found)
+        return pooled
+
+    def store(self, memory: np.ndarray, elements: np.ndarray) -> None:
+        """Pack the elements of each pixel into words, and write them where the layer says."""
+        f = self.fields
+        words = pack_lanes(elements, self.config.lanes, ACTIVATION_TAIL, self.config.element_bits)
+        pixel = self._follow(f["out_start"], f["out_step"], f["out_line"])
+        memory[:, (pixel[:, None] + np.arange(words.shape[-2])) & self.mask] = words

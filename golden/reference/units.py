@@ -1,0 +1,292 @@
+"""What each unit of `hdl` computes, in plain loops and numbers: the golden twins of the unit tests.
+
+Where a unit promises cycles, its twin gives them too.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from signum.hdl.config import ArrayConfig
+from signum.hdl.control.isa import LayerFlag, LayerRecord, SegmentFlag
+
+__all__ = ["Beat", "Flush", "Step", "Sum", "Write", "array", "border", "count", "drain", "follow", "int4_level",
+           "multiply", "packer", "pool", "popcount", "processing_element", "raster", "requantize", "sequencer",
+           "threshold_unit", "writer"]
+
+
+def popcount(a: int, w: int, lanes: int) -> int:
+    """Number of equal bits of two words."""
+    return sum(a >> lane & 1 == w >> lane & 1 for lane in range(lanes))
+
+
+def multiply(a: int, w: int, lanes: int) -> int:
+    """Dot product of two words of elements of 8 bits, unsigned ones and signed ones."""
+    total = 0
+    for lane in range(lanes):
+        weight = w >> 8 * lane & 255
+        total += (a >> 8 * lane & 255) * (weight - 256 if weight > 127 else weight)
+    return total
+
+
+def count(config: ArrayConfig, a: int, w: int) -> int:
+    """What a processing element makes of two words."""
+    return multiply(a, w, config.lanes) if config.signed else popcount(a, w, config.lanes)
+
+
+def processing_element(config: ArrayConfig, words: Iterable[tuple[int, int, bool]]) -> list[int]:
+    """The sum after each pair of words (a, w), from the last pair that was marked as the first one."""
+    sums: list[int] = []
+    for a, w, first in words:
+        before = 0 if first or not sums else sums[-1]
+        sums.append((before + count(config, a, w)) % (1 << config.acc_bits))
+    return sums
+
+
+def array(config: ArrayConfig, a: Sequence[Sequence[int]], w: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Dot products of all rows and columns.
+
+    Parameters
+    ----------
+    a : words by step and row
+    w : words by step and column
+
+    Returns
+    -------
+    Sums by row and column.
+    """
+    return [[sum(count(config, at[r], wt[c]) for at, wt in zip(a, w, strict=True)) % (1 << config.acc_bits)
+             for c in range(len(w[0]))] for r in range(len(a[0]))]
+
+
+def raster(x_last: int, y_last: int) -> list[tuple[int, int]]:
+    """Pixels (x, y) in the order of the raster."""
+    return [(x, y) for y in range(y_last + 1) for x in range(x_last + 1)]
+
+
+def follow(pixels: Iterable[tuple[int, int]], x_last: int, start: int, step: int, line: int, bits: int,
+           ) -> list[int]:
+    """Addresses of pixels: ``step`` within a line, ``line`` from its last pixel to the next line."""
+    return [(start + x * step + y * (x_last * step + line)) % (1 << bits) for x, y in pixels]
+
+
+def border(config: ArrayConfig, layer: Mapping[str, int]) -> list[int]:
+    """Offset of the thresholds of each pixel."""
+    def rises(position: int, low: int, high: int) -> int:
+        return sum(before < low or before >= high for before in range(position))
+
+    return [(rises(x, layer["class_x_low"], layer["class_x_high"]) * layer["class_x_step"]
+             + rises(y, layer["class_y_low"], layer["class_y_high"]) * layer["class_y_step"])
+            % (1 << config.threshold_bits) for x, y in raster(layer["x"], layer["y"])]
+
+
+@dataclass(frozen=True)
+class Beat:
+    """Neighbouring columns' sums at the end of the rows, ``cycle`` cycles behind their drain's strobe.
+
+    The fields are those of `hdl.output.result_controller.beat_layout`, and the entry of its coefficients; ``address``,
+    ``end`` and
+    ``coefficient`` are None where the columns have no channel, the last one also where the array has no coefficients.
+    """
+
+    cycle: int
+    channel: int
+    valid: bool
+    address: int | None
+    keep: bool
+    double: bool
+    out: bool
+    first_window: bool
+    last_window: bool
+    end: bool | None
+    raw: bool
+    coefficient: int | None
+
+
+def drain(config: ArrayConfig, layer: Mapping[str, int], groups: int) -> Iterator[tuple[bool, list[Beat]]]:
+    """For each drain of a layer whether it begins a group, and its beats."""
+    raw, horner = bool(layer["flags"] & LayerFlag.RAW), bool(layer["flags"] & LayerFlag.HORNER)
+    beats = layer["tiles"] * (layer["tile"] + 1) + layer["last_tile"] + 1
+    for group in range(groups):
+        for tile in range(layer["tiles"] + 1):
+            last_tile = tile == layer["tiles"]
+            size = layer["last_tile" if last_tile else "tile"] + 1
+            for window in range(layer["windows"] + 1):
+                first = layer["thresholds"] + tile * (layer["tile"] + 1) + window * layer["thresholds_window"]
+                first += group * beats if raw else 0
+                for part in range(layer["drains"] + 1):
+                    numbers = (layer.get("coefficients", 0) + tile * (layer["tile"] + 1)
+                               + part * layer.get("coefficients_step", 0))
+                    yield tile == window == part == 0, [Beat(
+                        cycle=1 + beat + beat * config.drain_width // config.tile, channel=beat, valid=beat < size,
+                        address=(first + beat) % (1 << config.threshold_bits) if beat < size else None,
+                        keep=part > 0 and not horner, double=part > 0 and horner, out=part == layer["drains"],
+                        first_window=window == 0, last_window=window == layer["windows"],
+                        end=last_tile and beat == size - 1 if beat < size else None, raw=raw,
+                        coefficient=(numbers + beat) % (1 << config.coefficient_bits)
+                        if beat < size and config.requantize_depth else None,
+                    ) for beat in range(config.beats)]
+
+
+def requantize(value: int, scale: int, offset: int, shift: int) -> int:
+    """A sum made smaller: ``(value*scale + offset) / 2**shift`` rounded down."""
+    return (value * scale + offset) // 2**shift
+
+
+def int4_level(number: int) -> int:
+    """A requantized popcount as the paper adds it: within -8..7, and 8 more."""
+    return min(max(number, -8), 7) + 8
+
+
+@dataclass(frozen=True)
+class Sum:
+    """A sum that a threshold unit takes; ``before`` is the factor of the sum before: 0, 1 or 2."""
+
+    channel: int
+    value: int
+    before: int
+    address: int
+    store: bool = False
+
+
+def threshold_unit(config: ArrayConfig, sums: Iterable[Sum], thresholds: list[int]) -> list[tuple[int, int]]:
+    """The combined sum and the element for each sum; stored sums change ``thresholds``."""
+    size = 1 << config.sum_bits
+    combined: dict[int, int] = {}
+    results = []
+    for item in sums:
+        before = item.before * combined[item.channel] if item.before else 0
+        total = combined[item.channel] = (before + item.value) % size
+        if config.signed:
+            element = min(max(total - size if 2 * total >= size else total, 0), 255)
+        else:
+            element = int(total >= thresholds[item.address])
+        results.append((total, element))
+        if item.store:
+            thresholds[item.address] = total
+    return results
+
+
+def pool(elements: np.ndarray) -> np.ndarray:
+    """Largest element of the positions up to each one, (positions, columns, rows)."""
+    return np.maximum.accumulate(elements, axis=0)
+
+
+def packer(elements: Iterable[tuple[Sequence[int], bool]], lanes: int, bits: int = 1,
+           ) -> Iterator[tuple[int, list[int], bool]]:
+    """Complete words of all rows.
+
+    Parameters
+    ----------
+    elements : (elements of the rows, the pixel ends) for each channel
+    lanes : int
+    bits : int
+        Of an element.
+
+    Yields
+    ------
+    Number of the element that completes them, the words of the rows, whether the pixel ends.
+    """
+    word: list[Sequence[int]] = []
+    for number, (row_elements, ends) in enumerate(elements):
+        word.append(row_elements)
+        if ends or len(word) == lanes:
+            rows = zip(*word, strict=True)
+            yield number, [sum(element << bits * lane for lane, element in enumerate(row)) for row in rows], ends
+            word = []
+
+
+@dataclass(frozen=True)
+class Flush:
+    """Complete words of all rows, in the cycle in which the packer has them first."""
+
+    cycle: int
+    words: Sequence[int]
+    end: bool
+
+
+@dataclass(frozen=True)
+class Write:
+    """A word for each row's bank."""
+
+    cycle: int
+    address: int
+    data: Sequence[int]
+
+
+def writer(config: ArrayConfig, layer: Mapping[str, int], flushes: Iterable[Flush],
+           ) -> Iterator[tuple[int, list[Write]]]:
+    """For each flush the cycle in which the words are taken, and the writes."""
+    split = bool(layer["flags"] & LayerFlag.SPLIT)
+    pixels = follow(raster(layer["x"], layer["y"]), layer["x"], layer["out_start"], layer["out_step"],
+                    layer["out_line"], config.activation_bits)
+    burst = config.rows if split else 1
+    free = first = word = 0
+    for flush in flushes:
+        taken = max(flush.cycle, free)
+        group = pixels[first:first + burst]
+        yield taken, [Write(taken + 1 + i, (pixel + word) % (1 << config.activation_bits),
+                            [flush.words[i]] * config.rows if split else list(flush.words))
+                      for i, pixel in enumerate(group)]
+        free = taken + burst
+        word += 1
+        if flush.end:
+            first, word = first + burst, 0
+
+
+@dataclass(frozen=True)
+class Step:
+    """A cycle of the array: where each row reads (None past the last pixel), and where all columns do."""
+
+    addresses: tuple[int | None, ...]
+    weight: int
+    first: bool
+    last: bool
+
+
+def sequencer(config: ArrayConfig, record: LayerRecord) -> Iterator[Step]:
+    """The steps of a layer."""
+    fields = record.fields
+    size = 1 << config.activation_bits
+    pixels = raster(fields["x"], fields["y"])
+    split = record.has(LayerFlag.SPLIT)
+    walks = [follow(pixels, fields["x"], 0, fields[f"walk{i}_step"],
+                    fields[f"walk{i}_line"], config.activation_bits) for i in range(config.walks)]
+    runs = [(segment, list(_offsets(segment))) for segment in record.segments]
+    tile_words = sum(len(offsets) for _, offsets in runs)
+    for group in range(0, len(pixels), config.rows if split else 1):
+        rows = [group + r if split else group for r in range(config.rows)]
+        for tile in range(fields["tiles"] + 1):
+            window = 0
+            for _ in range(fields["window_y"] + 1):
+                for x in range(fields["window_x"] + 1):
+                    weight = fields["weights"] + tile * tile_words
+                    first = True
+                    for segment, offsets in runs:
+                        drains = not segment["flags"] & SegmentFlag.CONTINUE
+                        for number, offset in enumerate(offsets):
+                            last = drains and number == len(offsets) - 1
+                            walk = walks[segment["flags"] >> 1]
+                            addresses = tuple(
+                                (walk[row] + window + offset) % size if row < len(pixels) else None
+                                for row in rows)
+                            yield Step(addresses, weight % (1 << config.weight_bits), first, last)
+                            weight += 1
+                            first = last
+                    window += fields["window_step" if x < fields["window_x"] else "window_line"]
+
+
+def _offsets(segment: Mapping[str, int]) -> Iterator[int]:
+    """Offsets of a segment's steps from its pixel."""
+    at = segment["start"]
+    for line in range(segment["lines"] + 1):
+        for run in range(segment["runs"] + 1):
+            for word in range(segment["words"] + 1):
+                yield at
+                if word < segment["words"]:
+                    at += 1
+                elif run < segment["runs"]:
+                    at += segment["run_step"]
+                elif line < segment["lines"]:
+                    at += segment["line_step"]

@@ -1,0 +1,1 @@
+"""Training: loops, checkpoints, contests between networks, data and tasks."""

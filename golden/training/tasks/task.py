@@ -1,0 +1,77 @@
+"""What every task offers to training, to the reports and to the runs on hardware."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from torch import Tensor
+
+from signum.golden.layers.blocks import Blocks, Network
+from signum.golden.layers.encoder import Encoder
+from signum.golden.training.trainer import Recipe
+
+__all__ = ["SplitName", "Task"]
+
+SplitName = Literal["validation", "test"]
+
+
+class Task(ABC):
+    """A vision task. Images are int64 (B, C, H, W) with values 0..255 unless a task says otherwise.
+
+    Members
+    -------
+    name, metric : str
+        Of the task, and of the figure that judges it; larger is better.
+    input_shape : (C, H, W)
+        Shape of one training image.
+    outputs, stride : int
+        Channels of a network's result, and input positions that one of its positions stands for.
+    encoder : Encoder
+        How a binary network sees images.
+    maximum : int
+        The largest value of an image.
+    recipe : Recipe
+        How its networks are trained, whatever their blocks.
+    """
+
+    name: ClassVar[str]
+    metric: ClassVar[str]
+    input_shape: tuple[int, int, int]
+    outputs: int
+    stride: int
+    encoder: Encoder
+    maximum: int = 255
+    recipe: Recipe
+
+    @abstractmethod
+    def network(self, blocks: Blocks) -> Network:
+        """An untrained network of these blocks."""
+
+    @abstractmethod
+    def batch(self, rng: np.random.Generator, size: int) -> tuple[np.ndarray, tuple[Tensor, ...]]:
+        """``size`` training images, drawn and augmented, and what `loss` wants to know of them."""
+
+    @abstractmethod
+    def loss(self, outputs: Tensor, targets: tuple[Tensor, ...]) -> Tensor:
+        """A scalar from a network's results (B, outputs, h, w) or (B, outputs)."""
+
+    @abstractmethod
+    def split(self, name: SplitName) -> tuple[np.ndarray, Any]:
+        """The images of a split, always the same, and their truth as `score` takes it."""
+
+    @abstractmethod
+    def score(self, outputs: np.ndarray, truth: Any) -> float:
+        """The metric of a network's results, float or integer (B, outputs, ...), on a whole split."""
+
+    @abstractmethod
+    def baselines(self) -> dict[str, float]:
+        """What simple methods reach on the test split, by their names."""
+
+    def further(self) -> dict[str, tuple[np.ndarray, Any, dict[str, float]]]:
+        """Other images to judge by, by name: the images, their truth, and the scores of the simple methods."""
+        return {}
+
+    @abstractmethod
+    def picture(self, path: Path, images: np.ndarray, truth: Any, outputs: dict[str, np.ndarray]) -> None:
+        """Draw some images with their truth, and what the networks of these names made of them."""

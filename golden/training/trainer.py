@@ -1,0 +1,260 @@
+"""Trains a network for a task: bounded by steps, equal for equal seeds, and resumed where it was left.
+
+Latent weights learn fast, relative to their initial scale, since only a change of sign matters. A share of the
+steps may come first with binary activations but real weights (two-stage training). The rates of either stage fall to
+nothing along a cosine. The random draws of a step depend on the seed and the step alone, so that a resumed training
+ends with the very same weights.
+"""
+
+import math
+import pickle
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from signum.golden.layers.binary import INITIAL_SCALE, BinaryWeights, binarize, clamp
+from signum.golden.layers.blocks import Network
+
+__all__ = ["Point", "Progress", "Recipe", "Trainable", "Trainer", "TrainingError", "evaluate", "initial",
+           "reproducible"]
+
+Progress = Callable[[int, int, str], None]
+"""Called after steps with the steps done, the steps in all, and what is going on."""
+
+EVALUATION_BATCH = 32
+
+
+class TrainingError(ValueError):
+    """A checkpoint that does not belong to the training it is given to."""
+
+
+class Trainable(Protocol):
+    """What a trainer needs of a task; see `golden.training.tasks.task.Task`."""
+
+    def batch(self, rng: np.random.Generator, size: int) -> tuple[np.ndarray, tuple[Tensor, ...]]: ...
+    def loss(self, outputs: Tensor, targets: tuple[Tensor, ...]) -> Tensor: ...
+    def split(self, name: Any) -> tuple[np.ndarray, Any]: ...
+    def score(self, outputs: np.ndarray, truth: Any) -> float: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How to train.
+
+    Parameters
+    ----------
+    steps, batch : int
+        Steps of the optimiser, and images a step.
+    latent_rate : float
+        Learning rate of latent binary weights, relative to their initial scale.
+    rate : float
+        Learning rate of all other parameters.
+    real_share : float
+        Share of the steps with real weights and binary activations, before the weights become binary.
+    decay : float
+        Weight decay of the latent weights while they are real.
+    scores : int
+        How often the validation split is scored, evenly over the training.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range; the message names it.
+    """
+
+    steps: int
+    batch: int = 16
+    latent_rate: float = 0.1
+    rate: float = 0.003
+    real_share: float = 0.3
+    decay: float = 1e-5
+    scores: int = 4
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "scores"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if not 0 <= self.real_share < 1:
+            raise ValueError(f"real_share must be from 0 to below 1, not {self.real_share}")
+
+    @property
+    def real_steps(self) -> int:
+        """Steps of the first stage."""
+        return round(self.steps * self.real_share)
+
+    def rate_factor(self, step: int, staged: bool) -> float:
+        """What the learning rates of a step, counted from 0, are multiplied by."""
+        first = self.real_steps if staged else 0
+        start, end = (0, first) if step < first else (first, self.steps)
+        return (1 + math.cos(math.pi * (step - start) / (end - start))) / 2
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point of the learning curve: steps done, mean loss since the last one, and the validation score."""
+
+    step: int
+    loss: float
+    score: float
+
+
+@contextmanager
+def reproducible(seed: int) -> Iterator[None]:
+    """One thread, since the order of float sums depends on their number, and a seed; both put back after."""
+    threads = torch.get_num_threads()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+
+
+def evaluate(network: Network, images: np.ndarray) -> np.ndarray:
+    """Results of a network in evaluation mode, (B, outputs, ...), on the device of its parameters."""
+    device = next(chain(network.parameters(), network.buffers())).device
+    network.eval()
+    with torch.no_grad():
+        return np.concatenate([
+            network(network.encode(images[i:i + EVALUATION_BATCH]).to(device)).cpu().numpy()
+            for i in range(0, len(images), EVALUATION_BATCH)])
+
+
+class Trainer:
+    """One training of one network.
+
+    Parameters
+    ----------
+    task : Trainable
+    network : Network
+        Trained in place.
+    recipe : Recipe
+    seed : int
+        Of the batches. (The network's own initial weights are the caller's, drawn within `reproducible`.)
+    checkpoint : Path, optional
+        A file that keeps the state at every point of the learning curve; if it is there, training goes on from it.
+    device : str, optional
+        Of PyTorch; by default a GPU where there is one. On a CPU the result depends on nothing but the arguments.
+
+    Raises
+    ------
+    TrainingError
+        If the checkpoint is of another recipe, seed or network, or is none.
+
+    Members
+    -------
+    history : list of Point
+        The learning curve.
+    seconds : float
+        Processor time of the steps so far.
+    """
+
+    def __init__(self, task: Trainable, network: Network, recipe: Recipe, *, seed: int = 0,
+                 checkpoint: Path | None = None, device: str | None = None) -> None:
+        self.task = task
+        self.recipe = recipe
+        self.seed = seed
+        self.checkpoint = checkpoint
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.network = network.to(self.device)
+        self.history: list[Point] = []
+        self.done = 0
+        self.seconds = 0.0
+        self.binary = [m for m in network.modules() if isinstance(m, BinaryWeights)]
+        known = {id(m.weight) for m in self.binary}
+        groups = [
+            {"params": [m.weight for m in self.binary], "lr": recipe.latent_rate * INITIAL_SCALE,
+             "weight_decay": recipe.decay},
+            {"params": [p for p in network.parameters() if id(p) not in known], "lr": recipe.rate}]
+        self.optimizer = torch.optim.Adam([group for group in groups if group["params"]])
+        self.rates = [group["lr"] for group in self.optimizer.param_groups]
+        if checkpoint is not None and checkpoint.exists():
+            self._resume(checkpoint)
+
+    @property
+    def _identity(self) -> dict[str, Any]:
+        return {"recipe": asdict(self.recipe), "seed": self.seed}
+
+    def _resume(self, path: Path) -> None:
+        try:
+            state = torch.load(path, weights_only=True)
+            if state["identity"] != self._identity:
+                raise TrainingError(f"{path} must be of the recipe and seed {self._identity}, not {state['identity']}")
+            self.network.load_state_dict(state["network"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.history = [Point(**point) for point in state["history"]]
+            self.done, self.seconds = state["done"], state["seconds"]
+        except (EOFError, KeyError, TypeError, RuntimeError, pickle.UnpicklingError) as error:
+            raise TrainingError(f"{path} must be a checkpoint of this network: {error}") from None
+
+    def _save(self) -> None:
+        if self.checkpoint is None:
+            return
+        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        part = self.checkpoint.with_suffix(".part")
+        torch.save({"identity": self._identity, "network": self.network.state_dict(), "done": self.done,
+                    "seconds": self.seconds, "optimizer": self.optimizer.state_dict(),
+                    "history": [asdict(p) for p in self.history]}, part)
+        part.replace(self.checkpoint)
+
+    def run(self, progress: Progress | None = None) -> list[Point]:
+        """Train to the last step; the network is left in evaluation mode. Returns the learning curve."""
+        recipe = self.recipe
+        points = {round(recipe.steps * (i + 1) / recipe.scores) for i in range(recipe.scores)}
+        losses: list[float] = []
+        self.network.train()
+        with reproducible(self.seed):
+            for step in range(self.done, recipe.steps):
+                began = time.process_time()
+                losses.append(self._step(step))
+                self.seconds += time.process_time() - began
+                self.done = step + 1
+                if self.done in points:
+                    images, truth = self.task.split("validation")
+                    for module in self.binary:
+                        module.binarizer = binarize
+                    score = self.task.score(evaluate(self.network, images), truth)
+                    self.history.append(Point(self.done, float(np.mean(losses)), score))
+                    losses = []
+                    self._save()
+                    self.network.train()
+                if progress is not None and (self.done % 10 == 0 or self.done == recipe.steps):
+                    reached = f", validation {self.history[-1].score:.2f}" if self.history else ""
+                    progress(self.done, recipe.steps, f"loss {np.mean(losses or [0]):.3f}{reached}")
+        self.network.eval()
+        return self.history
+
+    def _step(self, step: int) -> float:
+        staged = bool(self.binary)
+        real = staged and step < self.recipe.real_steps
+        for module in self.binary:
+            module.binarizer = clamp if real else binarize
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * self.recipe.rate_factor(step, staged)
+            if "weight_decay" in group and not real:
+                group["weight_decay"] = 0.0
+        images, targets = self.task.batch(np.random.default_rng([self.seed, step]), self.recipe.batch)
+        outputs = self.network(self.network.encode(images).to(self.device))
+        loss = self.task.loss(outputs, tuple(t.to(self.device) for t in targets))
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        with torch.no_grad():
+            for module in self.binary:
+                module.weight.clamp_(-1, 1)
+        return loss.item()
+
+
+def initial(make: Callable[[], Network], seed: int) -> Network:
+    """A network whose initial weights are those of a seed."""
+    with reproducible(seed):
+        return make()

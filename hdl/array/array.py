@@ -1,0 +1,222 @@
+"""The array: tiles of processing elements with registers between them, and the drain along every row."""
+
+from collections.abc import Iterator
+
+from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from signum.hdl.config import ArrayConfig
+from signum.hdl.lib.delay import behind_registers
+from signum.hdl.lib.share import Vector, place
+
+from .pe import ProcessingElement, takes_sums_early
+
+__all__ = ["Array", "Rows", "Tile", "portions"]
+
+STACK = 8                           # rows of tiles, or stacks of them, that are described together
+
+
+class Tile(wiring.Component):
+    """Processing elements that share their words, and the registers that hand the words on to the next tiles.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+    rows, cols : int
+        Size of this tile, at most ``config.tile`` each.
+
+    Members
+    -------
+    a : In(word_bits), one for each row; w : In(word_bits), one for each column
+        Activation and weight words.
+    first, load : In(1)
+        See `ProcessingElement`.
+    neighbour, result : In(drain_bits), Out(drain_bits), one for each row
+        The drain chains, from the tile on the right and to the tile on the left: ``drain_width`` of them, each of every
+        ``drain_width``-th column.
+    a_next, w_next, first_next, load_next : Out
+        The same signals one cycle later.
+    """
+
+    def __init__(self, *, config: ArrayConfig, rows: int, cols: int) -> None:
+        self.config = config
+        self.rows = rows
+        self.cols = cols
+        self.share_key = (config.lanes, config.element_bits, config.pipeline, config.acc_bits, config.drain_width,
+                          rows, cols)
+        super().__init__({
+            "a": In(config.word_bits).array(rows),
+            "w": In(config.word_bits).array(cols),
+            "first": In(1),
+            "load": In(1),
+            "neighbour": In(config.drain_bits).array(rows),
+            "result": Out(config.drain_bits).array(rows),
+            "a_next": Out(config.word_bits).array(rows),
+            "w_next": Out(config.word_bits).array(cols),
+            "first_next": Out(1),
+            "load_next": Out(1),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        width = self.config.drain_width
+        for r in range(self.rows):
+            neighbours = [self.neighbour[r].word_select(k, self.config.acc_bits) for k in range(width)]
+            for c in reversed(range(self.cols)):
+                pe = ProcessingElement(config=self.config)
+                place(m, f"pe_{r}_{c}", pe)
+                m.d.comb += [
+                    pe.a.eq(self.a[r]),
+                    pe.w.eq(self.w[c]),
+                    pe.first.eq(self.first),
+                    pe.load.eq(self.load),
+                    pe.neighbour.eq(neighbours[c % width]),
+                ]
+                neighbours[c % width] = pe.result
+            m.d.comb += self.result[r].eq(Cat(neighbours))
+            m.d.comb += self.a_next[r].eq(behind_registers(m, self.a[r], 1, f"a{r}"))
+        for c in range(self.cols):
+            m.d.comb += self.w_next[c].eq(behind_registers(m, self.w[c], 1, f"w{c}"))
+        # nothing is reset: what was under way leaves before anything that begins anew
+        m.d.comb += [self.first_next.eq(behind_registers(m, self.first, 1, "first")),
+                     self.load_next.eq(behind_registers(m, self.load, 1, "load"))]
+        return m
+
+
+class Rows(wiring.Component):
+    """Some rows of an array: those of one row of tiles, or a stack of such rows, or a stack of stacks.
+
+    Activation words go from each tile to the next one on the right, weight words to the one below.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+    rows : int
+        How many; a multiple of ``config.tile`` but for the last ones of the array.
+
+    Members
+    -------
+    a : In(word_bits), one for each row; w : In(word_bits), one for each column
+        Activation and weight words.
+    first, load : In(1)
+        Those of the first tile.
+    sums : Out(drain_bits), one for each row
+    w_next, first_next, load_next : Out
+        The words as the last tiles hand them on; ``first`` and ``load`` as the lowest tile of the first column does.
+    """
+
+    def __init__(self, *, config: ArrayConfig, rows: int) -> None:
+        self.config = config
+        self.rows = rows
+        self.share_key = (config, rows)
+        super().__init__({
+            "a": In(Vector(config.word_bits, rows)),
+            "w": In(Vector(config.word_bits, config.cols)),
+            "first": In(1),
+            "load": In(1),
+            "sums": Out(Vector(config.drain_bits, rows)),
+            "w_next": Out(Vector(config.word_bits, config.cols)),
+            "first_next": Out(1),
+            "load_next": Out(1),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        if self.rows <= self.config.tile:
+            self._tiles(m)
+        else:
+            last = stack(m, self, self.first, self.load, self.sums)
+            m.d.comb += [self.w_next.eq(last.w_next), self.first_next.eq(last.first_next),
+                         self.load_next.eq(last.load_next)]
+        return m
+
+    def _tiles(self, m: Module) -> None:
+        size = self.config.tile
+        tiles = [Tile(config=self.config, rows=self.rows, cols=min(size, self.config.cols - first))
+                 for first in range(0, self.config.cols, size)]
+        for j, tile in enumerate(tiles):
+            place(m, f"tile_{j}", tile)
+            left = tiles[j - 1] if j else None
+            for r in range(self.rows):
+                m.d.comb += [
+                    tile.a[r].eq(left.a_next[r] if left else self.a[r]),
+                    (left.neighbour[r] if left else self.sums[r]).eq(tile.result[r]),
+                ]
+            m.d.comb += [
+                tile.first.eq(left.first_next if left else self.first),
+                tile.load.eq(left.load_next if left else self.load),
+            ]
+        m.d.comb += [
+            Cat(tile.w for tile in tiles).eq(self.w),
+            self.w_next.eq(Cat(tile.w_next for tile in tiles)),
+            self.first_next.eq(tiles[0].first_next),
+            self.load_next.eq(tiles[0].load_next),
+        ]
+
+
+def portions(config: ArrayConfig, rows: int) -> Iterator[slice]:
+    """The rows of a stack, some at a time: a row of tiles each, or as many as make it no more than eight portions."""
+    size = config.tile
+    while size * STACK < rows:
+        size *= STACK
+    return (slice(top, min(top + size, rows)) for top in range(0, rows, size))
+
+
+def stack(m: Module, whole: "Rows | Array", first: Value, load: Value, sums: Value) -> Rows:
+    """Fill a module with the rows of ``whole``, some at a time; all but the last ones are equal. Returns the last."""
+    words = whole.w
+    for number, rows in enumerate(portions(whole.config, len(whole.a))):
+        part = Rows(config=whole.config, rows=rows.stop - rows.start)
+        place(m, f"rows_{number}", part)
+        m.d.comb += [
+            part.a.eq(whole.a[rows]),
+            part.w.eq(words),
+            part.first.eq(first),
+            part.load.eq(load),
+            sums[rows].eq(part.sums),
+        ]
+        words, first, load = part.w_next, part.first_next, part.load_next
+    return part
+
+
+class Array(wiring.Component):
+    """R x C processing elements.
+
+    Words enter at the left and at the top, skewed: the words of tile row i and of tile column j come i and j cycles
+    after those of the first. ``first`` comes a cycle before the first tile has the first count of a dot product, and
+    ``load`` in the cycle in which it has the last one; they spread by themselves. The sums of a row leave at its left
+    end in the order of the columns, ``drain_width`` in a cycle, those of tile row i from i + 2 cycles after
+    ``load`` on; behind those of every tile comes one cycle without.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+
+    Members
+    -------
+    a : In(word_bits), one for each row; w : In(word_bits), one for each column
+    first, load : In(1)
+    sums : Out(drain_bits), one for each row
+    """
+
+    def __init__(self, *, config: ArrayConfig) -> None:
+        self.config = self.share_key = config
+        super().__init__({
+            "a": In(Vector(config.word_bits, config.rows)),
+            "w": In(Vector(config.word_bits, config.cols)),
+            "first": In(1),
+            "load": In(1),
+            "sums": Out(Vector(config.drain_bits, config.rows)),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        first, load = Signal(), Signal()
+        sums = Signal.like(self.sums)
+        stack(m, self, first, load, sums)
+        # elements that have their sums early are given all else early as well; what is left of the two is a register
+        early, late = (m.d.comb, m.d.sync) if takes_sums_early(platform) else (m.d.sync, m.d.comb)
+        early += [first.eq(self.first), load.eq(self.load)]
+        late += self.sums.eq(sums)
+        return m

@@ -1,0 +1,185 @@
+"""XNOR-popcount and accumulator in the carry cells of ECP5, which take more into a bit than an adder needs.
+
+A half of a CCU2C looks up P of its inputs A, B, C and D, gives out P ^ carry, and hands on the carry where P is 1 and
+P(A, B, 0, 0) where P is 0: so says Yosys's model of the cell. Where P is 0 whatever comes, the half begins an adder: it
+gives out the carry of the adder below it, and hands on a function of A and B.
+"""
+
+from amaranth.hdl import Cat, Const, Instance, Module, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from signum.hdl.config import ConfigError, bits_to_hold, popcount_stages, registered_levels
+from signum.hdl.lib.delay import behind_registers
+from signum.hdl.lib.family import family_of
+
+from .popcount import split_lanes
+
+__all__ = ["LEAST_LANES", "CarryChains", "CarryCounter", "has_carry_cells"]
+
+LEAST_LANES = 5         # of fewer, one count of three lanes and a carry are the whole tree
+
+# What a half looks up. EQUAL, DIFFER, BIT and NONE begin an adder; their D is 1, as is that of ADD and ADD_INVERTED.
+EQUAL = 0x0009          # hands on whether A and B are equal
+DIFFER = 0x0006         # hands on whether A and B differ
+BIT = 0x000A            # hands on A
+NONE = 0x0000           # hands on 0
+PAIRS = 0x6996          # adds whether A and B differ, and whether C and D do
+ADD = 0x660A            # adds A and B
+ADD_INVERTED = 0x6605   # adds ~A and ~B
+ACCUMULATE = 0xAA5A     # adds A and C, but A alone where D is 1
+
+ZERO, ONE = Const(0), Const(1)
+Half = tuple[int, Value, Value, Value, Value]
+
+
+def has_carry_cells(platform: object, lanes: int) -> bool:
+    """Whether so many lanes are for a `CarryCounter`: those of a platform, or what stands for one, of family ecp5."""
+    return family_of(platform) == "ecp5" and lanes >= LEAST_LANES
+
+
+class CarryChains:
+    """Adders one behind the other in chains of CCU2C.
+
+    What an adder adds must not depend on an adder that comes later.
+
+    Parameters
+    ----------
+    m : Module
+        Where the cells go; `end` when there is no further adder.
+    """
+
+    LONGEST = 14
+    """Halves of a chain, as many as an accumulator of 12 bits has. Each chain costs up to two halves, but the longer
+    they are, the harder are placing and routing: with 48, routing 2,048 operations a cycle takes more than 13 minutes,
+    with 14 it takes two, at 3 % more logic cells."""
+
+    def __init__(self, m: Module) -> None:
+        self.m = m
+        self.halves: list[tuple[Half, Signal]] = []
+        self.carry = Signal()
+        self.number = 0
+
+    def add(self, name: str, begin: Half, bits: list[Half]) -> Value:
+        """The sum of an adder with the carry of a half that begins it: as many bits as it has halves, and the carry."""
+        if self.halves and len(self.halves) + len(bits) + 2 > self.LONGEST:
+            self.end()
+        sums = Signal(len(bits), name=name)
+        self.halves.append((begin, self.carry))
+        self.halves += zip(bits, sums, strict=True)
+        self.carry = Signal(name=f"{name}_carry")
+        return Cat(sums, self.carry)
+
+    def end(self) -> None:
+        """Close the chain, if there is one: a half that gives out the last carry, and the cells."""
+        if not self.halves:
+            return
+        halves = [*self.halves, ((NONE, ZERO, ZERO, ZERO, ONE), self.carry)]
+        if len(halves) % 2:
+            halves.append(((NONE, ZERO, ZERO, ZERO, ONE), Signal()))
+        carry: Value | None = None
+        for first in range(0, len(halves), 2):
+            ports: dict[str, Value | str | Const] = {}
+            for half, ((table, *inputs), out) in enumerate(halves[first:first + 2]):
+                ports |= {f"p_INIT{half}": Const(table, 16), f"p_INJECT1_{half}": "NO", f"o_S{half}": out}
+                ports |= {f"i_{port}{half}": value for port, value in zip("ABCD", inputs, strict=True)}
+            if carry is not None:
+                ports["i_CIN"] = carry
+            carry = Signal(name=f"chain{self.number}_{first}")
+            self.m.submodules += Instance("CCU2C", **ports, o_COUT=carry)
+        self.halves, self.carry = [], Signal()
+        self.number += 1
+
+
+class CarryCounter(wiring.Component):
+    """Counts the equal bits of two words and accumulates the counts, as `hdl.array.popcount.Popcount` and the
+    accumulator of `hdl.array.pe.ProcessingElement` do.
+
+    The tree is the same, and one lane more enters as the carry of the accumulator. Its leaves are counts of three
+    lanes, or of fewer and of pairs that always differ. A leaf counts the lanes that differ: of three lanes, that is
+    the complement of the number of equal ones, which the adders of the first level take as it is.
+
+    Parameters
+    ----------
+    lanes : int
+        Width of the words, at least `LEAST_LANES`.
+    pipeline : int
+        Register stages before the accumulator, as in `Popcount`.
+    acc_bits : int
+        Width of the accumulator.
+
+    Members
+    -------
+    a, w : In(lanes)
+        The words.
+    first : In(1)
+        The words of ``pipeline`` cycles ago begin a sum.
+    acc : Out(acc_bits)
+        The sum, one cycle later; a register.
+
+    Raises
+    ------
+    ConfigError
+        If a parameter is out of range.
+    """
+
+    def __init__(self, *, lanes: int, pipeline: int, acc_bits: int) -> None:
+        if lanes < LEAST_LANES:
+            raise ConfigError(f"lanes must be at least {LEAST_LANES}, not {lanes}")
+        stages = popcount_stages(lanes)
+        if not 0 <= pipeline <= stages:
+            raise ConfigError(f"pipeline must be from 0 to {stages} for {lanes} lanes, not {pipeline}")
+        if acc_bits < bits_to_hold(lanes):
+            raise ConfigError(f"acc_bits must be at least {bits_to_hold(lanes)} for {lanes} lanes, not {acc_bits}")
+        self.lanes = lanes
+        self.pipeline = pipeline
+        self.acc_bits = acc_bits
+        self.levels = (lanes - 1).bit_length() - 2      # a tree of k levels takes 3 * 2**k + 2**k - 1 lanes
+        super().__init__({"a": In(lanes), "w": In(lanes), "first": In(1), "acc": Out(acc_bits)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        chains = CarryChains(m)
+        registered = registered_levels(self.levels, self.pipeline)
+        leaves, carries = split_lanes(self.lanes - 1, self.levels)
+        results = [self._leaf(chains, lanes) for lanes in leaves]
+        stages = 0
+        for level in range(self.levels + 1):
+            if level:
+                results = [self._node(m, chains, level, lane, stages, left, right) for lane, left, right
+                           in zip(carries[level], results[::2], results[1::2], strict=True)]
+            if level in registered:
+                results = [behind_registers(m, result, 1, f"level{level}_{i}") for i, result in enumerate(results)]
+                stages += 1
+                chains.end()    # timing analysis does not know that no carry leaves an adder, and adds the stages up
+        count = [*results[0]][:self.acc_bits]
+        count += [ZERO] * (self.acc_bits - len(count))
+        acc = Signal(self.acc_bits, reset_less=True)
+        total = chains.add("total", self._lane(m, self.lanes - 1, stages),
+                           [(ACCUMULATE, bit, ZERO, held, self.first) for bit, held in zip(count, acc, strict=True)])
+        m.d.sync += acc.eq(total)
+        m.d.comb += self.acc.eq(acc)
+        chains.end()
+        return m
+
+    def _leaf(self, chains: CarryChains, lanes: list[int]) -> Value:
+        """How many of three pairs differ: those of up to three lanes, and such that always do."""
+        a, w = ([word[lane] for lane in lanes] + [bit] * (3 - len(lanes))
+                for word, bit in ((self.a, ZERO), (self.w, ONE)))
+        return chains.add(f"differ{lanes[0]}", (DIFFER, a[2], w[2], ZERO, ONE), [(PAIRS, a[0], w[0], a[1], w[1])])
+
+    def _node(self, m: Module, chains: CarryChains, level: int, lane: int, stages: int, left: Value, right: Value,
+              ) -> Value:
+        """The sum of two results and a lane."""
+        width = max(len(left), len(right))
+        table = ADD_INVERTED if level == 1 else ADD
+        bits = [[*result] + [ZERO] * (width - len(result)) for result in (left, right)]
+        return chains.add(f"count{lane}", self._lane(m, lane, stages),
+                          [(table, x, y, ZERO, ONE) for x, y in zip(*bits, strict=True)])
+
+    def _lane(self, m: Module, lane: int, stages: int) -> Half:
+        """What begins an adder that takes in a lane as many cycles later."""
+        if not stages:
+            return EQUAL, self.a[lane], self.w[lane], ZERO, ONE
+        value = ~(self.a[lane] ^ self.w[lane])
+        return BIT, behind_registers(m, value, stages, f"lane{lane}"), ZERO, ZERO, ONE

@@ -1,0 +1,86 @@
+"""The processing element: XNOR and popcount, or products; accumulate; and a place in the drain chain of its row."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from signum.hdl.config import ArrayConfig
+from signum.hdl.lib.family import family_of
+
+from .carry import CarryCounter, has_carry_cells
+from .multiply import Multiply
+from .popcount import Popcount
+
+__all__ = ["ProcessingElement", "takes_sums_early"]
+
+
+def takes_sums_early(platform: object) -> bool:
+    """Whether elements take a finished sum from the adder, not from the accumulator: those of Gowin.
+
+    The accumulator is cleared as the sum ends, which costs nothing, and not as the next one begins, which costs a LUT
+    for each bit of a count. But a logic cell of iCE40 gives out its adder's sum or its register, not both, and the
+    carry cells of `hdl.array.carry` begin a sum by themselves.
+    """
+    return family_of(platform) == "gowin"
+
+
+class ProcessingElement(wiring.Component):
+    """Accumulates the number of equal bits of the words it is given, or their dot product where elements have 8 bits,
+    and hands finished sums to its row's drain.
+
+    A pair of words is counted ``pipeline`` cycles later; in that cycle ``first`` says whether the sum begins anew.
+    The accumulator holds the sum one cycle after that. In the cycle of ``load`` the sum is taken into the result
+    register; in every other cycle that register takes over the neighbour's. Nothing is reset: a sum is valid once
+    it has begun with ``first``. Where `takes_sums_early` holds, ``first`` and ``load`` come a cycle earlier.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+
+    Members
+    -------
+    a, w : In(word_bits)
+        Activation and weight word.
+    first : In(1)
+        The count of this cycle begins a sum.
+    load : In(1)
+        The accumulator is to be drained.
+    neighbour : In(acc_bits)
+        Result register of the next element of the row.
+    result : Out(acc_bits)
+        Result register.
+    """
+
+    def __init__(self, *, config: ArrayConfig) -> None:
+        self.config = config
+        self.share_key = (config.lanes, config.element_bits, config.pipeline, config.acc_bits)
+        super().__init__({
+            "a": In(config.word_bits),
+            "w": In(config.word_bits),
+            "first": In(1),
+            "load": In(1),
+            "neighbour": In(config.acc_bits),
+            "result": Out(config.acc_bits),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        lanes, pipeline = config.lanes, config.pipeline
+        early = takes_sums_early(platform)
+        acc = Signal(config.acc_bits, reset_less=True)
+        total = Signal.like(acc)
+        result = Signal(config.acc_bits, reset_less=True)
+        count: CarryCounter | Multiply | Popcount
+        if not config.signed and has_carry_cells(platform, lanes):
+            count = CarryCounter(lanes=lanes, pipeline=pipeline, acc_bits=config.acc_bits)
+            m.d.comb += [count.first.eq(self.first), acc.eq(count.acc)]
+        else:
+            unit = Multiply if config.signed else Popcount
+            count = unit(lanes=lanes, pipeline=pipeline)
+            m.d.comb += total.eq(acc + count.count)
+            m.d.sync += acc.eq(Mux(self.first, 0 if early else count.count, total))
+        m.submodules[type(count).__name__.lower()] = count
+        m.d.comb += [count.a.eq(self.a), count.w.eq(self.w), self.result.eq(result)]
+        m.d.sync += result.eq(Mux(self.load, total if early else acc, self.neighbour))
+        return m

@@ -1,0 +1,157 @@
+"""XNOR-popcount: how many of L pairs of bits are equal, in few LUT4s and short carry chains."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from signum.hdl.config import ConfigError, bits_to_hold, popcount_levels, popcount_stages, registered_levels
+from signum.hdl.lib.delay import behind_registers
+
+__all__ = ["Popcount"]
+
+MAX_LEAF = 4
+MAX_CHAIN = 24      # bits of an addition: longer ones cost clock, more of them cost cells
+
+
+class Popcount(wiring.Component):
+    """Counts the equal bits of two words.
+
+    The lanes are split into leaves of up to four lanes, counted in LUT4s (three lanes take three), and a tree of
+    adders. Every adder also takes one lane as its carry in, and all adders of a level are one wide addition: a
+    position where both operands hold lane z drops the carry of the adder below and hands z to the adder above.
+
+    One result a cycle; the latency is ``pipeline`` cycles.
+
+    Parameters
+    ----------
+    lanes : int
+        Width of the words, positive.
+    pipeline : int
+        Register stages, from 0 to one more than there are adder levels, spread over the levels; the last one is at the
+        end, and the first of the most is behind the leaves.
+
+    Members
+    -------
+    a, w : In(lanes)
+        The words.
+    count : Out
+        Number of lanes in which ``a`` and ``w`` are equal.
+
+    Raises
+    ------
+    ConfigError
+        If a parameter is out of range.
+    """
+
+    def __init__(self, *, lanes: int, pipeline: int = 0) -> None:
+        if lanes < 1:
+            raise ConfigError(f"lanes must be a positive integer, not {lanes}")
+        levels = popcount_levels(lanes)
+        stages = popcount_stages(lanes)
+        if not 0 <= pipeline <= stages:
+            raise ConfigError(f"pipeline must be from 0 to {stages} for {lanes} lanes, not {pipeline}")
+        self.lanes = lanes
+        self.pipeline = pipeline
+        self.levels = levels
+        super().__init__({"a": In(lanes), "w": In(lanes), "count": Out(bits_to_hold(lanes))})
+
+    @property
+    def registered_levels(self) -> set[int]:
+        """Levels with a register behind them; the leaves are level 0."""
+        return registered_levels(self.levels, self.pipeline)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        leaves, carries = split_lanes(self.lanes, self.levels)
+        results = [self._leaf(m, lanes) for lanes in leaves]
+        stages = 0
+        for level in range(self.levels + 1):
+            if level:
+                injected = [behind_registers(m, ~(self.a[lane] ^ self.w[lane]), stages, f"lane{lane}")
+                            for lane in carries[level]]
+                results = add_level(m, level, injected, results)
+            if level in self.registered_levels:
+                results = [behind_registers(m, result, 1, f"level{level}_{i}") for i, result in enumerate(results)]
+                stages += 1
+        m.d.comb += self.count.eq(results[0])
+        return m
+
+    def _leaf(self, m: Module, lanes: list[int]) -> Value:
+        """The count of up to `MAX_LEAF` lanes."""
+        equal = [~(self.a[lane] ^ self.w[lane]) for lane in lanes]
+        if len(lanes) < 3:
+            return sum_of_bits(equal)
+        first, second, third = lanes[:3]
+        differ = self._kept(m, f"p{first}", self.a[first] ^ self.w[first] ^ self.a[second] ^ self.w[second])
+        odd = self._kept(m, f"s{first}", ~(differ ^ self.a[third] ^ self.w[third]))
+        most = self._kept(m, f"q{first}", Mux(differ, ~odd, equal[0]))
+        if len(lanes) == 3:
+            return Cat(odd, most)
+        both = odd & equal[3]
+        return Cat(odd ^ equal[3], most ^ both, most & both)
+
+    @staticmethod
+    def _kept(m: Module, name: str, value: Value) -> Signal:
+        """A named bit that synthesis must not take apart: left alone, it rebuilds the three-lane count larger."""
+        bit = Signal(name=name, attrs={"keep": 1})
+        m.d.comb += bit.eq(value)
+        return bit
+
+
+def sum_of_bits(bits: list[Value]) -> Value:
+    """One or two bits added."""
+    if len(bits) == 1:
+        return Cat(bits[0])
+    return Cat(bits[0] ^ bits[1], bits[0] & bits[1])
+
+
+def split_lanes(lanes: int, levels: int) -> tuple[list[list[int]], dict[int, list[int]]]:
+    """Which lanes are counted where: those of each leaf, and those that enter as carries at each level.
+
+    A node of level k takes one lane as its carry and halves the rest, so that the leaves are of nearly one size.
+    """
+    nodes = [list(range(lanes))]
+    carries: dict[int, list[int]] = {}
+    for level in range(levels, 0, -1):
+        carries[level] = [node[0] for node in nodes]
+        nodes = [half for node in nodes
+                 for half in (node[1:1 + len(node) // 2], node[1 + len(node) // 2:])]
+    return nodes, carries
+
+
+def add_level(m: Module, level: int, injected: list[Value], results: list[Value]) -> list[Value]:
+    """Sums of neighbouring results and an injected lane each, as few additions of up to `MAX_CHAIN` bits."""
+    sums: list[Value] = []
+    chain = Chain()
+    for lane, left, right in zip(injected, results[::2], results[1::2], strict=True):
+        if chain.sums and chain.width + max(len(left), len(right)) + 1 > MAX_CHAIN:
+            sums += chain.add(m, f"level{level}_{len(sums)}")
+            chain = Chain()
+        chain.append(lane, left, right)
+    return sums + chain.add(m, f"level{level}_{len(sums)}")
+
+
+class Chain:
+    """Adders side by side in one addition."""
+
+    def __init__(self) -> None:
+        self.x: list[Value] = []
+        self.y: list[Value] = []
+        self.width = 0
+        self.sums: list[slice] = []
+
+    def append(self, lane: Value, left: Value, right: Value) -> None:
+        """One more adder: a position that takes the lane in as its carry, and one for each bit."""
+        width = max(len(left), len(right))
+        for operand, value in ((self.x, left), (self.y, right)):
+            operand += [lane, value, Const(0, width - len(value))]
+        largest = (1 << len(left)) - 1 + (1 << len(right)) - 1 + 1
+        start = self.width + 1
+        self.sums.append(slice(start, start + min(width + 1, bits_to_hold(largest))))
+        self.width += width + 1
+
+    def add(self, m: Module, name: str) -> list[Value]:
+        """The sums of the adders."""
+        total = Signal(self.width + 1, name=name)
+        m.d.comb += total.eq(Cat(self.x) + Cat(self.y))
+        return [total[each] for each in self.sums]

@@ -1,0 +1,223 @@
+"""The program format: the fields of a layer and of a segment, in order, ``fetch_width`` of them a program word.
+
+A program is a list of layer records; each is followed by the records of its segments. Counts are stored as the
+last index (count - 1). Steps are added to an address modulo its width, so a negative step is its two's complement.
+
+Front, drain, store and segment each begin a new word. The front fields of a layer steer the walk over activations and
+weights, those of the drain its sums as they leave the array, and those of the store all until its words are stored. So
+the front of the next layer is fetched while the last steps of a layer are issued, its drain fields while the last sums
+are on their way, and its store fields arrive as the last word is stored.
+"""
+
+import enum
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from amaranth.hdl import Value
+from amaranth.lib import data
+
+from signum.hdl.config import ArrayConfig, ConfigError, bits_to_hold
+
+__all__ = ["Field", "Isa", "LayerFlag", "LayerRecord", "SegmentFlag", "flag_of"]
+
+SEGMENTS_BITS = 6
+WINDOW_BITS = 4
+LINES_BITS = 8
+
+# cycles between two dot products, besides those of the array and of a bank, that a gap must hold
+LONGEST_FETCH = 9
+
+
+class LayerFlag(enum.IntFlag):
+    """Flags of a layer."""
+
+    SPLIT = 1       # rows are neighbouring pixels of one image, not the same pixel of several images
+    RAW = 2         # sums go to the threshold memory; there are no bits
+    HORNER = 4      # sums combine as S = 2S + p, not S = S + p
+    LAST = 8        # the program ends here
+    RESIDUAL = 16   # a sum is requantized before it combines; only with requantize_depth
+
+
+def flag_of(layer: data.View, flag: LayerFlag) -> Value:
+    """One flag of a layer's back fields, as hardware."""
+    return layer.flags[flag.bit_length() - 1]
+
+
+class SegmentFlag(enum.IntFlag):
+    """Flags of a segment, above the number of its pixel walk."""
+
+    CONTINUE = 1    # the accumulators run on into the next segment: no drain between them
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of a record: its name and its width in the hardware."""
+
+    name: str
+    bits: int
+
+
+@dataclass(frozen=True)
+class LayerRecord:
+    """A decoded layer: field values by name, and those of its segments."""
+
+    fields: Mapping[str, int]
+    segments: tuple[Mapping[str, int], ...]
+
+    def has(self, flag: LayerFlag) -> bool:
+        return bool(self.fields["flags"] & flag)
+
+
+class Isa:
+    """The record layouts for one configuration.
+
+    Members
+    -------
+    front, drain, store, segment : tuple of Field
+        A layer's record is ``front``, ``drain`` and ``store``; each segment's record follows.
+    parts : tuple
+        Those of a layer, in their order.
+    back_layout : StructLayout
+        The drain and store fields as one value.
+    word_bits : int
+        Width of the program memory.
+    segment_fetch : int
+        Cycles from the first step of a segment until the record of the following one has been fetched.
+    """
+
+    def __init__(self, config: ArrayConfig) -> None:
+        a, t = config.activation_bits, config.threshold_bits
+        beat = bits_to_hold(config.beats - 1)
+        gap = bits_to_hold(2 * (config.drain_cycles + config.rows) + LONGEST_FETCH + config.bank_cycles)
+        walks = [Field(f"walk{i}_{name}", a) for i in range(config.walks) for name in ("step", "line")]
+        coefficients = (
+            Field("coefficients", config.coefficient_bits),         # first scale and offset
+            Field("coefficients_step", config.coefficient_bits),    # from those of a drain to those of the next
+        ) if config.requantize_depth else ()
+        self.config = config
+        self.front = (
+            Field("segments", SEGMENTS_BITS),       # last segment
+            Field("window_x", WINDOW_BITS),         # last position of the pooling window along x
+            Field("window_y", WINDOW_BITS),
+            Field("window_step", a),                # to the next position along x
+            Field("window_line", a),                # from the last one of a line to the next line
+            Field("weights", config.weight_bits),   # first weight word
+            *walks,                                 # steps of the address to the next pixel, to the next line
+        )
+        self.drain = (
+            Field("tiles", config.weight_bits),     # last tile of output channels; each has at least one weight word
+            Field("tile", beat),                    # last beat of a tile: drain_width channels each
+            Field("last_tile", beat),               # last beat of the last tile
+            Field("drains", SEGMENTS_BITS),         # last drain of a window position
+            Field("windows", 2 * WINDOW_BITS),      # last position of the window
+            Field("thresholds", t),                 # first threshold, or first raw result
+            Field("thresholds_window", t),          # step to the thresholds of the next window position
+            Field("class_x_low", a),                # x below this: the next pixel is of the next border class
+            Field("class_x_high", a),               # x from this on: likewise
+            Field("class_x_step", t),               # step to the thresholds of the next class along x
+            Field("class_y_low", a),
+            Field("class_y_high", a),
+            Field("class_y_step", t),
+            Field("out_start", a),                  # word of the first output pixel
+            *coefficients,
+        )
+        self.store = (
+            Field("flags", 5 if config.requantize_depth else 4),
+            Field("x", a),                          # last output pixel of a line
+            Field("y", a),                          # last line
+            Field("out_step", a),                   # from its word to the next pixel's; steps as of a walk
+            Field("out_line", a),
+        )
+        self.parts = self.front, self.drain, self.store
+        self.back = self.drain + self.store
+        self.segment = (
+            Field("flags", 1 + bits_to_hold(config.walks - 1)),
+            Field("start", a),                      # of the first pixel's first step
+            Field("words", a),                      # last word of a run; words of a run are neighbours
+            Field("runs", LINES_BITS),              # last run of a line
+            Field("lines", LINES_BITS),             # last line
+            Field("run_step", a),                   # from the last word of a run to the next run
+            Field("line_step", a),                  # from the last word of a line to the next line
+            Field("gap", gap),                      # cycles without a step behind a dot product that ends here
+        )
+
+    @property
+    def back_layout(self) -> data.StructLayout:
+        return data.StructLayout({field.name: field.bits for field in self.back})
+
+    @property
+    def layer(self) -> tuple[Field, ...]:
+        return self.front + self.back
+
+    @cached_property
+    def field_bits(self) -> int:
+        """Width of a field's place in a program word."""
+        return max(field.bits for field in self.layer + self.segment)
+
+    @property
+    def word_bits(self) -> int:
+        return self.config.fetch_width * self.field_bits
+
+    @property
+    def segment_fetch(self) -> int:
+        return len(self.words_of(self.segment)) + 1 + self.config.bank_cycles
+
+    def words_of(self, fields: tuple[Field, ...]) -> list[tuple[Field, ...]]:
+        """The fields of each word of a part of a record."""
+        width = self.config.fetch_width
+        return [fields[first:first + width] for first in range(0, len(fields), width)]
+
+    @property
+    def address_fields(self) -> set[str]:
+        """Fields that are added to an address, modulo its width."""
+        names = {"window_step", "window_line", "out_step", "out_line", "start", "run_step", "line_step",
+                 "coefficients_step", "thresholds_window", "class_x_step", "class_y_step"}
+        return names | {f"walk{i}_{name}" for i in range(self.config.walks) for name in ("step", "line")}
+
+    def _encode(self, fields: tuple[Field, ...], values: Mapping[str, int]) -> Iterator[int]:
+        for word in self.words_of(fields):
+            yield sum(self._value(field, values) << i * self.field_bits for i, field in enumerate(word))
+
+    def _value(self, field: Field, values: Mapping[str, int]) -> int:
+        value = values[field.name]
+        if field.name in self.address_fields:
+            value &= (1 << field.bits) - 1
+        if not 0 <= value < 1 << field.bits:
+            raise ConfigError(f"program field {field.name} must be from 0 to {(1 << field.bits) - 1}, not {value}")
+        return int(value)       # not a flag, whose own width would cut it in a memory's initial words
+
+    def _decode(self, fields: tuple[Field, ...], source: Iterator[int]) -> dict[str, int]:
+        found = {}
+        for fields_of_word in self.words_of(fields):
+            word = next(source)
+            for i, field in enumerate(fields_of_word):
+                found[field.name] = word >> i * self.field_bits & (1 << self.field_bits) - 1
+        return found
+
+    def encode(self, layers: list[LayerRecord]) -> list[int]:
+        """Program words of a list of layers.
+
+        Raises
+        ------
+        ConfigError
+            If a value does not fit into its field.
+        """
+        words: list[int] = []
+        for layer in layers:
+            for part in self.parts:
+                words += self._encode(part, layer.fields)
+            for segment in layer.segments:
+                words += self._encode(self.segment, segment)
+        return words
+
+    def decode(self, words: list[int]) -> list[LayerRecord]:
+        """The inverse of `encode`; reads on until the layer with `LayerFlag.LAST`."""
+        layers: list[LayerRecord] = []
+        source = iter(words)
+        while not layers or not layers[-1].has(LayerFlag.LAST):
+            fields = {name: value for part in self.parts
+                      for name, value in self._decode(part, source).items()}
+            segments = tuple(self._decode(self.segment, source) for _ in range(fields["segments"] + 1))
+            layers.append(LayerRecord(fields, segments))
+        return layers

@@ -1,0 +1,308 @@
+"""The sequencer: fetches layers, and walks over weights and activations, a word of each a cycle.
+
+For every group of pixels, tile of output channels, position of the pooling window and segment, it issues the steps
+of one dot product. Nothing ever stops within a dot product; between two it waits until the gap of the segment is
+over, the rows know their next pixels and the next segment has been fetched.
+"""
+
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from signum.hdl.config import ArrayConfig, bits_to_hold
+from signum.hdl.lib.delay import delay
+
+from .isa import SEGMENTS_BITS, Isa, LayerFlag, flag_of
+from .loop import Nest
+from .pixel_counter import follow
+from .pixel_dispatcher import PixelDispatcher
+
+__all__ = ["Sequencer", "ahead_cycles", "tail_cycles"]
+
+WALK_LOOPS = ("words", "runs", "lines")
+"""The loops of a segment's steps, the innermost first."""
+
+
+def tail_cycles(config: ArrayConfig, split: bool) -> int:
+    """Cycles from the last step of a layer until all it has computed is stored, with the longest wait there is."""
+    writes = 2 * (config.rows if split else 1)
+    return (config.pipeline + config.drain_cycles + config.tile_rows + config.requantize_cycles
+            + 2 * config.bank_cycles + 4 + writes)
+
+
+def ahead_cycles(config: ArrayConfig) -> int:
+    """Cycles before all of a layer is stored from which the next one's drain fields are read.
+
+    The last sums have left the array when the first of them takes the old one's place, and the first store field does
+    so when all is stored.
+    """
+    isa = Isa(config)
+    words = len(isa.words_of(isa.drain))
+    return min(words + config.bank_cycles + 1, tail_cycles(config, False) + 1 - max(config.pipeline, 2))
+
+
+class Sequencer(wiring.Component):
+    """Runs the program from its first layer to the one with `LayerFlag.LAST`.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+
+    Members
+    -------
+    start : In(1)
+        Begin; ignored while busy.
+    busy : Out(1)
+        From the cycle after ``start`` until all results are stored.
+    program_address : Out(program_bits), program_data : In
+        The program memory; data come ``config.bank_cycles`` after the address.
+    layer : Out(Isa.back_layout)
+        Drain fields of the current layer, until it has drained its last sums, and store fields, until all
+        is stored.
+    begin : Out(1)
+        All fields of a layer are there but its segments'; the units behind the array start anew.
+    take, fill, fill_row, fill_next : Out
+        Pixel addresses for the rows, see `AddressGenerator` and `PixelDispatcher`; ``take`` is one cycle before the
+        first step.
+    fill_all : Out(1)
+        The fill is for all rows.
+    offset, walk : Out
+        Activation address of this step, relative to the pixel's.
+    weight : Out(weight_bits)
+        Weight address of this step.
+    first, last : Out(1)
+        This step begins a dot product; it is the last one and the sum is to be drained.
+    """
+
+    def __init__(self, *, config: ArrayConfig) -> None:
+        self.config = config
+        self.isa = Isa(config)
+        bits = config.activation_bits
+        super().__init__({
+            "start": In(1),
+            "busy": Out(1),
+            "program_address": Out(config.program_bits),
+            "program_data": In(self.isa.word_bits),
+            "layer": Out(self.isa.back_layout),
+            "begin": Out(1),
+            "take": Out(1),
+            "fill": Out(1),
+            "fill_all": Out(1),
+            "fill_row": Out(bits_to_hold(config.rows - 1)),
+            "fill_next": Out(bits).array(config.walks),
+            "offset": Out(bits),
+            "walk": Out(bits_to_hold(config.walks - 1)),
+            "weight": Out(config.weight_bits),
+            "first": Out(1),
+            "last": Out(1),
+        })
+
+        self.registers = {field.name: Signal(field.bits, name=f"layer_{field.name}") for field in self.isa.front}
+        self.registers |= {field.name: self.layer[field.name] for field in self.isa.back}
+        self.fetched = {field.name: Signal(field.bits, name=f"next_{field.name}") for field in self.isa.segment}
+        # whether what was fetched is 0, is 1: a segment may begin in the first cycle that has it
+        self.none, self.one = ({name: Signal(name=f"next_{name}_{what}") for name in (*WALK_LOOPS, "gap")}
+                               for what in ("none", "one"))
+        self.segment_there = Signal()   # the next segment's record has been fetched
+        self.proceed = Signal()         # a segment begins: its first step is issued in the next cycle
+        self.final = Signal()           # ... and it is the last one of the layer
+        self.stepping = Signal()        # a step is being issued
+        self.window_offset = Signal(config.activation_bits)
+        self.gap = Signal.like(self.fetched["gap"])     # of the segment that is being issued
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        self._fetch(m)
+        filler = self._fill(m)
+        step_ends = self._walk(m)
+        self._loops(m, filler, step_ends)
+        return m
+
+    def _fetch(self, m: Module) -> None:
+        """Read records from the program memory, a word of fields a cycle, into their registers."""
+        isa = self.isa
+        words = [word for part in (*isa.parts, isa.segment) for word in isa.words_of(part)]
+        end = len(words)
+        front, layer = len(isa.words_of(isa.front)), end - len(isa.words_of(isa.segment))
+        ahead = ahead_cycles(self.config)
+        pc = Signal(self.config.program_bits)
+        index = Signal(range(end))                      # the word at pc, within the record
+        arriving = Signal.like(index)                   # the word that the memory puts out
+        arrived = Signal()
+        reading = Signal()
+        whole = Signal()                                # a layer's record is read, not only a segment's
+        pause = Signal()
+        first_segment = Signal.like(pc)
+        segments_left = Signal(SEGMENTS_BITS)
+        ending = Signal()
+        stored = Signal(init=1)                         # nothing of the layer is under way any more
+        near = Signal(init=1)                           # ... or will be in ``ahead`` cycles
+        tail = Signal(range(tail_cycles(self.config, True) + 1))
+        m.d.comb += [
+            self.program_address.eq(pc),
+            pause.eq(whole & (index == front) & ~near),
+        ]
+        idle = ~self.stepping & ~self.proceed
+        m.d.sync += [stored.eq(idle & (tail <= 1)), near.eq(idle & (tail <= 1 + ahead))]
+        with m.If(self.stepping):
+            m.d.sync += tail.eq(Mux(flag_of(self.layer, LayerFlag.SPLIT), tail_cycles(self.config, True),
+                                    tail_cycles(self.config, False)))
+        with m.Elif(tail != 0):
+            m.d.sync += tail.eq(tail - 1)
+
+        m.d.comb += Cat(arrived, arriving).eq(
+            delay(m, Cat(reading & ~pause, index), self.config.bank_cycles, "fetch"))
+        with m.If(arrived), m.Switch(arriving):
+            for i, fields in enumerate(words):
+                target = self.registers if i < layer else self.fetched
+                with m.Case(i):
+                    for k, field in enumerate(fields):
+                        value = self.program_data.word_select(k, isa.field_bits)
+                        m.d.sync += target[field.name].eq(value)
+                        if i >= layer and field.name in self.none:
+                            value = value[:field.bits]
+                            m.d.sync += [self.none[field.name].eq(value == 0), self.one[field.name].eq(value == 1)]
+        with m.If(reading & ~pause):
+            m.d.sync += [index.eq(index + 1), pc.eq(pc + 1)]
+            with m.If(index == layer):
+                m.d.sync += first_segment.eq(Mux(whole, pc, first_segment))
+            with m.If(index == end - 1):
+                m.d.sync += reading.eq(0)
+        m.d.sync += self.begin.eq(arrived & (arriving == layer - 1))
+        with m.If(arrived & (arriving == end - 1)):
+            m.d.sync += [self.segment_there.eq(1), whole.eq(0)]
+            with m.If(whole):
+                m.d.sync += segments_left.eq(self.registers["segments"])
+
+        with m.If(self.proceed & self.final):
+            m.d.sync += self.segment_there.eq(0)
+            with m.If(flag_of(self.layer, LayerFlag.LAST)):
+                m.d.sync += ending.eq(1)
+            with m.Else():
+                m.d.sync += [reading.eq(1), whole.eq(1), index.eq(0)]
+        with m.Elif(self.proceed & (self.registers["segments"] != 0)):
+            m.d.sync += [self.segment_there.eq(0), reading.eq(1), index.eq(layer)]
+            with m.If(segments_left == 0):
+                m.d.sync += [pc.eq(first_segment), segments_left.eq(self.registers["segments"])]
+            with m.Else():
+                m.d.sync += segments_left.eq(segments_left - 1)
+
+        with m.If(ending & stored):
+            m.d.sync += [self.busy.eq(0), ending.eq(0)]
+        with m.If(self.start & ~self.busy):
+            m.d.sync += [self.busy.eq(1), reading.eq(1), whole.eq(1), index.eq(0), pc.eq(0)]
+
+    def _fill(self, m: Module) -> PixelDispatcher:
+        """Give the rows their next pixels."""
+        m.submodules.filler = filler = PixelDispatcher(rows=self.config.rows, bits=self.config.activation_bits)
+        m.d.comb += [
+            filler.split.eq(flag_of(self.layer, LayerFlag.SPLIT)),
+            filler.x_last.eq(self.registers["x"]),
+            filler.y_last.eq(self.registers["y"]),
+            filler.restart.eq(self.begin),
+            filler.take.eq(self.take),
+            self.fill.eq(filler.fill),
+            self.fill_row.eq(filler.row),
+            self.fill_all.eq(~filler.split),
+        ]
+        for i in range(self.config.walks):
+            address = Signal(self.config.activation_bits, name=f"walk{i}")
+            step, line = self.registers[f"walk{i}_step"], self.registers[f"walk{i}_line"]
+            follow(m, filler.raster, address, start=C(0), step=step, line=line)
+            m.d.comb += self.fill_next[i].eq(address)
+        return filler
+
+    def _walk(self, m: Module) -> Value:
+        """Issue the steps of a segment; returns whether this cycle's step is its last one."""
+        loops = WALK_LOOPS
+        current = {name: Signal.like(self.fetched[name], name=name)
+                   for name in (*loops, "run_step", "line_step", "flags", "gap")}
+        # what is left of each loop, and whether it is none: a register, since all that follows waits for it, and so is
+        # whether it is one, and whether the whole loop has one turn, or two
+        left = [Signal.like(current[name], name=f"{name}_left") for name in loops]
+        at_end, one_left, once, twice = ([Signal(name=f"{name}_{what}") for name in loops]
+                                         for what in ("at_end", "one_left", "once", "twice"))
+        run_ends, line_ends = Signal(), Signal()
+        ends = Signal()                                 # all three are, which is a register as well
+        m.d.comb += [
+            run_ends.eq(at_end[0]),
+            line_ends.eq(run_ends & at_end[1]),
+            self.walk.eq(current["flags"][1:]),
+            self.gap.eq(current["gap"]),
+            self.last.eq(self.stepping & ends & ~current["flags"][0]),
+        ]
+        with m.If(self.proceed):
+            m.d.sync += [signal.eq(self.fetched[name]) for name, signal in current.items()]
+            m.d.sync += [self.stepping.eq(1), self.offset.eq(self.fetched["start"] + self.window_offset)]
+            m.d.sync += [rest.eq(self.fetched[name]) for name, rest in zip(loops, left, strict=True)]
+            none, one = (Cat(flags[name] for name in loops) for flags in (self.none, self.one))
+            m.d.sync += [Cat(at_end).eq(none), Cat(once).eq(none), Cat(one_left).eq(one), Cat(twice).eq(one),
+                         ends.eq(none.all())]
+        with m.Elif(self.stepping):
+            m.d.sync += self.stepping.eq(~ends)
+            steps = (C(1, 1), run_ends, line_ends)
+            following = []
+            for i, (name, step) in enumerate(zip(loops, steps, strict=True)):
+                with m.If(step):
+                    m.d.sync += [left[i].eq(Mux(at_end[i], current[name], left[i] - 1)),
+                                 one_left[i].eq(Mux(at_end[i], twice[i], left[i] == 2))]
+                following.append(Mux(step, Mux(at_end[i], once[i], one_left[i]), at_end[i]))
+            m.d.sync += [Cat(at_end).eq(Cat(following)), ends.eq(Cat(following).all())]
+            m.d.sync += self.offset.eq(
+                self.offset + Mux(line_ends, current["line_step"], Mux(run_ends, current["run_step"], 1)))
+        return ends
+
+    def _loops(self, m: Module, filler: PixelDispatcher, step_ends: Value) -> None:
+        """The loops around a segment: which one comes next, and when."""
+        registers = self.registers
+        running = Signal()                              # segments of the layer have still to begin
+        names = ("segments", "window_x", "window_y", "tiles")
+        nest = Nest(m, {name: registers[name] for name in names}, begin=self.begin, step=self.proceed)
+        loops = nest.loops
+        waiting = Signal.like(self.gap)                 # cycles left of the gap
+        without_gap, short_gap = Signal(), Signal()     # the gap is 0, is 0 or 1
+        continuing = Signal()                           # the segment before left its sums in the accumulators
+        gap_over = Signal(init=1)                       # so, or none are left, or none will be after the last step
+        # the next segment is the first one of its tile of channels, of its group of pixels
+        tile_begins, group_begins = Signal(init=1), Signal(init=1)
+        last_segment, last_x, last_tile = (loops[name].end for name in ("segments", "window_x", "tiles"))
+        last_window = last_x & loops["window_y"].end
+        last_group, this_group_is_last, tile_ends = Signal(), Signal(), Signal()
+        tile_weight = Signal(self.config.weight_bits)   # first weight of the tile
+        next_weight = Signal(self.config.weight_bits)
+        following = Signal(self.config.weight_bits)     # what comes after the latest one
+        m.d.comb += [
+            last_group.eq(Mux(group_begins, filler.raster.past, this_group_is_last)),
+            tile_ends.eq(last_segment & last_window),
+            # a group's fill takes a cycle at least, and only then a layer's first segment begins
+            self.final.eq(nest.ended & last_group),
+            self.proceed.eq(running & self.segment_there & (~self.stepping | step_ends)
+                            & gap_over & ~(group_begins & filler.busy)),
+            self.take.eq(self.proceed & group_begins),
+            next_weight.eq(Mux(group_begins, registers["weights"],
+                               Mux(loops["segments"].first & ~tile_begins, tile_weight, following))),
+            following.eq(self.weight + 1),
+        ]
+        m.d.sync += self.first.eq(self.proceed & ~continuing)
+        with m.If(self.stepping):
+            m.d.sync += waiting.eq(self.gap - (self.gap != 0))
+        with m.Elif(waiting != 0):
+            m.d.sync += waiting.eq(waiting - 1)
+        no_gap = self.none["gap"]
+        m.d.sync += gap_over.eq(Mux(self.proceed, no_gap | self.fetched["flags"][0],
+                                    continuing | Mux(self.stepping, Mux(step_ends, short_gap, without_gap),
+                                                     ~waiting[1:].any())))
+        with m.If(self.begin):
+            m.d.sync += [running.eq(1), continuing.eq(0)]
+        with m.If(self.proceed):
+            m.d.sync += [running.eq(~self.final), continuing.eq(self.fetched["flags"][0]),
+                         this_group_is_last.eq(last_group), self.weight.eq(next_weight),
+                         without_gap.eq(no_gap), short_gap.eq(no_gap | self.one["gap"]),
+                         tile_begins.eq(tile_ends), group_begins.eq(tile_ends & last_tile)]
+            with m.If(tile_begins):
+                m.d.sync += tile_weight.eq(next_weight)
+            with m.If(last_segment):
+                m.d.sync += self.window_offset.eq(Mux(last_window, 0, self.window_offset + Mux(
+                    last_x, registers["window_line"], registers["window_step"])))
+        with m.Elif(self.stepping & ~step_ends):
+            m.d.sync += self.weight.eq(following)

@@ -1,0 +1,151 @@
+"""The bus into an accelerator: what lies at which address, and the two streams that carry it.
+
+A request is one 32-bit write or read; each read gives one response, in order, and writes give none. Words of
+more than 32 bits are cut into slices at successive addresses. An address is, from the least significant bit:
+slice, word, unit (row or column), region.
+"""
+
+import dataclasses
+import enum
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from signum.hdl.config import ArrayConfig
+from signum.hdl.control.isa import Isa
+
+__all__ = ["DATA_BITS", "MAGIC", "VERSION", "AddressMap", "Control", "Region", "Register", "Status",
+           "bus_signature", "config_registers", "request_layout"]
+
+DATA_BITS = 32
+MAGIC = 0x5347_4E4D
+VERSION = 5
+
+
+class Region(enum.IntEnum):
+    """Regions of the address space; those of one row also come as "all rows at once", to write only."""
+
+    REGISTERS = 0
+    PROGRAM = 1             # write only
+    WEIGHTS = 2             # write only
+    THRESHOLDS = 3          # a slice for each of the sums that leave a row at once
+    ALL_THRESHOLDS = 4      # write only
+    ACTIVATIONS = 5
+    ALL_ACTIVATIONS = 6     # write only
+    COEFFICIENTS = 7        # write only; even units have the scales, odd ones the offsets, two for each such sum
+
+
+class Register(enum.IntEnum):
+    """Words of the register region; the configuration follows from ``CONFIG`` on, in the order of its fields."""
+
+    MAGIC = 0
+    VERSION = 1
+    CONTROL = 2             # write only
+    STATUS = 3
+    CYCLES = 4              # cycles of the last run, or of the run so far
+    RUNS = 5                # runs begun since reset, modulo 256
+    CONFIG = 8
+
+
+class Control(enum.IntFlag):
+    START = 1
+
+
+class Status(enum.IntFlag):
+    BUSY = 1
+
+
+def config_registers(config: ArrayConfig) -> dict[str, int]:
+    """Word of the register region for each field of the configuration."""
+    return {field.name: Register.CONFIG + i for i, field in enumerate(dataclasses.fields(config))}
+
+
+class Place(NamedTuple):
+    """A decoded bus address."""
+
+    region: Region
+    unit: int
+    word: int
+    slice: int
+
+
+class AddressMap:
+    """Bus addresses of an array's memories and registers.
+
+    Members
+    -------
+    slices, program_slices : int
+        Bus words that make one word of the array, and one of the program.
+    drain_width : int
+        Slices of a word of thresholds or results.
+    slice_bits, word_bits, unit_bits, address_bits : int
+        Widths of the fields of an address, and of the whole.
+    """
+
+    REGION_BITS = 3
+
+    def __init__(self, config: ArrayConfig) -> None:
+        self.slices = -(-config.word_bits // DATA_BITS)
+        self.program_slices = -(-Isa(config).word_bits // DATA_BITS)
+        self.drain_width = config.drain_width
+        self.slice_bits = (max(self.slices, self.program_slices, self.drain_width) - 1).bit_length()
+        depth = max(config.weight_depth, config.activation_depth, config.threshold_depth, config.program_depth,
+                    config.requantize_depth)
+        registers = Register.CONFIG + len(dataclasses.fields(config))
+        self.word_bits = (max(depth, registers) - 1).bit_length()
+        coefficients = 2 * config.drain_width if config.requantize_depth else 1
+        self.unit_bits = (max(config.rows, config.cols, coefficients) - 1).bit_length()
+        self.address_bits = self.slice_bits + self.word_bits + self.unit_bits + self.REGION_BITS
+
+    def address(self, region: Region, *, unit: int = 0, word: int = 0, slice: int = 0) -> int:
+        """Bus address of one slice of one word."""
+        return slice | (word | (unit | region << self.unit_bits) << self.word_bits) << self.slice_bits
+
+    def place(self, address: int) -> Place:
+        """The inverse of `address`."""
+        fields = []
+        for bits in (self.slice_bits, self.word_bits, self.unit_bits):
+            fields.append(address & (1 << bits) - 1)
+            address >>= bits
+        return Place(Region(address), fields[2], fields[1], fields[0])
+
+    def slices_of(self, region: Region) -> int:
+        """Slices of a word of a region."""
+        if region in (Region.WEIGHTS, Region.ACTIVATIONS, Region.ALL_ACTIVATIONS):
+            return self.slices
+        if region in (Region.THRESHOLDS, Region.ALL_THRESHOLDS):
+            return self.drain_width
+        return self.program_slices if region == Region.PROGRAM else 1
+
+    def following(self, address: int) -> int:
+        """The address after another: its word's next slice, and after the last one the next word, or unit."""
+        place = self.place(address)
+        if place.slice + 1 < self.slices_of(place.region):
+            return address + 1
+        return (address >> self.slice_bits) + 1 << self.slice_bits
+
+    def runs(self, addresses: Iterable[int]) -> list[tuple[int, int]]:
+        """Addresses cut into runs, each (first address, count), in which one is `following` the other."""
+        runs: list[tuple[int, int]] = []
+        expected = None
+        for address in addresses:
+            if address == expected:
+                runs[-1] = (runs[-1][0], runs[-1][1] + 1)
+            else:
+                runs.append((address, 1))
+            expected = self.following(address)
+        return runs
+
+
+def request_layout(address_bits: int) -> data.StructLayout:
+    return data.StructLayout({"write": 1, "address": address_bits, "data": DATA_BITS})
+
+
+def bus_signature(address_bits: int) -> wiring.Signature:
+    """The bus as its master sees it: requests go out, the answers to reads come in."""
+    return wiring.Signature({
+        "request": Out(stream.Signature(request_layout(address_bits))),
+        "response": In(stream.Signature(DATA_BITS)),
+    })

@@ -1,0 +1,288 @@
+"""A memory of writes to the accelerator, and a reader that sends them by itself: weights for which the banks are too
+small come from it while the array runs.
+
+The memory holds sequences of 32-bit words. A sequence is runs, one after the other, and then a 0:
+
+=======  =====================================================================
+word     meaning
+=======  =====================================================================
+0        n, the words of the run
+1        bus address of the first; the next ones are `AddressMap.following`
+2        n words, written there in turn
+=======  =====================================================================
+
+A write that starts a program is one like any other. While a program runs, writes of weights go on, which is what the
+accelerator takes then; the first other write waits for the program's end, and requests of the host go by.
+"""
+
+import enum
+
+from amaranth.hdl import Array as Choice
+from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import bits_for
+
+from signum.hdl.config import ArrayConfig
+
+from .bus import DATA_BITS, AddressMap, Region, bus_signature
+from .bus_interface import following, split_address
+
+__all__ = ["SPRAM_WORDS", "UP5K_WORDS", "LoaderMap", "LoaderMemory", "LoaderRegister", "WriteListDMA"]
+
+SPRAM_BITS = 16
+ADDRESS_BITS = 14
+SPRAM_WORDS = 1 << ADDRESS_BITS
+UP5K_WORDS = 2 * SPRAM_WORDS
+"""Words of 32 bits in the four single-port RAMs of an UP5K."""
+
+
+class LoaderRegister(enum.IntEnum):
+    """Words above those of the memory."""
+
+    DEPTH = 0       # read only: words of the memory
+    BEGIN = 1       # a write begins a sequence, at the word that is written; it reads 1 while one goes on
+
+
+class Step(enum.IntEnum):
+    """What a sequence's word is."""
+
+    COUNT = 0
+    ADDRESS = 1
+    WORDS = 2
+
+
+class LoaderMap:
+    """Addresses on the host's side of a loader: below are the accelerator's own, above the memory's and the registers'.
+    They do not depend on the depth, so that a host can ask for it; a board without a loader ignores the upper bits.
+
+    Members
+    -------
+    address_bits : int
+        Of the host's side.
+    """
+
+    address_bits = 32
+    OWN, REGISTERS = 1 << 31, 1 << 30
+
+    @classmethod
+    def word(cls, at: int) -> int:
+        """Bus address of a word of the memory."""
+        return cls.OWN | at
+
+    @classmethod
+    def register(cls, register: LoaderRegister) -> int:
+        """Bus address of a register."""
+        return cls.OWN | cls.REGISTERS | register
+
+
+class LoaderMemory(wiring.Component):
+    """Words behind one port: ``word`` is what was at ``address`` a cycle before, unless that cycle wrote.
+
+    Nothing sets what is in it at first.
+
+    Parameters
+    ----------
+    depth : int
+        Of words of 32 bits.
+    spram : bool
+        Made of the UP5K's single-port RAMs (SB_SPRAM256KA: 16,384 words of 16 bits), two side by side.
+    """
+
+    def __init__(self, *, depth: int, spram: bool = False) -> None:
+        self.depth = depth
+        self.spram = spram
+        super().__init__({
+            "address": In(bits_for(depth - 1)),
+            "data": In(DATA_BITS),
+            "write": In(1),
+            "word": Out(DATA_BITS),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        if self.spram:
+            self._single_port(m)
+            return m
+        m.submodules.memory = memory = Memory(shape=DATA_BITS, depth=self.depth, init=[])
+        reader, writer = memory.read_port(), memory.write_port()
+        m.d.comb += [
+            reader.addr.eq(self.address),
+            writer.addr.eq(self.address),
+            writer.data.eq(self.data),
+            writer.en.eq(self.write),
+            self.word.eq(reader.data),
+        ]
+        return m
+
+    def _single_port(self, m: Module) -> None:
+        at, bank = Signal(ADDRESS_BITS), self.address[ADDRESS_BITS:]
+        m.d.comb += at.eq(self.address)
+        words = []
+        for b in range(1 << len(bank)):
+            halves = [Signal(SPRAM_BITS, name=f"word_{b}_{h}") for h in range(DATA_BITS // SPRAM_BITS)]
+            for h, half in enumerate(halves):
+                m.submodules[f"spram_{b}_{h}"] = Instance(
+                    "SB_SPRAM256KA", i_CLOCK=ClockSignal(), i_ADDRESS=at, o_DATAOUT=half,
+                    i_DATAIN=self.data.word_select(h, SPRAM_BITS), i_MASKWREN=Const(0b1111, 4), i_WREN=self.write,
+                    i_CHIPSELECT=bank == b if len(bank) else Const(1), i_STANDBY=Const(0), i_SLEEP=Const(0),
+                    i_POWEROFF=Const(1))         # low is off
+            words.append(Cat(halves))
+        word: Value = words[0]
+        if len(bank):
+            before = Signal(len(bank))
+            m.d.sync += before.eq(bank)
+            word = Choice(words)[before]
+        m.d.comb += self.word.eq(word)
+
+
+class WriteListDMA(wiring.Component):
+    """Stands between a host and an accelerator, with a memory of what it sends by itself. The host's requests go
+    through, but for those of the loader.
+
+    A sequence takes two cycles for each of its words, which is what the accelerator takes, or more where that waits;
+    each request of the host delays it by some cycles. Beginning another sequence ends the one that goes on.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+        Of the accelerator.
+    depth : int
+        Words of the memory, a power of two of at least 2.
+    spram : bool
+        As of `LoaderMemory`.
+
+    Members
+    -------
+    bus : In(bus_signature(LoaderMap.address_bits))
+        From the host.
+    target : Out(bus_signature)
+        To the accelerator.
+    target_busy : In(1)
+        The accelerator's ``busy``.
+    busy : Out(1)
+        A sequence goes on, or the accelerator runs.
+
+    Raises
+    ------
+    ValueError
+        If ``depth`` is something else.
+    """
+
+    def __init__(self, *, config: ArrayConfig, depth: int, spram: bool = False) -> None:
+        if not isinstance(depth, int) or depth < 2 or depth & depth - 1:
+            raise ValueError(f"depth must be a power of two of at least 2, not {depth!r}")
+        self.inner = AddressMap(config)
+        self.memory = LoaderMemory(depth=depth, spram=spram)
+        super().__init__({
+            "bus": In(bus_signature(LoaderMap.address_bits)),
+            "target": Out(bus_signature(self.inner.address_bits)),
+            "target_busy": In(1),
+            "busy": Out(1),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.memory = self.memory
+        self.cursor = Signal.like(self.memory.address)  # the word that comes from the memory
+        self.here = Signal()                            # it has come
+        self.on = Signal()                              # to the next word
+        self.going = Signal()
+        self.step = Signal(Step)
+        self.offered, self.sent = Signal(), Signal()    # the word is to be written; the accelerator takes it
+        self.address = Signal(self.inner.address_bits)
+        self.kept = Signal()                            # it was offered before, and waits
+        self.take = Signal()                            # the host has the memory
+        m.d.comb += self.busy.eq(self.going | self.target_busy)
+        m.d.sync += [self.cursor.eq(self.cursor + self.on), self.here.eq(~self.on & ~self.take)]
+        self._sequence(m)
+        self._requests(m)
+        return m
+
+    def _sequence(self, m: Module) -> None:
+        """What the words of a sequence mean."""
+        word, layout = self.memory.word, self.inner
+        left, last = Signal.like(self.cursor), Signal()         # words of the run that were not sent; it is one
+        *_, region = split_address(layout, self.address)
+        m.d.sync += last.eq(left == 1)                          # in time, since each word takes two cycles
+        with m.If(self.going & self.here), m.Switch(self.step):
+            with m.Case(Step.COUNT):
+                m.d.comb += self.on.eq(1)
+                m.d.sync += [left.eq(word), self.step.eq(Step.ADDRESS)]
+                with m.If(word[:len(left)] == 0):
+                    m.d.sync += [self.going.eq(0), self.step.eq(Step.COUNT)]
+            with m.Case(Step.ADDRESS):
+                m.d.comb += self.on.eq(1)
+                m.d.sync += [self.address.eq(word), self.step.eq(Step.WORDS)]
+            with m.Case(Step.WORDS):
+                may = ~self.target_busy | (region == Region.WEIGHTS)
+                m.d.comb += [self.offered.eq(may | self.kept), self.on.eq(self.sent)]
+                with m.If(self.sent):
+                    m.d.sync += [left.eq(left - 1), self.address.eq(following(m, layout, self.address))]
+                    with m.If(last):
+                        m.d.sync += self.step.eq(Step.COUNT)
+
+    def _requests(self, m: Module) -> None:
+        """Who has the accelerator's bus and the memory: what was offered stays until it is taken, and then the
+        other goes next. Nothing of the sequence waits for what the host does in the same cycle."""
+        request, target = self.bus.request, self.target.request
+        own, of_registers = request.p.address[-1], request.p.address[-2]
+        mine = Signal()                                 # the sequence's word is offered to the accelerator
+        through, waits = Signal(), Signal()             # the host's request is; it was and is not taken
+        seen = Signal()                                 # the host's request is of the loader
+        take = self.take
+        outside, inside = self._responses(m)
+        reads = ~request.p.write & (outside | inside)
+        m.d.comb += [
+            mine.eq(self.offered & ~waits),
+            self.sent.eq(mine & target.ready),
+            through.eq(request.valid & ~own & ~reads & ~mine),
+            take.eq(seen & ~self.offered),
+            target.valid.eq(mine | through),
+            target.p.write.eq(mine | request.p.write),
+            target.p.address.eq(Mux(mine, self.address, request.p.address)),
+            target.p.data.eq(Mux(mine, self.memory.word, request.p.data)),
+            request.ready.eq(take | through & target.ready),
+            self.memory.address.eq(Mux(take, request.p.address, self.cursor)),
+            self.memory.data.eq(request.p.data),
+            self.memory.write.eq(take & ~of_registers & request.p.write),
+        ]
+        m.d.sync += [
+            self.kept.eq(mine & ~target.ready),
+            waits.eq(through & ~target.ready),
+            seen.eq(request.valid & own & ~reads & ~take),
+        ]
+        with m.If(take & of_registers & request.p.write & (request.p.address[0] == LoaderRegister.BEGIN)):
+            m.d.sync += [self.going.eq(1), self.step.eq(Step.COUNT), self.cursor.eq(request.p.data), self.here.eq(0)]
+
+    def _responses(self, m: Module) -> tuple[Signal, Signal]:
+        """Answers to the host's reads: whether one of the accelerator is waited for, and whether one of the loader."""
+        request, response, target = self.bus.request, self.bus.response, self.target.response
+        outside, inside = Signal(), Signal()
+        asked, register, ready = Signal(), Signal(2), Signal()
+        word = Signal(DATA_BITS)
+        m.d.sync += [asked.eq(self.take & ~request.p.write),
+                     register.eq(Cat(request.p.address[0], request.p.address[-2]))]
+        with m.If(asked):
+            m.d.sync += ready.eq(1)
+            with m.Switch(register):
+                with m.Case(0b10 | LoaderRegister.DEPTH):
+                    m.d.sync += word.eq(self.memory.depth)
+                with m.Case(0b10 | LoaderRegister.BEGIN):
+                    m.d.sync += word.eq(self.going)
+                with m.Default():
+                    m.d.sync += word.eq(self.memory.word)
+        with m.Elif(response.ready):
+            m.d.sync += ready.eq(0)
+        m.d.comb += [
+            inside.eq(asked | ready),
+            response.valid.eq(ready | target.valid),
+            response.payload.eq(Mux(ready, word, target.payload)),
+            target.ready.eq(response.ready & ~ready),
+        ]
+        with m.If(request.valid & request.ready & ~request.p.write & ~request.p.address[-1]):
+            m.d.sync += outside.eq(1)
+        with m.Elif(target.valid & target.ready):
+            m.d.sync += outside.eq(0)
+        return outside, inside

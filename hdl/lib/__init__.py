@@ -1,0 +1,1 @@
+"""What units share: memories, delays, emission to Verilog, shared modules, FPGA families."""

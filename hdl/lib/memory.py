@@ -1,0 +1,75 @@
+"""A memory bank of wide words with one read and one write port, cut into slices as wide as the bus."""
+
+from amaranth.hdl import Cat, Module
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from signum.hdl.config import bits_to_hold
+from signum.hdl.host.bus import DATA_BITS
+
+from .delay import behind_registers
+
+__all__ = ["FEW", "Bank"]
+
+
+FEW = 32            # words that LUTs hold without a multiplexer behind them, or nearly
+
+
+class Bank(wiring.Component):
+    """Words of any width; a write may leave out slices of it.
+
+    A word is read in the cycle after its address, and with each pair of registers two cycles later. Reading an address
+    while it is written gives the old word, but with registers the new one.
+
+    Parameters
+    ----------
+    width, depth : int
+        Bits of a word; words.
+    registers : int
+        So many registers one behind the other hold the address, and as many what was read; one less, what is written.
+        More than `FEW` words are then in block RAM: the few bits of a last slice would else be made of LUTs, and read
+        through multiplexers.
+
+    Members
+    -------
+    read_address : In, read_data : Out(width)
+    write_address : In, write_data : In(width)
+    write : In, one bit for each slice of up to 32 bits
+    """
+
+    def __init__(self, *, width: int, depth: int, registers: int = 0) -> None:
+        self.width = width
+        self.depth = depth
+        self.registers = registers
+        self.share_key = (width, depth, registers)
+        address = bits_to_hold(depth - 1)
+        super().__init__({
+            "read_address": In(address),
+            "read_data": Out(width),
+            "write_address": In(address),
+            "write_data": In(width),
+            "write": In(-(-width // DATA_BITS)),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        address = behind_registers(m, self.read_address, self.registers, "address")
+        into = (("written_at", self.write_address), ("written", self.write_data), ("write_slices", self.write))
+        at, data, write = (behind_registers(m, value, max(0, self.registers - 1), name) for name, value in into)
+        parts = []
+        attributes = {"ram_style": "block"} if self.registers and self.depth > FEW else {}
+        for i in range(len(self.write)):
+            part = data[i * DATA_BITS:(i + 1) * DATA_BITS]
+            memory = Memory(shape=len(part), depth=self.depth, init=[], attrs=attributes)
+            m.submodules[f"slice_{i}"] = memory
+            reader, writer = memory.read_port(), memory.write_port()
+            m.d.comb += [
+                reader.addr.eq(address),
+                writer.addr.eq(at),
+                writer.data.eq(part),
+                writer.en.eq(write[i]),
+            ]
+            parts.append(reader.data)
+        m.d.comb += self.read_data.eq(behind_registers(m, Cat(parts), self.registers, "word"))
+        return m

@@ -1,0 +1,1 @@
+"""The epilogue of each row: results to requantization, threshold, pooling, packing and writeback."""

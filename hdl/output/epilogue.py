@@ -1,0 +1,225 @@
+"""The ends of the rows: what feeds them with activations, and what makes elements of their sums."""
+
+from amaranth.hdl import Cat, Module, Mux, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from signum.hdl.array.array import portions
+from signum.hdl.config import ArrayConfig, bits_to_hold
+from signum.hdl.control.address_generator import AddressGenerator
+from signum.hdl.host.bus import DATA_BITS, AddressMap
+from signum.hdl.lib.memory import Bank
+from signum.hdl.lib.share import Vector, place
+
+from .requantize import Requantize
+from .threshold import ThresholdUnit, combine_layout
+
+__all__ = ["Epilogue", "control_layout", "host_layout"]
+
+
+def fill_layout(config: ArrayConfig, **value: data.ShapeLike) -> data.StructLayout:
+    """What comes with a value that waits in row ``fill_row``, or in all rows, until it is taken."""
+    return data.StructLayout({"take": 1, "clear": 1, "fill": 1, "fill_all": 1,
+                              "fill_row": bits_to_hold(config.rows - 1), **value})
+
+
+def control_layout(config: ArrayConfig) -> data.StructLayout:
+    """What goes down the tile rows, from each to the next in a cycle.
+
+    Fields
+    ------
+    pixel
+        Addresses of the rows' pixels; see `AddressGenerator`.
+    offset, walk
+        See `AddressGenerator`.
+    channel, combine
+        See `ThresholdUnit`.
+    scale, bias : only with ``config.requantize_depth``
+        Scales and offsets of the sums that leave a row at once; see `Requantize`.
+    border : only with ``config.zero_padding``
+        Border classes of the rows' pixels; see `ThresholdUnit`.
+    """
+    fields: dict[str, data.ShapeLike] = {
+        "pixel": fill_layout(config, next=data.ArrayLayout(config.activation_bits, config.walks)),
+        "offset": config.activation_bits,
+        "walk": bits_to_hold(config.walks - 1),
+        "channel": bits_to_hold(config.beats - 1),
+        "combine": combine_layout(config),
+    }
+    if config.requantize_depth:
+        fields |= {"scale": Vector(config.scale_bits, config.drain_width),
+                   "bias": Vector(config.offset_bits, config.drain_width)}
+    if config.zero_padding:
+        fields["border"] = fill_layout(config, offset=config.threshold_bits)
+    return data.StructLayout(fields)
+
+
+def host_layout(config: ArrayConfig) -> data.StructLayout:
+    """A write of the host's, to all rows at once.
+
+    Fields
+    ------
+    unit
+        Number of a row.
+    thresholds, activations
+        That row's memory is written.
+    all_thresholds, all_activations
+        Those of all rows are.
+    slices, columns
+        Which ones of the activation word, and which ones of the thresholds in a word.
+    data
+        For the thresholds; activation words come with those of the writer.
+    """
+    layout = AddressMap(config)
+    return data.StructLayout({
+        "unit": max(1, layout.unit_bits), "thresholds": 1, "all_thresholds": 1, "activations": 1, "all_activations": 1,
+        "slices": layout.slices, "columns": config.drain_width, "data": DATA_BITS})
+
+
+class Epilogue(wiring.Component):
+    """For each row the address, the activation bank, and for each of the sums that leave it at once the requantization
+    and the threshold unit; for each tile row the registers that hand the control on to the next one. They are stacked
+    as the `Rows` of the array.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+    rows : int
+        How many; a multiple of ``config.tile`` but for the last ones of the array.
+
+    Members
+    -------
+    first_row : In
+        Number of the first row; a constant.
+    control : In(control_layout), control_next : Out(control_layout)
+        The same one cycle later for each tile row.
+    residual : In(1), only with ``config.requantize_depth``
+        See `Requantize.enable`.
+    host : In(host_layout)
+    write : In(1), write_address : In(activation_bits), words : In(word_bits), one for each row
+        Into all banks; see `WritebackUnit`. The host writes these words at this address too.
+    activations : Out(word_bits), one for each row
+        See `Bank.read_data`.
+    sums : In(drain_bits), one for each row
+    elements : Out(drain_width * element_bits), results : Out(drain_width * sum_bits), one for each row
+        ``element`` and ``host_read`` of each `ThresholdUnit`.
+    """
+
+    def __init__(self, *, config: ArrayConfig, rows: int) -> None:
+        self.config = config
+        self.rows = rows
+        self.share_key = (config, rows)
+        super().__init__({
+            "first_row": In(bits_to_hold(config.rows - 1)),
+            "control": In(control_layout(config)),
+            "control_next": Out(control_layout(config)),
+            **({"residual": In(1)} if config.requantize_depth else {}),
+            "host": In(host_layout(config)),
+            "write": In(1),
+            "write_address": In(config.activation_bits),
+            "words": In(Vector(config.word_bits, rows)),
+            "activations": Out(Vector(config.word_bits, rows)),
+            "sums": In(Vector(config.drain_bits, rows)),
+            "elements": Out(Vector(config.drain_width * config.element_bits, rows)),
+            "results": Out(Vector(config.drain_width * config.sum_bits, rows)),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        if self.rows <= self.config.tile:
+            for r in range(self.rows):
+                self._row(m, r)
+            m.d.sync += self.control_next.eq(self.control)
+        else:
+            self._stack(m)
+        return m
+
+    def _stack(self, m: Module) -> None:
+        control = self.control
+        for number, rows in enumerate(portions(self.config, self.rows)):
+            part = Epilogue(config=self.config, rows=rows.stop - rows.start)
+            place(m, f"ends_{number}", part)
+            m.d.comb += [
+                part.first_row.eq(self.first_row + rows.start),
+                part.control.eq(control),
+                part.host.eq(self.host),
+                part.write.eq(self.write),
+                part.write_address.eq(self.write_address),
+                part.words.eq(self.words[rows]),
+                part.sums.eq(self.sums[rows]),
+                self.activations[rows].eq(part.activations),
+                self.elements[rows].eq(part.elements),
+                self.results[rows].eq(part.results),
+            ]
+            if self.config.requantize_depth:
+                m.d.comb += part.residual.eq(self.residual)
+            control = part.control_next
+        m.d.comb += self.control_next.eq(control)
+
+    def _row(self, m: Module, r: int) -> None:
+        config, control, host = self.config, self.control, self.host
+        number = self.first_row + r
+        mine = host.unit == number
+        bank = Bank(width=config.word_bits, depth=config.activation_depth, registers=config.bank_register)
+        address = AddressGenerator(config=config)
+        place(m, f"activations_{r}", bank)
+        place(m, f"address_{r}", address)
+        m.d.comb += [
+            address.take.eq(control.pixel.take),
+            address.clear.eq(control.pixel.clear),
+            address.fill.eq(fills(control.pixel, number)),
+            Cat(address.next).eq(control.pixel.next),
+            address.offset.eq(control.offset),
+            address.walk.eq(control.walk),
+            bank.read_address.eq(address.address),
+            bank.write_address.eq(self.write_address),
+            bank.write_data.eq(self.words[r]),
+            bank.write.eq(self.write.replicate(len(host.slices))
+                          | Mux(host.all_activations | host.activations & mine, host.slices, 0)),
+            self.activations[r].eq(bank.read_data),
+        ]
+        units = [self._threshold(m, r, k, number, mine) for k in range(config.drain_width)]
+        m.d.comb += [
+            self.elements[r].eq(Cat(unit.element for unit in units)),
+            self.results[r].eq(Cat(unit.host_read for unit in units)),
+        ]
+
+    def _threshold(self, m: Module, r: int, k: int, number: Value, mine: Value) -> ThresholdUnit:
+        """The threshold unit of the ``k``-th of the sums that leave a row at once."""
+        config, control, host = self.config, self.control, self.host
+        threshold = ThresholdUnit(config=config)
+        place(m, f"threshold_{r}_{k}", threshold)
+        m.d.comb += [
+            threshold.channel.eq(control.channel),
+            threshold.combine.eq(control.combine),
+            threshold.sum.eq(self._operand(m, r, k)),
+            threshold.host_write.eq((host.all_thresholds | host.thresholds & mine) & host.columns[k]),
+            threshold.host_data.eq(host.data),
+        ]
+        if config.zero_padding:
+            m.d.comb += [
+                threshold.take.eq(control.border.take),
+                threshold.clear.eq(control.border.clear),
+                threshold.fill.eq(fills(control.border, number)),
+                threshold.offset.eq(control.border.offset),
+            ]
+        return threshold
+
+    def _operand(self, m: Module, r: int, k: int) -> Value:
+        """What the threshold unit combines: the row's sum, or the level of a residual layer."""
+        value = self.sums[r].word_select(k, self.config.acc_bits)
+        if not self.config.requantize_depth:
+            return value
+        unit = Requantize(config=self.config)
+        place(m, f"requantize_{r}_{k}", unit)
+        m.d.comb += [
+            unit.sum.eq(value),
+            unit.scale.eq(self.control.scale[k]),
+            unit.offset.eq(self.control.bias[k]),
+            unit.enable.eq(self.residual),
+        ]
+        return unit.operand
+
+
+def fills(values: data.View, row: Value) -> Value:
+    return values.fill & (values.fill_all | (values.fill_row == row))

@@ -1,0 +1,73 @@
+"""Elements in channel order to words, for all rows in step."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from signum.hdl.lib.share import Vector
+
+__all__ = ["Packer"]
+
+
+class Packer(wiring.Component):
+    """Puts ``width`` elements a cycle into each row's word, lane 0 first.
+
+    A word is complete when its last lane is filled or with ``end``; the lanes left over are 0. ``flush`` comes in the
+    cycle after the word's last element, and the words stay until the next one.
+
+    Parameters
+    ----------
+    rows, lanes : int
+    bits : int
+        Width of an element.
+    width : int
+        Elements of a cycle; a divisor of ``lanes``.
+
+    Members
+    -------
+    begin : In(1)
+        Begin a word; what an earlier one held is dropped.
+    insert : In(1), elements : In(width * bits), one for each row
+        Where a pixel ends within them, the elements behind its end are 0.
+    end : In(1)
+        With ``insert``: the last elements of a pixel.
+    words : Out(lanes * bits), one for each row
+    flush : Out(1)
+        The words are complete.
+    flush_end : Out(1)
+        ... and they were the last ones of their pixel.
+    """
+
+    def __init__(self, *, rows: int, lanes: int, bits: int = 1, width: int = 1) -> None:
+        self.rows = rows
+        self.lanes = lanes
+        self.bits = bits
+        self.width = width
+        self.share_key = (rows, lanes, bits, width)
+        super().__init__({
+            "begin": In(1),
+            "insert": In(1),
+            "elements": In(Vector(width * bits, rows)),
+            "end": In(1),
+            "words": Out(Vector(lanes * bits, rows)),
+            "flush": Out(1),
+            "flush_end": Out(1),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        steps, size = self.lanes // self.width, self.width * self.bits
+        lane = Signal(steps, init=1)                    # one-hot: where the next elements go
+        whole = Signal()
+        place = Cat(here.replicate(size) for here in lane)
+        m.d.comb += whole.eq(lane[-1] | self.end)
+        m.d.sync += [self.flush.eq(self.insert & whole), self.flush_end.eq(self.end)]
+        with m.If(self.begin):
+            m.d.sync += lane.eq(1)
+        with m.Elif(self.insert):
+            m.d.sync += lane.eq(Mux(whole, 1, lane << 1))
+            # of one bit Verilog has a short form
+            new = [Mux(element, place, 0) if size == 1 else place & element.replicate(steps)
+                   for element in self.elements]
+            m.d.sync += self.words.eq(Mux(lane[0], 0, self.words.as_value()) | Cat(new))
+        return m

@@ -1,0 +1,58 @@
+"""Max pooling: the largest element, of bits the OR, over the positions of a window."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from signum.hdl.lib.share import Vector
+
+__all__ = ["Pool"]
+
+
+class Pool(wiring.Component):
+    """Takes the largest element of a window, for all rows and columns.
+
+    The elements of one window position come in the order of the columns, ``width`` at a time, then those of the next
+    position. ``o`` follows ``i`` in the same cycle; it is the largest over the positions since ``first``.
+
+    Parameters
+    ----------
+    rows, cols : int
+    bits : int
+        Width of an element, which has no sign.
+    width : int
+        Columns of a cycle; a divisor of ``cols``.
+
+    Members
+    -------
+    enable : In(1)
+        The elements count; C / width times for each position, valid channels or not.
+    first : In(1)
+        They are those of the window's first position.
+    i, o : In(bits), Out(bits), for each row ``width`` of them, row by row
+    """
+
+    def __init__(self, *, rows: int, cols: int, bits: int = 1, width: int = 1) -> None:
+        self.rows = rows
+        self.cols = cols
+        self.bits = bits
+        self.width = width
+        self.share_key = (rows, cols, bits, width)
+        elements = Vector(bits, rows * width)
+        super().__init__({"enable": In(1), "first": In(1), "i": In(elements), "o": Out(elements)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        beat = len(self.i.as_value())
+        # the oldest columns' elements stand lowest
+        before = Signal(self.cols // self.width * beat, reset_less=True)
+        others = Signal(self.i.shape())
+        m.d.comb += others.eq(Mux(self.first, 0, before[:beat]))
+        if self.bits == 1:
+            # a comparison would become a subtraction
+            m.d.comb += self.o.eq(self.i.as_value() | others.as_value())
+        else:
+            m.d.comb += [o.eq(Mux(i > other, i, other)) for o, i, other in zip(self.o, self.i, others, strict=True)]
+        with m.If(self.enable):
+            m.d.sync += before.eq(Cat(before[beat:], self.o))
+        return m

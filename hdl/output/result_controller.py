@@ -1,0 +1,176 @@
+"""What the sums are that come out of the rows: the loop nest once more, as it passes the end of the array."""
+
+from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from signum.hdl.config import ArrayConfig, bits_to_hold
+from signum.hdl.control.isa import Isa, LayerFlag, flag_of
+from signum.hdl.control.loop import Nest
+
+__all__ = ["ResultController", "beat_layout"]
+
+
+def beat_layout(config: ArrayConfig) -> data.StructLayout:
+    """A beat: ``drain_width`` neighbouring columns' sums of every row.
+
+    Fields
+    ------
+    enable
+        There are sums: one beat for every ``drain_width`` columns.
+    valid
+        The first of its columns has an output channel.
+    channel
+        Number of the beat.
+    address
+        Word of its thresholds (of border class 0), or where its raw sums go.
+    keep, double
+        It is added to the sums before, or to twice those; with neither it is the first one.
+    out
+        The sum is complete.
+    first_window, last_window
+        Position of the pooling window.
+    end
+        The last beat of its pixel.
+    raw
+        The sum itself is the result.
+    """
+    return data.StructLayout({
+        "enable": 1,
+        "valid": 1,
+        "channel": bits_to_hold(config.beats - 1),
+        "address": config.threshold_bits,
+        "keep": 1,
+        "double": 1,
+        "out": 1,
+        "first_window": 1,
+        "last_window": 1,
+        "end": 1,
+        "raw": 1,
+    })
+
+
+class ResultController(wiring.Component):
+    """Counts drains and columns along with the array.
+
+    The first beat of a drain comes in the cycle after ``strobe``; the others follow in the order of the
+    columns, with one idle cycle between tiles, just as the sums leave a row of the array.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+
+    Members
+    -------
+    layer : In(Isa.back_layout)
+    begin : In(1)
+        A layer begins; the first drain comes two cycles later or more.
+    strobe : In(1)
+        A drain begins; at least ``config.drain_cycles`` apart.
+    beat : Out(beat_layout)
+    group : Out(1)
+        With the first beat of a group of pixels.
+    coefficient : Out(coefficient_bits), only with ``config.requantize_depth``
+        Word of the beat's scales and offsets.
+    """
+
+    def __init__(self, *, config: ArrayConfig) -> None:
+        self.config = config
+        super().__init__({
+            "layer": In(Isa(config).back_layout),
+            "begin": In(1),
+            "strobe": In(1),
+            "beat": Out(beat_layout(config)),
+            "group": Out(1),
+            **({"coefficient": Out(config.coefficient_bits)} if config.requantize_depth else {}),
+        })
+        # apart from the beat, whose other fields follow from them: no field then depends on its own vector
+        self.enable = Signal()
+        self.channel = Signal.like(self.beat.channel)
+        # what follows a drain is known a cycle before the next one comes, unless that is at once
+        self.early = "sync" if config.drain_cycles > 1 else "comb"
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        self._columns(m)
+        self._loops(m)
+        return m
+
+    def _columns(self, m: Module) -> None:
+        config, enable, channel = self.config, self.enable, self.channel
+        size = config.tile_beats
+        in_tile = Signal(range(size + 1), init=1)       # beats of the tile
+        more = Signal()
+        m.d.comb += [
+            more.eq(channel != config.beats - 1),
+            self.beat.enable.eq(enable),
+            self.beat.channel.eq(channel),
+        ]
+        with m.If(self.strobe):
+            m.d.sync += [enable.eq(1), channel.eq(0), in_tile.eq(1)]
+        with m.Elif(enable & more & (in_tile == size)):
+            m.d.sync += [enable.eq(0), in_tile.eq(0)]
+        with m.Elif(more & (enable | (in_tile == 0))):
+            m.d.sync += [enable.eq(1), channel.eq(channel + 1), in_tile.eq(in_tile + 1)]
+        with m.Else():
+            m.d.sync += [enable.eq(0), in_tile.eq(1)]
+
+    def _loops(self, m: Module) -> None:
+        layer, beat, enable, channel = self.layer, self.beat, self.enable, self.channel
+        raw = flag_of(layer, LayerFlag.RAW)
+        horner = flag_of(layer, LayerFlag.HORNER)
+        address = Signal(self.config.threshold_bits)    # of the next drain
+        tile_address = Signal.like(address)             # of the tile at the window's first position
+        next_tile = Signal.like(address)
+        last_channel = Signal.like(channel)
+        counted, ends = Signal(), Signal()
+        # drains of a window position, positions of a tile of channels, tiles of a pixel
+        nest = Nest(m, {name: layer[name] for name in ("drains", "windows", "tiles")},
+                    begin=self.begin, step=self.strobe)
+        drains, windows, tiles = nest.loops.values()
+        last_drain, last_window, last_tile = drains.end, windows.end, tiles.end
+        columns = Signal.like(last_channel)
+        m.d.comb += [
+            columns.eq(Mux(last_tile, layer.last_tile, layer.tile)),
+            beat.valid.eq(enable & counted),
+            beat.end.eq(ends & (channel == last_channel)),
+        ]
+        with m.If(enable):
+            m.d.sync += beat.address.eq(beat.address + 1)
+            with m.If(channel == last_channel):
+                m.d.sync += counted.eq(0)
+        m.d.sync += self.group.eq(self.strobe & drains.first & windows.first & tiles.first)
+        with m.If(self.begin):
+            m.d.sync += [address.eq(layer.thresholds), tile_address.eq(layer.thresholds)]
+        with m.If(self.strobe):
+            m.d.sync += [
+                counted.eq(1), ends.eq(last_tile), last_channel.eq(columns), beat.address.eq(address),
+                beat.keep.eq(~drains.first & ~horner), beat.double.eq(~drains.first & horner),
+                beat.out.eq(last_drain), beat.first_window.eq(windows.first), beat.last_window.eq(last_window),
+                beat.raw.eq(raw),
+            ]
+            with m.If(last_drain):
+                m.d.sync += address.eq(Mux(last_window, next_tile, address + layer.thresholds_window))
+            with m.If(last_drain & last_window):
+                m.d.sync += tile_address.eq(next_tile)
+        m.d[self.early] += next_tile.eq(Mux(last_tile & ~raw, layer.thresholds, tile_address + columns + 1))
+        if self.config.requantize_depth:
+            self._coefficients(m, columns, last_drain, last_drain & last_window, last_tile)
+
+    def _coefficients(self, m: Module, columns: Value, last_drain: Value, tile_ends: Value, last_tile: Value) -> None:
+        """The entry of each beat: those of a segment's channels in order, ``coefficients_step`` on for the next."""
+        layer = self.layer
+        entry = Signal.like(self.coefficient)           # of the next drain
+        tile_entry = Signal.like(entry)                 # of the tile's first drain
+        next_tile = Signal.like(entry)
+        m.d[self.early] += next_tile.eq(Mux(last_tile, layer.coefficients, tile_entry + columns + 1))
+        with m.If(self.enable):
+            m.d.sync += self.coefficient.eq(self.coefficient + 1)
+        with m.If(self.begin):
+            m.d.sync += [entry.eq(layer.coefficients), tile_entry.eq(layer.coefficients)]
+        with m.If(self.strobe):
+            m.d.sync += [self.coefficient.eq(entry), entry.eq(entry + layer.coefficients_step)]
+            with m.If(last_drain):
+                m.d.sync += entry.eq(Mux(tile_ends, next_tile, tile_entry))
+            with m.If(tile_ends):
+                m.d.sync += tile_entry.eq(next_tile)

@@ -1,0 +1,125 @@
+"""The threshold unit at the end of a row: combines the sums of a layer's segments and decides the element."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from signum.hdl.config import ArrayConfig, bits_to_hold
+from signum.hdl.lib.delay import delay
+from signum.hdl.lib.memory import Bank
+
+__all__ = ["ThresholdUnit", "combine_layout"]
+
+
+def combine_layout(config: ArrayConfig) -> data.StructLayout:
+    """What a threshold unit does with the sum of this cycle; the fields are those of
+    `hdl.output.result_controller.beat_layout`."""
+    return data.StructLayout({
+        "channel": bits_to_hold(config.beats - 1),
+        "address": config.threshold_bits,
+        "keep": 1,
+        "double": 1,
+        "enable": 1,
+        "store": 1,
+    })
+
+
+class ThresholdUnit(wiring.Component):
+    """One row's sums, or those of every ``drain_width``-th column, to elements, one a cycle.
+
+    ``channel`` comes one cycle before ``sum`` and ``combine``; the element follows ``config.bank_cycles + 1`` cycles
+    after them. Per column
+    the unit keeps the combined sum S of the segments so far, and computes ``S = p``, ``S + p`` or ``2S + p``. A bit is
+    ``S >= T``, with T from the row's threshold memory at ``address`` plus the offset of the pixel's border class; an
+    element of 8 bits is S clipped to 0..255. With ``store`` the sum is written to the memory instead.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+
+    Members
+    -------
+    channel : In
+        Beat of the next sum: its column, divided by ``drain_width``.
+    sum : In(operand_bits)
+        What is combined: a sum of the row, or a level of it.
+    combine : In(combine_layout)
+    element : Out(element_bits)
+    fill, take, clear, offset : In
+        Border class of the next pixel, and that it becomes the current one; see `AddressGenerator`.
+    host_write : In(1), host_data : In(sum_bits)
+        Write the threshold memory at ``combine.address``.
+    host_read : Out(sum_bits)
+        Entry at ``combine.address``, ``config.bank_cycles`` later.
+    """
+
+    def __init__(self, *, config: ArrayConfig) -> None:
+        self.config = config
+        self.share_key = (config.beats, config.operand_bits, config.sum_bits, config.threshold_depth,
+                          config.element_bits, config.bank_register)
+        super().__init__({
+            "channel": In(bits_to_hold(config.cols - 1)),
+            "sum": In(config.operand_bits),
+            "combine": In(combine_layout(config)),
+            "element": Out(config.element_bits),
+            "fill": In(1),
+            "take": In(1),
+            "clear": In(1),
+            "offset": In(config.threshold_bits),
+            "host_write": In(1),
+            "host_data": In(config.sum_bits),
+            "host_read": Out(config.sum_bits),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config, combine = self.config, self.combine
+        m.submodules.sums = sums = Memory(shape=config.sum_bits, depth=config.beats, init=[])
+        sums_writer = sums.write_port()
+        # with one beat the next sum of a column may come in the next cycle
+        sums_reader = sums.read_port(transparent_for=(sums_writer,) if config.beats == 1 else ())
+        m.submodules.thresholds = thresholds = Bank(width=config.sum_bits, depth=config.threshold_depth,
+                                                    registers=config.bank_register)
+
+        held, used = Signal(config.threshold_bits), Signal(config.threshold_bits)
+        with m.If(self.fill):
+            m.d.sync += held.eq(self.offset)
+        with m.If(self.clear):
+            m.d.sync += used.eq(0)
+        with m.Elif(self.take):
+            m.d.sync += used.eq(held)
+
+        before = Signal(config.sum_bits)
+        total = Signal(config.sum_bits)
+        complete = Signal(config.sum_bits, reset_less=True)
+        address = Signal(config.threshold_bits)
+        m.d.comb += [
+            before.eq(Mux(combine.double, sums_reader.data << 1, Mux(combine.keep, sums_reader.data, 0))),
+            total.eq(before + self.sum),
+            address.eq(combine.address + used),
+            sums_reader.addr.eq(self.channel),
+            sums_writer.addr.eq(combine.channel),
+            sums_writer.data.eq(total),
+            sums_writer.en.eq(combine.enable),
+            thresholds.read_address.eq(address),
+            self.host_read.eq(thresholds.read_data),
+        ]
+        m.d.sync += complete.eq(total)
+        into = [address, self.host_write, combine.store, self.host_data, total]
+        if config.bank_register:
+            # the sum need not reach the memory in the cycle in which it is made
+            into = [*(delay(m, value, 1, f"late_{i}") for i, value in enumerate(into[:-1])), complete]
+        at, given, store, data, result = into
+        m.d.comb += [
+            thresholds.write_address.eq(at),
+            thresholds.write_data.eq(Mux(given, data, result)),
+            thresholds.write.eq(given | store),
+        ]
+        complete = delay(m, complete, config.bank_cycles - 1, "complete")
+        if config.element_bits == 1:
+            m.d.sync += self.element.eq(complete >= thresholds.read_data)
+        else:
+            low, high = complete[:config.element_bits], complete[config.element_bits:]
+            m.d.sync += self.element.eq(Mux(complete[-1], 0, low | high.any().replicate(config.element_bits)))
+        return m

@@ -1,0 +1,105 @@
+"""Storing the rows' words: each in the row's own bank, or all of them in all banks."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from signum.hdl.config import ArrayConfig
+from signum.hdl.control.isa import Isa, LayerFlag, flag_of
+from signum.hdl.control.pixel_counter import PixelCounter, follow
+from signum.hdl.lib.share import Vector
+
+__all__ = ["WritebackUnit"]
+
+
+class WritebackUnit(wiring.Component):
+    """Takes the rows' words from the packer and writes them, at one address a cycle.
+
+    In batch mode each row's word goes to its own bank, at the address of the current pixel. In split mode the words
+    of the rows go to all banks, one after the other, at the addresses of successive pixels; rows past the last pixel
+    write nothing. The first write comes in the cycle after the words were taken. Words that come while others are
+    being written are taken from the packer once those are done.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+
+    Members
+    -------
+    layer : In(Isa.back_layout)
+    begin : In(1)
+        A layer begins.
+    words : In(word_bits), one for each row
+    flush, flush_end : In(1)
+        The words are complete; they are the last ones of their pixels. See `Packer`.
+    host : In(1), host_address : In(activation_bits), host_data : In(word_bits)
+        ``address`` and ``data`` are these instead; only while no layer is under way.
+    address : Out(activation_bits)
+    data : Out(word_bits), one for each row
+    write : Out(1)
+        For all rows.
+    """
+
+    def __init__(self, *, config: ArrayConfig) -> None:
+        self.config = self.share_key = config
+        super().__init__({
+            "layer": In(Isa(config).back_layout),
+            "begin": In(1),
+            "words": In(Vector(config.word_bits, config.rows)),
+            "flush": In(1),
+            "flush_end": In(1),
+            "host": In(1),
+            "host_address": In(config.activation_bits),
+            "host_data": In(config.word_bits),
+            "address": Out(config.activation_bits),
+            "data": Out(Vector(config.word_bits, config.rows)),
+            "write": Out(1),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config, layer = self.config, self.layer
+        split = flag_of(layer, LayerFlag.SPLIT)
+        pixel = Signal(config.activation_bits)
+        word = Signal(config.activation_bits)           # of the pixel
+        left = Signal(range(max(config.rows, 2) + 1))   # writes still to do
+        writing, last = Signal(), Signal(init=1)        # there are some; there is one at most: all else waits for these
+        waiting, waiting_end = Signal(), Signal()       # complete words are still in the packer
+        ends = Signal()
+        new_pixel = Signal(init=1)                      # the next words are the first ones of their pixels
+        first_write = Signal()                          # ... and this cycle writes the first of them
+        take = Signal()
+        held = Signal(Vector(config.word_bits, config.rows), reset_less=True)
+
+        m.submodules.raster = raster = PixelCounter(bits=config.activation_bits)
+        follow(m, raster, pixel, start=layer.out_start, step=layer.out_step, line=layer.out_line)
+        m.d.comb += [
+            take.eq((self.flush | waiting) & last),
+            ends.eq(Mux(waiting, waiting_end, self.flush_end)),
+            raster.x_last.eq(layer.x),
+            raster.y_last.eq(layer.y),
+            raster.restart.eq(self.begin),
+            raster.back.eq(take & ~new_pixel),
+            raster.mark.eq(first_write),
+            raster.step.eq(writing),
+            self.write.eq(writing & ~raster.past),
+            self.address.eq(Mux(self.host, self.host_address, pixel + word)),
+        ]
+        m.d.sync += first_write.eq(take & new_pixel)
+        with m.If(take):
+            m.d.sync += [left.eq(Mux(split, config.rows, 1)), writing.eq(1), last.eq(~split | (config.rows == 1)),
+                         waiting.eq(0), new_pixel.eq(ends), word.eq(Mux(new_pixel, 0, word + 1))]
+            m.d.sync += held.eq(self.words)
+        with m.Else():
+            m.d.sync += [writing.eq(~last), last.eq(left <= 2)]
+            with m.If(writing):
+                m.d.sync += left.eq(left - 1)
+                m.d.sync += held[:-1].eq(held[1:])
+            with m.If(self.flush):
+                m.d.sync += [waiting.eq(1), waiting_end.eq(self.flush_end)]
+        with m.If(self.begin):
+            m.d.sync += new_pixel.eq(1)
+
+        shared = Mux(self.host, self.host_data, held[0])
+        m.d.comb += self.data.eq(Cat(shared, Mux(self.host | split, shared.replicate(config.rows - 1), held[1:])))
+        return m

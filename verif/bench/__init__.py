@@ -1,0 +1,1 @@
+"""What tests share: simulation runners, cocotb benches, drivers, monitors and random cases."""

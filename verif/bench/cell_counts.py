@@ -1,0 +1,108 @@
+"""Sizes that Yosys counts: what a choice of the architecture costs, as data."""
+
+import json
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from signum.hdl.array.pe import ProcessingElement
+from signum.hdl.config import ArrayConfig
+from signum.hdl.lib.emit import run_yosys, to_verilog
+from signum.hdl.output.requantize import Requantize
+
+__all__ = ["ELEMENTS", "FLOWS", "Clip", "element_config", "element_lut4", "lut4", "requantize_lut4",
+           "shifter_lut4"]
+
+ELEMENTS = ((1, 8), (1, 32), (1, 64), (8, 1), (8, 4), (8, 8))       # bits of an element, lanes
+TAPS = 1152                                                         # of a 3x3 convolution over 128 channels
+
+# products become Booth's, the smallest that Yosys makes of LUTs
+PREPARE = "hierarchy -top unit\nproc\nflatten\nopt\nwreduce\nbooth"
+FLOWS = {
+    "ice40": "scratchpad -set abc9.script +&if,-a,-K,4\nsynth_ice40 -top unit -device u -abc9",
+    "ecp5": "synth_lattice -family ecp5 -top unit -nowidelut",
+}
+BLOCKS = {"ice40": (" -dsp", ""), "ecp5": ("", " -nodsp")}      # options with multiplier blocks, and without
+
+
+class Clip(wiring.Component):
+    """The end of a requantization: a sum, shifted and clipped to four bits.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+    field : bool
+        The shift is an input, of the layer, not a constant of the array.
+
+    Members
+    -------
+    sum : In, in two's complement
+    shift : In(5)
+        From 0 to ``config.requantize_shift``.
+    level : Out(4)
+    """
+
+    def __init__(self, *, config: ArrayConfig, field: bool) -> None:
+        self.config = config
+        self.field = field
+        super().__init__({"sum": In(config.offset_bits), "shift": In(config.requantize_shift.bit_length()),
+                          "level": Out(4)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        scaled = Signal.like(self.sum.as_signed())
+        m.d.comb += scaled.eq(self.sum.as_signed() >> (self.shift if self.field else self.config.requantize_shift))
+        within = (scaled[3:] == 0) | scaled[3:].all()
+        m.d.comb += self.level.eq(Mux(within, Cat(scaled[:3], ~scaled[-1]), Mux(scaled[-1], 0, 15)))
+        return m
+
+
+def lut4(unit: wiring.Component, family: str, *, blocks: bool = False) -> int:
+    """LUT4s of a unit for a family of `FLOWS`, beside multiplier blocks or without them.
+
+    A carry cell of ECP5 takes two of them.
+    """
+    flow = FLOWS[family] + BLOCKS[family][not blocks]
+    prepare = "" if blocks else PREPARE
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        (path / "unit.v").write_text(to_verilog(unit, "unit")[0])
+        run_yosys(f"read_verilog unit.v\n{prepare}\n{flow}\ntee -q -o stat.json stat -json\n", path)
+        cells = json.loads((path / "stat.json").read_text())["design"]["num_cells_by_type"]
+    return sum(count * cells.get(kind, 0) for kind, count in (("SB_LUT4", 1), ("LUT4", 1), ("CCU2C", 2)))
+
+
+def shifter_lut4(config: ArrayConfig) -> dict[str, dict[str, int]]:
+    """LUT4s of a row's `Clip` by family, with a "constant" shift and with one that is a "field" of the program."""
+    return {family: {name: lut4(Clip(config=config, field=field), family)
+                     for name, field in (("constant", False), ("field", True))} for family in FLOWS}
+
+
+def element_config(element_bits: int, lanes: int) -> ArrayConfig:
+    """An array of one element, whose accumulator is as wide as dot products of `TAPS` taps need it."""
+    widest = ArrayConfig(rows=1, cols=1, lanes=lanes, element_bits=element_bits, acc_bits=32, sum_bits=32)
+    return widest.replace(acc_bits=widest.dot_bits(TAPS), pipeline=1)
+
+
+def element_lut4(elements: Iterable[tuple[int, int]] = ELEMENTS) -> list[dict[str, int]]:
+    """LUT4s of processing elements without multiplier blocks, for each pair of element bits and lanes.
+
+    A record has ``element_bits``, ``lanes``, ``word_bits``, ``acc_bits`` and, by the names of `FLOWS`, the LUT4s.
+    """
+    records = []
+    for element_bits, lanes in elements:
+        config = element_config(element_bits, lanes)
+        sizes = {family: lut4(ProcessingElement(config=config), family) for family in FLOWS}
+        records.append({"element_bits": element_bits, "lanes": lanes, "word_bits": config.word_bits,
+                        "acc_bits": config.acc_bits, **sizes})
+    return records
+
+
+def requantize_lut4(config: ArrayConfig) -> dict[str, dict[str, int]]:
+    """LUT4s of a row's requantization by family, "with" multiplier blocks and "without"."""
+    return {family: {name: lut4(Requantize(config=config), family, blocks=blocks)
+                     for name, blocks in (("with", True), ("without", False))} for family in FLOWS}

@@ -1,0 +1,72 @@
+"""Random layer records, drawn from the program format: no compiler stands between them and the units."""
+
+import random
+
+from signum.hdl.config import ArrayConfig
+from signum.hdl.control.isa import Isa, LayerFlag, LayerRecord, SegmentFlag
+
+__all__ = ["draw_array", "draw_record"]
+
+
+def draw_array(rng: random.Random) -> ArrayConfig:
+    """A small array; memories of one word are among them."""
+    width = rng.choice([1, 1, 2, 3])
+    return ArrayConfig(
+        rows=rng.randint(1, 5), cols=width * rng.randint(1, 7), tile=width * rng.randint(1, 4),
+        drain_width=width, fetch_width=rng.choice([1, 2, 3, 8, 32]),
+        lanes=width * rng.choice([1, 2, 5, 11]), acc_bits=8, sum_bits=12, walks=rng.randint(1, 3),
+        activation_depth=rng.choice([1, 20, 64]), threshold_depth=rng.choice([1, 50, 128]),
+        weight_depth=rng.choice([1, 30, 256]), requantize_depth=rng.choice([0, 1, 30]), bank_register=rng.randint(0, 2))
+
+
+def most(isa: Isa, name: str, limit: int) -> int:
+    """The largest value of a field, but not above a limit."""
+    bits = {field.name: field.bits for field in isa.layer}[name]
+    return min(limit, (1 << bits) - 1)
+
+
+def draw_segment(rng: random.Random, isa: Isa, continues: bool) -> dict[str, int]:
+    segment = {field.name: rng.randrange(1 << field.bits) for field in isa.segment}
+    bits = isa.config.activation_bits
+    segment |= {"words": rng.randint(0, min(3, (1 << bits) - 1)), "runs": rng.randint(0, 2),
+                "lines": rng.randint(0, 2), "flags": rng.randrange(isa.config.walks) << 1,
+                "gap": rng.choice([0, 0, rng.randint(0, 12)])}
+    if continues:
+        segment |= {"flags": segment["flags"] | SegmentFlag.CONTINUE, "runs": isa.segment_fetch - 1}
+    return segment
+
+
+def draw_segments(rng: random.Random, isa: Isa) -> tuple[dict[str, int], ...]:
+    """Segments with gaps that leave time to fetch the next one."""
+    count = rng.choice([1, 1, 2, 3, 4])
+    segments = [draw_segment(rng, isa, i < count - 1 and rng.random() < 0.3) for i in range(count)]
+    for segment in segments:
+        steps = (segment["words"] + 1) * (segment["runs"] + 1) * (segment["lines"] + 1)
+        if count > 1 and not segment["flags"] & SegmentFlag.CONTINUE:
+            segment["gap"] = max(segment["gap"], isa.segment_fetch - steps)
+    return tuple(segments)
+
+
+def draw_record(rng: random.Random, config: ArrayConfig, *, last: bool = True) -> LayerRecord:
+    """A layer of a few pixels, with any starts and steps; raw layers and split ones are among them."""
+    isa = Isa(config)
+    fields = {field.name: rng.randrange(1 << field.bits) for field in isa.layer}
+    flags = LayerFlag(0)
+    for flag in (LayerFlag.SPLIT, LayerFlag.RAW, LayerFlag.HORNER,
+                 *((LayerFlag.RESIDUAL,) if config.requantize_depth else ())):
+        flags |= flag if rng.random() < 0.4 else 0
+    segments = draw_segments(rng, isa)
+    raw = bool(flags & LayerFlag.RAW)
+    x, y = rng.randint(0, most(isa, "x", 5)), rng.randint(0, most(isa, "y", 3))
+    window_x, window_y = (0, 0) if raw else (rng.choice([0, 0, 1, 2]), rng.choice([0, 0, 1, 2]))
+    fields |= {
+        "flags": int(flags | (LayerFlag.LAST if last else 0)), "segments": len(segments) - 1,
+        "drains": sum(not segment["flags"] & SegmentFlag.CONTINUE for segment in segments) - 1,
+        "x": x, "y": y, "window_x": window_x, "window_y": window_y,
+        "windows": (window_x + 1) * (window_y + 1) - 1, "tiles": min(rng.choice([0, 0, 1, 3]), config.weight_depth - 1),
+        "tile": rng.randrange(config.beats), "last_tile": rng.randrange(config.beats),
+        "class_x_low": rng.randint(0, x), "class_x_high": rng.randint(0, most(isa, "x", x + 1)),
+        "class_y_low": rng.randint(0, y), "class_y_high": rng.randint(0, most(isa, "y", y + 1)),
+    }
+    return LayerRecord(fields, segments)
+

@@ -1,0 +1,74 @@
+"""Areas as the tools count them. They repeat exactly: none may grow by more than 2 % beyond what is recorded."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from signum.fpga.flow.families import ECP5, FAMILIES, GOWIN, ICE40
+from signum.golden.reference.units import processing_element
+from signum.hdl.config import ArrayConfig
+from signum.verif.bench.trace import play
+from signum.verif.benchmarks.area import LANES, UNITS, PlainElement, mapped, packed, popcounts, rows
+from signum.verif.benchmarks.record import Row, load
+
+GROWTH = 1.02
+
+
+def key(row: Row) -> tuple[str, str, str, int]:
+    return row["family"], row["unit"], row["popcount"], row["lanes"]
+
+
+def check(units: tuple[str, ...], lanes: tuple[int, ...]) -> None:
+    recorded = {key(row): row for row in load("area")["rows"]}
+    for row in rows(FAMILIES.values(), units, lanes):
+        before = recorded[key(row)]
+        assert row["cells"] <= GROWTH * before["cells"], row
+        assert row["baseline_cells_per_binop"] == before["baseline_cells_per_binop"]
+
+
+def test_elements_and_arrays_are_no_larger() -> None:
+    check(("pe", "row", "array"), (64,))
+
+
+@pytest.mark.slow
+def test_accelerators_are_no_larger() -> None:
+    check(("accelerator",), (32,))
+
+
+def test_the_record_is_whole() -> None:
+    found = [key(row) for row in load("area")["rows"]]
+    assert sorted(found) == sorted((family.name, unit, popcount, lanes) for family in FAMILIES.values()
+                                   for unit in UNITS for popcount in popcounts(family, unit) for lanes in LANES)
+
+
+def test_the_goals_that_are_met() -> None:
+    """Cells a binary operation of 64 lanes: an element, and an array with what forwards its words."""
+    record = {key(row)[:3]: row for row in load("area")["rows"] if row["lanes"] == 64}
+    for family, popcount, element, array in (("ice40", "portable", 2.5, 2.8), ("ecp5", "portable", 2.8, 2.8),
+                                             ("ecp5", "mapped", 2.2, 2.6), ("gowin", "portable", 2.6, 2.8)):
+        row = record[family, "pe", popcount]
+        assert row.get("packed_cells_per_binop", row["cells_per_binop"]) <= element
+        assert record[family, "array", popcount]["cells_per_binop"] <= array
+        assert row["baseline_cells_per_binop"] > 1.2 * row["cells_per_binop"]
+
+
+def test_the_counts_of_a_netlist(tmp_path: Path) -> None:
+    """The plain element of one lane and one bit: what is counted is there to be seen."""
+    config = ArrayConfig(rows=1, cols=1, lanes=1, acc_bits=1)
+    for family in (ICE40, ECP5, GOWIN):
+        counts = mapped(PlainElement(config=config), config, family, tmp_path)
+        assert counts["ff"] == 2
+        assert counts["carry"] == 0
+        assert 2 <= counts["lut4_equivalents"] == counts["lut4"] <= 3
+        if family is not GOWIN:
+            assert packed(family, tmp_path) >= counts["lut4"]
+
+
+def test_the_plain_element_is_an_element(seed: int) -> None:
+    rng = random.Random(seed)
+    config = ArrayConfig(rows=1, cols=1, lanes=11, acc_bits=6)
+    pairs = [(rng.getrandbits(11), rng.getrandbits(11), cycle == 0 or rng.random() < 0.3) for cycle in range(200)]
+    steps = [{"a": a, "w": w, "first": first, "load": 1} for a, w, first in pairs]
+    trace = play(PlainElement(config=config), [*steps, {"load": 1}, {}])
+    assert [outputs["result"] for outputs in trace[2:]] == processing_element(config, pairs)

@@ -1,0 +1,73 @@
+"""Every board: its defaults, its pins, its clock, and an array that fits."""
+
+import json
+
+import pytest
+
+from signum.fpga.flow.board_top import Board, BoardError, baud_divisor
+from signum.fpga.flow.boards import BOARDS, board_named
+from signum.fpga.flow.report import RECORDED_BOARDS
+from signum.hdl.config import ArrayConfig
+
+PINS = {"ice40": "pcf", "ecp5": "lpf", "gowin": "cst"}
+PLLS = {"ice40": ("SB_PLL40_PAD", "SB_PLL40_CORE"), "ecp5": ("EHXPLLL",), "gowin": ("rPLL",)}
+RAMS = {"iCE40UP5K": 30, "iCE40HX8K": 32, "LFE5U-12F": 56, "LFE5U-25F": 56, "LFE5U-45F": 108, "LFE5U-85F": 208,
+        "GW1NR-LV9": 26, "GW2A-LV18": 46}
+
+
+@pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
+def test_a_board_has_what_it_promises(board: Board) -> None:
+    assert board_named(board.name) is board
+    config = ArrayConfig.preset(board.preset)
+    assert config.binops_per_cycle >= 512
+    pll = board.pll(board.frequency)
+    assert pll.frequency >= 30e6
+    assert abs(pll.frequency / baud_divisor(pll.frequency, board.baud) / board.baud - 1) < 0.02
+
+
+@pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
+def test_the_memories_of_the_preset_fit(board: Board) -> None:
+    """Banks in words of a block RAM; the small memories that go into LUTs on some families are left out."""
+    config = ArrayConfig.preset(board.preset)
+    width, depth = (16, 256) if board.family.name == "ice40" else (36, 512)
+    slices = -(-config.word_bits // width)
+    blocks = (config.cols * slices * -(-config.weight_depth // depth)
+              + config.rows * slices * -(-config.activation_depth // depth)
+              + config.rows * -(-config.threshold_depth // depth) + 1)
+    if board.family.name == "ice40":        # which has no small memories
+        blocks += config.rows * config.drain_width
+    capacity = next(count for device, count in RAMS.items() if board.device.startswith(device))
+    assert blocks <= capacity
+    # larger ones have not been routed on an ECP5 or a GW2A-18
+    assert blocks >= 0.4 * capacity or board.preset in ("ecp5_2k", "gowin_9k")
+
+
+@pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
+def test_a_plan(board: Board) -> None:
+    """The platform takes the design, with a PLL, and pins for the crystal and the serial line."""
+    plan = board.platform().build(
+        board.design(ArrayConfig.preset("small"), board.pll(board.frequency), board.baud), name="signum",
+        do_build=False, debug_verilog=False)
+    pins = plan.files[f"signum.{PINS[board.family.name]}"]
+    for name in (board.crystal, "uart_0__rx", "uart_0__tx", *([board.led] if board.led else [])):
+        assert name in pins
+    assert sum(plan.files["signum.il"].count(f"cell \\{cell} ") for cell in PLLS[board.family.name]) == 1
+    assert board.family.command in plan.files["signum.ys"]
+
+
+def test_no_such_board() -> None:
+    with pytest.raises(BoardError, match=r"^board must be one of colorlight.*, not nothing$"):
+        board_named("nothing")
+
+
+def test_recorded_builds_are_of_boards_and_presets_that_there_are() -> None:
+    rows = json.loads(RECORDED_BOARDS.read_text())["rows"]
+    assert len({(row["board"], row["preset"]) for row in rows}) == len(rows)
+    assert {row["family"] for row in rows} == {board.family.name for board in BOARDS.values()}
+    for row in rows:
+        board, config = board_named(row["board"]), ArrayConfig.preset(row["preset"])
+        assert (row["family"], row["device"]) == (board.family.name, board.device)
+        assert row["binops_per_cycle"] == config.binops_per_cycle
+        assert row["clock_mhz"] <= row["fmax_mhz"]
+        assert row["lut"] <= row["lut_capacity"]
+        assert row["ram"] <= row["ram_capacity"]

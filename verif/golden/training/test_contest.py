@@ -1,0 +1,111 @@
+"""The contest: every network and seed in the record, the kept networks those of the first seed."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from signum.golden.__main__ import main
+from signum.golden.layers.binary import BinaryWeights
+from signum.golden.training.checkpoint import StoreError
+from signum.golden.training.contest import (
+    CONTESTANTS,
+    compete,
+    contestant,
+    further_scores,
+    mean_scores,
+    record_of,
+    trained_network,
+)
+from signum.golden.training.curves import picture_curves
+from signum.golden.training.tasks import TASKS, Task, TaskError, named
+from signum.golden.training.tasks.classification import Classification
+from signum.golden.training.trainer import evaluate
+
+
+@pytest.fixture(scope="module")
+def task() -> Task:
+    made = Classification()
+    made.recipe = replace(made.recipe, steps=6, batch=8, scores=2)
+    return made
+
+
+@pytest.fixture(scope="module")
+def folder(task, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    told = []
+    compete(task, [4, 5], folder, folder / "checkpoints", lambda *line: told.append(line))
+    assert {line[0] for line in told} == {f"{name} seed {seed}" for name in CONTESTANTS for seed in (4, 5)}
+    return folder
+
+
+def test_record(task, folder):
+    record = record_of("classification", folder)
+    assert [(run["network"], run["seed"]) for run in record["runs"]] == [
+        (name, seed) for seed in (4, 5) for name in ("float", "int8", "binary_m1", "binary_m2")]
+    assert record["recipe"]["steps"] == 6
+    assert record["baselines"] == task.baselines()
+    scores = mean_scores(record)
+    runs = [run["test"] for run in record["runs"] if run["network"] == "binary_m2"]
+    assert scores["binary_m2"] == np.mean(runs)
+    assert all(len(run["curve"]) == 2 and run["seconds"] > 0 for run in record["runs"] if run["network"] != "int8")
+
+
+def test_kept_networks_are_the_first_seed(task, folder):
+    record = record_of("classification", folder)
+    images, truth = task.split("test")
+    for name in ("int8", "binary_m1", "binary_m2"):
+        network = trained_network(task, name, folder)
+        (first,) = [run for run in record["runs"] if run["network"] == name and run["seed"] == 4]
+        assert task.score(evaluate(network, images), truth) == first["test"]
+    with pytest.raises(StoreError):
+        trained_network(task, "binary_m2", folder / "nowhere")
+
+
+def test_a_contest_goes_on_from_its_checkpoints(task, folder, tmp_path):
+    again = compete(task, [4], tmp_path, folder / "checkpoints")
+    before = [run for run in record_of("classification", folder)["runs"] if run["seed"] == 4]
+    for run, other in zip(again["runs"], before, strict=True):
+        assert run["test"] == other["test"]
+
+
+def test_contestants_begin_alike(task):
+    first, second = contestant(task, "binary_m1", 3), contestant(task, "binary_m1", 3)
+    weights = [[m.weight for m in net.modules() if isinstance(m, BinaryWeights)] for net in (first, second)]
+    assert all(torch.equal(a, b) for a, b in zip(*weights, strict=True))
+
+
+def test_curves(folder, tmp_path):
+    picture_curves(tmp_path / "curves.png", record_of("classification", folder))
+    assert (tmp_path / "curves.png").stat().st_size > 5000
+
+
+class WithStereo(Classification):
+    """Judged by its validation images, too."""
+
+    def further(self):
+        return {"other writers": (*self.split("validation"), {"guessing": 10.0})}
+
+
+def test_further_images(folder, tmp_path):
+    made = WithStereo()
+    made.recipe = replace(made.recipe, steps=6, batch=8, scores=2)
+    record = compete(made, [4], tmp_path, folder / "checkpoints")
+    found = further_scores(record)["other writers"]
+    assert found["guessing"] == 10.0
+    runs = {run["network"]: run["validation"] for run in record["runs"]}
+    assert {name: found[name] for name in runs} == runs
+    assert further_scores(record_of("classification", folder)) == {}
+
+
+def test_command(capsys):
+    assert main(["contest", "--task", "counting"]) == 1
+    assert "task must be one of" in capsys.readouterr().out
+
+
+def test_all_tasks_have_names():
+    for name in TASKS:
+        assert named(name).name == name
+    with pytest.raises(TaskError, match=r"^task must be one of classification, .*, matching, not counting$"):
+        named("counting")

@@ -1,0 +1,227 @@
+"""The sequencer against the loop nest of the design: every step of every row, no step and no cycle too many.
+
+The steps are put together from the outputs as the rows and the array do it: a row holds the pixel that it was
+dealt, takes it, and adds the offset; a dot product goes from ``first`` to ``last`` without a pause.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In
+
+from signum.golden.compiler.cycles import predict_cycles
+from signum.golden.reference.units import Step, sequencer
+from signum.hdl.config import ArrayConfig
+from signum.hdl.control.isa import Isa, LayerFlag, LayerRecord, SegmentFlag
+from signum.hdl.control.sequencer import Sequencer, tail_cycles
+from signum.hdl.lib.delay import delay
+from signum.verif.bench.cases import draw_case
+from signum.verif.bench.records import draw_array, draw_record
+from signum.verif.bench.trace import AMARANTH, play
+
+
+class Programmed(wiring.Component):
+    """A sequencer and a memory that holds its program."""
+
+    def __init__(self, *, config: ArrayConfig, words: Sequence[int]) -> None:
+        self.config = config
+        self.words = words
+        self.unit = Sequencer(config=config)
+        super().__init__({name: member for name, member in self.unit.signature.members.items()
+                          if name not in ("program_address", "program_data")})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.sequencer = unit = self.unit
+        depth = 1 << self.config.program_bits
+        m.submodules.program = memory = Memory(shape=len(unit.program_data), depth=depth, init=self.words)
+        reader = memory.read_port()
+        word = delay(m, reader.data, self.config.bank_cycles - 1, "word")
+        m.d.comb += [unit.start.eq(self.start), reader.addr.eq(unit.program_address), unit.program_data.eq(word)]
+        for path, member, value in self.signature.flatten(self):
+            if member.flow is not In:
+                source: Any = unit
+                for name in path:
+                    source = source[name] if isinstance(name, int) else getattr(source, name)
+                m.d.comb += value.eq(source)
+        return m
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run did.
+
+    Members
+    -------
+    layers : list
+        For each layer its back fields, its steps, and for each dot product its first and last cycle.
+    takes : list of int
+        Groups that were taken in each layer.
+    cycles : int
+        Cycles in which the sequencer was busy.
+    """
+
+    layers: list[tuple[dict[str, int], list[Step], list[tuple[int, int]]]]
+    takes: list[int]
+    cycles: int
+
+
+def read_run(config: ArrayConfig, trace: list[dict[str, Any]]) -> Run:
+    """A run from the cycle after its start."""
+    run = Run([], [], sum(outputs["busy"] for outputs in trace))
+    held = [[0] * config.walks for _ in range(config.rows)]
+    used = [list(row) for row in held]
+    inside = False
+    last_step = 0
+    isa = Isa(config)
+    for cycle, now in enumerate(trace):
+        if run.layers and now["busy"] and now["layer"] != run.layers[-1][0]:
+            back, steps, _ = run.layers[-1]
+            still = tail_cycles(config, bool(back["flags"] & LayerFlag.SPLIT))
+            assert steps, "a layer must have steps"
+            assert cycle > last_step + config.bank_cycles + config.pipeline, "the layer must stay until it has drained"
+            if any(now["layer"][field.name] != back[field.name] for field in isa.store):
+                assert cycle > last_step + still, "the layer must stay until its results are stored"
+        if now["first"]:
+            assert not inside, "a dot product must end before the next one begins"
+            inside = True
+            run.layers[-1][2].append((cycle, cycle))
+        if inside:
+            size = 1 << config.activation_bits
+            addresses = tuple((row[now["walk"]] + now["offset"]) % size for row in used)
+            run.layers[-1][1].append(Step(addresses, now["weight"], bool(now["first"]), bool(now["last"])))
+            last_step = cycle
+        if now["last"]:
+            assert inside, "a dot product must begin before it ends"
+            inside = False
+            run.layers[-1][2][-1] = (run.layers[-1][2][-1][0], cycle)
+        if now["begin"]:
+            run.layers.append((now["layer"], [], []))
+            run.takes.append(0)
+        if now["take"]:
+            assert not inside or now["last"], "the rows must not move on within a dot product"
+            run.takes[-1] += 1
+            used = [list(row) for row in held]
+        if now["fill"]:
+            for row in range(config.rows) if now["fill_all"] else [now["fill_row"]]:
+                held[row] = now["fill_next"]
+    assert not inside, "the last dot product must end"
+    return run
+
+
+def draw_starts(rng: random.Random, cycles: int) -> list[dict[str, int]]:
+    """A start, and some more while the run is under way, which count for nothing."""
+    return [{"start": 1}, *({"start": int(rng.random() < 0.1)} for _ in range(cycles)), *[{}] * 5]
+
+
+def rtl(config: ArrayConfig, records: Sequence[LayerRecord], rng: random.Random, simulator: str = AMARANTH,
+        ) -> list[Run]:
+    """Two runs, with one between them that a reset cut short."""
+    cycles = predict_cycles(config, records)
+    whole = draw_starts(rng, cycles)
+    cut = rng.randrange(1, cycles + 2)
+    unit = Programmed(config=config, words=Isa(config).encode(list(records)))
+    trace = play(unit, [*whole, *whole[:cut], {"rst": 1}, *whole], simulator)
+    assert trace[len(whole) + cut + 1]["busy"] == 0
+    return [read_run(config, trace[1:len(whole)]), read_run(config, trace[len(whole) + cut + 2:])]
+
+
+def check(config: ArrayConfig, records: Sequence[LayerRecord], rng: random.Random, simulator: str = AMARANTH,
+          ) -> None:
+    """Both runs must be those of the records: steps, groups, gaps, layers and cycles."""
+    back = [field.name for field in Isa(config).back]
+    for run in rtl(config, records, rng, simulator):
+        assert run.cycles == predict_cycles(config, records)
+        assert len(run.layers) == len(records)
+        for record, (layer, steps, dots), takes in zip(records, run.layers, run.takes, strict=True):
+            expected = list(sequencer(config, record))
+            assert layer == {name: record.fields[name] for name in back}
+            assert known(steps, expected) == expected
+            groups = (record.fields["x"] + 1) * (record.fields["y"] + 1)
+            assert takes == (-(-groups // config.rows) if record.has(LayerFlag.SPLIT) else groups)
+            gaps = [segment["gap"] for segment in record.segments
+                    if not segment["flags"] & SegmentFlag.CONTINUE]
+            idle = [begin - last - 1 for (_, last), (begin, _) in pairwise(dots)]
+            assert all(cycles >= gaps[i % len(gaps)] for i, cycles in enumerate(idle))
+
+
+def known(steps: list[Step], expected: list[Step]) -> list[Step]:
+    """The steps, without the addresses of rows that are past the last pixel."""
+    return [Step(tuple(None if wanted is None else address for address, wanted in
+                       zip(step.addresses, other.addresses, strict=True)), step.weight, step.first, step.last)
+            for step, other in zip(steps, expected, strict=True)]
+
+
+def draw_program(rng: random.Random, config: ArrayConfig, layers: int, steps: int = 2000,
+                 ) -> list[LayerRecord]:
+    """Random layers of at most so many steps each."""
+    records: list[LayerRecord] = []
+    while len(records) < layers:
+        record = draw_record(rng, config, last=len(records) == layers - 1)
+        if sum(1 for _ in sequencer(config, record)) <= steps:
+            records.append(record)
+    return records
+
+
+@pytest.mark.parametrize("number", range(12))
+def test_random_programs(number: int, seed: int) -> None:
+    rng = random.Random(f"{seed} {number}")
+    config = draw_array(rng)
+    check(config, draw_program(rng, config, rng.randint(1, 4), 600), rng)
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_compiled_programs(number: int, seed: int) -> None:
+    """Programs of the compiler: its gaps and its joined segments."""
+    rng = random.Random(f"{seed} {number}")
+    config = ArrayConfig(rows=rng.randint(1, 3), cols=rng.randint(1, 4), lanes=9, acc_bits=rng.choice([4, 8]),
+                         weight_depth=4096, activation_depth=4096, threshold_depth=4096, program_depth=1024)
+    while True:
+        program = draw_case(np.random.default_rng(rng.getrandbits(32)), config).program
+        if predict_cycles(config, program.records) <= 1500:
+            break
+    check(config, program.records, rng)
+
+
+@pytest.mark.parametrize("pixels", [1, 2, 3])
+@pytest.mark.parametrize("split", [False, True])
+def test_one_step(pixels: int, split: bool, seed: int) -> None:
+    """Dot products of one step without gaps: the rows are dealt their pixels too slowly for the array."""
+    rng = random.Random(seed)
+    config = ArrayConfig(rows=2, cols=1, lanes=1, activation_depth=64)
+    record = one_step(Isa(config), split, pixels - 1)
+    check(config, [record], rng)
+
+
+def one_step(isa: Isa, split: bool, x: int, *, last: bool = True, gap: int = 0) -> LayerRecord:
+    fields = dict.fromkeys((field.name for field in isa.layer), 0)
+    flags = (LayerFlag.LAST if last else 0) | (LayerFlag.SPLIT if split else 0)
+    segment = dict.fromkeys((field.name for field in isa.segment), 0) | {"gap": gap}
+    return LayerRecord(fields | {"flags": int(flags), "x": x, "walk0_step": 3}, (segment,))
+
+
+def test_the_last_gap_of_a_layer_holds_for_the_next(seed: int) -> None:
+    """Even where it is longer than the pause between the two, which no program of the compiler has."""
+    config = ArrayConfig(rows=2, cols=1, lanes=1, activation_depth=64, fetch_width=32)
+    isa = Isa(config)
+    [bits] = (field.bits for field in isa.segment if field.name == "gap")
+    for gap in (1, (1 << bits) - 1):
+        records = [one_step(isa, False, 0, last=False, gap=gap), one_step(isa, False, 0)]
+        check(config, records, random.Random(seed))
+        steps = [dots[0][0] for _, _, dots in rtl(config, records, random.Random(seed))[0].layers]
+        assert steps[1] - steps[0] > gap
+    assert steps[1] - steps[0] == gap + 1
+
+
+def test_simulators(simulator: str, seed: int) -> None:
+    rng = random.Random(seed)
+    config = ArrayConfig(rows=3, cols=4, lanes=5, tile=2, activation_depth=60, weight_depth=200)
+    check(config, draw_program(rng, config, 4), rng, simulator)

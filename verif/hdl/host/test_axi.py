@@ -1,0 +1,54 @@
+"""The accelerator on AXI, driven by models that nobody here wrote: whole programs, with pauses in every channel."""
+
+import numpy as np
+import pytest
+
+from signum.hdl.config import ArrayConfig
+from signum.hdl.host.axi import AxiAccelerator
+from signum.verif.bench.programs import check_values, draw_short_case, program_job
+from signum.verif.bench.simulate import simulate
+
+BENCH = "signum.verif.bench.bench_axi"
+TRANSFERS = 400
+CONFIGS = {
+    "bits": ArrayConfig(rows=2, cols=3, lanes=5, tile=2, sum_bits=20, weight_depth=1024, activation_depth=1024,
+                        threshold_depth=1024),
+    "three slices": ArrayConfig(rows=3, cols=2, lanes=70, tile=2, drain_width=2, sum_bits=20, weight_depth=1024,
+                                activation_depth=1024, threshold_depth=1024),
+}
+
+
+@pytest.mark.parametrize(("name", "stall"), [("bits", 0.0), ("three slices", 0.4)])
+def test_programs(name: str, stall: float, seed: int) -> None:
+    config = CONFIGS[name]
+    rng = np.random.default_rng(seed)
+    cases = [draw_short_case(rng, config, TRANSFERS) for _ in range(2)]
+    result = simulate(AxiAccelerator(config=config), BENCH, test="run_programs", parameters={
+        "config": config.to_dict(), "stall": stall, "programs": [program_job(c.program, [c.maps]) for c in cases]})
+    check_values(cases, result.values["cycles"], result.values["values"])
+    assert 0 < result.values["runs"] < len(list(cases[0].program.load_writes())) / 2
+
+
+def test_streams_that_wait_hold_nothing_up(seed: int) -> None:
+    config = CONFIGS["bits"]
+    rng = np.random.default_rng(seed)
+    job: dict = {"cycles": 0}
+    while job["cycles"] < 200:
+        case = draw_short_case(rng, config, TRANSFERS)
+        job = program_job(case.program, [case.maps])
+    result = simulate(AxiAccelerator(config=config), BENCH, test="waits", parameters={
+        "config": config.to_dict(), "stall": 0.0, "programs": [job]})
+    check_values([case], [result.values["cycles"]], [result.values["values"]])
+
+
+def test_strobes() -> None:
+    config = CONFIGS["bits"]
+    simulate(AxiAccelerator(config=config), BENCH, test="strobes", parameters={
+        "config": config.to_dict(), "stall": 0.0})
+
+
+def test_a_word_of_weights_in_two_cycles() -> None:
+    config = CONFIGS["bits"]
+    result = simulate(AxiAccelerator(config=config), BENCH, test="measure", parameters={
+        "config": config.to_dict(), "stall": 0.0, "count": 200})
+    assert result.values["cycles"] == pytest.approx(2 * 200, abs=8)

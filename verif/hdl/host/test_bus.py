@@ -1,0 +1,82 @@
+import dataclasses
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from signum.hdl.config import ArrayConfig
+from signum.hdl.host.bus import AddressMap, Place, Region, Register, bus_signature, config_registers, request_layout
+
+
+@st.composite
+def configs(draw: st.DrawFn) -> ArrayConfig:
+    sizes = {name: draw(st.integers(1, 100)) for name in ("rows", "cols", "lanes")}
+    depths = {name: draw(st.integers(1, 3000)) for name in
+              ("weight_depth", "activation_depth", "threshold_depth", "program_depth")}
+    return ArrayConfig(**sizes, **depths)
+
+
+@given(config=configs(), region=st.sampled_from(Region), picks=st.tuples(*[st.floats(0, 0.999)] * 3))
+def test_an_address_is_taken_apart_as_it_was_put_together(config: ArrayConfig, region: Region,
+                                                          picks: tuple[float, float, float]) -> None:
+    layout = AddressMap(config)
+    units, words = max(config.rows, config.cols), max(config.weight_depth, config.activation_depth)
+    unit, word, part = (int(pick * limit) for pick, limit in
+                        zip(picks, (units, words, layout.slices), strict=True))
+    address = layout.address(region, unit=unit, word=word, slice=part)
+    assert 0 <= address < 2**layout.address_bits
+    assert layout.place(address) == Place(region, unit, word, part)
+
+
+def test_fields_of_an_address_from_the_least_significant_bit() -> None:
+    layout = AddressMap(ArrayConfig(rows=3, cols=2, lanes=70, weight_depth=16, activation_depth=16,
+                                    threshold_depth=16, program_depth=32, requantize_depth=32))
+    # 70 lanes are three slices (2 bits), 32 words (5 bits), three rows (2 bits)
+    assert layout.slices == 3
+    assert layout.address(Region.REGISTERS, slice=1) == 1
+    assert layout.address(Region.REGISTERS, word=1) == 1 << 2
+    assert layout.address(Region.REGISTERS, unit=1) == 1 << 7
+    assert layout.address(Region(1)) == 1 << 9
+    assert layout.address_bits == 12
+
+
+def test_the_smallest_array_still_has_room_for_its_registers() -> None:
+    layout = AddressMap(ArrayConfig(rows=1, cols=1, lanes=1, weight_depth=1, activation_depth=1,
+                                    threshold_depth=1, program_depth=1))
+    last = max(config_registers(ArrayConfig.preset("tiny")).values())
+    assert layout.place(layout.address(Region.REGISTERS, word=last)) == Place(Region.REGISTERS, 0, last, 0)
+
+
+def test_each_parameter_has_a_register_of_its_own() -> None:
+    registers = config_registers(ArrayConfig.preset("tiny"))
+    assert list(registers) == [field.name for field in dataclasses.fields(ArrayConfig)]
+    fixed = [int(register) for register in Register if register != Register.CONFIG]
+    assert len({*registers.values(), *fixed}) == len(registers) + len(fixed)
+
+
+def test_the_bus_is_two_streams() -> None:
+    signature = bus_signature(10)
+    assert request_layout(10).size == 1 + 10 + 32
+    ports = {"__".join(map(str, path)): member.flow.name
+             for path, member, _ in signature.flatten(signature.create())}
+    assert ports == {"request__payload": "Out", "request__valid": "Out", "request__ready": "In",
+                     "response__payload": "In", "response__valid": "In", "response__ready": "Out"}
+
+
+def test_an_array_of_one_element_has_two_units_of_coefficients() -> None:
+    config = ArrayConfig(rows=1, cols=1, lanes=1, requantize_depth=3)
+    layout = AddressMap(config)
+    assert layout.place(layout.address(Region.COEFFICIENTS, unit=1, word=2)) == Place(Region.COEFFICIENTS, 1, 2, 0)
+    assert AddressMap(config.replace(requantize_depth=0)).unit_bits == 0
+
+
+@given(config=configs(), wide=st.integers(1, 3))
+def test_following_addresses_are_those_of_the_words_of_a_unit(config: ArrayConfig, wide: int) -> None:
+    # no more columns than make words of one signal
+    layout = AddressMap(config.replace(lanes=config.lanes * wide, drain_width=wide, cols=min(config.cols, 64) * wide,
+                                       tile=config.tile * wide))
+    for region, slices in ((Region.PROGRAM, layout.program_slices), (Region.WEIGHTS, layout.slices),
+                           (Region.ALL_THRESHOLDS, wide), (Region.COEFFICIENTS, 1)):
+        words = [layout.address(region, word=word, slice=part) for word in range(5) for part in range(slices)]
+        assert layout.runs(words) == [(words[0], len(words))]
+        assert layout.runs(words[::2]) == [(word, 1) for word in words[::2]]
+    assert layout.runs([]) == []

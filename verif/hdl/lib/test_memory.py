@@ -1,0 +1,64 @@
+"""A bank against a list of words: slices left out, reads of what is being written, one word, one bit."""
+
+import random
+from typing import Any
+
+import pytest
+
+from signum.hdl.lib.emit import to_rtlil
+from signum.hdl.lib.memory import Bank
+from signum.verif.bench.trace import AMARANTH, play
+
+Access = dict[str, int]
+
+
+def rtl(accesses: list[Access], width: int, depth: int, simulator: str = AMARANTH, registers: int = 0) -> list[Any]:
+    cycles = 1 + 2 * registers
+    trace = play(Bank(width=width, depth=depth, registers=registers), [*accesses, *[{}] * cycles], simulator)
+    return [outputs["read_data"] for outputs in trace[cycles:]]
+
+
+def ref(accesses: list[Access], width: int, depth: int, registers: int = 0) -> list[int]:
+    words = [0] * depth
+    history = []
+    for access in accesses:
+        history.append(words.copy())
+        mask = sum(0xFFFF_FFFF << 32 * i for i in range(-(-width // 32)) if access["write"] >> i & 1)
+        at, value = access["write_address"], access["write_data"]
+        words[at] = (words[at] & ~mask | value & mask) & (1 << width) - 1
+    history += [words]
+    return [history[i + bool(registers)][access["read_address"]] for i, access in enumerate(accesses)]
+
+
+def draw_accesses(rng: random.Random, width: int, depth: int, count: int) -> list[Access]:
+    """Reads in every cycle; resets, which keep the words."""
+    accesses = []
+    for _ in range(count):
+        write, read = rng.randrange(depth), rng.randrange(depth)
+        accesses.append({
+            "write_address": write, "write_data": rng.getrandbits(width), "rst": int(rng.random() < 0.05),
+            "write": rng.choice([0, rng.getrandbits(-(-width // 32))]),
+            "read_address": rng.choice([write, read])})
+    return accesses
+
+
+@pytest.mark.parametrize("width", [1, 31, 32, 33, 64, 70])
+@pytest.mark.parametrize("depth", [1, 2, 5, 16])
+def test_sizes(width: int, depth: int, seed: int) -> None:
+    accesses = draw_accesses(random.Random(f"{seed} {width} {depth}"), width, depth, 150)
+    for access in accesses:
+        access["rst"] = 0
+    for registers in (0, 1, 2):
+        assert rtl(accesses, width, depth, registers=registers) == ref(accesses, width, depth, registers)
+
+
+def test_simulators(simulator: str, seed: int) -> None:
+    accesses = draw_accesses(random.Random(seed), 70, 5, 400)
+    assert rtl(accesses, 70, 5, simulator) == ref(accesses, 70, 5)
+
+
+@pytest.mark.parametrize(("registers", "depth", "block"), [
+    (1, 64, True), (2, 64, True), (1, 32, False), (0, 64, False)])
+def test_registered_words_are_in_block_ram(registers: int, depth: int, block: bool) -> None:
+    text, _ = to_rtlil(Bank(width=33, depth=depth, registers=registers), "bank")
+    assert text.count('attribute \\ram_style "block"') == 2 * block       # a slice of 32 bits, and one of a bit

@@ -1,0 +1,70 @@
+"""Pooling: the largest element, of bits the OR, over the positions of a window, with pauses between any two."""
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+
+from signum.golden.reference.units import pool
+from signum.hdl.output.pool import Pool
+from signum.verif.bench.trace import AMARANTH, play
+
+
+def rtl(windows: list[np.ndarray], bits: int, rng: random.Random, simulator: str = AMARANTH, width: int = 1,
+        ) -> list[list[int]]:
+    """The outputs for each window's elements by position, column and row; noise while they do not count."""
+    _, cols, rows = windows[0].shape
+    beats = rows * width
+    pauses = rng.choice([0.0, 0.5])
+    steps: list[dict[str, Any]] = []
+    for window in windows:
+        for position, columns in enumerate(window):
+            for column in in_beats(columns, width):
+                while rng.random() < pauses:
+                    steps.append({"i": [rng.getrandbits(bits) for _ in range(beats)], "first": rng.randrange(2),
+                                  "rst": rng.randrange(2)})
+                steps.append({"enable": 1, "first": int(position == 0), "i": column})
+    trace = play(Pool(rows=rows, cols=cols, bits=bits, width=width), steps, simulator)
+    return [outputs["o"] for outputs, step in zip(trace, steps, strict=True) if "enable" in step]
+
+
+def in_beats(columns: np.ndarray, width: int) -> list[list[int]]:
+    """Elements (columns, rows) as those of each cycle, row by row."""
+    return columns.reshape(len(columns) // width, width, -1).swapaxes(1, 2).reshape(len(columns) // width, -1).tolist()
+
+
+def ref(windows: list[np.ndarray], width: int = 1) -> list[list[int]]:
+    return [beat for window in windows for position in pool(window) for beat in in_beats(position, width)]
+
+
+def draw_windows(rng: random.Random, rows: int, cols: int, bits: int, count: int) -> list[np.ndarray]:
+    """A quarter of the bits are set; large numbers are as rare."""
+    draw = np.random.default_rng(rng.getrandbits(32))
+    sizes = [(rng.choice([1, 2, 4, 9]), cols, rows) for _ in range(count)]
+    return [draw.integers(0, 1 << bits, size) * (draw.random(size) < 0.5) for size in sizes]
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5])
+@pytest.mark.parametrize("cols", [1, 2, 3, 8])
+@pytest.mark.parametrize("bits", [1, 8])
+def test_sizes(rows: int, cols: int, bits: int, seed: int) -> None:
+    rng = random.Random(f"{seed} {rows} {cols} {bits}")
+    for _ in range(2):
+        windows = draw_windows(rng, rows, cols, bits, 20)
+        assert rtl(windows, bits, rng) == ref(windows)
+
+
+@pytest.mark.parametrize(("cols", "width"), [(2, 2), (6, 2), (8, 4), (9, 3)])
+@pytest.mark.parametrize("bits", [1, 8])
+def test_several_columns_at_once(cols: int, width: int, bits: int, seed: int) -> None:
+    rng = random.Random(f"{seed} {cols} {width} {bits}")
+    windows = draw_windows(rng, 3, cols, bits, 20)
+    assert rtl(windows, bits, rng, width=width) == ref(windows, width)
+
+
+@pytest.mark.parametrize("bits", [1, 8])
+def test_simulators(simulator: str, bits: int, seed: int) -> None:
+    rng = random.Random(seed)
+    windows = draw_windows(rng, 3, 5, bits, 30)
+    assert rtl(windows, bits, rng, simulator) == ref(windows)

@@ -1,0 +1,123 @@
+"""The drain's beats against the loop nest, cycle by cycle, with drains as close as they may come."""
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from signum.golden.reference.units import Beat, drain
+from signum.hdl.config import ArrayConfig
+from signum.hdl.control.isa import Isa, LayerFlag, LayerRecord
+from signum.hdl.output.result_controller import ResultController
+from signum.verif.bench.records import draw_array, draw_record
+from signum.verif.bench.trace import AMARANTH, play
+
+Seen = dict[str, int]
+
+
+def seen(beat: Beat) -> Seen:
+    """What the outputs must be; nothing where there is no channel to say it of."""
+    fields = {name: value for name, value in vars(beat).items() if name != "cycle" and value is not None}
+    return {"enable": 1} | {name: int(value) for name, value in fields.items()}
+
+
+class Case:
+    """Layers one after the other, of which some are given up between drains, or cut short by a reset."""
+
+    def __init__(self, config: ArrayConfig, rng: random.Random, records: list[LayerRecord]) -> None:
+        self.config = config
+        self.steps: list[dict[str, Any]] = []
+        self.expected: list[tuple[Seen, int]] = []     # beat, group
+        back = {field.name for field in Isa(config).back}
+        for record in records:
+            layer = {name: value for name, value in record.fields.items() if name in back}
+            drains = list(drain(config, layer, groups=rng.randint(1, 3)))
+            given_up = rng.random() < 0.3
+            self._layer(rng, layer, drains[:rng.randint(1, len(drains))] if given_up else drains)
+
+    def _layer(self, rng: random.Random, layer: dict[str, int],
+               drains: list[tuple[bool, list[Beat]]]) -> None:
+        pause = rng.randrange(1, 4)
+        steps: list[dict[str, Any]] = [{"begin": 1}, *({} for _ in range(pause))]
+        for _ in drains:
+            idle = self.config.drain_cycles - 1 + rng.choice([0, 0, 0, 1, 2, 7])
+            steps += [{"strobe": 1}, *({} for _ in range(idle))]
+        steps += [{} for _ in range(3)]
+        expected: list[tuple[Seen, int]] = [({"enable": 0, "valid": 0}, 0) for _ in steps]
+        strobes = (cycle for cycle, step in enumerate(steps) if "strobe" in step)
+        for strobe, (group, beats) in zip(strobes, drains, strict=True):
+            for beat in beats:
+                expected[strobe + beat.cycle] = (seen(beat), expected[strobe + beat.cycle][1])
+            expected[strobe + 1] = (expected[strobe + 1][0], int(group))
+        if rng.random() < 0.3:
+            cut = rng.randrange(1, len(steps))
+            steps, expected = steps[:cut], expected[:cut]
+            steps[-1]["rst"] = 1
+        self.steps += [{"layer": layer, **step} for step in steps]
+        self.expected += expected
+
+
+def rtl(case: Case, simulator: str = AMARANTH) -> Iterator[tuple[Seen, int]]:
+    """Beats and groups; of a beat, and of its entry of coefficients, that which is expected to say something."""
+    trace = play(ResultController(config=case.config), case.steps, simulator)
+    for outputs, (beat, _) in zip(trace, case.expected, strict=True):
+        found = {**outputs["beat"], "coefficient": outputs.get("coefficient")}
+        yield {name: found[name] for name in beat}, outputs["group"]
+
+
+def draw_case(rng: random.Random, config: ArrayConfig, layers: int) -> Case:
+    return Case(config, rng, [draw_record(rng, config) for _ in range(layers)])
+
+
+@pytest.mark.parametrize("number", range(24))
+def test_random_arrays(number: int, seed: int) -> None:
+    rng = random.Random(f"{seed} {number}")
+    case = draw_case(rng, draw_array(rng), 4)
+    assert list(rtl(case)) == case.expected
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2, 40])
+def test_entries_of_coefficients(depth: int, seed: int) -> None:
+    config = ArrayConfig(rows=2, cols=5, lanes=3, tile=2, requantize_depth=depth)
+    case = draw_case(random.Random(f"{seed} {depth}"), config, 8)
+    assert list(rtl(case)) == case.expected
+
+
+@pytest.mark.parametrize(("cols", "tile"), [
+    (1, 1), (1, 3), (2, 1), (4, 1), (4, 2), (5, 2), (4, 4), (3, 8), (9, 4)])
+def test_columns_and_tiles(cols: int, tile: int, seed: int) -> None:
+    config = ArrayConfig(rows=2, cols=cols, lanes=3, tile=tile)
+    case = draw_case(random.Random(f"{seed} {cols} {tile}"), config, 6)
+    assert list(rtl(case)) == case.expected
+
+
+@pytest.mark.parametrize(("cols", "tile", "width"), [(2, 2, 2), (8, 2, 2), (12, 4, 2), (9, 3, 3), (10, 6, 2),
+                                                       (8, 20, 4)])
+def test_several_columns_in_a_beat(cols: int, tile: int, width: int, seed: int) -> None:
+    config = ArrayConfig(rows=2, cols=cols, lanes=width, tile=tile, drain_width=width, requantize_depth=20)
+    case = draw_case(random.Random(f"{seed} {cols} {tile}"), config, 6)
+    assert list(rtl(case)) == case.expected
+
+
+def test_simulators(simulator: str, seed: int) -> None:
+    case = draw_case(random.Random(seed), ArrayConfig(rows=2, cols=5, lanes=3, tile=2), 12)
+    assert list(rtl(case, simulator)) == case.expected
+
+
+def test_raw_results_of_all_groups_lie_one_after_the_other() -> None:
+    config = ArrayConfig(rows=1, cols=3, lanes=1, tile=3)
+    layer = dict.fromkeys((field.name for field in Isa(config).back), 0)
+    layer |= {"flags": int(LayerFlag.RAW), "tiles": 1, "tile": 2, "last_tile": 0, "thresholds": 10}
+    addresses = [beat.address for _, beats in drain(config, layer, groups=2) for beat in beats if beat.valid]
+    assert addresses == list(range(10, 18))
+
+
+def test_coefficients_of_two_segments_at_each_window_position() -> None:
+    """Four channels in tiles of three: the same entries at both positions and in both groups."""
+    config = ArrayConfig(rows=1, cols=3, lanes=1, tile=3)
+    layer = dict.fromkeys((field.name for field in Isa(config).back), 0)
+    layer |= {"tiles": 1, "tile": 2, "last_tile": 0, "drains": 1, "windows": 1, "coefficients": 20,
+              "coefficients_step": 4}
+    entries = [beat.coefficient for _, beats in drain(config, layer, groups=2) for beat in beats if beat.valid]
+    assert entries == 2 * (2 * [20, 21, 22, 24, 25, 26] + 2 * [23, 27])

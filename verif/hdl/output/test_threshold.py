@@ -1,0 +1,159 @@
+"""The threshold unit: sums combined in every way, elements on their beat, raw sums stored, the host's access."""
+
+import random
+from typing import Any
+
+import pytest
+
+from signum.golden.reference.units import Sum, threshold_unit
+from signum.hdl.config import ArrayConfig
+from signum.hdl.output.threshold import ThresholdUnit
+from signum.verif.bench.trace import AMARANTH, play
+
+Results = list[tuple[str, int]]
+
+
+class Case:
+    """Pixels of several drains each, with the offsets of their border classes; then all words are read back.
+
+    Sums come as the drain gives them: a column a cycle, an idle cycle between tiles, drains at once or later.
+    """
+
+    def __init__(self, config: ArrayConfig, rng: random.Random, pixels: int) -> None:
+        self.config = config
+        self.rng = rng
+        self.entries = min(config.threshold_depth, 1 << config.threshold_bits)
+        self.thresholds = [self._threshold() for _ in range(self.entries)]
+        self.steps = [self._noise() | {"clear": 1}]
+        self.events: list[tuple[int, str]] = []         # (cycle, output), in the order of the results
+        self.results: Results = []
+        self._write_all()
+        for _ in range(pixels):
+            self._pixel()
+        self.steps += [self._noise() for _ in range(3)]
+        self._read_all()
+
+    def _threshold(self) -> int:
+        """Often a small one, so that equal sums and thresholds are met."""
+        top = 1 << self.config.sum_bits
+        return self.rng.choice([0, self.rng.randrange(min(6, top)), self.rng.randrange(top)])
+
+    def _operand(self) -> int:
+        """A small one, any one, or where elements have 8 bits one around their range, also below zero."""
+        size = 1 << self.config.operand_bits
+        around = self.rng.randint(-300, 600) % size if self.config.signed else self.rng.randrange(min(4, size))
+        return self.rng.choice([around, self.rng.randrange(size)])
+
+    def _noise(self) -> dict[str, Any]:
+        rng, config = self.rng, self.config
+        return {"channel": rng.randrange(config.beats), "sum": rng.getrandbits(config.operand_bits),
+                "combine": {"channel": rng.randrange(config.beats), "address": rng.randrange(self.entries),
+                            "keep": rng.randrange(2), "double": rng.randrange(2)},
+                "offset": rng.getrandbits(config.threshold_bits),
+                "host_data": rng.getrandbits(config.sum_bits)}
+
+    def _write_all(self) -> None:
+        for address, value in enumerate(self.thresholds):
+            self.steps.append(self._noise() | {
+                "combine": {"address": address}, "host_write": 1, "host_data": value})
+
+    def _read_all(self) -> None:
+        self.steps.append(self._noise() | {"clear": 1})
+        for address, value in enumerate(self.thresholds):
+            self.steps.append(self._noise() | {"combine": {"address": address}})
+            self._expect(len(self.steps) - 1 + self.config.bank_cycles, "host_read", value)
+        self.steps += [{}] * self.config.bank_cycles
+
+    def _expect(self, cycle: int, output: str, value: int) -> None:
+        self.events.append((cycle, output))
+        self.results.append((output, value))
+
+    def _take(self, offset: int) -> bool:
+        """Fill and take an offset, where it can be together with the last sum; tells whether there is a pause."""
+        fill, take = self.steps[-2:]
+        together = self.rng.random() < 0.5 and not {"take", "fill", "clear"} & (fill.keys() | take.keys())
+        if not together:
+            self.steps += [fill := self._noise(), *[self._noise()] * self.rng.randrange(2), take := self._noise()]
+        fill |= {"fill": 1, "offset": offset}
+        take |= {"take": 1}
+        return not together
+
+    def _pixel(self) -> None:
+        rng, config = self.rng, self.config
+        offset = rng.choice([0, rng.randrange(self.entries)])
+        if self._take(offset) and rng.random() < 0.2:
+            self.steps.append(self._noise() | {"clear": 1})
+            offset = 0
+        factor = rng.choice([1, 2])
+        store = rng.random() < 0.3
+        drains = rng.choice([1, 1, 2, 3])
+        size = 1 << config.threshold_bits
+        places = [(rng.randrange(self.entries) - offset) % size for _ in range(config.beats)]
+        sums: list[Sum] = []
+        cycles: list[int] = []
+        for number in range(drains):
+            for column, place in enumerate(places):
+                if column and column % config.tile == 0:
+                    self.steps.append(self._noise())
+                item = Sum(column, self._operand(), factor if number else 0, (place + offset) % size,
+                           store and number == drains - 1)
+                self.steps[-1]["channel"] = column
+                self.steps.append(self._noise() | {"sum": item.value, "combine": {
+                    "channel": column, "address": place, "enable": 1, "keep": int(item.before == 1),
+                    "double": int(item.before == 2), "store": int(item.store)}})
+                cycles.append(len(self.steps) - 1)
+                sums.append(item)
+            self.steps += [self._noise() for _ in range(rng.choice([0, 0, 1, 3]))]
+        results = threshold_unit(config, sums, self.thresholds)
+        if not store:
+            for cycle, (_, element) in zip(cycles, results, strict=True):
+                self._expect(cycle + config.bank_cycles + 1, "element", element)
+        self.steps += [self._noise() for _ in range(rng.choice([0, 2]))]
+
+
+def rtl(case: Case, simulator: str = AMARANTH) -> Results:
+    trace = play(ThresholdUnit(config=case.config), case.steps, simulator)
+    return [(output, trace[cycle][output]) for cycle, output in case.events]
+
+
+@pytest.mark.parametrize("cols", [1, 2, 3, 5, 8])
+@pytest.mark.parametrize("tile", [1, 2, 4])
+@pytest.mark.parametrize("register", [0, 1, 2])
+def test_columns_and_tiles(cols: int, tile: int, register: int, seed: int) -> None:
+    config = ArrayConfig(rows=1, cols=cols, lanes=7, tile=tile, acc_bits=6, sum_bits=9, threshold_depth=32,
+                         bank_register=register)
+    case = Case(config, random.Random(f"{seed} {cols} {tile}"), 60)
+    assert rtl(case) == case.results
+
+
+@pytest.mark.parametrize(("acc_bits", "sum_bits", "depth"), [(1, 1, 1), (1, 4, 3), (5, 5, 20), (12, 32, 256)])
+def test_widths_and_depths(acc_bits: int, sum_bits: int, depth: int, seed: int) -> None:
+    config = ArrayConfig(rows=1, cols=3, lanes=1, acc_bits=acc_bits, sum_bits=sum_bits, threshold_depth=depth)
+    case = Case(config, random.Random(f"{seed} {acc_bits} {depth}"), 60)
+    assert rtl(case) == case.results
+
+
+@pytest.mark.parametrize("cols", [1, 3])
+@pytest.mark.parametrize("register", [0, 1, 2])
+def test_elements_of_8_bits(cols: int, register: int, seed: int) -> None:
+    config = ArrayConfig(rows=1, cols=cols, lanes=1, tile=2, acc_bits=16, sum_bits=17, threshold_depth=20,
+                         element_bits=8, bank_register=register)
+    case = Case(config, random.Random(f"{seed} {cols}"), 60)
+    assert rtl(case) == case.results
+    elements = {value for output, value in case.results if output == "element"}
+    assert {0, 255} < elements
+
+
+@pytest.mark.parametrize("cols", [1, 3])
+def test_simulators(cols: int, simulator: str, seed: int) -> None:
+    config = ArrayConfig(rows=1, cols=cols, lanes=7, tile=2, acc_bits=6, sum_bits=9, threshold_depth=20)
+    case = Case(config, random.Random(seed), 100)
+    assert rtl(case, simulator) == case.results
+
+
+def test_a_reset_keeps_the_thresholds_and_forgets_the_border_class() -> None:
+    config = ArrayConfig(rows=1, cols=1, lanes=1, acc_bits=4, threshold_depth=4)
+    write = {"host_write": 1, "combine": {"address": 1}, "host_data": 9}
+    steps: list[dict[str, Any]] = [
+        write, {"fill": 1, "offset": 3}, {"take": 1}, {"rst": 1}, {"combine": {"address": 1}}, {}]
+    assert play(ThresholdUnit(config=config), steps)[-1]["host_read"] == 9

@@ -1,0 +1,118 @@
+"""Whole programs on the accelerator: results equal to the golden model's, and cycles equal to the predicted ones."""
+
+import numpy as np
+import pytest
+
+from signum.golden.compiler.compile import compile_graph
+from signum.golden.networks.digits import digits_encoder, digits_graph_untrained
+from signum.golden.training.data import digits
+from signum.hdl.accelerator import Accelerator
+from signum.hdl.config import ArrayConfig
+from signum.hdl.host.bus import MAGIC, VERSION, Register, config_registers
+from signum.verif.bench.cases import Case, draw_case, draw_maps
+from signum.verif.bench.programs import check_cases
+from signum.verif.bench.simulate import default_seed, simulate
+from signum.verif.golden.compiler.test_compile import residual
+from signum.verif.runs.soak import check_array
+
+CORNERS = {
+    "one of each": ArrayConfig(rows=1, cols=1, lanes=1, tile=1, acc_bits=4, sum_bits=12),
+    "one wide": ArrayConfig(rows=1, cols=1, lanes=64),
+    "one row": ArrayConfig(rows=1, cols=6, lanes=9, tile=4, pipeline=1, walks=1),
+    "one column": ArrayConfig(rows=5, cols=1, lanes=5, tile=2, acc_bits=6),
+    "uneven": ArrayConfig(rows=3, cols=5, lanes=7, tile=2),
+    "two slices": ArrayConfig(rows=7, cols=2, lanes=33, tile=1, pipeline=4, bank_register=1),
+}
+
+
+INT8_CORNERS = {
+    "one of each": {"rows": 1, "cols": 1, "lanes": 1, "tile": 1},
+    "one row": {"rows": 1, "cols": 5, "lanes": 3, "tile": 2, "pipeline": 2},
+    "one column": {"rows": 4, "cols": 1, "lanes": 4, "pipeline": 3},
+    "uneven": {"rows": 3, "cols": 5, "lanes": 5, "tile": 2, "pipeline": 1},
+}
+
+
+@pytest.mark.parametrize("index", [pytest.param(i, marks=pytest.mark.slow if i > 1 else ()) for i in range(20)])
+def test_random_arrays(index):
+    check_array(default_seed(), index, pairs=5)
+
+
+def test_random_array_on_each_simulator(simulator):
+    check_array(default_seed(), 100, pairs=3, simulator=simulator)
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) for name in CORNERS])
+def test_corners(name):
+    config = CORNERS[name].replace(weight_depth=4096, activation_depth=4096, threshold_depth=4096, sum_bits=20)
+    rng = np.random.default_rng(default_seed())
+    check_cases(config, [draw_case(rng, config) for _ in range(4)])
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name != "uneven" else ())
+                                  for name in CORNERS])
+def test_residual_blocks(name):
+    """The paper's block on every corner, with and without pooling, in both modes."""
+    config = CORNERS[name].replace(walks=2, requantize_depth=40, scale_bits=18, sum_bits=20)
+    rng = np.random.default_rng(default_seed())
+    cases = []
+    for pool, split in (((1, 1), False), ((2, 2), False), ((1, 1), True), ((2, 2), True)):
+        graph = residual(channels=1 if config.acc_bits < 6 else 6, pool=pool)
+        program = compile_graph(graph, config, split=split)
+        cases.append(Case(program, graph, draw_maps(rng, graph, program.images)))
+    check_cases(config, cases)
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name != "uneven" else ())
+                                  for name in INT8_CORNERS])
+def test_arrays_of_8_bit_elements(name):
+    config = ArrayConfig(**INT8_CORNERS[name], element_bits=8, acc_bits=28, sum_bits=32, requantize_shift=16,
+                         weight_depth=4096, activation_depth=4096, threshold_depth=4096, program_depth=512)
+    rng = np.random.default_rng(default_seed())
+    check_cases(config, [draw_case(rng, config) for _ in range(4)])
+
+
+@pytest.mark.slow
+def test_large_array():
+    config = ArrayConfig(rows=16, cols=16, lanes=32, sum_bits=20, weight_depth=2048, activation_depth=2048,
+                         threshold_depth=4096)
+    rng = np.random.default_rng(default_seed())
+    check_cases(config, [draw_case(rng, config) for _ in range(4)])
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_digits_network(split):
+    config = ArrayConfig.preset("icebreaker")
+    graph = digits_graph_untrained(0)
+    program = compile_graph(graph, config, split=split)
+    maps = digits_encoder().bits(digits().test.images[:4])
+    batches = [{name: bits[i:i + program.images] for name, bits in maps.items()} for i in (0, 2)]
+    check_cases(config, [Case(program, graph, batch) for batch in batches])
+
+
+@pytest.mark.slow
+def test_reset_in_the_middle_of_a_run():
+    config = ArrayConfig(rows=2, cols=3, lanes=5, tile=2, sum_bits=20, weight_depth=1024, threshold_depth=1024)
+    rng = np.random.default_rng(default_seed())
+    cases = [draw_case(rng, config) for _ in range(5)]
+    for interrupt in (1, 37, 90):
+        check_cases(config, cases, interrupt=interrupt)
+
+
+def read_registers(config: ArrayConfig) -> dict[str, int]:
+    words = {"magic": Register.MAGIC, "version": Register.VERSION, **config_registers(config)}
+    result = simulate(Accelerator(config=config), "signum.verif.bench.bench_accelerator", test="registers", parameters={
+        "config": config.to_dict(), "read_registers": list(words.values()), "stall": 0.3, "seed": 1})
+    return dict(zip(words, result.values["registers"], strict=True))
+
+
+def test_registers_tell_the_configuration():
+    config = ArrayConfig.preset("tiny")
+    assert read_registers(config) == {"magic": MAGIC, "version": VERSION, **config.to_dict()}
+
+
+def test_registers_of_the_smallest_memories():
+    """The address of a register is as wide as there are registers, and no wider."""
+    config = ArrayConfig(rows=1, cols=1, lanes=1, acc_bits=4, weight_depth=1, activation_depth=1, threshold_depth=1,
+                         program_depth=1, requantize_depth=1)
+    assert read_registers(config) == {"magic": MAGIC, "version": VERSION, **config.to_dict()}

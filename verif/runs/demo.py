@@ -1,0 +1,167 @@
+"""The whole path once: train digits, compile, run all held-out images on the RTL, build the bitstream, report."""
+
+import json
+import sys
+import time
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from signum.fpga.flow.boards import board_named
+from signum.fpga.flow.build import build
+from signum.fpga.host.program_file import ProgramFile
+from signum.golden.compiler.compile import compile_graph
+from signum.golden.compiler.cycles import predict_cycles
+from signum.golden.compiler.fold import fold
+from signum.golden.compiler.program import Program
+from signum.golden.compiler.utilization import layer_uses, utilization
+from signum.golden.networks.digits import DIGITS_SHAPE
+from signum.golden.training.data import digits
+from signum.golden.training.fit import TrainedDigits, save_digits_network, train_digits
+from signum.hdl.accelerator import Accelerator
+from signum.hdl.config import ArrayConfig
+from signum.hdl.lib.emit import emit
+from signum.verif.bench.programs import program_job, run_programs
+from signum.verif.runs.pictures import picture_answers, picture_array
+
+__all__ = ["main"]
+
+OUT = Path("build/demo")
+BOARD = "icebreaker"
+
+
+@dataclass(frozen=True)
+class OnHardware:
+    """Logits (B, classes) of the simulated hardware, and the cycles of each of its runs."""
+
+    logits: np.ndarray
+    cycles: list[int]
+
+
+def train(console: Console) -> TrainedDigits:
+    """Train the digits network with a progress bar."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("training", total=None)
+        return train_digits(0, progress=lambda done, total, text: bar.update(
+            task, completed=done, total=total, description=text))
+
+
+def run_on_rtl(program: Program, maps: dict[str, np.ndarray]) -> OnHardware:
+    """Run all images on the accelerator in Verilator, as many at once as it has rows."""
+    total = len(next(iter(maps.values())))
+    starts = range(0, total, program.images)
+    batches = [{name: bits[i:i + program.images] for name, bits in maps.items()} for i in starts]
+    cycles, words = run_programs(program.config, [program_job(program, batches)], long=True)
+    logits = [program.results(len(next(iter(batch.values()))), values)[:, 0]
+              for batch, values in zip(batches, words, strict=True)]
+    return OnHardware(np.concatenate(logits), cycles)
+
+
+def summary(program: Program, trained: TrainedDigits, expected: np.ndarray, hardware: OnHardware,
+            bitstream: dict[str, Any]) -> dict[str, Any]:
+    """All figures of the demo, for `report.json`."""
+    labels = digits().test.labels
+    predicted = predict_cycles(program.config, program.records)
+    measured = sum(hardware.cycles) / len(labels)
+    return {
+        "images": len(labels),
+        "accuracy_float": trained.accuracy_float,
+        "accuracy_pytorch": float((expected.argmax(axis=1) == labels).mean()),
+        "accuracy_rtl": float((hardware.logits.argmax(axis=1) == labels).mean()),
+        "mismatches": int((hardware.logits != expected).sum()),
+        "logits": int(expected.size),
+        "cycles_predicted": predicted / program.images,
+        "cycles_measured": measured,
+        "runs_with_other_cycles": sum(cycles != predicted for cycles in hardware.cycles),
+        "utilization": utilization(program),
+        "layers": [asdict(use) for use in layer_uses(program)],
+        "images_per_s": bitstream["clock_mhz"] * 1e6 / measured,
+        "clock_mhz": bitstream["clock_mhz"],
+        "fmax_mhz": bitstream["fmax_mhz"],
+        "lut": bitstream["lut"],
+        "ram": bitstream["ram"],
+        "board": bitstream["board"],
+        "config": program.config.to_dict(),
+        "tools": bitstream["tools"],
+    }
+
+
+def show(console: Console, report: dict[str, Any], bitstream: dict[str, Any]) -> None:
+    """Print the table of the demo."""
+    table = Table(title=f"Signum on {report['images']} held-out digits", show_header=False)
+    for name, value in (
+        ("accuracy, float network in PyTorch", f"{100 * report['accuracy_float']:.2f} %"),
+        ("accuracy, binary network in PyTorch", f"{100 * report['accuracy_pytorch']:.2f} %"),
+        ("accuracy, binary network on RTL", f"{100 * report['accuracy_rtl']:.2f} %"),
+        ("logits that differ from PyTorch's", f"{report['mismatches']} of {report['logits']}"),
+        ("cycles an image, predicted", f"{report['cycles_predicted']:.1f}"),
+        ("cycles an image, measured", f"{report['cycles_measured']:.1f}"),
+        *((f"utilisation of {use['name']}", f"{100 * use['useful']:.1f} %") for use in report["layers"]),
+        ("utilisation of the whole network", f"{100 * report['utilization']:.1f} %"),
+        (f"logic cells on {report['board']}", f"{report['lut']} of {bitstream['lut_capacity']}"),
+        ("block RAMs", f"{report['ram']} of {bitstream['ram_capacity']}"),
+        ("Fmax", f"{report['fmax_mhz']:.1f} MHz"),
+        ("clock", f"{report['clock_mhz']:.1f} MHz"),
+        ("images/s at that clock", f"{report['images_per_s']:.0f}"),
+    ):
+        table.add_row(name, value)
+    console.print(table)
+
+
+def demo(console: Console, bitstream: "Future[dict[str, Any]]") -> int:
+    """Everything but the bitstream, which another process builds meanwhile; returns the exit status."""
+    began = time.monotonic()
+
+    def say(text: str) -> None:
+        console.print(f"{time.monotonic() - began:6.1f} s  {text}", highlight=False)
+
+    config = ArrayConfig.preset(board_named(BOARD).preset)
+    OUT.mkdir(parents=True, exist_ok=True)
+    say("train the digits network (the bitstream is built meanwhile)")
+    trained = train(console)
+    save_digits_network(trained, OUT / "digits.pt")
+    graph = fold(trained.model, trained.encoder, DIGITS_SHAPE)
+    program = compile_graph(graph, config)
+    say(f"folded and compiled: {graph.weight_bits} bits of weights, {len(program.words)} program words")
+    emit(Accelerator(config=config), name="signum", directory=OUT)
+    images = digits().test.images
+    ProgramFile(program, trained.encoder, "digits").save(OUT / "digits.sgn")
+    np.save(OUT / "images.npy", images)
+    np.save(OUT / "labels.npy", digits().test.labels)
+    with torch.no_grad():
+        expected = trained.model(trained.encoder.tensor(images)).numpy()
+    say(f"run {len(images)} images on the RTL in Verilator")
+    hardware = run_on_rtl(program, trained.encoder.bits(images))
+    say("wait for the bitstream")
+    built = bitstream.result()
+    report = summary(program, trained, np.rint(expected).astype(np.int64), hardware, built)
+    (OUT / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    picture_array(OUT / "array.png", config, layer_uses(program))
+    picture_answers(OUT / "digits.png", images, digits().test.labels, hardware.logits)
+    show(console, report, built)
+    say(f"see {OUT}/report.json, array.png, digits.png, signum.v and digits.sgn")
+    if report["mismatches"] or report["runs_with_other_cycles"]:
+        console.print(f"the RTL must agree with PyTorch: {report['mismatches']} logits and "
+                      f"{report['runs_with_other_cycles']} runs' cycles differ", style="red")
+        return 1
+    return 0
+
+
+def main() -> int:
+    """The command; returns 1 if a logit or a cycle count differs."""
+    with ProcessPoolExecutor(1) as pool:
+        board = board_named(BOARD)
+        bitstream = pool.submit(build, board, ArrayConfig.preset(board.preset), out=OUT / "bitstream")
+        return demo(Console(), bitstream)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

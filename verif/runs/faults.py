@@ -1,0 +1,256 @@
+"""A board on a line that fails in every way: `python -m signum.verif.runs.faults` counts what came of it.
+
+The board is the Verilated top with its serial pins, the host is `fpga.host.device.Device`, and what lies between them
+loses,
+doubles, flips and invents bytes, resets the board, cuts its power, and dies. Whatever is answered must be right; what
+cannot be answered must be refused, and soon.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from signum.fpga.host.device import Device, DeviceError
+from signum.fpga.host.link import Link, LinkError
+from signum.fpga.host.program_file import ProgramFile, ProgramFileError
+from signum.fpga.host.virtual_board import VirtualBoard
+from signum.hdl.config import ArrayConfig
+from signum.verif.bench.cases import Case, draw_case
+
+__all__ = ["CONFIG", "Counts", "FaultyLine", "HangError", "main", "run_faults"]
+
+OUT = Path("build/faults")
+CONFIG = ArrayConfig(rows=2, cols=3, lanes=12, tile=2, acc_bits=8, sum_bits=16, weight_depth=128, activation_depth=256,
+                     threshold_depth=128, program_depth=128, requantize_depth=32)
+BYTES = ("lost", "doubled", "flipped", "invented")
+DRAWS, PROGRAMS = 60, 6      # those with most results are taken: what else is damaged is seen only in them
+INFERENCES = 12             # of a session
+TIMEOUT, QUIET, ATTEMPTS = 0.15, 0.03, 12       # of the link, in seconds of the board
+PATIENCE = 600.0        # seconds of the board after which a load or an inference hangs
+RATES = (0.0003, 0.001, 0.003, 0.01)
+
+
+class HangError(AssertionError):
+    """An operation that has not ended after `PATIENCE`."""
+
+
+class FaultyLine:
+    """A `fpga.host.link.Transport` to a board, with faults.
+
+    Parameters
+    ----------
+    board : VirtualBoard
+    rng : Generator
+    rate : float
+        Probability of a fault for each byte.
+    event : str
+        "reset", "power" or "dead": what happens after some bytes, or nothing.
+    within : int
+        Bytes among which it happens.
+
+    Members
+    -------
+    injected : Counter of str
+        Faults by kind.
+    """
+
+    def __init__(self, board: VirtualBoard, rng: np.random.Generator, rate: float, event: str = "",
+                 within: int = 1) -> None:
+        self.board = board
+        self.rng = rng
+        self.rate = rate
+        self.event = event
+        self.countdown = int(rng.integers(within))
+        self.dead = False
+        self.injected: Counter[str] = Counter()
+        self.deadline = 0.0
+        self.begin()
+
+    def begin(self) -> None:
+        """An operation begins, and with it its patience."""
+        self.deadline = self.board.cycles + PATIENCE * self.board.clock
+
+    def damaged(self, data: bytes) -> bytes:
+        out = bytearray()
+        for byte in data:
+            self.countdown -= 1
+            if self.event and self.countdown < 0:
+                self._happen()
+            if self.rng.random() >= self.rate:
+                out.append(byte)
+                continue
+            kind = str(self.rng.choice(BYTES))
+            self.injected[kind] += 1
+            out += {"lost": b"", "doubled": bytes([byte, byte]),
+                    "flipped": bytes([byte ^ 1 << int(self.rng.integers(8))]),
+                    "invented": bytes([byte, int(self.rng.integers(256))])}[kind]
+        return b"" if self.dead else bytes(out)
+
+    def _happen(self) -> None:
+        self.injected[self.event] += 1
+        if self.event == "reset":
+            self.board.reset()
+        elif self.event == "power":
+            self.board.power_cycle()
+        else:
+            self.dead = True
+        self.event = ""
+
+    def write(self, data: bytes) -> None:
+        # in pieces, so that a reset comes in the middle of a frame
+        for start in range(0, len(data), 16):
+            self.board.write(self.damaged(data[start:start + 16]))
+
+    def read(self, count: int, timeout: float) -> bytes:
+        if self.board.cycles > self.deadline:
+            raise HangError(f"an operation must end within {PATIENCE} s of the board")
+        return self.damaged(self.board.read(count, timeout))
+
+    def close(self) -> None:
+        """The board stays for the next session."""
+
+
+@dataclass
+class Counts:
+    """What became of all faults.
+
+    Members
+    -------
+    injected : Counter of str
+        By kind.
+    retried : int
+        Frames that were sent again.
+    reloaded : int
+        Programs that were loaded again, for the board was reset.
+    refused : int
+        Operations that ended in an error.
+    answers : int
+        Batches whose results were taken.
+    wrong_accepted : int
+        Results taken that were wrong; programs taken from a damaged file or for another array.
+    hangs : int
+        Operations that did not end.
+    """
+
+    injected: Counter[str] = field(default_factory=Counter)
+    retried: int = 0
+    reloaded: int = 0
+    refused: int = 0
+    answers: int = 0
+    wrong_accepted: int = 0
+    hangs: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"injected": self.injected.total(), "retried": self.retried, "refused": self.refused,
+                "wrong_accepted": self.wrong_accepted, "hangs": self.hangs, "reloaded": self.reloaded,
+                "answers": self.answers, "kinds": dict(sorted(self.injected.items()))}
+
+
+def session(board: VirtualBoard, case: Case, other: Case, rng: np.random.Generator, counts: Counts) -> None:
+    """One connection: a program of another array, the right one, and runs of it, all with the same faults."""
+    event = str(rng.choice(["", "reset", "power", "dead"], p=[0.55, 0.2, 0.2, 0.05]))
+    line = FaultyLine(board, rng, float(rng.choice(RATES)), event, within=10_000)
+    link = Link(line, timeout=TIMEOUT, quiet=QUIET, attempts=ATTEMPTS)
+    device: Device | None = None
+    expected = expected_results(case)
+    try:
+        device = Device(link)
+        if rng.random() < 0.1:
+            counts.injected["other array"] += 1
+            try:
+                device.load(other.program)
+                counts.wrong_accepted += 1
+            except DeviceError:
+                counts.refused += 1
+        line.begin()
+        device.load(case.program)
+        for _ in range(INFERENCES):
+            line.begin()
+            found = device.infer(case.maps)
+            counts.answers += 1
+            counts.wrong_accepted += not np.array_equal(found.reshape(expected.shape), expected)
+    except (LinkError, DeviceError):
+        counts.refused += 1
+    except HangError:
+        counts.hangs += 1
+    counts.injected += line.injected
+    counts.retried += link.retries
+    counts.reloaded += device.reloads if device else 0
+    if line.dead or (device and board.busy):        # someone presses the button
+        board.reset()
+
+
+def share_of_results(case: Case) -> float:
+    """Words that are read for each one that is written."""
+    written = len(list(case.program.load_writes())) / INFERENCES + len(list(case.program.input_writes(case.maps)))
+    return len(case.program.result_reads(case.program.images)) / written
+
+
+def expected_results(case: Case) -> np.ndarray:
+    last = case.graph.layers[-1]
+    found = case.graph.run(case.maps)[last.name]
+    return last.values(found) if last.raw else found
+
+
+def damage_file(case: Case, folder: Path, rng: np.random.Generator, counts: Counts) -> None:
+    """A program file with a byte lost, doubled, flipped or invented, or cut: it must be refused."""
+    path = folder / "program.sgn"
+    ProgramFile(case.program).save(path)
+    whole = path.read_bytes()
+    at = int(rng.integers(len(whole)))
+    kind = str(rng.choice([*BYTES, "cut"]))
+    middle = {"lost": b"", "doubled": whole[at:at + 1] * 2, "flipped": bytes([whole[at] ^ 1 << int(rng.integers(8))]),
+              "invented": whole[at:at + 1] + rng.bytes(1), "cut": b""}[kind]
+    path.write_bytes(whole[:at] + middle + (b"" if kind == "cut" else whole[at + 1:]))
+    counts.injected[f"file, {kind}"] += 1
+    try:
+        ProgramFile.load(path)
+        counts.wrong_accepted += 1
+    except ProgramFileError:
+        counts.refused += 1
+
+
+def run_faults(count: int, seed: int, progress: Callable[[Counts], None] = lambda counts: None) -> Counts:
+    """Inject at least ``count`` faults, as the seed says."""
+    rng = np.random.default_rng(seed)
+    board = VirtualBoard(CONFIG)
+    counts = Counts()
+    cases = sorted((draw_case(rng, CONFIG) for _ in range(DRAWS)), key=share_of_results)[-PROGRAMS:]
+    other = draw_case(rng, CONFIG.replace(cols=CONFIG.cols + 1))
+    with tempfile.TemporaryDirectory() as folder:
+        for case in cases:
+            for _ in range(max(1, count // 100)):
+                damage_file(case, Path(folder), rng, counts)
+    while counts.injected.total() < count:
+        session(board, cases[int(rng.integers(PROGRAMS))], other, rng, counts)
+        progress(counts)
+    board.close()
+    return counts
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command: 1 where a wrong answer was accepted or something hung."""
+    parser = argparse.ArgumentParser(prog="python -m signum.verif.runs.faults", description=__doc__)
+    parser.add_argument("--n", type=int, default=10_000, help="faults to inject (10000)")
+    parser.add_argument("--seed", type=int, default=1, help="which ones (1)")
+    options = parser.parse_args(arguments)
+    console = Console()
+    counts = run_faults(options.n, options.seed)
+    report = {**counts.to_dict(), "seed": options.seed, "config": CONFIG.to_dict()}
+    OUT.mkdir(parents=True, exist_ok=True)
+    (OUT / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    console.print_json(json.dumps(report))
+    return 1 if counts.wrong_accepted or counts.hangs else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

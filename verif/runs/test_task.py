@@ -1,0 +1,134 @@
+"""A task from end to end: the arrays' inputs, the comparison with PyTorch, where layers run, and refusals."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+from torch import nn
+
+from signum.golden.compiler.compile import compile_graph
+from signum.golden.layers.binary import BatchNorm
+from signum.golden.layers.blocks import FLOAT, Network, Style
+from signum.golden.layers.encoder import BitPlanes, Thermometer
+from signum.golden.layers.int8 import quantize
+from signum.golden.training import contest
+from signum.golden.training.contest import compete
+from signum.golden.training.tasks.classification import Classification
+from signum.golden.training.trainer import initial
+from signum.verif.golden.layers.test_blocks import images, settled
+from signum.verif.runs import task as module
+from signum.verif.runs.task import (
+    ARRAY,
+    INT8_ARRAY,
+    array_inputs,
+    body_graph,
+    main,
+    run_int8_on_array,
+    run_on_array,
+    run_task,
+    where,
+)
+
+__all__ = ["images"]
+
+SMALL = ARRAY.replace(rows=3, cols=6, lanes=16, drain_width=2, activation_depth=4096, threshold_depth=4096,
+                      weight_depth=2048)
+
+
+class WithEnds(Network):
+    """8-bit first and last layers on the host."""
+
+    def __init__(self, blocks):
+        super().__init__(blocks, nn.Sequential(blocks.block(6, 6)))
+        self.first = nn.Sequential(nn.Conv2d(5, 6, 3, padding=1), nn.BatchNorm2d(6))
+        self.sign = blocks.activation(6)
+        self.last = nn.Conv2d(6, 4, 3, padding=1)
+
+    def before(self, x):
+        return self.sign(self.first(x))
+
+    def after(self, y, x):
+        return self.last(y)
+
+
+def with_ends(images: np.ndarray) -> Network:
+    network = initial(lambda: WithEnds(Style().blocks(Thermometer(levels=5, maximum=255), 255)), 0)
+    for part in network.modules():
+        if isinstance(part, BatchNorm | nn.BatchNorm2d):
+            part.momentum = 1.0
+    with torch.no_grad():
+        network.train()(network.encode(images))
+    return quantize(network.eval(), network.encode(images))
+
+
+def test_inputs_of_the_array(images):
+    network = settled(Style(), images)
+    inputs = array_inputs(network, images)
+    assert inputs.shape == (1, 17, 14)
+    assert inputs.maps["input"].shape == (6, 17, 14, 5)
+    inner = array_inputs(with_ends(images), images)
+    assert inner.shape == (6, 17, 14)
+    assert np.array_equal(inner.maps["input"], inner.tensor.permute(0, 2, 3, 1).numpy() > 0)
+
+
+@pytest.mark.slow
+def test_bodies_on_the_array(images, monkeypatch):
+    monkeypatch.setattr(module, "INT8_ARRAY", INT8_ARRAY.replace(rows=3, cols=5, lanes=2, drain_width=1,
+                                                                activation_depth=4096))
+    for network in (settled(Style(multiplier=1.5), images), with_ends(images)):
+        program = compile_graph(body_graph(network, images), SMALL)
+        run = run_on_array(network, program, images)
+        assert run.mismatches == 0
+        assert run.images == 6
+        assert run.measured == [run.predicted] * 2
+        assert run.values > 6 * 50
+    network = settled(FLOAT, images)
+    run = run_int8_on_array(quantize(network, network.encode(images)), images)
+    assert run.mismatches == 0
+    assert run.measured == [run.predicted] * 2
+
+
+@pytest.mark.slow
+def test_a_difference_is_counted(images):
+    network = settled(Style(), images)
+    program = compile_graph(body_graph(network, images), SMALL)
+    with torch.no_grad():
+        next(part for part in network.modules() if isinstance(part, BatchNorm)).bias.add_(2)
+    assert run_on_array(network, program, images).mismatches > 0
+
+
+def test_where_layers_run(images):
+    network = with_ends(images)
+    places = where(network, body_graph(network, images))
+    assert [row["where"] for row in places] == ["array, bits", "array, INT4 residual", "host, 8-bit integers",
+                                                "host, 8-bit integers"]
+    blocks = Style().blocks(BitPlanes(4), 15)
+    planes = initial(lambda: Network(blocks, blocks.conv(1, 3, kernel=1)), 0)
+    (row,) = where(planes, body_graph(planes, images % 16))
+    assert row["where"] == "array, 4 bit planes"
+
+
+@pytest.mark.slow
+def test_a_whole_task(monkeypatch, tmp_path):
+    task = Classification()
+    task.recipe = replace(task.recipe, steps=4, batch=8, scores=1)
+    compete(task, [0], tmp_path / "trained")
+    for name in ("record_of", "trained_network"):
+        found = getattr(contest, name)
+        monkeypatch.setattr(module, name, lambda *given, found=found: found(*given, tmp_path / "trained"))
+    report = run_task(task, tmp_path / "out", Console(quiet=True), images=9)
+    assert json.loads((tmp_path / "out" / "report.json").read_text()) == json.loads(json.dumps(report))
+    assert {"metric", "float", "int8", "binary_m1", "binary_m2", "rtl_mismatches", "train_seconds"} <= set(report)
+    assert report["rtl_mismatches"] == 0
+    assert report["rtl_other_cycles"] == 0
+    assert report["rtl"]["binary_m1"]["values"] == 90
+    assert set(report["rtl"]) == {"int8", "binary_m1", "binary_m2"}
+    assert (tmp_path / "out" / "picture.png").stat().st_size > 5000
+
+
+def test_refusals(capsys):
+    assert main(["--task", "counting"]) == 1
+    assert "task must be one of classification" in capsys.readouterr().out
