@@ -21,7 +21,7 @@ from signum.hdl.host.bus import (
 from signum.hdl.host.bus_interface import BusInterface, choose_row
 from signum.hdl.lib.delay import delay, skew
 from signum.hdl.lib.memory import Bank
-from signum.hdl.lib.share import place
+from signum.hdl.lib.share import add_shared
 from signum.hdl.output.border import Border
 from signum.hdl.output.epilogue import Epilogue
 from signum.hdl.output.packer import Packer
@@ -68,21 +68,21 @@ class Accelerator(wiring.Component):
         self.pool = Pool(rows=config.rows, cols=config.cols, bits=config.element_bits, width=config.drain_width)
         self.packer = Packer(rows=config.rows, lanes=config.lanes, bits=config.element_bits, width=config.drain_width)
         self.writer = WritebackUnit(config=config)
-        self.program = Bank(width=isa.word_bits, depth=config.program_depth, registers=config.bank_register)
-        self.weights = [Bank(width=config.word_bits, depth=config.weight_depth, registers=config.bank_register)
+        self.program = Bank(width=isa.word_bits, depth=config.program_depth, registers=config.memory_registers)
+        self.weights = [Bank(width=config.word_bits, depth=config.weight_depth, registers=config.memory_registers)
                         for _ in range(config.cols)]
         self.ends = Epilogue(config=config, rows=config.rows)
         # their ports, as wide as the array, stay whole
         for name in ("array", "ends", "pool", "packer", "writer", "program"):
-            place(m, name, getattr(self, name))
+            add_shared(m, name, getattr(self, name))
         for c in range(config.cols):
-            place(m, f"weights_{c}", self.weights[c])
+            add_shared(m, f"weights_{c}", self.weights[c])
         if config.requantize_depth:
             # scales and offsets in turn, for each of the sums that leave a row at once
             self.coefficients = [Bank(width=width, depth=config.requantize_depth)
                                  for width in (config.scale_bits, config.offset_bits) * config.drain_width]
             for k, bank in enumerate(self.coefficients):
-                place(m, f"{('scales', 'offsets')[k % 2]}_{k // 2}", bank)
+                add_shared(m, f"{('scales', 'offsets')[k % 2]}_{k // 2}", bank)
         self._front(m)
         self._back(m)
         self._host(m)
@@ -97,12 +97,12 @@ class Accelerator(wiring.Component):
             control.pixel.fill.eq(sequencer.fill),
             control.pixel.fill_all.eq(sequencer.fill_all),
             control.pixel.fill_row.eq(sequencer.fill_row),
-            Cat(control.pixel.next[i] for i in range(config.walks)).eq(Cat(sequencer.fill_next)),
+            Cat(control.pixel.next[i] for i in range(config.access_patterns)).eq(Cat(sequencer.fill_next)),
             control.offset.eq(Mux(sequencer.busy, sequencer.offset, self.decoder.word)),
-            control.walk.eq(sequencer.walk),
+            control.pattern.eq(sequencer.pattern),
             array.a.eq(self.ends.activations),
         ]
-        counted_after = config.bank_cycles + config.pipeline
+        counted_after = config.memory_latency + config.pipeline
         weights = skew(m, sequencer.weight, config.tile_cols, "weight")
         for c, bank in enumerate(self.weights):
             m.d.comb += [bank.read_address.eq(weights[c // config.tile]), array.w[c].eq(bank.read_data)]
@@ -138,7 +138,7 @@ class Accelerator(wiring.Component):
         self._ends(m)
         enable, first, insert, end = delay(m, Cat(
             later.enable & later.out, later.first_window, later.valid & later.out & later.last_window & ~later.raw,
-            later.end), config.bank_cycles + config.tile_rows, "out")
+            later.end), config.memory_latency + config.tile_rows, "out")
         m.d.comb += [
             self.pool.enable.eq(enable),
             self.pool.first.eq(first),

@@ -10,7 +10,7 @@ from typing import Any, Self
 __all__ = ["PRESETS", "WIDEST_SCALE", "ArrayConfig", "ConfigError"]
 
 WIDEST_SCALE = 18                   # bits that a multiplier of an FPGA takes
-MAY_BE_ZERO = {"pipeline", "zero_padding", "requantize_depth", "requantize_shift", "bank_register"}
+MAY_BE_ZERO = {"pipeline", "zero_padding", "requantize_depth", "requantize_shift", "memory_registers"}
 WIDEST_SIGNAL = 1 << 16             # bits of a signal that Amaranth does not write out; one holds the words of all rows
 LARGEST_PRODUCT = 255 * 128         # of an unsigned and a signed element of 8 bits; the negative one
 
@@ -80,7 +80,7 @@ class ArrayConfig:
         Entries of a row's threshold memory, which also takes the row's raw results.
     program_depth : int
         Entries of the program memory.
-    walks : int
+    access_patterns : int
         Different pixel geometries that the segments of one layer may have.
     zero_padding : int
         1 if convolutions may be padded with zeros, as PyTorch's are; 0 saves the hardware for their border classes.
@@ -99,7 +99,7 @@ class ArrayConfig:
     fetch_width : int
         Fields of the program that are read in a cycle. The wider, the shorter the pauses between layers, and between
         the segments of a layer; the program memory grows wider with it.
-    bank_register : int
+    memory_registers : int
         So many registers stand before and as many behind the banks of words, thresholds and the program. With one, no
         path leads from logic through a memory into logic; with two, none across a large chip ends in logic: a faster
         clock, for flip-flops and some cycles more between layers.
@@ -121,7 +121,7 @@ class ArrayConfig:
     activation_depth: int = 1024
     threshold_depth: int = 256
     program_depth: int = 256
-    walks: int = 2
+    access_patterns: int = 2
     zero_padding: int = 1
     requantize_depth: int = 256
     requantize_shift: int = 12
@@ -129,7 +129,7 @@ class ArrayConfig:
     element_bits: int = 1
     drain_width: int = 1
     fetch_width: int = 4
-    bank_register: int = 0
+    memory_registers: int = 0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -156,8 +156,8 @@ class ArrayConfig:
     def _check_limits(self) -> None:
         if self.element_bits not in (1, 8):
             raise ConfigError(f"element_bits must be 1 or 8, not {self.element_bits}")
-        limits = {"rows": 1024, "cols": 1024, "lanes": 4096, "acc_bits": 32, "sum_bits": 32, "walks": 8,
-                  "zero_padding": 1, "bank_register": 2, "requantize_shift": 24, "scale_bits": WIDEST_SCALE,
+        limits = {"rows": 1024, "cols": 1024, "lanes": 4096, "acc_bits": 32, "sum_bits": 32, "access_patterns": 8,
+                  "zero_padding": 1, "memory_registers": 2, "requantize_shift": 24, "scale_bits": WIDEST_SCALE,
                   "fetch_width": 32}
         for name, most in limits.items():
             if getattr(self, name) > most:
@@ -267,9 +267,9 @@ class ArrayConfig:
         return min(32, max(self.acc_bits + self.scale_bits, self.requantize_shift + 3) + 2)
 
     @property
-    def bank_cycles(self) -> int:
+    def memory_latency(self) -> int:
         """Cycles from an address to what a bank holds there."""
-        return 1 + 2 * self.bank_register
+        return 1 + 2 * self.memory_registers
 
     @property
     def requantize_cycles(self) -> int:
@@ -328,35 +328,36 @@ class ArrayConfig:
 def preset(rows: int, cols: int, lanes: int, **further: int) -> dict[str, int]:
     """A binary array for dot products of up to 4095 taps at a time."""
     return {"rows": rows, "cols": cols, "lanes": lanes, "tile": 4, "pipeline": 4, "acc_bits": 12, "sum_bits": 16,
-            "weight_depth": 512, "activation_depth": 512, "threshold_depth": 512, "program_depth": 256, "walks": 2,
-            "zero_padding": 0, "requantize_depth": 0} | further
+            "weight_depth": 512, "activation_depth": 512, "threshold_depth": 512, "program_depth": 256,
+            "access_patterns": 2, "zero_padding": 0, "requantize_depth": 0} | further
 
 
 PRESETS: dict[str, dict[str, int]] = {
     # 512 binary operations a cycle and 64 kbit of weights in the 30 block RAMs of an iCE40 UP5K
     "icebreaker": preset(2, 8, 32, tile=8, pipeline=2, acc_bits=10, sum_bits=14, weight_depth=256,
-                         threshold_depth=256, walks=1, fetch_width=1),
+                         threshold_depth=256, access_patterns=1, fetch_width=1),
     # 768, for the 32 block RAMs of an iCE40 HX8K, of which a row takes four
     "ice40_hx8k": preset(3, 8, 32, tile=8, pipeline=2, acc_bits=10, sum_bits=14, weight_depth=256, activation_depth=256,
-                         threshold_depth=256, walks=1, fetch_width=1),
+                         threshold_depth=256, access_patterns=1, fetch_width=1),
     # two thirds of the LUTs of LFE5U-25F (and -12F, which is the same chip), of -45F and of -85F; elements of 64 lanes
     # take more wire than the larger ones have
-    "ecp5_25f": preset(8, 16, 32, pipeline=3, bank_register=2),
-    "ecp5_45f": preset(8, 32, 32, pipeline=3, bank_register=2),
-    "ecp5_85f": preset(8, 64, 32, pipeline=3, bank_register=2),
+    "ecp5_25f": preset(8, 16, 32, pipeline=3, memory_registers=2),
+    "ecp5_45f": preset(8, 32, 32, pipeline=3, memory_registers=2),
+    "ecp5_85f": preset(8, 64, 32, pipeline=3, memory_registers=2),
     # 2,048 operations a cycle, in five minutes
-    "ecp5_2k": preset(4, 16, 32, pipeline=3, bank_register=2),
+    "ecp5_2k": preset(4, 16, 32, pipeline=3, memory_registers=2),
     # half the block RAMs of GW1NR-9, since twice the lanes find no placement; most of GW2A-18, which was not placed
-    "gowin_9k": preset(4, 4, 32, pipeline=4, bank_register=1, walks=1, threshold_depth=256),
-    "gowin_20k": preset(8, 8, 64, pipeline=5, bank_register=1),
+    "gowin_9k": preset(4, 4, 32, pipeline=4, memory_registers=1, access_patterns=1, threshold_depth=256),
+    "gowin_20k": preset(8, 8, 64, pipeline=5, memory_registers=1),
     # the whole flow in a minute, and with registers around the banks
-    "small": preset(1, 8, 16, pipeline=2, weight_depth=256, activation_depth=256, threshold_depth=256, walks=1),
-    "small_registered": preset(1, 8, 16, pipeline=3, bank_register=1, weight_depth=256, activation_depth=256,
-                               threshold_depth=256, walks=1),
+    "small": preset(1, 8, 16, pipeline=2, weight_depth=256, activation_depth=256, threshold_depth=256,
+                    access_patterns=1),
+    "small_registered": preset(1, 8, 16, pipeline=3, memory_registers=1, weight_depth=256, activation_depth=256,
+                               threshold_depth=256, access_patterns=1),
     # small, uneven, and with every register between tiles: for trying things out
     "tiny": {
         "rows": 3, "cols": 5, "lanes": 7, "tile": 2, "pipeline": 1, "acc_bits": 10, "sum_bits": 16,
-        "weight_depth": 512, "activation_depth": 512, "threshold_depth": 256, "program_depth": 256, "walks": 2,
-        "requantize_depth": 32, "fetch_width": 3,
+        "weight_depth": 512, "activation_depth": 512, "threshold_depth": 256, "program_depth": 256,
+        "access_patterns": 2, "requantize_depth": 32, "fetch_width": 3,
     },
 }

@@ -50,8 +50,8 @@ AXES_OF: Mapping[str, Mapping[str, tuple[int, ...]]] = {
 """Values that are tried on a family instead."""
 
 FURTHER: Mapping[str, Mapping[str, int]] = {
-    "ice40": {"fetch_width": 1}, "ecp5": {"fetch_width": 8, "bank_register": 2},
-    "gowin": {"fetch_width": 8, "bank_register": 1}}
+    "ice40": {"fetch_width": 1}, "ecp5": {"fetch_width": 8, "memory_registers": 2},
+    "gowin": {"fetch_width": 8, "memory_registers": 1}}
 """Parameters that a family's arrays have in common."""
 
 OBJECTIVES: Mapping[str, str] = {

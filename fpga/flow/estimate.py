@@ -197,4 +197,4 @@ def ram_blocks(config: ArrayConfig, family: str) -> int:
     """Block RAMs of an accelerator, each memory in the shape of block that takes the fewest."""
     return sum(count * min(words_per(depth, words) * words_per(bits, width) for words, width in BLOCKS[family])
                for count, depth, bits in memories(config)
-               if depth > 1 and (depth * bits > SMALLEST[family] or (config.bank_register and depth > FEW)))
+               if depth > 1 and (depth * bits > SMALLEST[family] or (config.memory_registers and depth > FEW)))

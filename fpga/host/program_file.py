@@ -17,7 +17,7 @@ import numpy as np
 
 from signum.golden.compiler.graph import Graph, Layer, MapShape, Requantize, Segment
 from signum.golden.compiler.packing import Packing
-from signum.golden.compiler.program import InputPlace, MapPlace, Program, ResultPlace
+from signum.golden.compiler.program import InputAllocation, MapAllocation, Program, ResultAllocation
 from signum.golden.compiler.stages import MapLines, Stage
 from signum.golden.compiler.weight_streaming import Streamed
 from signum.golden.layers.encoder import Encoder, encoder_from_dict
@@ -27,12 +27,12 @@ from signum.hdl.host.bus import VERSION
 
 __all__ = ["FORMAT", "ProgramFile", "ProgramFileError"]
 
-FORMAT = 1
+FORMAT = 2
 MARK = b"signum program "
 STRUCTURE = "structure"
 KINDS = {kind.__name__: kind for kind in (
-    ArrayConfig, Graph, InputPlace, Layer, LayerRecord, MapLines, MapPlace, MapShape, Packing, Program, Requantize,
-    ResultPlace, Segment, Stage, Streamed)}
+    ArrayConfig, Graph, InputAllocation, Layer, LayerRecord, MapLines, MapAllocation, MapShape, Packing, Program,
+    Requantize, ResultAllocation, Segment, Stage, Streamed)}
 
 
 class ProgramFileError(ValueError):

@@ -9,9 +9,9 @@ from signum.hdl.config import ArrayConfig
 
 from .graph import Graph, MapShape, Segment
 from .packing import Packing, pack_segment, packings
-from .program import MapPlace
+from .program import MapAllocation
 
-__all__ = ["CapacityError", "border_of", "need", "pack_inputs", "pad_of", "place_maps"]
+__all__ = ["CapacityError", "allocate_maps", "border_of", "need", "pack_inputs", "pad_of"]
 
 
 class CapacityError(ValueError):
@@ -83,20 +83,20 @@ def pad_of(graph: Graph, name: str) -> np.ndarray:
     return np.array(pads.pop())
 
 
-def place_maps(graph: Graph, config: ArrayConfig) -> dict[str, MapPlace]:
+def allocate_maps(graph: Graph, config: ArrayConfig) -> dict[str, MapAllocation]:
     """Addresses for all maps. Maps whose lifetimes do not meet may share words, if they have no border.
 
     A border is written once, before the first run, so nothing else may ever be stored where it lies.
     """
     order = {layer.name: i for i, layer in enumerate(graph.layers)}
-    placed: list[tuple[int, int, MapPlace]] = []        # (born, last read, place)
-    places: dict[str, MapPlace] = {}
+    placed: list[tuple[int, int, MapAllocation]] = []        # (born, last read, place)
+    places: dict[str, MapAllocation] = {}
     top = 0
     for name, shape in graph.shapes.items():
         if name in order and graph.layers[order[name]].raw:
             continue
         border = border_of(graph, name)
-        place = MapPlace(shape, 0, border, config.lanes, config.element_bits)
+        place = MapAllocation(shape, 0, border, config.lanes, config.element_bits)
         born = order.get(name, -1)
         reads = [i for i, layer in enumerate(graph.layers) if any(s.source == name for s in layer.segments)]
         died = max(reads, default=len(graph.layers))

@@ -8,11 +8,11 @@ from signum.golden.reference.encoding import ACTIVATION_TAIL, border_class, pack
 from signum.hdl.config import WIDEST_SCALE, ArrayConfig
 from signum.hdl.control.isa import LINES_BITS, SEGMENTS_BITS, WINDOW_BITS, LayerFlag, LayerRecord, SegmentFlag
 
-from .allocation import CapacityError, need, pack_inputs, pad_of, place_maps
+from .allocation import CapacityError, allocate_maps, need, pack_inputs, pad_of
 from .cycles import gaps
 from .graph import Graph, Layer
-from .program import InputPlace, Program, ResultPlace
-from .tap_ranges import Walk, layer_walks
+from .program import InputAllocation, Program, ResultAllocation
+from .tap_ranges import TapRange, tap_ranges
 
 __all__ = ["CapacityError", "compile_graph"]
 
@@ -55,7 +55,7 @@ class Compiler:
             raise CapacityError(f"the elements of the network have {graph.element_bits} bits, not "
                                 f"{config.element_bits}: element_bits of {graph.element_bits} would make it fit", 1)
         self.graph, self.packed = pack_inputs(graph, config.lanes, choice, packable)
-        self.places = place_maps(self.graph, config)
+        self.places = allocate_maps(self.graph, config)
 
     def program(self) -> Program:
         """All parts together; CapacityError where one does not fit."""
@@ -74,7 +74,7 @@ class Compiler:
             coefficients += self._coefficients(layer)
             if layer.raw:
                 height, width = self.graph.sums_size(layer)
-                result = ResultPlace(sum(map(len, thresholds)), height * width, layer.channels)
+                result = ResultAllocation(sum(map(len, thresholds)), height * width, layer.channels)
                 groups = -(-height * width // self.config.rows) if self.split else height * width
                 thresholds.append(np.zeros((groups * self._beats(layer.channels), config.drain_width), dtype=np.int64))
             elif layer.thresholds is not None:
@@ -91,7 +91,7 @@ class Compiler:
             config=self.config, split=self.split, names=tuple(layer.name for layer in self.graph.layers),
             records=tuple(records), weights=weight_words, thresholds=entries,
             coefficients=numbers, constants=self._constants(),
-            inputs={name: InputPlace(shape, self.packed.get(name), self.places[name])
+            inputs={name: InputAllocation(shape, self.packed.get(name), self.places[name])
                     for name, shape in self.original.inputs.items()},
             maps={layer.name: self.places[layer.name] for layer in self.graph.layers if layer.name in self.places},
             output=self.graph.layers[-1], result=result,
@@ -127,102 +127,102 @@ class Compiler:
         need(f"bits of a sum of layer {layer.name}", bits, config.sum_bits, "sum_bits")
         for name, size in (("height", pool_y), ("width", pool_x)):
             need(f"window {name} of layer {layer.name}", size, 1 << WINDOW_BITS, "no parameter")
-        walks = layer_walks(layer, config)
-        need(f"segments of layer {layer.name}", len(walks), 1 << SEGMENTS_BITS, "acc_bits", config.acc_bits + 1)
-        geometries, walk_fields = self._geometries(layer)
+        ranges = tap_ranges(layer, config)
+        need(f"segments of layer {layer.name}", len(ranges), 1 << SEGMENTS_BITS, "acc_bits", config.acc_bits + 1)
+        geometries, pattern_fields = self._geometries(layer)
         if any(layer.border) and not config.zero_padding:
             raise CapacityError(f"layer {layer.name} pads with zeros, which this array leaves out: "
                                 "zero_padding of 1 would make it fit, or padding with +1 or -1", 1)
-        tile, idle = self._tile(layer, walks, raw)
-        tiles = words_per(layer.channels, tile)
+        block, idle = self._block(layer, ranges, raw)
+        blocks = words_per(layer.channels, block)
         flags = LayerFlag(0)
         for flag, on in ((LayerFlag.SPLIT, self.split), (LayerFlag.RAW, raw), (LayerFlag.LAST, last),
-                         (LayerFlag.HORNER, layer.combine == "horner"),
+                         (LayerFlag.SHIFT_ACCUMULATE, layer.combine == "shift_accumulate"),
                          (LayerFlag.RESIDUAL, layer.combine == "residual")):
             flags |= flag if on else 0
         window_step, window_line = self._window_steps(layer)
         fields = {
-            "flags": int(flags), "segments": len(walks) - 1, "drains": sum(walk.drains for walk in walks) - 1,
+            "flags": int(flags), "segments": len(ranges) - 1, "drains": sum(taps.drains for taps in ranges) - 1,
             "window_x": pool_x - 1, "window_y": pool_y - 1, "windows": pool_x * pool_y - 1,
             "window_step": window_step, "window_line": window_line,
             "weights": weight_base,
             "x": width // pool_x - 1, "y": height // pool_y - 1,
-            "tiles": tiles - 1, "tile": self._beats(min(tile, layer.channels)) - 1,
-            "last_tile": self._beats(layer.channels - (tiles - 1) * tile) - 1,
+            "channel_blocks": blocks - 1, "channel_block": self._beats(min(block, layer.channels)) - 1,
+            "last_channel_block": self._beats(layer.channels - (blocks - 1) * block) - 1,
             "thresholds": threshold_base if raw or layer.thresholds is not None else 0,
-            **walk_fields, **self._class_fields(layer), **self._out_fields(layer, raw),
+            **pattern_fields, **self._class_fields(layer), **self._out_fields(layer, raw),
         }
         if config.requantize_depth:
             residual = layer.combine == "residual"
             fields |= {"coefficients": coefficient_base if residual else 0,
                        "coefficients_step": self._beats(layer.channels) if residual else 0}
         segments = []
-        for walk in walks:
-            place = self.places[walk.segment.source]
-            need(f"kernel lines of layer {layer.name}", max(walk.ky[1] - walk.ky[0], walk.kx[1] - walk.kx[0]),
+        for taps in ranges:
+            place = self.places[taps.segment.source]
+            need(f"kernel lines of layer {layer.name}", max(taps.ky[1] - taps.ky[0], taps.kx[1] - taps.kx[0]),
                  1 << LINES_BITS, "no parameter")
-            segment = walk.fields(place, geometries[walk.segment.source, walk.segment.stride])
-            segment["flags"] |= 0 if walk.drains else SegmentFlag.CONTINUE
-            segment["gap"] = idle.pop(0) if walk.drains else 0
+            segment = taps.fields(place, geometries[taps.segment.source, taps.segment.stride])
+            segment["flags"] |= 0 if taps.drains else SegmentFlag.CONTINUE
+            segment["gap"] = idle.pop(0) if taps.drains else 0
             segments.append(segment)
-        return LayerRecord(fields, tuple(segments)), self._weights(layer, walks, tile)
+        return LayerRecord(fields, tuple(segments)), self._weights(layer, ranges, block)
 
-    def _weights(self, layer: Layer, walks: list[Walk], tile: int) -> np.ndarray:
-        words = np.concatenate([walk.weight_words(self.config.lanes) for walk in walks], axis=1)
-        tiles = words_per(layer.channels, tile)
-        padded = np.zeros((tiles * tile, *words.shape[1:]), dtype=bool)
+    def _weights(self, layer: Layer, ranges: list[TapRange], block: int) -> np.ndarray:
+        words = np.concatenate([taps.weight_words(self.config.lanes) for taps in ranges], axis=1)
+        blocks = words_per(layer.channels, block)
+        padded = np.zeros((blocks * block, *words.shape[1:]), dtype=bool)
         padded[:layer.channels] = words
-        columns = np.zeros((self.config.cols, tiles, *words.shape[1:]), dtype=bool)
-        columns[:tile] = padded.reshape(tiles, tile, *words.shape[1:]).swapaxes(0, 1)
+        columns = np.zeros((self.config.cols, blocks, *words.shape[1:]), dtype=bool)
+        columns[:block] = padded.reshape(blocks, block, *words.shape[1:]).swapaxes(0, 1)
         return columns.reshape(self.config.cols, -1, self.config.word_bits)
 
-    def _tile(self, layer: Layer, walks: list[Walk], raw: bool) -> tuple[int, list[int]]:
-        """Channels of a tile, and the gaps behind the dot products, that take the fewest cycles."""
+    def _block(self, layer: Layer, ranges: list[TapRange], raw: bool) -> tuple[int, list[int]]:
+        """Channels of a block, and the gaps behind the dot products, that take the fewest cycles."""
         windows = layer.pool[0] * layer.pool[1]
         dots, last_segments = [0], []
-        for walk in walks:
-            dots[-1] += walk.steps
-            if walk.drains:
-                last_segments.append(walk.steps)
+        for taps in ranges:
+            dots[-1] += taps.steps
+            if taps.drains:
+                last_segments.append(taps.steps)
                 dots.append(0)
         dots.pop()
         best: tuple[int, int, list[int]] | None = None
         width = self.config.drain_width
-        for tile in range(min(self.config.cols, layer.channels), 0, -1):
-            tiles = words_per(layer.channels, tile)
-            if tiles > 1 and tile % width:      # the channels behind it would begin within a beat
+        for block in range(min(self.config.cols, layer.channels), 0, -1):
+            blocks = words_per(layer.channels, block)
+            if blocks > 1 and block % width:      # the channels behind it would begin within a beat
                 continue
-            if best and tiles * sum(dots) >= best[0]:
+            if best and blocks * sum(dots) >= best[0]:
                 continue
-            sizes = [] if raw else [self._beats(size) for size in [tile] * (tiles - 1)
-                                    + [layer.channels - (tiles - 1) * tile]]
+            sizes = [] if raw else [self._beats(size) for size in [block] * (blocks - 1)
+                                    + [layer.channels - (blocks - 1) * block]]
             idle = gaps(self.config, dots, last_segments, windows, sizes, self.split)
             if idle is None:
                 continue
-            cycles = tiles * (sum(dots) + sum(idle))
+            cycles = blocks * (sum(dots) + sum(idle))
             if best is None or cycles < best[0]:
-                best = cycles, tile, idle
+                best = cycles, block, idle
         assert best is not None, "tiles of one channel always keep up"
         return best[1], best[2]
 
     def _geometries(self, layer: Layer) -> tuple[dict[tuple[str, tuple[int, int]], int], dict[str, int]]:
-        """The different pixel walks of a layer's segments, and their fields."""
+        """The different access patterns of a layer's segments, and their fields."""
         _, width = self.graph.sums_size(layer)
         pool_y, pool_x = layer.pool
-        walks: list[tuple[int, int]] = []
+        patterns: list[tuple[int, int]] = []
         index = {}
         for segment in layer.segments:
             place = self.places[segment.source]
             step = pool_x * segment.stride[1] * place.words
             line = pool_y * segment.stride[0] * place.pitch - (width // pool_x - 1) * step
-            if (step, line) not in walks:
-                walks.append((step, line))
-            index[segment.source, segment.stride] = walks.index((step, line))
-        need(f"pixel walks of layer {layer.name}", len(walks), self.config.walks, "walks")
-        walks += [(0, 0)] * (self.config.walks - len(walks))
+            if (step, line) not in patterns:
+                patterns.append((step, line))
+            index[segment.source, segment.stride] = patterns.index((step, line))
+        need(f"access patterns of layer {layer.name}", len(patterns), self.config.access_patterns, "access_patterns")
+        patterns += [(0, 0)] * (self.config.access_patterns - len(patterns))
         fields: dict[str, int] = {}
-        for i, (step, line) in enumerate(walks):
-            fields |= {f"walk{i}_step": step, f"walk{i}_line": line}
+        for i, (step, line) in enumerate(patterns):
+            fields |= {f"pattern{i}_step": step, f"pattern{i}_line": line}
         return index, fields
 
     def _window_steps(self, layer: Layer) -> tuple[int, int]:

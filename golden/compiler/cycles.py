@@ -40,12 +40,12 @@ def layer_cycles(config: ArrayConfig, records: Sequence[LayerRecord]) -> list[in
     at_drain = 1 + front            # when the first word of the layer's drain fields is read
     before = gap_over = 0
     for record in records:
-        begin = at_drain + drain + store + config.bank_cycles
+        begin = at_drain + drain + store + config.memory_latency
         deal = config.rows if record.has(LayerFlag.SPLIT) else 1
         dots = dot_products(record)
         ends = [segment["gap"] for segment in record.segments if not segment["flags"] & SegmentFlag.CONTINUE]
         spent = [steps + gap for steps, gap in zip(dots, ends, strict=True)]
-        repeats = (record.fields["tiles"] + 1) * (record.fields["windows"] + 1)
+        repeats = (record.fields["channel_blocks"] + 1) * (record.fields["windows"] + 1)
         group = sum(spent) * repeats
         period = max(group, deal + 1)
         first = max(begin + max(segment, deal + 1), gap_over)
@@ -71,7 +71,7 @@ def predict_cycles(config: ArrayConfig, records: Sequence[LayerRecord]) -> int:
 
 
 def gaps(config: ArrayConfig, dots: Sequence[int], last_segments: Sequence[int], windows: int,
-         tile_sizes: Sequence[int], split: bool) -> list[int] | None:
+         block_sizes: Sequence[int], split: bool) -> list[int] | None:
     """Least idle cycles behind each dot product of a window position, such that everything behind it keeps up.
 
     Sums must have left the rows (`ArrayConfig.drain_cycles`) when the next ones are drained, and with several segments
@@ -87,8 +87,8 @@ def gaps(config: ArrayConfig, dots: Sequence[int], last_segments: Sequence[int],
         Steps of the last segment of each.
     windows : int
         Positions of the pooling window.
-    tile_sizes : sequence of int
-        Beats of each tile whose elements end up in words; empty for a layer without words.
+    block_sizes : sequence of int
+        Beats of each block whose elements end up in words; empty for a layer without words.
     split : bool
 
     Returns
@@ -99,28 +99,28 @@ def gaps(config: ArrayConfig, dots: Sequence[int], last_segments: Sequence[int],
     fetch = Isa(config).segment_fetch if several else 0
     found = [max(0, config.drain_cycles - following, fetch - last)
              for following, last in zip([*dots[1:], dots[0]], last_segments, strict=True)]
-    if not split or not tile_sizes:
+    if not split or not block_sizes:
         return found
     least = windows * (sum(dots) + sum(found))
     for period in range(least, least + config.drain_cycles + config.rows + 1):
-        if _writer_keeps_up(config, period, tile_sizes):
+        if _writer_keeps_up(config, period, block_sizes):
             found[-1] += -(-(period - least) // windows)
             return found
     return None
 
 
-def _writer_keeps_up(config: ArrayConfig, period: int, tile_sizes: Sequence[int]) -> bool:
-    """Whether the writer takes all words in time, if the tiles follow each other after ``period`` cycles."""
-    pixel = max(period * len(tile_sizes), config.rows + 1)      # the rows are dealt their pixels one a cycle
+def _writer_keeps_up(config: ArrayConfig, period: int, block_sizes: Sequence[int]) -> bool:
+    """Whether the writer takes all words in time, if the blocks follow each other after ``period`` cycles."""
+    pixel = max(period * len(block_sizes), config.rows + 1)      # the rows are dealt their pixels one a cycle
     word, array_tile = config.lanes // config.drain_width, config.tile_beats
-    if words_per(sum(tile_sizes), word) * config.rows > pixel:
+    if words_per(sum(block_sizes), word) * config.rows > pixel:
         return False
     inserts: list[tuple[int, bool]] = []        # (cycle, a word is complete) of each beat
     filled = 0
-    for tile in range(3 * len(tile_sizes)):
-        start = tile // len(tile_sizes) * pixel + tile % len(tile_sizes) * period
-        size = tile_sizes[tile % len(tile_sizes)]
-        pixel_ends = (tile + 1) % len(tile_sizes) == 0
+    for block in range(3 * len(block_sizes)):
+        start = block // len(block_sizes) * pixel + block % len(block_sizes) * period
+        size = block_sizes[block % len(block_sizes)]
+        pixel_ends = (block + 1) % len(block_sizes) == 0
         for beat in range(size):
             filled += 1
             whole = filled == word or (pixel_ends and beat == size - 1)

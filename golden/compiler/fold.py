@@ -50,7 +50,7 @@ def fold(model: nn.Module, encoder: Encoder, input_shape: tuple[int, int, int]) 
     source = Source(encoder.names, shape, np.zeros(shape.channels, dtype=bool), encoder.planes)
     folder = _Folder()
     with torch.no_grad():
-        state = folder.walk(_modules(model, ""), source)
+        state = folder.visit(_modules(model, ""), source)
         if isinstance(state, Sums):
             folder.finish(state)
     if not folder.layers:
@@ -84,7 +84,7 @@ class _Folder:
     def __init__(self) -> None:
         self.layers: list[Layer] = []
 
-    def walk(self, modules: Iterator[tuple[str, nn.Module]], source: Source) -> Source | Sums:
+    def visit(self, modules: Iterator[tuple[str, nn.Module]], source: Source) -> Source | Sums:
         """Fold modules that start at the maps ``source``; what is left open at the end is returned."""
         state: Source | Sums = source
         for name, module in modules:
@@ -137,7 +137,7 @@ class _Folder:
         ending = "a binary convolution" if isinstance(module, Sum) else "a binary convolution and Int4"
         sums = Sums(name, [])
         for i, path in enumerate(module.paths):
-            end = self.walk(_modules(path, f"{name}.paths.{i}"), source)
+            end = self.visit(_modules(path, f"{name}.paths.{i}"), source)
             if not isinstance(end, Sums) or not end.bare or len(end.int4) != isinstance(module, Residual):
                 raise FoldError(f"{name}.paths.{i} of a {type(module).__name__} must end with {ending}")
             sums.parts += end.parts

@@ -176,7 +176,7 @@ class Layer:
         Name of the map (or of the raw result) that it makes.
     segments : tuple of Segment
         With equal output sizes and equal N.
-    combine : "sum", "horner" or "residual"
+    combine : "sum", "shift_accumulate" or "residual"
         ``S = S + p``, ``S = 2S + p`` or ``S = S + requantize.levels(p)`` over the segments, in order;
         with elements of 8 bits ``S = S + p`` or ``S = S + requantize.scaled(p)``.
     thresholds : int (CY, CX, N), or None
@@ -196,7 +196,7 @@ class Layer:
 
     name: str
     segments: tuple[Segment, ...]
-    combine: Literal["sum", "horner", "residual"] = "sum"
+    combine: Literal["sum", "shift_accumulate", "residual"] = "sum"
     thresholds: np.ndarray | None = None
     border: tuple[int, int, int, int] = (0, 0, 0, 0)
     pool: tuple[int, int] = (1, 1)
@@ -220,7 +220,7 @@ class Layer:
         """S of the sums of each segment."""
         total: np.ndarray | int = 0
         for segment, part in zip(self.segments, parts, strict=True):
-            total = (2 * total if self.combine == "horner" else total) + segment.operands(part)
+            total = (2 * total if self.combine == "shift_accumulate" else total) + segment.operands(part)
         return np.asarray(total)
 
     @property
@@ -312,8 +312,8 @@ class Graph:
                                  f"not {segment.weights.dtype}")
         if self.element_bits > 1 and layer.thresholds is not None:
             raise GraphError(f"layer {layer.name} must not have thresholds, for its elements have 8 bits")
-        if self.element_bits > 1 and layer.combine == "horner":
-            raise GraphError(f"layer {layer.name} must combine by sum or residual, not by horner, "
+        if self.element_bits > 1 and layer.combine == "shift_accumulate":
+            raise GraphError(f"layer {layer.name} must combine by sum or residual, not by shift_accumulate, "
                              "for its elements have 8 bits")
 
     @property

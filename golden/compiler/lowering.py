@@ -177,7 +177,7 @@ class Sums:
         always, never = thresholds <= low, thresholds > high
         thresholds = np.where(always, 0, np.where(never, self.bound + 1, thresholds))
         return Layer(name=self.name, segments=tuple(s for part in self.parts for s in part.segments(flip)),
-                     combine="horner" if self.planes else "sum", thresholds=thresholds, border=border,
+                     combine="shift_accumulate" if self.planes else "sum", thresholds=thresholds, border=border,
                      pool=self.pool or (1, 1), inverted=inverted if inverted.any() else None)
 
     def _turning_points(self, sign: Sign) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -23,11 +23,11 @@ from signum.hdl.host.bus import DATA_BITS, AddressMap, Region
 from .graph import Layer, MapShape
 from .packing import Packing
 
-__all__ = ["InputPlace", "MapPlace", "Program", "ResultPlace"]
+__all__ = ["InputAllocation", "MapAllocation", "Program", "ResultAllocation"]
 
 
 @dataclass(frozen=True)
-class MapPlace:
+class MapAllocation:
     """Where a map lies in the activation banks.
 
     Its lines follow each other; stored around it are ``border`` positions at the top, left, bottom and right.
@@ -76,12 +76,12 @@ class MapPlace:
 
 
 @dataclass(frozen=True)
-class InputPlace:
+class InputAllocation:
     """An input map: how the host packs it, and where it puts it."""
 
     shape: MapShape
     packing: Packing | None
-    place: MapPlace
+    place: MapAllocation
 
     def to_words(self, elements: np.ndarray) -> np.ndarray:
         """Elements (B, H, W, C) of the network's input as words (B, n, word_bits) for ``place.addresses``."""
@@ -90,7 +90,7 @@ class InputPlace:
 
 
 @dataclass(frozen=True)
-class ResultPlace:
+class ResultAllocation:
     """Raw results: entry ``start + group * channels + channel`` of the threshold memories."""
 
     start: int
@@ -120,12 +120,12 @@ class Program:
         Scales and offsets of the requantized segments, the same for all rows.
     constants : dict of int to int
         Activation words, by address, that the host writes once: the borders of the maps.
-    inputs : dict of str to InputPlace
-    maps : dict of str to MapPlace
+    inputs : dict of str to InputAllocation
+    maps : dict of str to MapAllocation
         All maps that layers make.
     output : Layer
         The graph's last layer.
-    result : ResultPlace, or None where the last layer makes a map
+    result : ResultAllocation, or None where the last layer makes a map
     channels : tuple of int
         Output channels of each layer.
     useful : tuple of int
@@ -140,10 +140,10 @@ class Program:
     thresholds: np.ndarray
     coefficients: np.ndarray
     constants: dict[int, int]
-    inputs: dict[str, InputPlace]
-    maps: dict[str, MapPlace]
+    inputs: dict[str, InputAllocation]
+    maps: dict[str, MapAllocation]
     output: Layer
-    result: ResultPlace | None
+    result: ResultAllocation | None
     channels: tuple[int, ...]
     useful: tuple[int, ...]
     weight_start: int = 0

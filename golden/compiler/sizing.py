@@ -32,16 +32,16 @@ def widened(graph: Graph, config: ArrayConfig) -> ArrayConfig:
     acc_bits = max(config.count_bits, config.dot_bits(taps))
     sum_bits = max(acc_bits, *((layer.top + 1).bit_length() for layer in graph.layers))
     shapes = graph.shapes
-    walks = max(len({(segment.stride, shapes[segment.source], border_of(graph, segment.source))
+    patterns = max(len({(segment.stride, shapes[segment.source], border_of(graph, segment.source))
                      for segment in layer.segments}) for layer in graph.layers)
     residual = any(layer.combine == "residual" for layer in graph.layers)
-    return config.replace(acc_bits=acc_bits, sum_bits=sum_bits, walks=walks,
+    return config.replace(acc_bits=acc_bits, sum_bits=sum_bits, access_patterns=patterns,
                           zero_padding=int(any(any(layer.border) for layer in graph.layers)),
                           requantize_depth=config.requantize_depth if residual else 0)
 
 
 def compile_fitted(graph: Graph, config: ArrayConfig, *, split: bool = False) -> Program:
-    """Compile a binary graph for the array, with no more than it needs: memories, widths of sums, pixel walks.
+    """Compile a binary graph for the array, with no more than it needs: memories, widths of sums, access patterns.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def compile_fitted(graph: Graph, config: ArrayConfig, *, split: bool = False) ->
     """
     config = widened(graph, roomy(config))
     program = compile_graph(graph, config, split=split)
-    used = [i for record in program.records for i in range(config.walks) if record.fields[f"walk{i}_step"]]
-    config = program.config.replace(walks=max(used, default=0) + 1)
+    used = [i for record in program.records for i in range(config.access_patterns) if record.fields[f"pattern{i}_step"]]
+    config = program.config.replace(access_patterns=max(used, default=0) + 1)
     program = compile_graph(graph, config, split=split)
     return compile_graph(graph, fitted(program), split=split)

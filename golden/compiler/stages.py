@@ -18,7 +18,7 @@ from signum.hdl.host.bus import Region
 from .compile import CapacityError, compile_graph
 from .cycles import predict_cycles
 from .graph import Graph, Layer, Segment
-from .program import InputPlace, Program
+from .program import InputAllocation, Program
 
 __all__ = ["MapLines", "Resident", "Stage", "StageCost", "interpret_stage", "plan_stages", "run_stages", "stage_costs"]
 
@@ -72,7 +72,7 @@ class Stage:
         return words * self.program.address_map.slices * self.program.images
 
     @property
-    def places(self) -> list[tuple[MapLines, InputPlace]]:
+    def places(self) -> list[tuple[MapLines, InputAllocation]]:
         """The input maps, and where they lie in the array."""
         return [(part, self.program.inputs[name]) for name, part in self.inputs.items()]
 
@@ -289,7 +289,7 @@ class Resident:
 
     def __init__(self) -> None:
         self._held: dict[int, int] = {}
-        self._places: list[tuple[MapLines, InputPlace]] = []
+        self._places: list[tuple[MapLines, InputAllocation]] = []
 
     def step(self, stage: Stage) -> tuple[list[tuple[int, int]], bool]:
         """The next stage runs: bus writes of its program that are needed, and whether its inputs are."""

@@ -1,4 +1,4 @@
-"""The walks of a layer: its segments, cut where an accumulator would overflow and joined where it would not."""
+"""The tap ranges of a layer: its segments, cut where an accumulator would overflow and joined where it would not."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -12,13 +12,13 @@ from signum.hdl.control.isa import Isa
 
 from .allocation import need
 from .graph import Layer, Segment
-from .program import MapPlace
+from .program import MapAllocation
 
-__all__ = ["Walk", "layer_walks"]
+__all__ = ["TapRange", "tap_ranges"]
 
 
 @dataclass(frozen=True)
-class Walk:
+class TapRange:
     """Part of a segment's kernel: lines ``ky``, columns ``kx`` and words of the map, each from and to.
 
     ``drains`` tells that the sum is drained behind it.
@@ -45,7 +45,7 @@ class Walk:
         part = weights[:, slice(*self.ky), slice(*self.kx), slice(*self.words)]
         return part.reshape(len(part), -1, part.shape[-1])
 
-    def fields(self, place: MapPlace, walk: int) -> dict[str, int]:
+    def fields(self, place: MapAllocation, pattern: int) -> dict[str, int]:
         """The segment's record, but for its flag."""
         dy, dx = self.segment.dilation
         top, left, _, _ = self.segment.padding
@@ -58,60 +58,60 @@ class Walk:
             length, runs, lines = w1 - w0, x1 - x0, y1 - y0
             run_step = dx * place.words - length + 1
             line_step = dy * place.pitch - (runs - 1) * dx * place.words - length + 1
-        return {"flags": walk << 1, "start": start, "words": length - 1, "runs": runs - 1, "lines": lines - 1,
+        return {"flags": pattern << 1, "start": start, "words": length - 1, "runs": runs - 1, "lines": lines - 1,
                 "run_step": run_step, "line_step": line_step}
 
 
-def layer_walks(layer: Layer, config: ArrayConfig) -> list[Walk]:
-    """The walks of a layer in order; only the segments of a plain sum may be cut and joined.
+def tap_ranges(layer: Layer, config: ArrayConfig) -> list[TapRange]:
+    """The tap ranges of a layer in order; only the segments of a plain sum may be cut and joined.
 
     Raises
     ------
     CapacityError
         If a dot product that must be whole is too long for the accumulator.
     """
-    walks: list[Walk] = []
+    ranges: list[TapRange] = []
     for segment in layer.segments:
         parts = list(_cut(segment, config))
         if layer.combine != "sum" and len(parts) > 1:
             need(f"taps of a segment of layer {layer.name}", segment.taps, config.most_taps, "acc_bits",
                  config.dot_bits(segment.taps))
-        walks += parts
+        ranges += parts
     if layer.combine != "sum":
-        return walks
-    joined: list[Walk] = []
+        return ranges
+    joined: list[TapRange] = []
     fetch = Isa(config).segment_fetch
     taps = 0
-    for walk in walks:
-        taps += walk.taps(config.lanes)
+    for part in ranges:
+        taps += part.taps(config.lanes)
         if joined and taps <= config.most_taps and joined[-1].steps >= fetch:
             joined[-1] = dataclasses.replace(joined[-1], drains=False)
         else:
-            taps = walk.taps(config.lanes)
-        joined.append(walk)
+            taps = part.taps(config.lanes)
+        joined.append(part)
     return joined
 
 
-def _cut(segment: Segment, config: ArrayConfig) -> Iterator[Walk]:
+def _cut(segment: Segment, config: ArrayConfig) -> Iterator[TapRange]:
     """Parts of a kernel of taps that the accumulator holds: whole lines, else whole columns, else words."""
     _, channels, kernel_h, kernel_w = segment.weights.shape
     most, lanes = config.most_taps, config.lanes
     words = words_per(channels, lanes)
     if segment.taps <= most:
-        yield Walk(segment, (0, kernel_h), (0, kernel_w), (0, words), True)
+        yield TapRange(segment, (0, kernel_h), (0, kernel_w), (0, words), True)
         return
     line, column = kernel_w * words * lanes, words * lanes
     if line <= most:
         size = most // line
-        yield from (Walk(segment, (y, min(y + size, kernel_h)), (0, kernel_w), (0, words), True)
+        yield from (TapRange(segment, (y, min(y + size, kernel_h)), (0, kernel_w), (0, words), True)
                     for y in range(0, kernel_h, size))
         return
     for y in range(kernel_h):
         if column <= most:
             size = most // column
-            yield from (Walk(segment, (y, y + 1), (x, min(x + size, kernel_w)), (0, words), True)
+            yield from (TapRange(segment, (y, y + 1), (x, min(x + size, kernel_w)), (0, words), True)
                         for x in range(0, kernel_w, size))
             continue
         size = most // lanes
-        yield from (Walk(segment, (y, y + 1), (x, x + 1), (w, min(w + size, words)), True)
+        yield from (TapRange(segment, (y, y + 1), (x, x + 1), (w, min(w + size, words)), True)
                     for x in range(kernel_w) for w in range(0, words, size))

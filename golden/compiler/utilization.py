@@ -50,16 +50,16 @@ def layer_uses(program: Program) -> list[LayerUse]:
 
 def _use(program: Program, name: str, record: LayerRecord, cycles: int, channels: int, useful: int) -> LayerUse:
     config, fields = program.config, record.fields
-    tiles, windows = fields["tiles"] + 1, fields["windows"] + 1
+    blocks, windows = fields["channel_blocks"] + 1, fields["windows"] + 1
     groups = group_count(record, config.rows)
-    repeats = groups * tiles * windows
+    repeats = groups * blocks * windows
     steps = repeats * sum(dot_products(record))
     gaps = repeats * sum(segment["gap"] for segment in record.segments)
     deal = config.rows if record.has(LayerFlag.SPLIT) else 1
     dealing = max(0, (groups - 1) * (deal + 1) - (groups - 1) * (steps + gaps) // groups)
     pixels = (fields["x"] + 1) * (fields["y"] + 1)
     of_rows = pixels / (groups * config.rows) if record.has(LayerFlag.SPLIT) else 1.0
-    of_cols = channels / (tiles * config.cols)
+    of_cols = channels / (blocks * config.cols)
     of_lanes = useful / (pixels * windows * channels) / (sum(dot_products(record)) * config.lanes)
     share = steps / cycles
     return LayerUse(

@@ -95,8 +95,8 @@ def transfers(stages: Iterable[Stage]) -> Iterator[Transfer]:
     resident = Resident()
     for stage in stages:
         writes, fresh = resident.step(stage)
-        place = stage.program.address_map.place
-        weights = [write for write in writes if place(write[0]).region == Region.WEIGHTS]
+        decode = stage.program.address_map.decode
+        weights = [write for write in writes if decode(write[0]).region == Region.WEIGHTS]
         ahead = {address for address, _ in weights}
         yield Transfer(stage, weights, [write for write in writes if write[0] not in ahead], fresh)
 
@@ -244,7 +244,7 @@ def loader_costs(stages: Sequence[Stage], words_per_cycle: Fraction | float) -> 
     costs = []
     for load, before, after in _sequences(stages):
         program = load.stage.program
-        regions = [program.address_map.place(address).region for address, _ in load.others]
+        regions = [program.address_map.decode(address).region for address, _ in load.others]
         thresholds = regions.count(Region.THRESHOLDS) + regions.count(Region.ALL_THRESHOLDS)
         costs.append(StreamedCost(load.stage.name, predict_cycles(program.config, program.records),
                                   Fraction(LOADER_CYCLES * len(after)),

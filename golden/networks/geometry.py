@@ -40,7 +40,7 @@ class Builder:
             pad=np.zeros(channels, dtype=bool if bits else np.uint8), requantize=blank if requantized else None)
 
     def layer(self, name: str, *parts: tuple[str, int, int], outputs: int, pool: int = 1,
-              combine: Literal["sum", "horner"] = "sum", valid: bool = False, raw: bool = False) -> str:
+              combine: Literal["sum", "shift_accumulate"] = "sum", valid: bool = False, raw: bool = False) -> str:
         """A layer that adds convolutions, each (source, kernel, stride); returns the name.
 
         The maps are padded such that their size divides by the stride alone, or not at all (``valid``); ``raw`` sums
@@ -108,7 +108,7 @@ def resnet18(element_bits: Literal[1, 8], multiplier: float = 1.0, size: int = 2
     builder = Builder(element_bits, dict.fromkeys(planes, MapShape(size, size, 3)))
     width = round(64 * multiplier)
     last = builder.layer("stem", *((plane, 7, 2) for plane in planes), outputs=width, pool=2,
-                         combine="horner" if bits else "sum")
+                         combine="shift_accumulate" if bits else "sum")
     for group, base in enumerate((64, 128, 256, 512)):
         width = round(base * multiplier)
         for block in range(2):
@@ -143,7 +143,7 @@ def reactnet_a(size: int = 224) -> tuple[Graph, list[TrunkUpdate]]:
     side = size // 2
     planes = [f"input.{k}" for k in reversed(range(8))]
     builder = Builder(1, dict.fromkeys(planes, MapShape(size, size, 3)))
-    last = builder.layer("stem", *((plane, 3, 2) for plane in planes), outputs=32, combine="horner")
+    last = builder.layer("stem", *((plane, 3, 2) for plane in planes), outputs=32, combine="shift_accumulate")
     updates = []
     for number, (inputs, outputs, stride) in enumerate(REACTNET_BLOCKS):
         side //= stride

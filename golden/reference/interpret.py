@@ -67,9 +67,10 @@ class LayerRun:
         self.y, self.x = np.divmod(np.arange((record.fields["x"] + 1) * (record.fields["y"] + 1)),
                                    record.fields["x"] + 1)
         f = record.fields
-        self.beats = f["tiles"] * (f["tile"] + 1) + f["last_tile"] + 1
-        # columns of each tile; of the last beat's channels some may not be there
-        self.sizes = [(beats + 1) * self.config.drain_width for beats in [f["tile"]] * f["tiles"] + [f["last_tile"]]]
+        self.beats = f["channel_blocks"] * (f["channel_block"] + 1) + f["last_channel_block"] + 1
+        # columns of each block; of the last beat's channels some may not be there
+        self.sizes = [(beats + 1) * self.config.drain_width
+                      for beats in [f["channel_block"]] * f["channel_blocks"] + [f["last_channel_block"]]]
 
     def _follow(self, start: int, step: int, line: int) -> np.ndarray:
         """Addresses of all pixels, from those of the first and the steps between them."""
@@ -88,25 +89,25 @@ class LayerRun:
         offset = (window_x * f["window_step"]
                   + window_y * (f["window_x"] * f["window_step"] + f["window_line"]))
         steps = [self._offsets(segment) for segment in self.record.segments]
-        tile_words = sum(map(len, steps))
+        block_words = sum(map(len, steps))
         weight = f["weights"] - self.program.weight_start
         total = np.zeros((len(memory), len(self.x), sum(self.sizes)), dtype=np.int64)
         acc = np.zeros_like(total)
         drained = 0
         for segment, offsets in zip(self.record.segments, steps, strict=True):
-            walk = segment["flags"] >> 1
-            pixel = self._follow(0, f[f"walk{walk}_step"], f[f"walk{walk}_line"])
+            pattern = segment["flags"] >> 1
+            pixel = self._follow(0, f[f"pattern{pattern}_step"], f[f"pattern{pattern}_line"])
             addresses = (pixel[:, None] + offsets + offset) & self.mask
             words = np.concatenate([
-                self.program.weights[:size, weight + tile * tile_words:weight + tile * tile_words + len(offsets)]
-                for tile, size in enumerate(self.sizes)])
+                self.program.weights[:size, weight + block * block_words:weight + block * block_words + len(offsets)]
+                for block, size in enumerate(self.sizes)])
             acc = acc + self._counts(memory, addresses, words)
             weight += len(offsets)
             if not segment["flags"] & SegmentFlag.CONTINUE:
                 acc = self._wrapped(acc, self.config.acc_bits)
                 if self.record.has(LayerFlag.RESIDUAL):
                     acc = self._requantized(acc, drained)
-                total = (total << (drained > 0 and self.record.has(LayerFlag.HORNER))) + acc
+                total = (total << (drained > 0 and self.record.has(LayerFlag.SHIFT_ACCUMULATE))) + acc
                 total = self._wrapped(total, self.config.sum_bits)
                 acc = np.zeros_like(total)
                 drained += 1

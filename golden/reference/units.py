@@ -11,9 +11,9 @@ import numpy as np
 from signum.hdl.config import ArrayConfig
 from signum.hdl.control.isa import LayerFlag, LayerRecord, SegmentFlag
 
-__all__ = ["Beat", "Flush", "Step", "Sum", "Write", "array", "border", "count", "drain", "follow", "int4_level",
-           "multiply", "packer", "pool", "popcount", "processing_element", "raster", "requantize", "sequencer",
-           "threshold_unit", "writer"]
+__all__ = ["Beat", "Flush", "Step", "Sum", "Write", "array", "border", "count", "follow", "int4_level", "multiply",
+           "packer", "pixel_positions", "pool", "popcount", "processing_element", "requantize", "result_controller",
+           "sequencer", "threshold_unit", "writeback"]
 
 
 def popcount(a: int, w: int, lanes: int) -> int:
@@ -60,7 +60,7 @@ def array(config: ArrayConfig, a: Sequence[Sequence[int]], w: Sequence[Sequence[
              for c in range(len(w[0]))] for r in range(len(a[0]))]
 
 
-def raster(x_last: int, y_last: int) -> list[tuple[int, int]]:
+def pixel_positions(x_last: int, y_last: int) -> list[tuple[int, int]]:
     """Pixels (x, y) in the order of the raster."""
     return [(x, y) for y in range(y_last + 1) for x in range(x_last + 1)]
 
@@ -78,7 +78,7 @@ def border(config: ArrayConfig, layer: Mapping[str, int]) -> list[int]:
 
     return [(rises(x, layer["class_x_low"], layer["class_x_high"]) * layer["class_x_step"]
              + rises(y, layer["class_y_low"], layer["class_y_high"]) * layer["class_y_step"])
-            % (1 << config.threshold_bits) for x, y in raster(layer["x"], layer["y"])]
+            % (1 << config.threshold_bits) for x, y in pixel_positions(layer["x"], layer["y"])]
 
 
 @dataclass(frozen=True)
@@ -104,26 +104,26 @@ class Beat:
     coefficient: int | None
 
 
-def drain(config: ArrayConfig, layer: Mapping[str, int], groups: int) -> Iterator[tuple[bool, list[Beat]]]:
+def result_controller(config: ArrayConfig, layer: Mapping[str, int], groups: int) -> Iterator[tuple[bool, list[Beat]]]:
     """For each drain of a layer whether it begins a group, and its beats."""
-    raw, horner = bool(layer["flags"] & LayerFlag.RAW), bool(layer["flags"] & LayerFlag.HORNER)
-    beats = layer["tiles"] * (layer["tile"] + 1) + layer["last_tile"] + 1
+    raw, shift_accumulate = bool(layer["flags"] & LayerFlag.RAW), bool(layer["flags"] & LayerFlag.SHIFT_ACCUMULATE)
+    beats = layer["channel_blocks"] * (layer["channel_block"] + 1) + layer["last_channel_block"] + 1
     for group in range(groups):
-        for tile in range(layer["tiles"] + 1):
-            last_tile = tile == layer["tiles"]
-            size = layer["last_tile" if last_tile else "tile"] + 1
+        for block in range(layer["channel_blocks"] + 1):
+            last_block = block == layer["channel_blocks"]
+            size = layer["last_channel_block" if last_block else "channel_block"] + 1
             for window in range(layer["windows"] + 1):
-                first = layer["thresholds"] + tile * (layer["tile"] + 1) + window * layer["thresholds_window"]
+                first = layer["thresholds"] + block * (layer["channel_block"] + 1) + window * layer["thresholds_window"]
                 first += group * beats if raw else 0
                 for part in range(layer["drains"] + 1):
-                    numbers = (layer.get("coefficients", 0) + tile * (layer["tile"] + 1)
+                    numbers = (layer.get("coefficients", 0) + block * (layer["channel_block"] + 1)
                                + part * layer.get("coefficients_step", 0))
-                    yield tile == window == part == 0, [Beat(
+                    yield block == window == part == 0, [Beat(
                         cycle=1 + beat + beat * config.drain_width // config.tile, channel=beat, valid=beat < size,
                         address=(first + beat) % (1 << config.threshold_bits) if beat < size else None,
-                        keep=part > 0 and not horner, double=part > 0 and horner, out=part == layer["drains"],
-                        first_window=window == 0, last_window=window == layer["windows"],
-                        end=last_tile and beat == size - 1 if beat < size else None, raw=raw,
+                        keep=part > 0 and not shift_accumulate, double=part > 0 and shift_accumulate,
+                        out=part == layer["drains"], first_window=window == 0, last_window=window == layer["windows"],
+                        end=last_block and beat == size - 1 if beat < size else None, raw=raw,
                         coefficient=(numbers + beat) % (1 << config.coefficient_bits)
                         if beat < size and config.requantize_depth else None,
                     ) for beat in range(config.beats)]
@@ -215,11 +215,11 @@ class Write:
     data: Sequence[int]
 
 
-def writer(config: ArrayConfig, layer: Mapping[str, int], flushes: Iterable[Flush],
+def writeback(config: ArrayConfig, layer: Mapping[str, int], flushes: Iterable[Flush],
            ) -> Iterator[tuple[int, list[Write]]]:
     """For each flush the cycle in which the words are taken, and the writes."""
     split = bool(layer["flags"] & LayerFlag.SPLIT)
-    pixels = follow(raster(layer["x"], layer["y"]), layer["x"], layer["out_start"], layer["out_step"],
+    pixels = follow(pixel_positions(layer["x"], layer["y"]), layer["x"], layer["out_start"], layer["out_step"],
                     layer["out_line"], config.activation_bits)
     burst = config.rows if split else 1
     free = first = word = 0
@@ -249,27 +249,27 @@ def sequencer(config: ArrayConfig, record: LayerRecord) -> Iterator[Step]:
     """The steps of a layer."""
     fields = record.fields
     size = 1 << config.activation_bits
-    pixels = raster(fields["x"], fields["y"])
+    pixels = pixel_positions(fields["x"], fields["y"])
     split = record.has(LayerFlag.SPLIT)
-    walks = [follow(pixels, fields["x"], 0, fields[f"walk{i}_step"],
-                    fields[f"walk{i}_line"], config.activation_bits) for i in range(config.walks)]
+    patterns = [follow(pixels, fields["x"], 0, fields[f"pattern{i}_step"],
+                    fields[f"pattern{i}_line"], config.activation_bits) for i in range(config.access_patterns)]
     runs = [(segment, list(_offsets(segment))) for segment in record.segments]
-    tile_words = sum(len(offsets) for _, offsets in runs)
+    block_words = sum(len(offsets) for _, offsets in runs)
     for group in range(0, len(pixels), config.rows if split else 1):
         rows = [group + r if split else group for r in range(config.rows)]
-        for tile in range(fields["tiles"] + 1):
+        for block in range(fields["channel_blocks"] + 1):
             window = 0
             for _ in range(fields["window_y"] + 1):
                 for x in range(fields["window_x"] + 1):
-                    weight = fields["weights"] + tile * tile_words
+                    weight = fields["weights"] + block * block_words
                     first = True
                     for segment, offsets in runs:
                         drains = not segment["flags"] & SegmentFlag.CONTINUE
                         for number, offset in enumerate(offsets):
                             last = drains and number == len(offsets) - 1
-                            walk = walks[segment["flags"] >> 1]
+                            pattern = patterns[segment["flags"] >> 1]
                             addresses = tuple(
-                                (walk[row] + window + offset) % size if row < len(pixels) else None
+                                (pattern[row] + window + offset) % size if row < len(pixels) else None
                                 for row in rows)
                             yield Step(addresses, weight % (1 << config.weight_bits), first, last)
                             weight += 1

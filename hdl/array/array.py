@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from signum.hdl.config import ArrayConfig
 from signum.hdl.lib.delay import behind_registers
-from signum.hdl.lib.share import Vector, place
+from signum.hdl.lib.share import Vector, add_shared
 
 from .pe import ProcessingElement, takes_sums_early
 
@@ -65,7 +65,7 @@ class Tile(wiring.Component):
             neighbours = [self.neighbour[r].word_select(k, self.config.acc_bits) for k in range(width)]
             for c in reversed(range(self.cols)):
                 pe = ProcessingElement(config=self.config)
-                place(m, f"pe_{r}_{c}", pe)
+                add_shared(m, f"pe_{r}_{c}", pe)
                 m.d.comb += [
                     pe.a.eq(self.a[r]),
                     pe.w.eq(self.w[c]),
@@ -136,7 +136,7 @@ class Rows(wiring.Component):
         tiles = [Tile(config=self.config, rows=self.rows, cols=min(size, self.config.cols - first))
                  for first in range(0, self.config.cols, size)]
         for j, tile in enumerate(tiles):
-            place(m, f"tile_{j}", tile)
+            add_shared(m, f"tile_{j}", tile)
             left = tiles[j - 1] if j else None
             for r in range(self.rows):
                 m.d.comb += [
@@ -168,7 +168,7 @@ def stack(m: Module, whole: "Rows | Array", first: Value, load: Value, sums: Val
     words = whole.w
     for number, rows in enumerate(portions(whole.config, len(whole.a))):
         part = Rows(config=whole.config, rows=rows.stop - rows.start)
-        place(m, f"rows_{number}", part)
+        add_shared(m, f"rows_{number}", part)
         m.d.comb += [
             part.a.eq(whole.a[rows]),
             part.w.eq(words),

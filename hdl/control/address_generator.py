@@ -1,4 +1,4 @@
-"""Where a row reads its activations: the address of its pixel plus the offset of the walk."""
+"""Where a row reads its activations: the address of its pixel plus the offset of the step."""
 
 from amaranth.hdl import Array, Module, Signal
 from amaranth.lib import wiring
@@ -10,9 +10,9 @@ __all__ = ["AddressGenerator"]
 
 
 class AddressGenerator(wiring.Component):
-    """Holds the addresses of a row's current pixel and of its next one, one for each walk.
+    """Holds the addresses of a row's current pixel and of its next one, one for each access pattern.
 
-    ``address`` follows ``offset`` and ``walk`` in the same cycle. ``fill`` stores the next pixel, ``take`` makes it
+    ``address`` follows ``offset`` and ``pattern`` in the same cycle. ``fill`` stores the next pixel, ``take`` makes it
     the current one, ``clear`` makes the current addresses zero; each takes effect in the next cycle.
 
     Parameters
@@ -22,30 +22,30 @@ class AddressGenerator(wiring.Component):
     Members
     -------
     fill, take, clear : In(1)
-    next : In(activation_bits), one for each walk
+    next : In(activation_bits), one for each access pattern
     offset : In(activation_bits)
-    walk : In
+    pattern : In
     address : Out(activation_bits)
     """
 
     def __init__(self, *, config: ArrayConfig) -> None:
         self.config = config
-        self.share_key = (config.activation_bits, config.walks)
+        self.share_key = (config.activation_bits, config.access_patterns)
         bits = config.activation_bits
         super().__init__({
             "fill": In(1),
             "take": In(1),
             "clear": In(1),
-            "next": In(bits).array(config.walks),
+            "next": In(bits).array(config.access_patterns),
             "offset": In(bits),
-            "walk": In(bits_to_hold(config.walks - 1)),
+            "pattern": In(bits_to_hold(config.access_patterns - 1)),
             "address": Out(bits),
         })
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         current = []
-        for i in range(self.config.walks):
+        for i in range(self.config.access_patterns):
             held = Signal(self.config.activation_bits, name=f"held_{i}")
             used = Signal(self.config.activation_bits, name=f"used_{i}")
             with m.If(self.fill):
@@ -55,5 +55,5 @@ class AddressGenerator(wiring.Component):
             with m.Elif(self.take):
                 m.d.sync += used.eq(held)
             current.append(used)
-        m.d.comb += self.address.eq(Array(current)[self.walk] + self.offset)
+        m.d.comb += self.address.eq(Array(current)[self.pattern] + self.offset)
         return m

@@ -34,7 +34,7 @@ class LayerFlag(enum.IntFlag):
 
     SPLIT = 1       # rows are neighbouring pixels of one image, not the same pixel of several images
     RAW = 2         # sums go to the threshold memory; there are no bits
-    HORNER = 4      # sums combine as S = 2S + p, not S = S + p
+    SHIFT_ACCUMULATE = 4      # sums combine as S = 2S + p, not S = S + p
     LAST = 8        # the program ends here
     RESIDUAL = 16   # a sum is requantized before it combines; only with requantize_depth
 
@@ -45,7 +45,7 @@ def flag_of(layer: data.View, flag: LayerFlag) -> Value:
 
 
 class SegmentFlag(enum.IntFlag):
-    """Flags of a segment, above the number of its pixel walk."""
+    """Flags of a segment, above the number of its access pattern."""
 
     CONTINUE = 1    # the accumulators run on into the next segment: no drain between them
 
@@ -89,8 +89,8 @@ class Isa:
     def __init__(self, config: ArrayConfig) -> None:
         a, t = config.activation_bits, config.threshold_bits
         beat = bits_to_hold(config.beats - 1)
-        gap = bits_to_hold(2 * (config.drain_cycles + config.rows) + LONGEST_FETCH + config.bank_cycles)
-        walks = [Field(f"walk{i}_{name}", a) for i in range(config.walks) for name in ("step", "line")]
+        gap = bits_to_hold(2 * (config.drain_cycles + config.rows) + LONGEST_FETCH + config.memory_latency)
+        patterns = [Field(f"pattern{i}_{name}", a) for i in range(config.access_patterns) for name in ("step", "line")]
         coefficients = (
             Field("coefficients", config.coefficient_bits),         # first scale and offset
             Field("coefficients_step", config.coefficient_bits),    # from those of a drain to those of the next
@@ -103,12 +103,13 @@ class Isa:
             Field("window_step", a),                # to the next position along x
             Field("window_line", a),                # from the last one of a line to the next line
             Field("weights", config.weight_bits),   # first weight word
-            *walks,                                 # steps of the address to the next pixel, to the next line
+            *patterns,                              # steps of the address to the next pixel, to the next line
         )
         self.drain = (
-            Field("tiles", config.weight_bits),     # last tile of output channels; each has at least one weight word
-            Field("tile", beat),                    # last beat of a tile: drain_width channels each
-            Field("last_tile", beat),               # last beat of the last tile
+            # last block of output channels; each has at least one weight word
+            Field("channel_blocks", config.weight_bits),
+            Field("channel_block", beat),                    # last beat of a block: drain_width channels each
+            Field("last_channel_block", beat),               # last beat of the last block
             Field("drains", SEGMENTS_BITS),         # last drain of a window position
             Field("windows", 2 * WINDOW_BITS),      # last position of the window
             Field("thresholds", t),                 # first threshold, or first raw result
@@ -126,13 +127,13 @@ class Isa:
             Field("flags", 5 if config.requantize_depth else 4),
             Field("x", a),                          # last output pixel of a line
             Field("y", a),                          # last line
-            Field("out_step", a),                   # from its word to the next pixel's; steps as of a walk
+            Field("out_step", a),                   # from its word to the next pixel's; steps as of an access pattern
             Field("out_line", a),
         )
         self.parts = self.front, self.drain, self.store
         self.back = self.drain + self.store
         self.segment = (
-            Field("flags", 1 + bits_to_hold(config.walks - 1)),
+            Field("flags", 1 + bits_to_hold(config.access_patterns - 1)),
             Field("start", a),                      # of the first pixel's first step
             Field("words", a),                      # last word of a run; words of a run are neighbours
             Field("runs", LINES_BITS),              # last run of a line
@@ -161,7 +162,7 @@ class Isa:
 
     @property
     def segment_fetch(self) -> int:
-        return len(self.words_of(self.segment)) + 1 + self.config.bank_cycles
+        return len(self.words_of(self.segment)) + 1 + self.config.memory_latency
 
     def words_of(self, fields: tuple[Field, ...]) -> list[tuple[Field, ...]]:
         """The fields of each word of a part of a record."""
@@ -173,7 +174,7 @@ class Isa:
         """Fields that are added to an address, modulo its width."""
         names = {"window_step", "window_line", "out_step", "out_line", "start", "run_step", "line_step",
                  "coefficients_step", "thresholds_window", "class_x_step", "class_y_step"}
-        return names | {f"walk{i}_{name}" for i in range(self.config.walks) for name in ("step", "line")}
+        return names | {f"pattern{i}_{name}" for i in range(self.config.access_patterns) for name in ("step", "line")}
 
     def _encode(self, fields: tuple[Field, ...], values: Mapping[str, int]) -> Iterator[int]:
         for word in self.words_of(fields):

@@ -1,6 +1,6 @@
 """The sequencer: fetches layers, and walks over weights and activations, a word of each a cycle.
 
-For every group of pixels, tile of output channels, position of the pooling window and segment, it issues the steps
+For every group of pixels, block of output channels, position of the pooling window and segment, it issues the steps
 of one dot product. Nothing ever stops within a dot product; between two it waits until the gap of the segment is
 over, the rows know their next pixels and the next segment has been fetched.
 """
@@ -19,7 +19,7 @@ from .pixel_dispatcher import PixelDispatcher
 
 __all__ = ["Sequencer", "ahead_cycles", "tail_cycles"]
 
-WALK_LOOPS = ("words", "runs", "lines")
+STEP_LOOPS = ("words", "runs", "lines")
 """The loops of a segment's steps, the innermost first."""
 
 
@@ -27,7 +27,7 @@ def tail_cycles(config: ArrayConfig, split: bool) -> int:
     """Cycles from the last step of a layer until all it has computed is stored, with the longest wait there is."""
     writes = 2 * (config.rows if split else 1)
     return (config.pipeline + config.drain_cycles + config.tile_rows + config.requantize_cycles
-            + 2 * config.bank_cycles + 4 + writes)
+            + 2 * config.memory_latency + 4 + writes)
 
 
 def ahead_cycles(config: ArrayConfig) -> int:
@@ -38,7 +38,7 @@ def ahead_cycles(config: ArrayConfig) -> int:
     """
     isa = Isa(config)
     words = len(isa.words_of(isa.drain))
-    return min(words + config.bank_cycles + 1, tail_cycles(config, False) + 1 - max(config.pipeline, 2))
+    return min(words + config.memory_latency + 1, tail_cycles(config, False) + 1 - max(config.pipeline, 2))
 
 
 class Sequencer(wiring.Component):
@@ -55,7 +55,7 @@ class Sequencer(wiring.Component):
     busy : Out(1)
         From the cycle after ``start`` until all results are stored.
     program_address : Out(program_bits), program_data : In
-        The program memory; data come ``config.bank_cycles`` after the address.
+        The program memory; data come ``config.memory_latency`` after the address.
     layer : Out(Isa.back_layout)
         Drain fields of the current layer, until it has drained its last sums, and store fields, until all
         is stored.
@@ -66,7 +66,7 @@ class Sequencer(wiring.Component):
         first step.
     fill_all : Out(1)
         The fill is for all rows.
-    offset, walk : Out
+    offset, pattern : Out
         Activation address of this step, relative to the pixel's.
     weight : Out(weight_bits)
         Weight address of this step.
@@ -89,9 +89,9 @@ class Sequencer(wiring.Component):
             "fill": Out(1),
             "fill_all": Out(1),
             "fill_row": Out(bits_to_hold(config.rows - 1)),
-            "fill_next": Out(bits).array(config.walks),
+            "fill_next": Out(bits).array(config.access_patterns),
             "offset": Out(bits),
-            "walk": Out(bits_to_hold(config.walks - 1)),
+            "pattern": Out(bits_to_hold(config.access_patterns - 1)),
             "weight": Out(config.weight_bits),
             "first": Out(1),
             "last": Out(1),
@@ -101,7 +101,7 @@ class Sequencer(wiring.Component):
         self.registers |= {field.name: self.layer[field.name] for field in self.isa.back}
         self.fetched = {field.name: Signal(field.bits, name=f"next_{field.name}") for field in self.isa.segment}
         # whether what was fetched is 0, is 1: a segment may begin in the first cycle that has it
-        self.none, self.one = ({name: Signal(name=f"next_{name}_{what}") for name in (*WALK_LOOPS, "gap")}
+        self.none, self.one = ({name: Signal(name=f"next_{name}_{what}") for name in (*STEP_LOOPS, "gap")}
                                for what in ("none", "one"))
         self.segment_there = Signal()   # the next segment's record has been fetched
         self.proceed = Signal()         # a segment begins: its first step is issued in the next cycle
@@ -114,7 +114,7 @@ class Sequencer(wiring.Component):
         m = Module()
         self._fetch(m)
         filler = self._fill(m)
-        step_ends = self._walk(m)
+        step_ends = self._step(m)
         self._loops(m, filler, step_ends)
         return m
 
@@ -151,7 +151,7 @@ class Sequencer(wiring.Component):
             m.d.sync += tail.eq(tail - 1)
 
         m.d.comb += Cat(arrived, arriving).eq(
-            delay(m, Cat(reading & ~pause, index), self.config.bank_cycles, "fetch"))
+            delay(m, Cat(reading & ~pause, index), self.config.memory_latency, "fetch"))
         with m.If(arrived), m.Switch(arriving):
             for i, fields in enumerate(words):
                 target = self.registers if i < layer else self.fetched
@@ -205,16 +205,16 @@ class Sequencer(wiring.Component):
             self.fill_row.eq(filler.row),
             self.fill_all.eq(~filler.split),
         ]
-        for i in range(self.config.walks):
-            address = Signal(self.config.activation_bits, name=f"walk{i}")
-            step, line = self.registers[f"walk{i}_step"], self.registers[f"walk{i}_line"]
+        for i in range(self.config.access_patterns):
+            address = Signal(self.config.activation_bits, name=f"pattern{i}")
+            step, line = self.registers[f"pattern{i}_step"], self.registers[f"pattern{i}_line"]
             follow(m, filler.raster, address, start=C(0), step=step, line=line)
             m.d.comb += self.fill_next[i].eq(address)
         return filler
 
-    def _walk(self, m: Module) -> Value:
+    def _step(self, m: Module) -> Value:
         """Issue the steps of a segment; returns whether this cycle's step is its last one."""
-        loops = WALK_LOOPS
+        loops = STEP_LOOPS
         current = {name: Signal.like(self.fetched[name], name=name)
                    for name in (*loops, "run_step", "line_step", "flags", "gap")}
         # what is left of each loop, and whether it is none: a register, since all that follows waits for it, and so is
@@ -227,7 +227,7 @@ class Sequencer(wiring.Component):
         m.d.comb += [
             run_ends.eq(at_end[0]),
             line_ends.eq(run_ends & at_end[1]),
-            self.walk.eq(current["flags"][1:]),
+            self.pattern.eq(current["flags"][1:]),
             self.gap.eq(current["gap"]),
             self.last.eq(self.stepping & ends & ~current["flags"][0]),
         ]
@@ -256,31 +256,31 @@ class Sequencer(wiring.Component):
         """The loops around a segment: which one comes next, and when."""
         registers = self.registers
         running = Signal()                              # segments of the layer have still to begin
-        names = ("segments", "window_x", "window_y", "tiles")
+        names = ("segments", "window_x", "window_y", "channel_blocks")
         nest = Nest(m, {name: registers[name] for name in names}, begin=self.begin, step=self.proceed)
         loops = nest.loops
         waiting = Signal.like(self.gap)                 # cycles left of the gap
         without_gap, short_gap = Signal(), Signal()     # the gap is 0, is 0 or 1
         continuing = Signal()                           # the segment before left its sums in the accumulators
         gap_over = Signal(init=1)                       # so, or none are left, or none will be after the last step
-        # the next segment is the first one of its tile of channels, of its group of pixels
-        tile_begins, group_begins = Signal(init=1), Signal(init=1)
-        last_segment, last_x, last_tile = (loops[name].end for name in ("segments", "window_x", "tiles"))
+        # the next segment is the first one of its block of channels, of its group of pixels
+        block_begins, group_begins = Signal(init=1), Signal(init=1)
+        last_segment, last_x, last_block = (loops[name].end for name in ("segments", "window_x", "channel_blocks"))
         last_window = last_x & loops["window_y"].end
-        last_group, this_group_is_last, tile_ends = Signal(), Signal(), Signal()
-        tile_weight = Signal(self.config.weight_bits)   # first weight of the tile
+        last_group, this_group_is_last, block_ends = Signal(), Signal(), Signal()
+        block_weight = Signal(self.config.weight_bits)   # first weight of the block
         next_weight = Signal(self.config.weight_bits)
         following = Signal(self.config.weight_bits)     # what comes after the latest one
         m.d.comb += [
             last_group.eq(Mux(group_begins, filler.raster.past, this_group_is_last)),
-            tile_ends.eq(last_segment & last_window),
+            block_ends.eq(last_segment & last_window),
             # a group's fill takes a cycle at least, and only then a layer's first segment begins
             self.final.eq(nest.ended & last_group),
             self.proceed.eq(running & self.segment_there & (~self.stepping | step_ends)
                             & gap_over & ~(group_begins & filler.busy)),
             self.take.eq(self.proceed & group_begins),
             next_weight.eq(Mux(group_begins, registers["weights"],
-                               Mux(loops["segments"].first & ~tile_begins, tile_weight, following))),
+                               Mux(loops["segments"].first & ~block_begins, block_weight, following))),
             following.eq(self.weight + 1),
         ]
         m.d.sync += self.first.eq(self.proceed & ~continuing)
@@ -298,9 +298,9 @@ class Sequencer(wiring.Component):
             m.d.sync += [running.eq(~self.final), continuing.eq(self.fetched["flags"][0]),
                          this_group_is_last.eq(last_group), self.weight.eq(next_weight),
                          without_gap.eq(no_gap), short_gap.eq(no_gap | self.one["gap"]),
-                         tile_begins.eq(tile_ends), group_begins.eq(tile_ends & last_tile)]
-            with m.If(tile_begins):
-                m.d.sync += tile_weight.eq(next_weight)
+                         block_begins.eq(block_ends), group_begins.eq(block_ends & last_block)]
+            with m.If(block_begins):
+                m.d.sync += block_weight.eq(next_weight)
             with m.If(last_segment):
                 m.d.sync += self.window_offset.eq(Mux(last_window, 0, self.window_offset + Mux(
                     last_x, registers["window_line"], registers["window_step"])))

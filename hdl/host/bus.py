@@ -62,7 +62,7 @@ def config_registers(config: ArrayConfig) -> dict[str, int]:
     return {field.name: Register.CONFIG + i for i, field in enumerate(dataclasses.fields(config))}
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """A decoded bus address."""
 
     region: Region
@@ -103,13 +103,13 @@ class AddressMap:
         """Bus address of one slice of one word."""
         return slice | (word | (unit | region << self.unit_bits) << self.word_bits) << self.slice_bits
 
-    def place(self, address: int) -> Place:
+    def decode(self, address: int) -> Location:
         """The inverse of `address`."""
         fields = []
         for bits in (self.slice_bits, self.word_bits, self.unit_bits):
             fields.append(address & (1 << bits) - 1)
             address >>= bits
-        return Place(Region(address), fields[2], fields[1], fields[0])
+        return Location(Region(address), fields[2], fields[1], fields[0])
 
     def slices_of(self, region: Region) -> int:
         """Slices of a word of a region."""
@@ -121,8 +121,8 @@ class AddressMap:
 
     def following(self, address: int) -> int:
         """The address after another: its word's next slice, and after the last one the next word, or unit."""
-        place = self.place(address)
-        if place.slice + 1 < self.slices_of(place.region):
+        location = self.decode(address)
+        if location.slice + 1 < self.slices_of(location.region):
             return address + 1
         return (address >> self.slice_bits) + 1 << self.slice_bits
 

@@ -43,7 +43,7 @@ class BusInterface(wiring.Component):
     starting : Out(1)
         The request is the write that starts a program.
     answer : In(32)
-        What is read at ``region``, ``unit``, ``word`` and ``part``; of what a row holds, ``config.bank_cycles`` and
+        What is read at ``region``, ``unit``, ``word`` and ``part``; of what a row holds, ``config.memory_latency`` and
         one more after the row has the address.
     """
 
@@ -113,7 +113,7 @@ class BusInterface(wiring.Component):
 def settling_cycles(config: ArrayConfig) -> int:
     """Cycles that a read, or a write of thresholds, takes longer: its address reaches the last tile row after a cycle
     for each; then come the bank, the choice of a row, and one more."""
-    return config.tile_rows + config.bank_cycles + choices(config.rows) + 1
+    return config.tile_rows + config.memory_latency + choices(config.rows) + 1
 
 
 def choices(rows: int) -> int:

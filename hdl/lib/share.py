@@ -9,7 +9,7 @@ from amaranth.hdl import ClockSignal, Format, Instance, Module, ResetSignal, Sig
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In
 
-__all__ = ["Units", "Vector", "collect", "place", "ports"]
+__all__ = ["Units", "Vector", "add_shared", "collect", "ports"]
 
 _units: ContextVar["Units | None"] = ContextVar("units", default=None)
 
@@ -83,7 +83,7 @@ class Units:
 
 @contextmanager
 def collect(prefix: str) -> Iterator[Units]:
-    """Within the context `place` makes instances, and the result fills with what they are instances of."""
+    """Within the context `add_shared` makes instances, and the result fills with what they are instances of."""
     units = Units(prefix)
     token = _units.set(units)
     try:
@@ -92,7 +92,7 @@ def collect(prefix: str) -> Iterator[Units]:
         _units.reset(token)
 
 
-def place(m: Module, name: str, component: Any) -> None:
+def add_shared(m: Module, name: str, component: Any) -> None:
     """Add a component to a module as submodule ``name``; equal ones are emitted once.
 
     The parent reads and drives the component's ports as those of any submodule. Outside of `collect` this is

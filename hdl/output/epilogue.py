@@ -9,7 +9,7 @@ from signum.hdl.config import ArrayConfig, bits_to_hold
 from signum.hdl.control.address_generator import AddressGenerator
 from signum.hdl.host.bus import DATA_BITS, AddressMap
 from signum.hdl.lib.memory import Bank
-from signum.hdl.lib.share import Vector, place
+from signum.hdl.lib.share import Vector, add_shared
 
 from .requantize import Requantize
 from .threshold import ThresholdUnit, combine_layout
@@ -30,7 +30,7 @@ def control_layout(config: ArrayConfig) -> data.StructLayout:
     ------
     pixel
         Addresses of the rows' pixels; see `AddressGenerator`.
-    offset, walk
+    offset, pattern
         See `AddressGenerator`.
     channel, combine
         See `ThresholdUnit`.
@@ -40,9 +40,9 @@ def control_layout(config: ArrayConfig) -> data.StructLayout:
         Border classes of the rows' pixels; see `ThresholdUnit`.
     """
     fields: dict[str, data.ShapeLike] = {
-        "pixel": fill_layout(config, next=data.ArrayLayout(config.activation_bits, config.walks)),
+        "pixel": fill_layout(config, next=data.ArrayLayout(config.activation_bits, config.access_patterns)),
         "offset": config.activation_bits,
-        "walk": bits_to_hold(config.walks - 1),
+        "pattern": bits_to_hold(config.access_patterns - 1),
         "channel": bits_to_hold(config.beats - 1),
         "combine": combine_layout(config),
     }
@@ -138,7 +138,7 @@ class Epilogue(wiring.Component):
         control = self.control
         for number, rows in enumerate(portions(self.config, self.rows)):
             part = Epilogue(config=self.config, rows=rows.stop - rows.start)
-            place(m, f"ends_{number}", part)
+            add_shared(m, f"ends_{number}", part)
             m.d.comb += [
                 part.first_row.eq(self.first_row + rows.start),
                 part.control.eq(control),
@@ -160,17 +160,17 @@ class Epilogue(wiring.Component):
         config, control, host = self.config, self.control, self.host
         number = self.first_row + r
         mine = host.unit == number
-        bank = Bank(width=config.word_bits, depth=config.activation_depth, registers=config.bank_register)
+        bank = Bank(width=config.word_bits, depth=config.activation_depth, registers=config.memory_registers)
         address = AddressGenerator(config=config)
-        place(m, f"activations_{r}", bank)
-        place(m, f"address_{r}", address)
+        add_shared(m, f"activations_{r}", bank)
+        add_shared(m, f"address_{r}", address)
         m.d.comb += [
             address.take.eq(control.pixel.take),
             address.clear.eq(control.pixel.clear),
             address.fill.eq(fills(control.pixel, number)),
             Cat(address.next).eq(control.pixel.next),
             address.offset.eq(control.offset),
-            address.walk.eq(control.walk),
+            address.pattern.eq(control.pattern),
             bank.read_address.eq(address.address),
             bank.write_address.eq(self.write_address),
             bank.write_data.eq(self.words[r]),
@@ -188,7 +188,7 @@ class Epilogue(wiring.Component):
         """The threshold unit of the ``k``-th of the sums that leave a row at once."""
         config, control, host = self.config, self.control, self.host
         threshold = ThresholdUnit(config=config)
-        place(m, f"threshold_{r}_{k}", threshold)
+        add_shared(m, f"threshold_{r}_{k}", threshold)
         m.d.comb += [
             threshold.channel.eq(control.channel),
             threshold.combine.eq(control.combine),
@@ -211,7 +211,7 @@ class Epilogue(wiring.Component):
         if not self.config.requantize_depth:
             return value
         unit = Requantize(config=self.config)
-        place(m, f"requantize_{r}_{k}", unit)
+        add_shared(m, f"requantize_{r}_{k}", unit)
         m.d.comb += [
             unit.sum.eq(value),
             unit.scale.eq(self.control.scale[k]),

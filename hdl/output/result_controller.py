@@ -118,20 +118,20 @@ class ResultController(wiring.Component):
     def _loops(self, m: Module) -> None:
         layer, beat, enable, channel = self.layer, self.beat, self.enable, self.channel
         raw = flag_of(layer, LayerFlag.RAW)
-        horner = flag_of(layer, LayerFlag.HORNER)
+        shift_accumulate = flag_of(layer, LayerFlag.SHIFT_ACCUMULATE)
         address = Signal(self.config.threshold_bits)    # of the next drain
-        tile_address = Signal.like(address)             # of the tile at the window's first position
-        next_tile = Signal.like(address)
+        block_address = Signal.like(address)             # of the block at the window's first position
+        next_block = Signal.like(address)
         last_channel = Signal.like(channel)
         counted, ends = Signal(), Signal()
-        # drains of a window position, positions of a tile of channels, tiles of a pixel
-        nest = Nest(m, {name: layer[name] for name in ("drains", "windows", "tiles")},
+        # drains of a window position, positions of a block of channels, blocks of a pixel
+        nest = Nest(m, {name: layer[name] for name in ("drains", "windows", "channel_blocks")},
                     begin=self.begin, step=self.strobe)
-        drains, windows, tiles = nest.loops.values()
-        last_drain, last_window, last_tile = drains.end, windows.end, tiles.end
+        drains, windows, blocks = nest.loops.values()
+        last_drain, last_window, last_block = drains.end, windows.end, blocks.end
         columns = Signal.like(last_channel)
         m.d.comb += [
-            columns.eq(Mux(last_tile, layer.last_tile, layer.tile)),
+            columns.eq(Mux(last_block, layer.last_channel_block, layer.channel_block)),
             beat.valid.eq(enable & counted),
             beat.end.eq(ends & (channel == last_channel)),
         ]
@@ -139,38 +139,38 @@ class ResultController(wiring.Component):
             m.d.sync += beat.address.eq(beat.address + 1)
             with m.If(channel == last_channel):
                 m.d.sync += counted.eq(0)
-        m.d.sync += self.group.eq(self.strobe & drains.first & windows.first & tiles.first)
+        m.d.sync += self.group.eq(self.strobe & drains.first & windows.first & blocks.first)
         with m.If(self.begin):
-            m.d.sync += [address.eq(layer.thresholds), tile_address.eq(layer.thresholds)]
+            m.d.sync += [address.eq(layer.thresholds), block_address.eq(layer.thresholds)]
         with m.If(self.strobe):
             m.d.sync += [
-                counted.eq(1), ends.eq(last_tile), last_channel.eq(columns), beat.address.eq(address),
-                beat.keep.eq(~drains.first & ~horner), beat.double.eq(~drains.first & horner),
+                counted.eq(1), ends.eq(last_block), last_channel.eq(columns), beat.address.eq(address),
+                beat.keep.eq(~drains.first & ~shift_accumulate), beat.double.eq(~drains.first & shift_accumulate),
                 beat.out.eq(last_drain), beat.first_window.eq(windows.first), beat.last_window.eq(last_window),
                 beat.raw.eq(raw),
             ]
             with m.If(last_drain):
-                m.d.sync += address.eq(Mux(last_window, next_tile, address + layer.thresholds_window))
+                m.d.sync += address.eq(Mux(last_window, next_block, address + layer.thresholds_window))
             with m.If(last_drain & last_window):
-                m.d.sync += tile_address.eq(next_tile)
-        m.d[self.early] += next_tile.eq(Mux(last_tile & ~raw, layer.thresholds, tile_address + columns + 1))
+                m.d.sync += block_address.eq(next_block)
+        m.d[self.early] += next_block.eq(Mux(last_block & ~raw, layer.thresholds, block_address + columns + 1))
         if self.config.requantize_depth:
-            self._coefficients(m, columns, last_drain, last_drain & last_window, last_tile)
+            self._coefficients(m, columns, last_drain, last_drain & last_window, last_block)
 
-    def _coefficients(self, m: Module, columns: Value, last_drain: Value, tile_ends: Value, last_tile: Value) -> None:
+    def _coefficients(self, m: Module, columns: Value, last_drain: Value, block_ends: Value, last_block: Value) -> None:
         """The entry of each beat: those of a segment's channels in order, ``coefficients_step`` on for the next."""
         layer = self.layer
         entry = Signal.like(self.coefficient)           # of the next drain
-        tile_entry = Signal.like(entry)                 # of the tile's first drain
-        next_tile = Signal.like(entry)
-        m.d[self.early] += next_tile.eq(Mux(last_tile, layer.coefficients, tile_entry + columns + 1))
+        block_entry = Signal.like(entry)                 # of the block's first drain
+        next_block = Signal.like(entry)
+        m.d[self.early] += next_block.eq(Mux(last_block, layer.coefficients, block_entry + columns + 1))
         with m.If(self.enable):
             m.d.sync += self.coefficient.eq(self.coefficient + 1)
         with m.If(self.begin):
-            m.d.sync += [entry.eq(layer.coefficients), tile_entry.eq(layer.coefficients)]
+            m.d.sync += [entry.eq(layer.coefficients), block_entry.eq(layer.coefficients)]
         with m.If(self.strobe):
             m.d.sync += [self.coefficient.eq(entry), entry.eq(entry + layer.coefficients_step)]
             with m.If(last_drain):
-                m.d.sync += entry.eq(Mux(tile_ends, next_tile, tile_entry))
-            with m.If(tile_ends):
-                m.d.sync += tile_entry.eq(next_tile)
+                m.d.sync += entry.eq(Mux(block_ends, next_block, block_entry))
+            with m.If(block_ends):
+                m.d.sync += block_entry.eq(next_block)

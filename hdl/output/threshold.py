@@ -28,7 +28,7 @@ def combine_layout(config: ArrayConfig) -> data.StructLayout:
 class ThresholdUnit(wiring.Component):
     """One row's sums, or those of every ``drain_width``-th column, to elements, one a cycle.
 
-    ``channel`` comes one cycle before ``sum`` and ``combine``; the element follows ``config.bank_cycles + 1`` cycles
+    ``channel`` comes one cycle before ``sum`` and ``combine``; the element follows ``config.memory_latency + 1`` cycles
     after them. Per column
     the unit keeps the combined sum S of the segments so far, and computes ``S = p``, ``S + p`` or ``2S + p``. A bit is
     ``S >= T``, with T from the row's threshold memory at ``address`` plus the offset of the pixel's border class; an
@@ -51,13 +51,13 @@ class ThresholdUnit(wiring.Component):
     host_write : In(1), host_data : In(sum_bits)
         Write the threshold memory at ``combine.address``.
     host_read : Out(sum_bits)
-        Entry at ``combine.address``, ``config.bank_cycles`` later.
+        Entry at ``combine.address``, ``config.memory_latency`` later.
     """
 
     def __init__(self, *, config: ArrayConfig) -> None:
         self.config = config
         self.share_key = (config.beats, config.operand_bits, config.sum_bits, config.threshold_depth,
-                          config.element_bits, config.bank_register)
+                          config.element_bits, config.memory_registers)
         super().__init__({
             "channel": In(bits_to_hold(config.cols - 1)),
             "sum": In(config.operand_bits),
@@ -80,7 +80,7 @@ class ThresholdUnit(wiring.Component):
         # with one beat the next sum of a column may come in the next cycle
         sums_reader = sums.read_port(transparent_for=(sums_writer,) if config.beats == 1 else ())
         m.submodules.thresholds = thresholds = Bank(width=config.sum_bits, depth=config.threshold_depth,
-                                                    registers=config.bank_register)
+                                                    registers=config.memory_registers)
 
         held, used = Signal(config.threshold_bits), Signal(config.threshold_bits)
         with m.If(self.fill):
@@ -107,7 +107,7 @@ class ThresholdUnit(wiring.Component):
         ]
         m.d.sync += complete.eq(total)
         into = [address, self.host_write, combine.store, self.host_data, total]
-        if config.bank_register:
+        if config.memory_registers:
             # the sum need not reach the memory in the cycle in which it is made
             into = [*(delay(m, value, 1, f"late_{i}") for i, value in enumerate(into[:-1])), complete]
         at, given, store, data, result = into
@@ -116,7 +116,7 @@ class ThresholdUnit(wiring.Component):
             thresholds.write_data.eq(Mux(given, data, result)),
             thresholds.write.eq(given | store),
         ]
-        complete = delay(m, complete, config.bank_cycles - 1, "complete")
+        complete = delay(m, complete, config.memory_latency - 1, "complete")
         if config.element_bits == 1:
             m.d.sync += self.element.eq(complete >= thresholds.read_data)
         else:

@@ -42,9 +42,9 @@ def draw_config(rng: np.random.Generator, element_bits: int | None = None) -> Ar
     wide = int(rng.choice([1, 1, 2, 4])) if element_bits == 1 else int(rng.choice([1, 1, 2]))
     common: dict[str, Any] = {
         "rows": rng.integers(1, 6), "cols": rng.integers(1, 8) * wide, "tile": rng.integers(1, 5) * wide,
-        "drain_width": wide, "bank_register": rng.integers(0, 3), "fetch_width": rng.choice([1, 2, 5, 8, 32]),
+        "drain_width": wide, "memory_registers": rng.integers(0, 3), "fetch_width": rng.choice([1, 2, 5, 8, 32]),
         "weight_depth": 4096, "activation_depth": 4096, "threshold_depth": 4096, "program_depth": 512,
-        "walks": rng.integers(1, 4), "scale_bits": rng.integers(14, 19),
+        "access_patterns": rng.integers(1, 4), "scale_bits": rng.integers(14, 19),
         "element_bits": element_bits}
     if element_bits == 1:
         lanes = int(rng.choice([lanes for lanes in (1, 2, 3, 5, 7, 8, 12, 16, 24, 32, 33, 40, 64, 70)
@@ -115,11 +115,11 @@ def draw_requantize(rng: np.random.Generator, segment: Segment) -> Requantize:
     return Requantize(scale, np.where(rng.random(channels) < 0.05, far, offset), shift)
 
 
-def combine_of(kind: str, element_bits: int, raw: bool) -> Literal["sum", "horner", "residual"]:
+def combine_of(kind: str, element_bits: int, raw: bool) -> Literal["sum", "shift_accumulate", "residual"]:
     """How the sums of a layer combine; a layer of 8-bit elements is raw or residual."""
     if element_bits > 1:
         return "sum" if raw else "residual"
-    return "horner" if kind == "horner" else "residual" if kind == "residual" else "sum"
+    return "shift_accumulate" if kind == "shift_accumulate" else "residual" if kind == "residual" else "sum"
 
 
 def draw_layer(rng: np.random.Generator, name: str, maps: dict[str, MapShape], raw: bool, element_bits: int) -> Layer:
@@ -127,7 +127,7 @@ def draw_layer(rng: np.random.Generator, name: str, maps: dict[str, MapShape], r
     source = str(rng.choice(list(maps)))
     shape = maps[source]
     channels = int(rng.integers(1, 20))
-    kind = str(rng.choice(["convolution", "convolution", "full", "sum", "horner", "residual", "residual"]))
+    kind = str(rng.choice(["convolution", "convolution", "full", "sum", "shift_accumulate", "residual", "residual"]))
     combine = combine_of(kind, element_bits, raw)
     padding = BINARY_PADDING if combine == "residual" else str(rng.choice([BINARY_PADDING, ZERO_PADDING]))
     segment = draw_segment(rng, source, shape, channels, padding, element_bits)
@@ -135,11 +135,12 @@ def draw_layer(rng: np.random.Generator, name: str, maps: dict[str, MapShape], r
         segment = Segment(source=source, weights=draw_weights(
             rng, (channels, shape.channels, shape.height, shape.width), element_bits))
     segments = [segment]
-    if kind in ("sum", "horner", "residual"):
+    if kind in ("sum", "shift_accumulate", "residual"):
         same = [other for other in maps if maps[other] == shape]
         for _ in range(int(rng.integers(1, 4))):
             other = str(rng.choice(same))
-            weights = segment.weights if kind == "horner" else draw_weights(rng, segment.weights.shape, element_bits)
+            weights = segment.weights if kind == "shift_accumulate" else draw_weights(rng, segment.weights.shape,
+                                                                                      element_bits)
             segments.append(Segment(source=other, weights=weights, stride=segment.stride, dilation=segment.dilation,
                                     padding=segment.padding, pad=segment.pad))
     if combine == "residual":

@@ -14,9 +14,10 @@ def draw_array(rng: random.Random) -> ArrayConfig:
     return ArrayConfig(
         rows=rng.randint(1, 5), cols=width * rng.randint(1, 7), tile=width * rng.randint(1, 4),
         drain_width=width, fetch_width=rng.choice([1, 2, 3, 8, 32]),
-        lanes=width * rng.choice([1, 2, 5, 11]), acc_bits=8, sum_bits=12, walks=rng.randint(1, 3),
+        lanes=width * rng.choice([1, 2, 5, 11]), acc_bits=8, sum_bits=12, access_patterns=rng.randint(1, 3),
         activation_depth=rng.choice([1, 20, 64]), threshold_depth=rng.choice([1, 50, 128]),
-        weight_depth=rng.choice([1, 30, 256]), requantize_depth=rng.choice([0, 1, 30]), bank_register=rng.randint(0, 2))
+        weight_depth=rng.choice([1, 30, 256]), requantize_depth=rng.choice([0, 1, 30]),
+        memory_registers=rng.randint(0, 2))
 
 
 def most(isa: Isa, name: str, limit: int) -> int:
@@ -29,7 +30,7 @@ def draw_segment(rng: random.Random, isa: Isa, continues: bool) -> dict[str, int
     segment = {field.name: rng.randrange(1 << field.bits) for field in isa.segment}
     bits = isa.config.activation_bits
     segment |= {"words": rng.randint(0, min(3, (1 << bits) - 1)), "runs": rng.randint(0, 2),
-                "lines": rng.randint(0, 2), "flags": rng.randrange(isa.config.walks) << 1,
+                "lines": rng.randint(0, 2), "flags": rng.randrange(isa.config.access_patterns) << 1,
                 "gap": rng.choice([0, 0, rng.randint(0, 12)])}
     if continues:
         segment |= {"flags": segment["flags"] | SegmentFlag.CONTINUE, "runs": isa.segment_fetch - 1}
@@ -52,7 +53,7 @@ def draw_record(rng: random.Random, config: ArrayConfig, *, last: bool = True) -
     isa = Isa(config)
     fields = {field.name: rng.randrange(1 << field.bits) for field in isa.layer}
     flags = LayerFlag(0)
-    for flag in (LayerFlag.SPLIT, LayerFlag.RAW, LayerFlag.HORNER,
+    for flag in (LayerFlag.SPLIT, LayerFlag.RAW, LayerFlag.SHIFT_ACCUMULATE,
                  *((LayerFlag.RESIDUAL,) if config.requantize_depth else ())):
         flags |= flag if rng.random() < 0.4 else 0
     segments = draw_segments(rng, isa)
@@ -63,8 +64,9 @@ def draw_record(rng: random.Random, config: ArrayConfig, *, last: bool = True) -
         "flags": int(flags | (LayerFlag.LAST if last else 0)), "segments": len(segments) - 1,
         "drains": sum(not segment["flags"] & SegmentFlag.CONTINUE for segment in segments) - 1,
         "x": x, "y": y, "window_x": window_x, "window_y": window_y,
-        "windows": (window_x + 1) * (window_y + 1) - 1, "tiles": min(rng.choice([0, 0, 1, 3]), config.weight_depth - 1),
-        "tile": rng.randrange(config.beats), "last_tile": rng.randrange(config.beats),
+        "windows": (window_x + 1) * (window_y + 1) - 1, "channel_blocks": min(rng.choice([0, 0, 1, 3]),
+                                                                              config.weight_depth - 1),
+        "channel_block": rng.randrange(config.beats), "last_channel_block": rng.randrange(config.beats),
         "class_x_low": rng.randint(0, x), "class_x_high": rng.randint(0, most(isa, "x", x + 1)),
         "class_y_low": rng.randint(0, y), "class_y_high": rng.randint(0, most(isa, "y", y + 1)),
     }

@@ -77,7 +77,7 @@ def faults(simulator: str, test: str | None = None, **options: Any) -> Result:
 
 
 def test_a_failure_is_told_with_its_seed(simulator: str) -> None:
-    with pytest.raises(BenchError, match=r"^verif\.bench_faults\.fails failed: a bit is never two .*"
+    with pytest.raises(BenchError, match=r"^signum\.verif\.bench\.bench_faults\.fails failed: a bit is never two .*"
                                          rf"repeat with SEED=41 SIM={simulator}$"):
         faults(simulator, "fails", seed=41)
 
@@ -158,8 +158,9 @@ def test_verilog_files_run_like_components(tmp_path: Path) -> None:
 
 
 def test_processes_that_want_the_same_build_do_not_collide(tmp_path: Path) -> None:
-    program = ("from pathlib import Path; import verif.bench.simulate as s; from verif.bench.test_simulate import *\n"
-               f"s.BUILD = Path({str(tmp_path)!r}); print(faults(QUICK, 'passes').tests)\n")
+    program = ("from pathlib import Path; import signum.verif.bench.simulate as s\n"
+               "from signum.verif.bench.test_simulate import *\n"
+               f"s.SIMULATIONS = Path({str(tmp_path)!r}); print(faults(QUICK, 'passes').tests)\n")
     command = [sys.executable, "-c", program]
     runs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     for run in runs:

@@ -18,10 +18,10 @@ from signum.verif.runs.soak import check_array
 CORNERS = {
     "one of each": ArrayConfig(rows=1, cols=1, lanes=1, tile=1, acc_bits=4, sum_bits=12),
     "one wide": ArrayConfig(rows=1, cols=1, lanes=64),
-    "one row": ArrayConfig(rows=1, cols=6, lanes=9, tile=4, pipeline=1, walks=1),
+    "one row": ArrayConfig(rows=1, cols=6, lanes=9, tile=4, pipeline=1, access_patterns=1),
     "one column": ArrayConfig(rows=5, cols=1, lanes=5, tile=2, acc_bits=6),
     "uneven": ArrayConfig(rows=3, cols=5, lanes=7, tile=2),
-    "two slices": ArrayConfig(rows=7, cols=2, lanes=33, tile=1, pipeline=4, bank_register=1),
+    "two slices": ArrayConfig(rows=7, cols=2, lanes=33, tile=1, pipeline=4, memory_registers=1),
 }
 
 
@@ -53,7 +53,7 @@ def test_corners(name):
                                   for name in CORNERS])
 def test_residual_blocks(name):
     """The paper's block on every corner, with and without pooling, in both modes."""
-    config = CORNERS[name].replace(walks=2, requantize_depth=40, scale_bits=18, sum_bits=20)
+    config = CORNERS[name].replace(access_patterns=2, requantize_depth=40, scale_bits=18, sum_bits=20)
     rng = np.random.default_rng(default_seed())
     cases = []
     for pool, split in (((1, 1), False), ((2, 2), False), ((1, 1), True), ((2, 2), True)):

@@ -20,7 +20,7 @@ def refused(message: str, **changes: Any) -> None:
 @pytest.mark.parametrize("value", [0, -1, 2.0, "abc", None, True])
 def test_every_size_must_be_a_positive_integer(value: Any) -> None:
     for field in dataclasses.fields(ArrayConfig):
-        if field.name not in ("pipeline", "zero_padding", "requantize_depth", "requantize_shift", "bank_register"):
+        if field.name not in ("pipeline", "zero_padding", "requantize_depth", "requantize_shift", "memory_registers"):
             refused(f"{field.name} must be a positive integer, not {value!r}", **{field.name: value})
 
 
@@ -40,8 +40,8 @@ def test_zero_padding_is_there_or_not() -> None:
 
 
 def test_registers_before_and_behind_the_banks_take_two_cycles() -> None:
-    assert [ArrayConfig(**SMALL, bank_register=value).bank_cycles for value in (0, 1, 2)] == [1, 3, 5]
-    refused("bank_register must be at most 2, not 3", bank_register=3)
+    assert [ArrayConfig(**SMALL, memory_registers=value).memory_latency for value in (0, 1, 2)] == [1, 3, 5]
+    refused("memory_registers must be at most 2, not 3", memory_registers=3)
 
 
 def test_requantization_is_there_or_not() -> None:
@@ -99,7 +99,7 @@ def test_limits() -> None:
 
 def test_widths_never_reach_zero() -> None:
     one = ArrayConfig(rows=1, cols=1, lanes=1, tile=1, acc_bits=1, sum_bits=1, weight_depth=1,
-                      activation_depth=1, threshold_depth=1, program_depth=1, walks=1, requantize_depth=1)
+                      activation_depth=1, threshold_depth=1, program_depth=1, access_patterns=1, requantize_depth=1)
     assert {one.count_bits, one.weight_bits, one.activation_bits, one.threshold_bits, one.program_bits,
             one.coefficient_bits} == {1}
     assert (one.drain_cycles, one.binops_per_cycle) == (1, 1)
@@ -122,7 +122,7 @@ def test_tiles_cover_the_array(rows: int, cols: int, tile: int) -> None:
 
 
 def test_toml_and_back(tmp_path: Path) -> None:
-    config = ArrayConfig(**SMALL, tile=2, walks=3)
+    config = ArrayConfig(**SMALL, tile=2, access_patterns=3)
     path = tmp_path / "array.toml"
     path.write_text(config.to_toml())
     assert ArrayConfig.load(path) == config

@@ -143,8 +143,8 @@ def where(network: Network, graph: Graph) -> list[dict[str, str]]:
     """Which part of the machine computes each layer, and in what."""
     rows = []
     for layer in graph.layers:
-        planes = len(layer.segments) if layer.combine == "horner" else 0
-        kind = {"horner": f"array, {planes} bit planes", "residual": "array, INT4 residual"}.get(
+        planes = len(layer.segments) if layer.combine == "shift_accumulate" else 0
+        kind = {"shift_accumulate": f"array, {planes} bit planes", "residual": "array, INT4 residual"}.get(
             layer.combine, "array, bits" if layer.thresholds is not None else "array, integer results")
         rows.append({"layer": layer.name, "where": kind})
     host = [{"layer": name, "where": "host, 8-bit integers"} for name, module in network.named_modules()

@@ -15,7 +15,7 @@ from signum.verif.runs.ladder import BOARDS, RUNGS, climb, right
 # two rows and columns with registers between, as small as the digits allow; memories of several depths
 CONFIG = ArrayConfig.preset("icebreaker").replace(rows=2, cols=2, lanes=16, tile=1, pipeline=1, weight_depth=2048)
 # with every register that there may be
-REGISTERED = CONFIG.replace(pipeline=3, bank_register=1)
+REGISTERED = CONFIG.replace(pipeline=3, memory_registers=1)
 IMAGES = 4
 
 ICEBOX = tool("icebox_vlog")

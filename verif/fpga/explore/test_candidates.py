@@ -23,7 +23,7 @@ def test_every_array_once():
     ("icebreaker", 1, 0, (1, 2)), ("tang_nano_9k", 8, 1, (3, 5)), ("ulx3s-12f", 8, 2, (2, 3))])
 def test_program_and_registers_are_such_as_the_family_allows(board, width, registers, pipeline):
     found = candidates(graph_of("sfc"), board_named(board), AXES)
-    assert {(config.fetch_width, config.bank_register) for config, _ in found} == {(width, registers)}
+    assert {(config.fetch_width, config.memory_registers) for config, _ in found} == {(width, registers)}
     assert axes_of(board_named(board))["pipeline"] == pipeline
 
 

@@ -63,7 +63,7 @@ def rates(network: str) -> list[float]:
     """Images a second of every candidate, on the array with the deepest memories."""
     found = []
     for config, split in candidates(graph_of(network), BOARD, AXES):
-        config = roomy(config).replace(walks=1, zero_padding=0, requantize_depth=0)
+        config = roomy(config).replace(access_patterns=1, zero_padding=0, requantize_depth=0)
         program = compile_graph(graph_of(network), config, split=split)
         images = 1 if split else config.rows
         found.append(BOARD.frequency * images / predict_cycles(config, program.records))

@@ -14,7 +14,7 @@ from signum.verif.bench.simulate import simulate
 
 CLOCK, BAUD = 1e6, 250_000
 CONFIG = ArrayConfig(rows=2, cols=3, lanes=40, tile=2, acc_bits=8, sum_bits=10, weight_depth=16,
-                     activation_depth=32, threshold_depth=16, program_depth=16, walks=1)
+                     activation_depth=32, threshold_depth=16, program_depth=16, access_patterns=1)
 
 
 def test_the_pins_reach_the_registers_and_the_memories():

@@ -30,7 +30,7 @@ from signum.fpga.flow.report import (
 from signum.hdl.config import PRESETS, ArrayConfig
 
 SMALL = ArrayConfig(rows=1, cols=2, lanes=8, tile=2, acc_bits=6, sum_bits=8, weight_depth=64,
-                    activation_depth=64, threshold_depth=32, program_depth=64, walks=1, zero_padding=0,
+                    activation_depth=64, threshold_depth=32, program_depth=64, access_patterns=1, zero_padding=0,
                     requantize_depth=0)
 
 # the shape of nextpnr-ice40's report
@@ -173,7 +173,7 @@ def test_a_slow_design_leaves_no_bitstream(monkeypatch, tmp_path, capsys):
 def test_a_bitstream(name, size, tmp_path):
     """A small build of each family, from Amaranth to what the board takes."""
     board = BOARDS[name]
-    fast = {} if board.family.name == "ice40" else {"bank_register": 1, "pipeline": 2}
+    fast = {} if board.family.name == "ice40" else {"memory_registers": 1, "pipeline": 2}
     report = build(board, SMALL.replace(**fast), out=tmp_path)
     assert report["family"] == board.family.name
     assert 300 < report["lut"] < 2500

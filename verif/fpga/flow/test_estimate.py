@@ -11,8 +11,8 @@ from signum.fpga.flow.estimate import DEVICES, board_cells, device_of, element_c
 from signum.fpga.flow.families import ECP5
 from signum.hdl.config import ArrayConfig
 
-BASE = ArrayConfig(rows=1, cols=1, lanes=8, tile=8, acc_bits=10, sum_bits=12, fetch_width=4, walks=1, zero_padding=0,
-                   requantize_depth=0)
+BASE = ArrayConfig(rows=1, cols=1, lanes=8, tile=8, acc_bits=10, sum_bits=12, fetch_width=4, access_patterns=1,
+                   zero_padding=0, requantize_depth=0)
 
 
 @pytest.mark.parametrize("name", sorted(BOARDS))

@@ -91,7 +91,7 @@ def test_a_flipped_bit_anywhere(saved, tmp_path, seed):
 
 
 @pytest.mark.parametrize(("old", "new", "message"), [
-    (b"program 1\n", b"program 7\n", "must be a program file of version 1, not 7"),
+    (b"program 2\n", b"program 7\n", "must be a program file of version 2, not 7"),
     (b"signum", b"singum", "must be a program file, which begins with 'signum program'"),
     (b"\nPK", b"\npk", "must have the checksum that its head tells: it is damaged"),
 ])

@@ -2,7 +2,7 @@ import itertools
 
 import numpy as np
 
-from signum.golden.compiler.allocation import border_of, pack_inputs, place_maps
+from signum.golden.compiler.allocation import allocate_maps, border_of, pack_inputs
 from signum.golden.compiler.compile import CapacityError
 from signum.golden.compiler.graph import GraphError
 from signum.hdl.config import ArrayConfig
@@ -25,7 +25,7 @@ def test_maps_that_are_needed_at_one_time_lie_apart(seed):
     shared = 0
     for _, graph in graphs(seed):
         try:
-            places = place_maps(graph, CONFIG)
+            places = allocate_maps(graph, CONFIG)
         except CapacityError:
             continue
         made = {name: -1 for name in graph.inputs} | {layer.name: i for i, layer in enumerate(graph.layers)}

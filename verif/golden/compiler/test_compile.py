@@ -154,7 +154,7 @@ def test_refuses_two_pads_of_one_map():
         compile_graph(Graph(inputs=graph.inputs, layers=(layer,)), CONFIG)
 
 
-def test_refuses_more_walks_than_the_rows_have():
+def test_refuses_more_access_patterns_than_the_rows_have():
     rng = np.random.default_rng(1)
     near = Segment(source="input", weights=rng.random((3, 5, 1, 1)) < 0.5)
     far = Segment(source="wide", weights=rng.random((3, 5, 1, 1)) < 0.5, stride=(2, 2))
@@ -167,8 +167,8 @@ def test_refuses_more_walks_than_the_rows_have():
     later = Layer(name="sum", segments=(near, Segment(source="made", weights=far.weights, stride=(2, 2))),
                   thresholds=layer.thresholds)
     graph = Graph(inputs=graph.inputs, layers=(made, later))
-    with pytest.raises(CapacityError, match=r"^pixel walks of layer sum must be at most 1, not 2 .* walks of 2"):
-        compile_graph(graph, CONFIG.replace(walks=1))
+    with pytest.raises(CapacityError, match=r"^access patterns of layer sum must be at most 1, not 2 .*_patterns of 2"):
+        compile_graph(graph, CONFIG.replace(access_patterns=1))
 
 
 @pytest.mark.parametrize("pad", [(False,), (True,), (True, False)])

@@ -3,7 +3,7 @@ import pytest
 
 from signum.golden.compiler.compile import compile_graph
 from signum.golden.compiler.graph import Graph, Layer, MapShape, Segment
-from signum.golden.compiler.program import MapPlace
+from signum.golden.compiler.program import MapAllocation
 from signum.golden.reference.interpret import interpret
 from signum.hdl.config import ArrayConfig
 from signum.hdl.host.bus import DATA_BITS, Region
@@ -12,7 +12,7 @@ from signum.verif.bench.cases import draw_case, draw_maps
 
 def test_map_place_by_hand():
     # 2 x 3 pixels of 2 words, one line above, one pixel on the left: lines of 8 words
-    place = MapPlace(MapShape(2, 3, 9), start=100, border=(1, 1, 0, 0), lanes=8)
+    place = MapAllocation(MapShape(2, 3, 9), start=100, border=(1, 1, 0, 0), lanes=8)
     assert (place.words, place.pitch, place.size) == (2, 8, 24)
     assert place.pixel(0, 0) == 110
     assert place.addresses.tolist() == [110, 111, 112, 113, 114, 115, 118, 119, 120, 121, 122, 123]
@@ -20,7 +20,7 @@ def test_map_place_by_hand():
 
 def test_bits_to_words_and_back(seed):
     rng = np.random.default_rng(seed)
-    place = MapPlace(MapShape(3, 4, 21), start=0, border=(0, 0, 0, 0), lanes=8)
+    place = MapAllocation(MapShape(3, 4, 21), start=0, border=(0, 0, 0, 0), lanes=8)
     bits = rng.random((2, 3, 4, 21)) < 0.5
     words = place.to_words(bits)
     assert words.shape == (2, 3 * 4 * 3, 8)
@@ -40,7 +40,7 @@ def test_load_writes_every_memory_word_once(split, drain_width, seed):
     weights = np.zeros_like(program.weights)
     counts = dict.fromkeys(Region, 0)
     for address, value in writes:
-        place = program.address_map.place(address)
+        place = program.address_map.decode(address)
         counts[place.region] += 1
         assert 0 <= value < 1 << DATA_BITS
         if place.region == Region.COEFFICIENTS:
@@ -68,7 +68,7 @@ def test_results_undo_the_inversion_of_channels(split):
     program = compile_graph(graph, ArrayConfig(rows=2, cols=3, lanes=4), split=split)
     maps = draw_maps(rng, graph, program.images)
     memory, _ = interpret(program, maps)
-    reads = [program.address_map.place(address) for address in program.result_reads(program.images)]
+    reads = [program.address_map.decode(address) for address in program.result_reads(program.images)]
     values = [int(sum(1 << i for i, bit in enumerate(memory[0 if split else place.unit, place.word]) if bit))
               for place in reads]
     assert {place.region for place in reads} == {Region.ACTIVATIONS}
@@ -85,7 +85,7 @@ def test_raw_results_lie_with_the_rows_that_made_them():
     for split in (False, True):
         program = compile_graph(graph, config, split=split)
         places[split] = [(place.unit, place.word)
-                         for place in map(program.address_map.place, program.result_reads(1))]
+                         for place in map(program.address_map.decode, program.result_reads(1))]
     assert places[False] == [(0, word) for word in range(10)]
     assert places[True] == [(0, 0), (0, 1), (1, 0), (1, 1), (0, 2), (0, 3), (1, 2), (1, 3), (0, 4), (0, 5)]
     assert program.results(1, list(range(10)))[0, :2].tolist() == [[-5, 5], [-1, 9]]

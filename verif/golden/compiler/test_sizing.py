@@ -44,7 +44,7 @@ def test_hardware_that_no_layer_needs_is_left_out():
     builder = Builder(1, {"input": MapShape(1, 1, 40)})
     builder.dense("classes", "input", 10, raw=True)
     config = compile_fitted(builder.graph, ARRAY).config
-    assert (config.requantize_depth, config.zero_padding, config.walks) == (0, 0, 1)
+    assert (config.requantize_depth, config.zero_padding, config.access_patterns) == (0, 0, 1)
     assert config.acc_bits == (40).bit_length()
 
 

@@ -38,8 +38,8 @@ def test_stages_use_the_halves_of_the_banks_by_turns(seed):
         program = stage.program
         assert program.weight_start == 24 * (i % 2)
         assert program.weights.shape[1] <= 24
-        words = {program.address_map.place(address).word for address, _ in program.load_writes()
-                 if program.address_map.place(address).region == Region.WEIGHTS}
+        words = {program.address_map.decode(address).word for address, _ in program.load_writes()
+                 if program.address_map.decode(address).region == Region.WEIGHTS}
         assert words == set(range(program.weight_start, program.weight_start + program.weights.shape[1]))
 
 

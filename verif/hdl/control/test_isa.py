@@ -12,9 +12,9 @@ from signum.hdl.control.isa import Isa, LayerFlag, LayerRecord
 from signum.verif.bench.records import draw_array, draw_record
 
 SMALLEST = ArrayConfig(rows=1, cols=1, lanes=1, acc_bits=1, sum_bits=1, weight_depth=1, activation_depth=1,
-                       threshold_depth=1, program_depth=1, walks=1)
-SIGNED = {"window_step", "window_line", "walk0_step", "walk0_line",
-          "walk1_step", "walk1_line", "out_step", "out_line", "start", "run_step", "line_step",
+                       threshold_depth=1, program_depth=1, access_patterns=1)
+SIGNED = {"window_step", "window_line", "pattern0_step", "pattern0_line",
+          "pattern1_step", "pattern1_line", "out_step", "out_line", "start", "run_step", "line_step",
           "coefficients_step", "thresholds_window", "class_x_step", "class_y_step"}
 
 
@@ -45,7 +45,7 @@ def test_round_trip(rng: random.Random, layers: int) -> None:
     assert isa.decode(words + rest) == records
 
 
-@pytest.mark.parametrize("config", [SMALLEST, config_of(), config_of(walks=8, cols=1024, rows=1024)])
+@pytest.mark.parametrize("config", [SMALLEST, config_of(), config_of(access_patterns=8, cols=1024, rows=1024)])
 def test_every_field_has_its_own_word_and_whole_range(config: ArrayConfig) -> None:
     isa = Isa(config.replace(fetch_width=1))
     layers = len(isa.layer)
@@ -92,12 +92,12 @@ def test_negative_steps_wrap_and_nothing_else_does() -> None:
 
 
 @pytest.mark.parametrize(("name", "value", "message"), [
-    ("tiles", 1024, "program field tiles must be from 0 to 1023, not 1024"),
+    ("channel_blocks", 1024, "program field channel_blocks must be from 0 to 1023, not 1024"),
     ("segments", 64, "program field segments must be from 0 to 63, not 64"),
     ("window_x", 16, "program field window_x must be from 0 to 15, not 16"),
     ("x", 64, "program field x must be from 0 to 63, not 64"),
     ("flags", 32, "program field flags must be from 0 to 31, not 32"),
-    ("tile", 8, "program field tile must be from 0 to 7, not 8"),
+    ("channel_block", 8, "program field channel_block must be from 0 to 7, not 8"),
     ("thresholds", -1, "program field thresholds must be from 0 to 255, not -1"),
     ("weights", 1024, "program field weights must be from 0 to 1023, not 1024"),
 ])

@@ -9,7 +9,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from signum.golden.reference.units import follow as addresses_of
-from signum.golden.reference.units import raster
+from signum.golden.reference.units import pixel_positions
 from signum.hdl.control.pixel_counter import PixelCounter, follow
 from signum.verif.bench.trace import AMARANTH, play
 
@@ -53,7 +53,7 @@ def ref(steps: list[dict[str, int]], bits: int) -> list[dict[str, int]]:
         if step["mark"]:
             marked = number
         if step["restart"]:
-            pixels, number = raster(step["x_last"], step["y_last"]), 0
+            pixels, number = pixel_positions(step["x_last"], step["y_last"]), 0
         elif step["back"]:
             number = marked
         elif step["step"]:

@@ -8,7 +8,7 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from signum.golden.reference.units import raster
+from signum.golden.reference.units import pixel_positions
 from signum.hdl.config import bits_to_hold
 from signum.hdl.control.pixel_dispatcher import PixelDispatcher
 from signum.verif.bench.trace import AMARANTH, play
@@ -44,7 +44,7 @@ def draw_steps(rng: random.Random, rows: int, maps: int) -> tuple[list[dict[str,
     for _ in range(maps):
         split = rng.randrange(2)
         x_last, y_last = rng.randrange(5), rng.randrange(3)
-        pixels = raster(x_last, y_last)
+        pixels = pixel_positions(x_last, y_last)
         burst = rows if split else 1
         strobe = {"restart": 1, "take": rng.randrange(2)}
         for group in range(rng.randint(1, -(-len(pixels) // burst) + 1)):

@@ -44,7 +44,7 @@ class Programmed(wiring.Component):
         depth = 1 << self.config.program_bits
         m.submodules.program = memory = Memory(shape=len(unit.program_data), depth=depth, init=self.words)
         reader = memory.read_port()
-        word = delay(m, reader.data, self.config.bank_cycles - 1, "word")
+        word = delay(m, reader.data, self.config.memory_latency - 1, "word")
         m.d.comb += [unit.start.eq(self.start), reader.addr.eq(unit.program_address), unit.program_data.eq(word)]
         for path, member, value in self.signature.flatten(self):
             if member.flow is not In:
@@ -77,7 +77,7 @@ class Run:
 def read_run(config: ArrayConfig, trace: list[dict[str, Any]]) -> Run:
     """A run from the cycle after its start."""
     run = Run([], [], sum(outputs["busy"] for outputs in trace))
-    held = [[0] * config.walks for _ in range(config.rows)]
+    held = [[0] * config.access_patterns for _ in range(config.rows)]
     used = [list(row) for row in held]
     inside = False
     last_step = 0
@@ -87,7 +87,8 @@ def read_run(config: ArrayConfig, trace: list[dict[str, Any]]) -> Run:
             back, steps, _ = run.layers[-1]
             still = tail_cycles(config, bool(back["flags"] & LayerFlag.SPLIT))
             assert steps, "a layer must have steps"
-            assert cycle > last_step + config.bank_cycles + config.pipeline, "the layer must stay until it has drained"
+            drained = last_step + config.memory_latency + config.pipeline
+            assert cycle > drained, "the layer must stay until it has drained"
             if any(now["layer"][field.name] != back[field.name] for field in isa.store):
                 assert cycle > last_step + still, "the layer must stay until its results are stored"
         if now["first"]:
@@ -96,7 +97,7 @@ def read_run(config: ArrayConfig, trace: list[dict[str, Any]]) -> Run:
             run.layers[-1][2].append((cycle, cycle))
         if inside:
             size = 1 << config.activation_bits
-            addresses = tuple((row[now["walk"]] + now["offset"]) % size for row in used)
+            addresses = tuple((row[now["pattern"]] + now["offset"]) % size for row in used)
             run.layers[-1][1].append(Step(addresses, now["weight"], bool(now["first"]), bool(now["last"])))
             last_step = cycle
         if now["last"]:
@@ -205,7 +206,7 @@ def one_step(isa: Isa, split: bool, x: int, *, last: bool = True, gap: int = 0) 
     fields = dict.fromkeys((field.name for field in isa.layer), 0)
     flags = (LayerFlag.LAST if last else 0) | (LayerFlag.SPLIT if split else 0)
     segment = dict.fromkeys((field.name for field in isa.segment), 0) | {"gap": gap}
-    return LayerRecord(fields | {"flags": int(flags), "x": x, "walk0_step": 3}, (segment,))
+    return LayerRecord(fields | {"flags": int(flags), "x": x, "pattern0_step": 3}, (segment,))
 
 
 def test_the_last_gap_of_a_layer_holds_for_the_next(seed: int) -> None:

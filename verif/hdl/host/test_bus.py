@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signum.hdl.config import ArrayConfig
-from signum.hdl.host.bus import AddressMap, Place, Region, Register, bus_signature, config_registers, request_layout
+from signum.hdl.host.bus import AddressMap, Location, Region, Register, bus_signature, config_registers, request_layout
 
 
 @st.composite
@@ -24,7 +24,7 @@ def test_an_address_is_taken_apart_as_it_was_put_together(config: ArrayConfig, r
                         zip(picks, (units, words, layout.slices), strict=True))
     address = layout.address(region, unit=unit, word=word, slice=part)
     assert 0 <= address < 2**layout.address_bits
-    assert layout.place(address) == Place(region, unit, word, part)
+    assert layout.decode(address) == Location(region, unit, word, part)
 
 
 def test_fields_of_an_address_from_the_least_significant_bit() -> None:
@@ -43,7 +43,7 @@ def test_the_smallest_array_still_has_room_for_its_registers() -> None:
     layout = AddressMap(ArrayConfig(rows=1, cols=1, lanes=1, weight_depth=1, activation_depth=1,
                                     threshold_depth=1, program_depth=1))
     last = max(config_registers(ArrayConfig.preset("tiny")).values())
-    assert layout.place(layout.address(Region.REGISTERS, word=last)) == Place(Region.REGISTERS, 0, last, 0)
+    assert layout.decode(layout.address(Region.REGISTERS, word=last)) == Location(Region.REGISTERS, 0, last, 0)
 
 
 def test_each_parameter_has_a_register_of_its_own() -> None:
@@ -65,7 +65,7 @@ def test_the_bus_is_two_streams() -> None:
 def test_an_array_of_one_element_has_two_units_of_coefficients() -> None:
     config = ArrayConfig(rows=1, cols=1, lanes=1, requantize_depth=3)
     layout = AddressMap(config)
-    assert layout.place(layout.address(Region.COEFFICIENTS, unit=1, word=2)) == Place(Region.COEFFICIENTS, 1, 2, 0)
+    assert layout.decode(layout.address(Region.COEFFICIENTS, unit=1, word=2)) == Location(Region.COEFFICIENTS, 1, 2, 0)
     assert AddressMap(config.replace(requantize_depth=0)).unit_bits == 0
 
 

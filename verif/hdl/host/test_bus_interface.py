@@ -112,7 +112,7 @@ class Run:
 @pytest.mark.parametrize("stall", [0.0, 0.4])
 @pytest.mark.parametrize("register", [0, 1, 2])
 def test_every_request_once_in_order_and_in_time(stall: float, register: int, seed: int) -> None:
-    config = CONFIG.replace(bank_register=register)
+    config = CONFIG.replace(memory_registers=register)
     rng = random.Random(f"{seed} {stall} {register}")
     requests = [draw_request(rng, AddressMap(config)) for _ in range(300)]
     run = Run(config, rng, requests, stall)
@@ -129,11 +129,11 @@ def test_every_request_once_in_order_and_in_time(stall: float, register: int, se
         while not run.busy[cycle - 1 - calm] and cycle - 1 - calm > taken:
             calm += 1
         assert item.ahead or calm >= 1
-        assert not item.walks or calm >= config.tile_rows + config.bank_cycles + choices(config) + 2
+        assert not item.walks or calm >= config.tile_rows + config.memory_latency + choices(config) + 2
     read = [(cycle, item) for cycle, item in run.taken if item.data is None]
     for (taken, item), (cycle, answer) in zip(read, run.answers, strict=True):
         assert answer == item.answer
-        assert cycle >= taken + 2 + config.tile_rows + config.bank_cycles + choices(config) + 1
+        assert cycle >= taken + 2 + config.tile_rows + config.memory_latency + choices(config) + 1
 
 
 def choices(config: ArrayConfig) -> int:

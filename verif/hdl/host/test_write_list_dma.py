@@ -128,7 +128,7 @@ def test_sequences_are_sent_while_the_host_goes_by(stall: float, busy: float, se
         assert [pair for pair in seen if pair[0] in addresses] == sent(runs)
         assert [pair for pair in seen if pair[0] not in addresses] == theirs
         for _, address, _, was_busy in host.writes:
-            weights = AddressMap(CONFIG).place(address).region == Region.WEIGHTS
+            weights = AddressMap(CONFIG).decode(address).region == Region.WEIGHTS
             assert stall or not was_busy or weights or address not in addresses
     assert host.answers == [Host.answer(address) for address, data in own if data is None]
 
@@ -147,8 +147,8 @@ def test_only_weights_are_sent_to_a_busy_target(seed: int) -> None:
     runs = draw_runs(rng, [Region.WEIGHTS]) + draw_runs(rng, others)
     host = Host(rng, [*written(0, sequence(runs)), (BEGIN, 0)], busy=0.5)
     layout = AddressMap(CONFIG)
-    waited = [busy for _, address, _, busy in host.writes if layout.place(address).region != Region.WEIGHTS]
-    went = [busy for _, address, _, busy in host.writes if layout.place(address).region == Region.WEIGHTS]
+    waited = [busy for _, address, _, busy in host.writes if layout.decode(address).region != Region.WEIGHTS]
+    went = [busy for _, address, _, busy in host.writes if layout.decode(address).region == Region.WEIGHTS]
     assert waited
     assert not any(waited)
     assert len(went) < 8 or any(went)

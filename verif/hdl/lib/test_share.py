@@ -7,7 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from signum.hdl.lib.emit import module_rtlil, to_verilog
-from signum.hdl.lib.share import Vector, collect, place, ports
+from signum.hdl.lib.share import Vector, add_shared, collect, ports
 
 
 class Leaf(wiring.Component):
@@ -35,8 +35,8 @@ class Pair(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         first, second = Leaf(width=self.width), Leaf(width=self.width + self.wider)
-        place(m, "first", first)
-        place(m, "second", second)
+        add_shared(m, "first", first)
+        add_shared(m, "second", second)
         m.d.comb += [first.i.a.eq(self.i), first.i.b.eq(1), second.i.a.eq(first.o), second.i.b.eq(2),
                      self.o.eq(second.o)]
         return m
@@ -51,7 +51,7 @@ class Chain(wiring.Component):
         m = Module()
         value = self.i
         for number, pair in enumerate(self.pairs):
-            place(m, f"pair_{number}", pair)
+            add_shared(m, f"pair_{number}", pair)
             m.d.comb += pair.i.eq(value)
             value = pair.o
         m.d.comb += self.o.eq(value)
@@ -102,9 +102,9 @@ class Wires(wiring.Component):
 def test_a_key_that_does_not_tell_units_apart_is_refused() -> None:
     with collect("top"):
         m = Module()
-        place(m, "a", Wires(3))
+        add_shared(m, "a", Wires(3))
         with pytest.raises(ValueError, match=r"^Wires of equal share_key must have equal ports, not 'same'$"):
-            place(m, "b", Wires(4))
+            add_shared(m, "b", Wires(4))
 
 
 def test_zero_wide_ports_are_refused() -> None:

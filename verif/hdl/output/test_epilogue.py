@@ -37,7 +37,7 @@ class Case:
             self._read()
 
     def _hold(self, control: dict[str, Any], cycles: int | None = None, **inputs: Any) -> None:
-        count = self.config.tile_rows + 1 + self.config.bank_cycles if cycles is None else cycles
+        count = self.config.tile_rows + 1 + self.config.memory_latency if cycles is None else cycles
         self.steps += [{"control": control, **inputs}] * count
 
     def _row(self) -> tuple[int, int, list[int]]:
@@ -119,13 +119,13 @@ def rtl(case: Case, simulator: str = AMARANTH) -> list[tuple[int, str, list[int]
 @pytest.mark.parametrize(("rows", "tile"), SIZES)
 @pytest.mark.parametrize("register", [0, 1, 2])
 def test_sizes(rows: int, tile: int, register: int, seed: int) -> None:
-    config = config_of(rows, tile, walks=1, requantize_depth=0, bank_register=register)
+    config = config_of(rows, tile, access_patterns=1, requantize_depth=0, memory_registers=register)
     case = Case(config, random.Random(f"{seed} {rows} {tile}"), 12)
     assert rtl(case) == case.expected
 
 
 def test_simulators(simulator: str, seed: int) -> None:
-    case = Case(config_of(11, 1, walks=1, requantize_depth=0), random.Random(seed), 40)
+    case = Case(config_of(11, 1, access_patterns=1, requantize_depth=0), random.Random(seed), 40)
     assert rtl(case, simulator) == case.expected
 
 

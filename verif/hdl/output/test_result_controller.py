@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from signum.golden.reference.units import Beat, drain
+from signum.golden.reference.units import Beat, result_controller
 from signum.hdl.config import ArrayConfig
 from signum.hdl.control.isa import Isa, LayerFlag, LayerRecord
 from signum.hdl.output.result_controller import ResultController
@@ -32,7 +32,7 @@ class Case:
         back = {field.name for field in Isa(config).back}
         for record in records:
             layer = {name: value for name, value in record.fields.items() if name in back}
-            drains = list(drain(config, layer, groups=rng.randint(1, 3)))
+            drains = list(result_controller(config, layer, groups=rng.randint(1, 3)))
             given_up = rng.random() < 0.3
             self._layer(rng, layer, drains[:rng.randint(1, len(drains))] if given_up else drains)
 
@@ -108,8 +108,10 @@ def test_simulators(simulator: str, seed: int) -> None:
 def test_raw_results_of_all_groups_lie_one_after_the_other() -> None:
     config = ArrayConfig(rows=1, cols=3, lanes=1, tile=3)
     layer = dict.fromkeys((field.name for field in Isa(config).back), 0)
-    layer |= {"flags": int(LayerFlag.RAW), "tiles": 1, "tile": 2, "last_tile": 0, "thresholds": 10}
-    addresses = [beat.address for _, beats in drain(config, layer, groups=2) for beat in beats if beat.valid]
+    layer |= {"flags": int(LayerFlag.RAW), "channel_blocks": 1, "channel_block": 2, "last_channel_block": 0,
+              "thresholds": 10}
+    addresses = [beat.address for _, beats in result_controller(config, layer, groups=2) for beat in beats
+                 if beat.valid]
     assert addresses == list(range(10, 18))
 
 
@@ -117,7 +119,8 @@ def test_coefficients_of_two_segments_at_each_window_position() -> None:
     """Four channels in tiles of three: the same entries at both positions and in both groups."""
     config = ArrayConfig(rows=1, cols=3, lanes=1, tile=3)
     layer = dict.fromkeys((field.name for field in Isa(config).back), 0)
-    layer |= {"tiles": 1, "tile": 2, "last_tile": 0, "drains": 1, "windows": 1, "coefficients": 20,
-              "coefficients_step": 4}
-    entries = [beat.coefficient for _, beats in drain(config, layer, groups=2) for beat in beats if beat.valid]
+    layer |= {"channel_blocks": 1, "channel_block": 2, "last_channel_block": 0, "drains": 1, "windows": 1,
+              "coefficients": 20, "coefficients_step": 4}
+    entries = [beat.coefficient for _, beats in result_controller(config, layer, groups=2) for beat in beats
+               if beat.valid]
     assert entries == 2 * (2 * [20, 21, 22, 24, 25, 26] + 2 * [23, 27])

@@ -61,8 +61,8 @@ class Case:
         self.steps.append(self._noise() | {"clear": 1})
         for address, value in enumerate(self.thresholds):
             self.steps.append(self._noise() | {"combine": {"address": address}})
-            self._expect(len(self.steps) - 1 + self.config.bank_cycles, "host_read", value)
-        self.steps += [{}] * self.config.bank_cycles
+            self._expect(len(self.steps) - 1 + self.config.memory_latency, "host_read", value)
+        self.steps += [{}] * self.config.memory_latency
 
     def _expect(self, cycle: int, output: str, value: int) -> None:
         self.events.append((cycle, output))
@@ -107,7 +107,7 @@ class Case:
         results = threshold_unit(config, sums, self.thresholds)
         if not store:
             for cycle, (_, element) in zip(cycles, results, strict=True):
-                self._expect(cycle + config.bank_cycles + 1, "element", element)
+                self._expect(cycle + config.memory_latency + 1, "element", element)
         self.steps += [self._noise() for _ in range(rng.choice([0, 2]))]
 
 
@@ -121,7 +121,7 @@ def rtl(case: Case, simulator: str = AMARANTH) -> Results:
 @pytest.mark.parametrize("register", [0, 1, 2])
 def test_columns_and_tiles(cols: int, tile: int, register: int, seed: int) -> None:
     config = ArrayConfig(rows=1, cols=cols, lanes=7, tile=tile, acc_bits=6, sum_bits=9, threshold_depth=32,
-                         bank_register=register)
+                         memory_registers=register)
     case = Case(config, random.Random(f"{seed} {cols} {tile}"), 60)
     assert rtl(case) == case.results
 
@@ -137,7 +137,7 @@ def test_widths_and_depths(acc_bits: int, sum_bits: int, depth: int, seed: int) 
 @pytest.mark.parametrize("register", [0, 1, 2])
 def test_elements_of_8_bits(cols: int, register: int, seed: int) -> None:
     config = ArrayConfig(rows=1, cols=cols, lanes=1, tile=2, acc_bits=16, sum_bits=17, threshold_depth=20,
-                         element_bits=8, bank_register=register)
+                         element_bits=8, memory_registers=register)
     case = Case(config, random.Random(f"{seed} {cols}"), 60)
     assert rtl(case) == case.results
     elements = {value for output, value in case.results if output == "element"}

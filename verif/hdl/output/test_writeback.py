@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from signum.golden.reference.units import Flush, Write, writer
+from signum.golden.reference.units import Flush, Write, writeback
 from signum.hdl.config import ArrayConfig
 from signum.hdl.control.isa import Isa, LayerFlag, LayerRecord
 from signum.hdl.output.writeback import WritebackUnit
@@ -40,7 +40,7 @@ class Case:
         for _ in range(-(-(layer["x"] + 1) * (layer["y"] + 1) // burst)):
             for word in range(pixel_words):
                 flushes.append(Flush(cycle, self._words(), word == pixel_words - 1))
-                taken = [when for when, _ in writer(self.config, layer, flushes)]
+                taken = [when for when, _ in writeback(self.config, layer, flushes)]
                 cycle = taken[-1] + 1 + rng.choice(pauses)
         return list(zip(flushes, taken, strict=True))
 
@@ -58,7 +58,7 @@ class Case:
         cut = self.rng.randrange(length) if self.rng.random() < 0.3 else length
         first = len(self.steps)
         self.writes += [Write(first + write.cycle, write.address, write.data)
-                        for _, writes in writer(self.config, layer, [flush for flush, _ in flushes])
+                        for _, writes in writeback(self.config, layer, [flush for flush, _ in flushes])
                         for write in writes if write.cycle <= cut]
         self.steps += [*steps[:cut], {"rst": 1, "layer": layer}]
 
