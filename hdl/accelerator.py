@@ -111,8 +111,8 @@ class Accelerator(wiring.Component):
             sequencer.program_data.eq(self.program.read_data),
             array.first.eq(delay(m, sequencer.first, counted_after - 1, "first")),
         ]
-        counted = delay(m, sequencer.last, counted_after, "last")
-        m.d.comb += [array.load.eq(counted), self.drain.strobe.eq(counted)]
+        counted, ended = delay(m, Cat(sequencer.last, sequencer.ends), counted_after, "last")
+        m.d.comb += [array.load.eq(counted), self.drain.strobe.eq(counted), self.drain.ends.eq(ended)]
 
     def _back(self, m: Module) -> None:
         """From the array's rows through the threshold units, all rows in step again, to the writer."""
@@ -136,16 +136,19 @@ class Accelerator(wiring.Component):
         if config.zero_padding:
             self._borders(m)
         self._ends(m)
-        enable, first, insert, end = delay(m, Cat(
+        enable, first, insert, end, final = delay(m, Cat(
             later.enable & later.out, later.first_window, later.valid & later.out & later.last_window & ~later.raw,
-            later.end), config.memory_latency + config.tile_rows, "out")
+            later.end, later.final), config.memory_latency + config.tile_rows, "out")
         m.d.comb += [
             self.pool.enable.eq(enable),
             self.pool.first.eq(first),
             self.packer.insert.eq(insert),
             self.packer.end.eq(end),
+            self.packer.final.eq(final),
             self.writer.flush.eq(self.packer.flush),
             self.writer.flush_end.eq(self.packer.flush_end),
+            self.writer.flush_final.eq(self.packer.flush_final),
+            sequencer.done.eq(self.writer.done),
         ]
 
     def _ends(self, m: Module) -> None:

@@ -1,14 +1,37 @@
-"""How many cycles a program takes: the loop nest of the sequencer, counted. Equal to the hardware's own counter."""
+"""The cycle model: how many cycles a program takes, worked out from the loop nest and the depths of the pipeline alone.
 
-from collections.abc import Mapping, Sequence
+Nothing here is asked of the hardware, whose own counter every test compares with it.
+
+**Within a layer** a dot product of K' steps takes K' cycles, and the gap behind it. A group of pixels takes the sum of
+these, but no less than the rows take to be dealt their next pixels, one a cycle, and a cycle.
+
+**Between two layers** the first step of the next one reads a map in the cycle after the last word of the layer before
+was written, unless something else comes later::
+
+    last step                                                                  next layer's first step
+    |<---- B ---->|<- P ->|<-- D' -->|<- Q ->|1|<---- B ---->|<- T ->|1|<- w ->|
+      banks read   popcount  sums      requan-  thresholds    rows    packer  writer
+                             leave     tized    read          in step          writes
+
+B is the latency of a memory, P the stages of the popcount, D' the cycles from the drain to the beat with the last
+channels, Q the cycles of the requantization, T the rows of tiles. In batch mode the writer writes once (w = 1); in
+split mode once for each row, after it has done so with all words that came before. What may come later:
+
+* the record: its front fields, its first segment and its store fields are fetched from the last segment on, its drain
+  fields from P cycles after the last step, since these take the old ones' places as the last drain begins;
+* the pixels of the next group, which the rows are dealt from then on (with zero padding, once the layer before has
+  ended, since the border classes of its last pixels are needed so long);
+* the gap of the last segment.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from signum.golden.reference.encoding import words_per
 from signum.hdl.config import ArrayConfig
 from signum.hdl.control.isa import Isa, LayerFlag, LayerRecord, SegmentFlag
-from signum.hdl.control.sequencer import ahead_cycles, tail_cycles
 
-__all__ = ["dot_products", "gaps", "layer_cycles", "predict_cycles"]
+__all__ = ["dot_products", "gaps", "layer_cycles", "predict_cycles", "storing_cycles"]
 
 
 def dot_products(record: LayerRecord) -> list[int]:
@@ -27,38 +50,103 @@ def group_count(record: LayerRecord, rows: int) -> int:
     return -(-pixels // rows) if record.has(LayerFlag.SPLIT) else pixels
 
 
-def layer_cycles(config: ArrayConfig, records: Sequence[LayerRecord]) -> list[int]:
+def layer_cycles(config: ArrayConfig, records: Sequence[LayerRecord], *,
+                 storing: Sequence[int] | None = None) -> list[int]:
     """Cycles of each layer, from the last step of the layer before to its own last step.
 
     The first one counts from the start of the run, and the last one to its end; the sum is the run's.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+    records : sequence of LayerRecord
+    storing : sequence of int
+        Cycles from the last step of each layer to its last write; by default those of `storing_cycles`.
     """
     isa = Isa(config)
-    front, drain, store, segment = (len(isa.words_of(fields))
-                                    for fields in (*isa.parts, isa.segment))
-    ahead = ahead_cycles(config)
+    front, segment, store, drain = (len(isa.words_of(fields))
+                                    for fields in (isa.front, isa.segment, isa.store, isa.drain))
     cycles = []
-    at_drain = 1 + front            # when the first word of the layer's drain fields is read
+    fetch = 1                       # when the first word of the layer's record is read
+    drained = 0                     # when its drain fields may be
+    written = 0                     # when the layer before writes its last word
     before = gap_over = 0
-    for record in records:
-        begin = at_drain + drain + store + config.memory_latency
+    for i, record in enumerate(records):
+        dealt_from = fetch + front + segment + store + config.memory_latency
+        fetched = max(fetch + front + segment + store, drained) + drain - 1 + config.memory_latency
+        begin = max(fetched + 1, written)
+        if config.zero_padding:
+            dealt_from = begin
         deal = config.rows if record.has(LayerFlag.SPLIT) else 1
-        dots = dot_products(record)
-        ends = [segment["gap"] for segment in record.segments if not segment["flags"] & SegmentFlag.CONTINUE]
-        spent = [steps + gap for steps, gap in zip(dots, ends, strict=True)]
-        repeats = (record.fields["channel_blocks"] + 1) * (record.fields["windows"] + 1)
-        group = sum(spent) * repeats
-        period = max(group, deal + 1)
-        first = max(begin + max(segment, deal + 1), gap_over)
+        dots, spent, period = _group(config, record)
+        group = sum(spent) * _repeats(record)
+        # a step is issued in the cycle after it was decided on
+        first = max(begin, dealt_from + deal + 1, gap_over)
         last_dot = first + (group_count(record, config.rows) - 1) * period + group - spent[-1]
-        last_segment = last_dot + dots[-1] - _steps(record.segments[-1])
         last_step = last_dot + dots[-1]
-        stored = last_step + 1 + tail_cycles(config, record.has(LayerFlag.SPLIT))
-        end = stored if record.has(LayerFlag.LAST) else last_step
+        written = last_step + (storing_cycles(config, record) if storing is None else storing[i])
+        end = written if record.has(LayerFlag.LAST) else last_step
         cycles.append(end - before)
         before = end
-        gap_over = last_step + ends[-1]
-        at_drain = max(last_segment + 1 + front, stored - ahead)
+        gap_over = last_step + spent[-1] - dots[-1]
+        fetch = last_step - _steps(record.segments[-1]) + 1
+        drained = last_step + max(config.pipeline, 1)
     return cycles
+
+
+def _group(config: ArrayConfig, record: LayerRecord) -> tuple[list[int], list[int], int]:
+    """Steps of the dot products of a window position, the same with their gaps, and cycles from a group to the next."""
+    dots = dot_products(record)
+    gaps = [segment["gap"] for segment in record.segments if not segment["flags"] & SegmentFlag.CONTINUE]
+    spent = [steps + gap for steps, gap in zip(dots, gaps, strict=True)]
+    deal = config.rows if record.has(LayerFlag.SPLIT) else 1
+    return dots, spent, max(sum(spent) * _repeats(record), deal + 1)
+
+
+def _repeats(record: LayerRecord) -> int:
+    """Window positions of all blocks of channels."""
+    return (record.fields["channel_blocks"] + 1) * (record.fields["windows"] + 1)
+
+
+def storing_cycles(config: ArrayConfig, record: LayerRecord) -> int:
+    """Cycles from the last step of a layer to its last write: of a word, or of a raw result.
+
+    In split mode the words of a group are written one after the other, R cycles each, so the last one may wait for
+    those before, and these for the words of the group before.
+    """
+    split = record.has(LayerFlag.SPLIT) and not record.has(LayerFlag.RAW)
+    size = record.fields["last_channel_block"]
+    if not split:
+        return _complete(config, size) + 1
+    _, _, period = _group(config, record)
+    last = [word - period for word in _words(config, record)] if group_count(record, config.rows) > 1 else []
+    free = -period
+    for complete in [*last, *_words(config, record)]:
+        free = max(complete, free) + config.rows
+    return free
+
+
+def _complete(config: ArrayConfig, beat: int) -> int:
+    """Cycles from the last step of a dot product to the packer's word that ends with a beat of its channels."""
+    column = beat * config.drain_width
+    drained = config.memory_latency + config.pipeline + 1 + beat + column // config.tile
+    return drained + config.requantize_cycles + 1 + config.memory_latency + config.tile_rows + 1
+
+
+def _words(config: ArrayConfig, record: LayerRecord) -> Iterator[int]:
+    """When the words of a group are complete, relative to the last step of the group."""
+    dots, spent, _ = _group(config, record)
+    blocks, windows = record.fields["channel_blocks"] + 1, record.fields["windows"] + 1
+    group = sum(spent) * blocks * windows - (spent[-1] - dots[-1])
+    filled = 0
+    for block in range(blocks):
+        last_step = (block + 1) * windows * sum(spent) - (spent[-1] - dots[-1]) - group
+        size = record.fields["last_channel_block" if block == blocks - 1 else "channel_block"]
+        for beat in range(size + 1):
+            filled += config.drain_width
+            if filled == config.lanes or (block == blocks - 1 and beat == size):
+                filled = 0
+                yield last_step + _complete(config, beat)
 
 
 def _steps(segment: Mapping[str, int]) -> int:

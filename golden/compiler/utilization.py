@@ -54,7 +54,8 @@ def _use(program: Program, name: str, record: LayerRecord, cycles: int, channels
     groups = group_count(record, config.rows)
     repeats = groups * blocks * windows
     steps = repeats * sum(dot_products(record))
-    gaps = repeats * sum(segment["gap"] for segment in record.segments)
+    # the last one is part of the pause behind the layer
+    gaps = repeats * sum(segment["gap"] for segment in record.segments) - record.segments[-1]["gap"]
     deal = config.rows if record.has(LayerFlag.SPLIT) else 1
     dealing = max(0, (groups - 1) * (deal + 1) - (groups - 1) * (steps + gaps) // groups)
     pixels = (fields["x"] + 1) * (fields["y"] + 1)

@@ -147,9 +147,10 @@ class LayerRun:
     def _thresholds(self, window: int) -> np.ndarray:
         """Thresholds at one position of the window, int (pixels, channels)."""
         f = self.fields
-        y = border_class(self.y, f["y"] + 1, f["class_y_low"], f["y"] - f["class_y_high"])
-        x = border_class(self.x, f["x"] + 1, f["class_x_low"], f["x"] - f["class_x_high"])
-        first = f["thresholds"] + y * f["class_y_step"] + x * f["class_x_step"] + window * f["thresholds_window"]
+        first = np.full(len(self.x), f["thresholds"] + window * f["thresholds_window"])
+        if self.config.zero_padding:
+            first += border_class(self.y, f["y"] + 1, f["class_y_low"], f["y"] - f["class_y_high"]) * f["class_y_step"]
+            first += border_class(self.x, f["x"] + 1, f["class_x_low"], f["x"] - f["class_x_high"]) * f["class_x_step"]
         return self.program.thresholds[first[:, None] + np.arange(self.beats)].reshape(len(first), -1)
 
     def elements(self, memory: np.ndarray) -> np.ndarray:

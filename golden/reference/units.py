@@ -86,8 +86,8 @@ class Beat:
     """Neighbouring columns' sums at the end of the rows, ``cycle`` cycles behind their drain's strobe.
 
     The fields are those of `hdl.output.result_controller.beat_layout`, and the entry of its coefficients; ``address``,
-    ``end`` and
-    ``coefficient`` are None where the columns have no channel, the last one also where the array has no coefficients.
+    ``end`` and ``coefficient`` are None where the columns have no channel, ``coefficient`` also where the array has
+    none.
     """
 
     cycle: int
@@ -101,11 +101,12 @@ class Beat:
     last_window: bool
     end: bool | None
     raw: bool
+    final: bool
     coefficient: int | None
 
 
 def result_controller(config: ArrayConfig, layer: Mapping[str, int], groups: int) -> Iterator[tuple[bool, list[Beat]]]:
-    """For each drain of a layer whether it begins a group, and its beats."""
+    """For each drain of a layer of so many groups whether it begins a group, and its beats."""
     raw, shift_accumulate = bool(layer["flags"] & LayerFlag.RAW), bool(layer["flags"] & LayerFlag.SHIFT_ACCUMULATE)
     beats = layer["channel_blocks"] * (layer["channel_block"] + 1) + layer["last_channel_block"] + 1
     for group in range(groups):
@@ -124,6 +125,8 @@ def result_controller(config: ArrayConfig, layer: Mapping[str, int], groups: int
                         keep=part > 0 and not shift_accumulate, double=part > 0 and shift_accumulate,
                         out=part == layer["drains"], first_window=window == 0, last_window=window == layer["windows"],
                         end=last_block and beat == size - 1 if beat < size else None, raw=raw,
+                        final=(group == groups - 1 and last_block and window == layer["windows"]
+                               and part == layer["drains"] and beat == size - 1),
                         coefficient=(numbers + beat) % (1 << config.coefficient_bits)
                         if beat < size and config.requantize_depth else None,
                     ) for beat in range(config.beats)]

@@ -3,10 +3,10 @@
 A program is a list of layer records; each is followed by the records of its segments. Counts are stored as the
 last index (count - 1). Steps are added to an address modulo its width, so a negative step is its two's complement.
 
-Front, drain, store and segment each begin a new word. The front fields of a layer steer the walk over activations and
-weights, those of the drain its sums as they leave the array, and those of the store all until its words are stored. So
-the front of the next layer is fetched while the last steps of a layer are issued, its drain fields while the last sums
-are on their way, and its store fields arrive as the last word is stored.
+Front, segment, store and drain each begin a new word. The front fields of a layer steer the walk over activations and
+weights, those of the store all until its words are stored, those of the drain its sums as they leave the array. They
+come in the order in which the next layer's may be fetched: front and first segment while the last steps of a layer are
+issued, store fields too, which the sequencer keeps until the layer begins, and drain fields once its last sums leave.
 """
 
 import enum
@@ -74,12 +74,10 @@ class Isa:
 
     Members
     -------
-    front, drain, store, segment : tuple of Field
-        A layer's record is ``front``, ``drain`` and ``store``; each segment's record follows.
-    parts : tuple
-        Those of a layer, in their order.
+    front, segment, store, drain : tuple of Field
+        A layer's record is ``front``, its first ``segment``, ``store`` and ``drain``; its further segments follow.
     back_layout : StructLayout
-        The drain and store fields as one value.
+        The store and drain fields as one value.
     word_bits : int
         Width of the program memory.
     segment_fetch : int
@@ -95,6 +93,14 @@ class Isa:
             Field("coefficients", config.coefficient_bits),         # first scale and offset
             Field("coefficients_step", config.coefficient_bits),    # from those of a drain to those of the next
         ) if config.requantize_depth else ()
+        classes = (
+            Field("class_x_low", a),                # x below this: the next pixel is of the next border class
+            Field("class_x_high", a),               # x from this on: likewise
+            Field("class_x_step", t),               # step to the thresholds of the next class along x
+            Field("class_y_low", a),
+            Field("class_y_high", a),
+            Field("class_y_step", t),
+        ) if config.zero_padding else ()
         self.config = config
         self.front = (
             Field("segments", SEGMENTS_BITS),       # last segment
@@ -105,33 +111,26 @@ class Isa:
             Field("weights", config.weight_bits),   # first weight word
             *patterns,                              # steps of the address to the next pixel, to the next line
         )
-        self.drain = (
-            # last block of output channels; each has at least one weight word
-            Field("channel_blocks", config.weight_bits),
-            Field("channel_block", beat),                    # last beat of a block: drain_width channels each
-            Field("last_channel_block", beat),               # last beat of the last block
-            Field("drains", SEGMENTS_BITS),         # last drain of a window position
-            Field("windows", 2 * WINDOW_BITS),      # last position of the window
-            Field("thresholds", t),                 # first threshold, or first raw result
-            Field("thresholds_window", t),          # step to the thresholds of the next window position
-            Field("class_x_low", a),                # x below this: the next pixel is of the next border class
-            Field("class_x_high", a),               # x from this on: likewise
-            Field("class_x_step", t),               # step to the thresholds of the next class along x
-            Field("class_y_low", a),
-            Field("class_y_high", a),
-            Field("class_y_step", t),
-            Field("out_start", a),                  # word of the first output pixel
-            *coefficients,
-        )
         self.store = (
             Field("flags", 5 if config.requantize_depth else 4),
             Field("x", a),                          # last output pixel of a line
             Field("y", a),                          # last line
+            Field("channel_blocks", config.weight_bits),    # last block; each has at least one weight word
             Field("out_step", a),                   # from its word to the next pixel's; steps as of an access pattern
             Field("out_line", a),
         )
-        self.parts = self.front, self.drain, self.store
-        self.back = self.drain + self.store
+        self.drain = (
+            Field("channel_block", beat),           # last beat of a block: drain_width channels each
+            Field("last_channel_block", beat),      # last beat of the last block
+            Field("drains", SEGMENTS_BITS),         # last drain of a window position
+            Field("windows", 2 * WINDOW_BITS),      # last position of the window
+            Field("thresholds", t),                 # first threshold, or first raw result
+            Field("thresholds_window", t),          # step to the thresholds of the next window position
+            *classes,
+            Field("out_start", a),                  # word of the first output pixel
+            *coefficients,
+        )
+        self.back = self.store + self.drain
         self.segment = (
             Field("flags", 1 + bits_to_hold(config.access_patterns - 1)),
             Field("start", a),                      # of the first pixel's first step
@@ -206,9 +205,12 @@ class Isa:
         """
         words: list[int] = []
         for layer in layers:
-            for part in self.parts:
-                words += self._encode(part, layer.fields)
-            for segment in layer.segments:
+            first, *further = layer.segments
+            words += self._encode(self.front, layer.fields)
+            words += self._encode(self.segment, first)
+            words += self._encode(self.store, layer.fields)
+            words += self._encode(self.drain, layer.fields)
+            for segment in further:
                 words += self._encode(self.segment, segment)
         return words
 
@@ -217,8 +219,9 @@ class Isa:
         layers: list[LayerRecord] = []
         source = iter(words)
         while not layers or not layers[-1].has(LayerFlag.LAST):
-            fields = {name: value for part in self.parts
-                      for name, value in self._decode(part, source).items()}
-            segments = tuple(self._decode(self.segment, source) for _ in range(fields["segments"] + 1))
-            layers.append(LayerRecord(fields, segments))
+            fields = self._decode(self.front, source)
+            segments = [self._decode(self.segment, source)]
+            fields |= self._decode(self.store, source) | self._decode(self.drain, source)
+            segments += [self._decode(self.segment, source) for _ in range(fields["segments"])]
+            layers.append(LayerRecord(fields, tuple(segments)))
         return layers

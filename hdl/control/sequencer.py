@@ -5,6 +5,8 @@ of one dot product. Nothing ever stops within a dot product; between two it wait
 over, the rows know their next pixels and the next segment has been fetched.
 """
 
+from itertools import accumulate
+
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -12,33 +14,15 @@ from amaranth.lib.wiring import In, Out
 from signum.hdl.config import ArrayConfig, bits_to_hold
 from signum.hdl.lib.delay import delay
 
-from .isa import SEGMENTS_BITS, Isa, LayerFlag, flag_of
+from .isa import SEGMENTS_BITS, Isa, LayerFlag
 from .loop import Nest
 from .pixel_counter import follow
 from .pixel_dispatcher import PixelDispatcher
 
-__all__ = ["Sequencer", "ahead_cycles", "tail_cycles"]
+__all__ = ["Sequencer"]
 
 STEP_LOOPS = ("words", "runs", "lines")
 """The loops of a segment's steps, the innermost first."""
-
-
-def tail_cycles(config: ArrayConfig, split: bool) -> int:
-    """Cycles from the last step of a layer until all it has computed is stored, with the longest wait there is."""
-    writes = 2 * (config.rows if split else 1)
-    return (config.pipeline + config.drain_cycles + config.tile_rows + config.requantize_cycles
-            + 2 * config.memory_latency + 4 + writes)
-
-
-def ahead_cycles(config: ArrayConfig) -> int:
-    """Cycles before all of a layer is stored from which the next one's drain fields are read.
-
-    The last sums have left the array when the first of them takes the old one's place, and the first store field does
-    so when all is stored.
-    """
-    isa = Isa(config)
-    words = len(isa.words_of(isa.drain))
-    return min(words + config.memory_latency + 1, tail_cycles(config, False) + 1 - max(config.pipeline, 2))
 
 
 class Sequencer(wiring.Component):
@@ -60,7 +44,8 @@ class Sequencer(wiring.Component):
         Drain fields of the current layer, until it has drained its last sums, and store fields, until all
         is stored.
     begin : Out(1)
-        All fields of a layer are there but its segments'; the units behind the array start anew.
+        All fields of a layer are there, and all results of the layer before are stored in this cycle at the latest; the
+        units behind the array start anew.
     take, fill, fill_row, fill_next : Out
         Pixel addresses for the rows, see `AddressGenerator` and `PixelDispatcher`; ``take`` is one cycle before the
         first step.
@@ -72,6 +57,10 @@ class Sequencer(wiring.Component):
         Weight address of this step.
     first, last : Out(1)
         This step begins a dot product; it is the last one and the sum is to be drained.
+    ends : Out(1)
+        With ``last``: the layer's last step.
+    done : In(1)
+        The layer's last result is being stored, or will be in the next cycle.
     """
 
     def __init__(self, *, config: ArrayConfig) -> None:
@@ -95,18 +84,26 @@ class Sequencer(wiring.Component):
             "weight": Out(config.weight_bits),
             "first": Out(1),
             "last": Out(1),
+            "ends": Out(1),
+            "done": In(1),
         })
 
         self.registers = {field.name: Signal(field.bits, name=f"layer_{field.name}") for field in self.isa.front}
-        self.registers |= {field.name: self.layer[field.name] for field in self.isa.back}
+        self.registers |= {field.name: self.layer[field.name] for field in self.isa.drain}
+        self.next_store = {field.name: Signal(field.bits, name=f"next_store_{field.name}") for field in self.isa.store}
         self.fetched = {field.name: Signal(field.bits, name=f"next_{field.name}") for field in self.isa.segment}
         # whether what was fetched is 0, is 1: a segment may begin in the first cycle that has it
         self.none, self.one = ({name: Signal(name=f"next_{name}_{what}") for name in (*STEP_LOOPS, "gap")}
                                for what in ("none", "one"))
+        self.prepare = Signal()         # all of the next layer's record is there but its drain fields
+        # With zero padding, the border classes of the first pixels are dealt from ``begin`` on, and so are these.
+        self.deal = self.begin if config.zero_padding else self.prepare
         self.segment_there = Signal()   # the next segment's record has been fetched
         self.proceed = Signal()         # a segment begins: its first step is issued in the next cycle
         self.final = Signal()           # ... and it is the last one of the layer
         self.stepping = Signal()        # a step is being issued
+        self.running = Signal()         # segments of the layer have still to begin
+        self.launch = Signal()          # in the next cycle the next layer begins
         self.window_offset = Signal(config.activation_bits)
         self.gap = Signal.like(self.fetched["gap"])     # of the segment that is being issued
 
@@ -119,13 +116,17 @@ class Sequencer(wiring.Component):
         return m
 
     def _fetch(self, m: Module) -> None:
-        """Read records from the program memory, a word of fields a cycle, into their registers."""
-        isa = self.isa
-        words = [word for part in (*isa.parts, isa.segment) for word in isa.words_of(part)]
-        end = len(words)
-        front, layer = len(isa.words_of(isa.front)), end - len(isa.words_of(isa.segment))
-        ahead = ahead_cycles(self.config)
-        pc = Signal(self.config.program_bits)
+        """Read records from the program memory, a word of fields a cycle, into their registers.
+
+        A layer's record is read as its registers become free. Front fields and the first segment are free from the
+        layer's last segment on, and store fields have a second set of registers, so that the rows are dealt their
+        first pixels meanwhile. Drain fields wait for the layer's last drain.
+        """
+        isa, config = self.isa, self.config
+        parts = [isa.words_of(fields) for fields in (isa.front, isa.segment, isa.store, isa.drain)]
+        words = [word for part in parts for word in part]
+        at_segment, at_store, at_drain, end = accumulate(map(len, parts))
+        pc = Signal(config.program_bits)
         index = Signal(range(end))                      # the word at pc, within the record
         arriving = Signal.like(index)                   # the word that the memory puts out
         arrived = Signal()
@@ -133,57 +134,64 @@ class Sequencer(wiring.Component):
         whole = Signal()                                # a layer's record is read, not only a segment's
         pause = Signal()
         first_segment = Signal.like(pc)
+        rereading = Signal()                            # the segment that is read is the layer's first, once more
         segments_left = Signal(SEGMENTS_BITS)
         ending = Signal()
-        stored = Signal(init=1)                         # nothing of the layer is under way any more
-        near = Signal(init=1)                           # ... or will be in ``ahead`` cycles
-        tail = Signal(range(tail_cycles(self.config, True) + 1))
+        drained = Signal(init=1)                        # the drain fields of the layer before are not needed any more
+        stored = Signal(init=1)                         # nothing of the layer before is under way any more
+        there, there_now = Signal(), Signal()           # the whole record has been read
         m.d.comb += [
             self.program_address.eq(pc),
-            pause.eq(whole & (index == front) & ~near),
+            pause.eq(whole & (index == at_drain) & ~drained),
+            there_now.eq(there | arrived & (arriving == end - 1)),
+            self.launch.eq(there_now & (stored | self.done)),
         ]
-        idle = ~self.stepping & ~self.proceed
-        m.d.sync += [stored.eq(idle & (tail <= 1)), near.eq(idle & (tail <= 1 + ahead))]
-        with m.If(self.stepping):
-            m.d.sync += tail.eq(Mux(flag_of(self.layer, LayerFlag.SPLIT), tail_cycles(self.config, True),
-                                    tail_cycles(self.config, False)))
-        with m.Elif(tail != 0):
-            m.d.sync += tail.eq(tail - 1)
+        # the array's pipeline later, a word that is read now takes the old one's place just after the last drain
+        with m.If(delay(m, self.ends, max(config.pipeline, 1) - 1, "ends")):
+            m.d.sync += drained.eq(1)
+        m.d.sync += [self.begin.eq(self.launch), there.eq(there_now & ~self.launch),
+                     stored.eq((stored | self.done) & ~self.launch)]
+        with m.If(self.launch):
+            m.d.sync += [self.layer[name].eq(value) for name, value in self.next_store.items()]
+            m.d.sync += drained.eq(0)
 
         m.d.comb += Cat(arrived, arriving).eq(
-            delay(m, Cat(reading & ~pause, index), self.config.memory_latency, "fetch"))
+            delay(m, Cat(reading & ~pause, index), config.memory_latency, "fetch"))
         with m.If(arrived), m.Switch(arriving):
             for i, fields in enumerate(words):
-                target = self.registers if i < layer else self.fetched
+                target = (self.registers if i < at_segment or i >= at_drain else
+                          self.fetched if i < at_store else self.next_store)
                 with m.Case(i):
                     for k, field in enumerate(fields):
                         value = self.program_data.word_select(k, isa.field_bits)
                         m.d.sync += target[field.name].eq(value)
-                        if i >= layer and field.name in self.none:
+                        if target is self.fetched and field.name in self.none:
                             value = value[:field.bits]
                             m.d.sync += [self.none[field.name].eq(value == 0), self.one[field.name].eq(value == 1)]
         with m.If(reading & ~pause):
-            m.d.sync += [index.eq(index + 1), pc.eq(pc + 1)]
-            with m.If(index == layer):
-                m.d.sync += first_segment.eq(Mux(whole, pc, first_segment))
-            with m.If(index == end - 1):
-                m.d.sync += reading.eq(0)
-        m.d.sync += self.begin.eq(arrived & (arriving == layer - 1))
-        with m.If(arrived & (arriving == end - 1)):
-            m.d.sync += [self.segment_there.eq(1), whole.eq(0)]
-            with m.If(whole):
-                m.d.sync += segments_left.eq(self.registers["segments"])
+            # the records of further segments lie behind the drain fields
+            jump = rereading & (index == at_store - 1)
+            m.d.sync += [index.eq(index + 1), pc.eq(pc + Mux(jump, end - at_store + 1, 1))]
+            with m.If(whole & (index == at_segment)):
+                m.d.sync += first_segment.eq(pc)
+            with m.If(Mux(whole, index == end - 1, index == at_store - 1)):
+                m.d.sync += [reading.eq(0), rereading.eq(0), whole.eq(0)]
+        with m.If(arrived & (arriving == at_store - 1)):
+            m.d.sync += self.segment_there.eq(1)
+        m.d.sync += self.prepare.eq(arrived & (arriving == at_drain - 1))
+        with m.If(self.prepare):
+            m.d.sync += segments_left.eq(self.registers["segments"])
 
         with m.If(self.proceed & self.final):
             m.d.sync += self.segment_there.eq(0)
-            with m.If(flag_of(self.layer, LayerFlag.LAST)):
+            with m.If(self.next_store["flags"][LayerFlag.LAST.bit_length() - 1]):
                 m.d.sync += ending.eq(1)
             with m.Else():
                 m.d.sync += [reading.eq(1), whole.eq(1), index.eq(0)]
         with m.Elif(self.proceed & (self.registers["segments"] != 0)):
-            m.d.sync += [self.segment_there.eq(0), reading.eq(1), index.eq(layer)]
+            m.d.sync += [self.segment_there.eq(0), reading.eq(1), index.eq(at_segment)]
             with m.If(segments_left == 0):
-                m.d.sync += [pc.eq(first_segment), segments_left.eq(self.registers["segments"])]
+                m.d.sync += [pc.eq(first_segment), rereading.eq(1), segments_left.eq(self.registers["segments"])]
             with m.Else():
                 m.d.sync += segments_left.eq(segments_left - 1)
 
@@ -196,10 +204,10 @@ class Sequencer(wiring.Component):
         """Give the rows their next pixels."""
         m.submodules.filler = filler = PixelDispatcher(rows=self.config.rows, bits=self.config.activation_bits)
         m.d.comb += [
-            filler.split.eq(flag_of(self.layer, LayerFlag.SPLIT)),
-            filler.x_last.eq(self.registers["x"]),
-            filler.y_last.eq(self.registers["y"]),
-            filler.restart.eq(self.begin),
+            filler.split.eq(self.next_store["flags"][LayerFlag.SPLIT.bit_length() - 1]),
+            filler.x_last.eq(self.next_store["x"]),
+            filler.y_last.eq(self.next_store["y"]),
+            filler.restart.eq(self.deal),
             filler.take.eq(self.take),
             self.fill.eq(filler.fill),
             self.fill_row.eq(filler.row),
@@ -230,6 +238,7 @@ class Sequencer(wiring.Component):
             self.pattern.eq(current["flags"][1:]),
             self.gap.eq(current["gap"]),
             self.last.eq(self.stepping & ends & ~current["flags"][0]),
+            self.ends.eq(self.last & ~self.running),
         ]
         with m.If(self.proceed):
             m.d.sync += [signal.eq(self.fetched[name]) for name, signal in current.items()]
@@ -255,9 +264,10 @@ class Sequencer(wiring.Component):
     def _loops(self, m: Module, filler: PixelDispatcher, step_ends: Value) -> None:
         """The loops around a segment: which one comes next, and when."""
         registers = self.registers
-        running = Signal()                              # segments of the layer have still to begin
-        names = ("segments", "window_x", "window_y", "channel_blocks")
-        nest = Nest(m, {name: registers[name] for name in names}, begin=self.begin, step=self.proceed)
+        running = self.running
+        lasts = {name: registers[name] for name in ("segments", "window_x", "window_y")}
+        lasts["channel_blocks"] = self.next_store["channel_blocks"]
+        nest = Nest(m, lasts, begin=self.prepare, step=self.proceed)
         loops = nest.loops
         waiting = Signal.like(self.gap)                 # cycles left of the gap
         without_gap, short_gap = Signal(), Signal()     # the gap is 0, is 0 or 1
@@ -292,7 +302,7 @@ class Sequencer(wiring.Component):
         m.d.sync += gap_over.eq(Mux(self.proceed, no_gap | self.fetched["flags"][0],
                                     continuing | Mux(self.stepping, Mux(step_ends, short_gap, without_gap),
                                                      ~waiting[1:].any())))
-        with m.If(self.begin):
+        with m.If(self.begin if self.config.zero_padding else self.launch):
             m.d.sync += [running.eq(1), continuing.eq(0)]
         with m.If(self.proceed):
             m.d.sync += [running.eq(~self.final), continuing.eq(self.fetched["flags"][0]),

@@ -21,7 +21,7 @@ __all__ = ["DATA_BITS", "MAGIC", "VERSION", "AddressMap", "Control", "Region", "
 
 DATA_BITS = 32
 MAGIC = 0x5347_4E4D
-VERSION = 5
+VERSION = 6
 
 
 class Region(enum.IntEnum):

@@ -32,6 +32,8 @@ def beat_layout(config: ArrayConfig) -> data.StructLayout:
         Position of the pooling window.
     end
         The last beat of its pixel.
+    final
+        The last beat of its layer.
     raw
         The sum itself is the result.
     """
@@ -46,6 +48,7 @@ def beat_layout(config: ArrayConfig) -> data.StructLayout:
         "first_window": 1,
         "last_window": 1,
         "end": 1,
+        "final": 1,
         "raw": 1,
     })
 
@@ -67,6 +70,8 @@ class ResultController(wiring.Component):
         A layer begins; the first drain comes two cycles later or more.
     strobe : In(1)
         A drain begins; at least ``config.drain_cycles`` apart.
+    ends : In(1)
+        With ``strobe``: the layer's last drain.
     beat : Out(beat_layout)
     group : Out(1)
         With the first beat of a group of pixels.
@@ -80,6 +85,7 @@ class ResultController(wiring.Component):
             "layer": In(Isa(config).back_layout),
             "begin": In(1),
             "strobe": In(1),
+            "ends": In(1),
             "beat": Out(beat_layout(config)),
             "group": Out(1),
             **({"coefficient": Out(config.coefficient_bits)} if config.requantize_depth else {}),
@@ -123,7 +129,7 @@ class ResultController(wiring.Component):
         block_address = Signal.like(address)             # of the block at the window's first position
         next_block = Signal.like(address)
         last_channel = Signal.like(channel)
-        counted, ends = Signal(), Signal()
+        counted, ends, final = Signal(), Signal(), Signal()
         # drains of a window position, positions of a block of channels, blocks of a pixel
         nest = Nest(m, {name: layer[name] for name in ("drains", "windows", "channel_blocks")},
                     begin=self.begin, step=self.strobe)
@@ -134,6 +140,7 @@ class ResultController(wiring.Component):
             columns.eq(Mux(last_block, layer.last_channel_block, layer.channel_block)),
             beat.valid.eq(enable & counted),
             beat.end.eq(ends & (channel == last_channel)),
+            beat.final.eq(final & enable & counted & (channel == last_channel)),
         ]
         with m.If(enable):
             m.d.sync += beat.address.eq(beat.address + 1)
@@ -147,7 +154,7 @@ class ResultController(wiring.Component):
                 counted.eq(1), ends.eq(last_block), last_channel.eq(columns), beat.address.eq(address),
                 beat.keep.eq(~drains.first & ~shift_accumulate), beat.double.eq(~drains.first & shift_accumulate),
                 beat.out.eq(last_drain), beat.first_window.eq(windows.first), beat.last_window.eq(last_window),
-                beat.raw.eq(raw),
+                beat.raw.eq(raw), final.eq(self.ends),
             ]
             with m.If(last_drain):
                 m.d.sync += address.eq(Mux(last_window, next_block, address + layer.thresholds_window))

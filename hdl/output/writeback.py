@@ -32,6 +32,10 @@ class WritebackUnit(wiring.Component):
     words : In(word_bits), one for each row
     flush, flush_end : In(1)
         The words are complete; they are the last ones of their pixels. See `Packer`.
+    flush_final : In(1)
+        They are the last ones of the layer; where the layer's results are raw, the last of these is stored.
+    done : Out(1)
+        The layer's last write, if it has any, comes in the next cycle.
     host : In(1), host_address : In(activation_bits), host_data : In(word_bits)
         ``address`` and ``data`` are these instead; only while no layer is under way.
     address : Out(activation_bits)
@@ -48,6 +52,8 @@ class WritebackUnit(wiring.Component):
             "words": In(Vector(config.word_bits, config.rows)),
             "flush": In(1),
             "flush_end": In(1),
+            "flush_final": In(1),
+            "done": Out(1),
             "host": In(1),
             "host_address": In(config.activation_bits),
             "host_data": In(config.word_bits),
@@ -65,6 +71,8 @@ class WritebackUnit(wiring.Component):
         left = Signal(range(max(config.rows, 2) + 1))   # writes still to do
         writing, last = Signal(), Signal(init=1)        # there are some; there is one at most: all else waits for these
         waiting, waiting_end = Signal(), Signal()       # complete words are still in the packer
+        final = Signal()                                # words that wait, or are being written, are the layer's last
+        one_by_one = Signal()                           # the words that are being written go to all banks
         ends = Signal()
         new_pixel = Signal(init=1)                      # the next words are the first ones of their pixels
         first_write = Signal()                          # ... and this cycle writes the first of them
@@ -84,11 +92,14 @@ class WritebackUnit(wiring.Component):
             raster.step.eq(writing),
             self.write.eq(writing & ~raster.past),
             self.address.eq(Mux(self.host, self.host_address, pixel + word)),
+            # of several writes the last but one tells
+            self.done.eq(Mux(split & ~flag_of(layer, LayerFlag.RAW) & (config.rows > 1),
+                             final & writing & ~waiting & (left == 2), self.flush_final)),
         ]
         m.d.sync += first_write.eq(take & new_pixel)
         with m.If(take):
             m.d.sync += [left.eq(Mux(split, config.rows, 1)), writing.eq(1), last.eq(~split | (config.rows == 1)),
-                         waiting.eq(0), new_pixel.eq(ends), word.eq(Mux(new_pixel, 0, word + 1))]
+                         waiting.eq(0), new_pixel.eq(ends), word.eq(Mux(new_pixel, 0, word + 1)), one_by_one.eq(split)]
             m.d.sync += held.eq(self.words)
         with m.Else():
             m.d.sync += [writing.eq(~last), last.eq(left <= 2)]
@@ -98,8 +109,10 @@ class WritebackUnit(wiring.Component):
             with m.If(self.flush):
                 m.d.sync += [waiting.eq(1), waiting_end.eq(self.flush_end)]
         with m.If(self.begin):
-            m.d.sync += new_pixel.eq(1)
+            m.d.sync += [new_pixel.eq(1), final.eq(0)]
+        with m.Elif(self.flush_final):
+            m.d.sync += final.eq(1)
 
         shared = Mux(self.host, self.host_data, held[0])
-        m.d.comb += self.data.eq(Cat(shared, Mux(self.host | split, shared.replicate(config.rows - 1), held[1:])))
+        m.d.comb += self.data.eq(Cat(shared, Mux(self.host | one_by_one, shared.replicate(config.rows - 1), held[1:])))
         return m

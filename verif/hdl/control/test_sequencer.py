@@ -17,11 +17,11 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In
 
-from signum.golden.compiler.cycles import predict_cycles
+from signum.golden.compiler.cycles import layer_cycles, predict_cycles
 from signum.golden.reference.units import Step, sequencer
 from signum.hdl.config import ArrayConfig
 from signum.hdl.control.isa import Isa, LayerFlag, LayerRecord, SegmentFlag
-from signum.hdl.control.sequencer import Sequencer, tail_cycles
+from signum.hdl.control.sequencer import Sequencer
 from signum.hdl.lib.delay import delay
 from signum.verif.bench.cases import draw_case
 from signum.verif.bench.records import draw_array, draw_record
@@ -29,14 +29,15 @@ from signum.verif.bench.trace import AMARANTH, play
 
 
 class Programmed(wiring.Component):
-    """A sequencer and a memory that holds its program."""
+    """A sequencer, a memory that holds its program, and a layer's last write ``storing`` cycles after its last step."""
 
-    def __init__(self, *, config: ArrayConfig, words: Sequence[int]) -> None:
+    def __init__(self, *, config: ArrayConfig, words: Sequence[int], storing: int) -> None:
         self.config = config
         self.words = words
+        self.storing = storing
         self.unit = Sequencer(config=config)
         super().__init__({name: member for name, member in self.unit.signature.members.items()
-                          if name not in ("program_address", "program_data")})
+                          if name not in ("program_address", "program_data", "done")})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -45,6 +46,7 @@ class Programmed(wiring.Component):
         m.submodules.program = memory = Memory(shape=len(unit.program_data), depth=depth, init=self.words)
         reader = memory.read_port()
         word = delay(m, reader.data, self.config.memory_latency - 1, "word")
+        m.d.comb += unit.done.eq(delay(m, unit.ends, self.storing - 1, "done"))
         m.d.comb += [unit.start.eq(self.start), reader.addr.eq(unit.program_address), unit.program_data.eq(word)]
         for path, member, value in self.signature.flatten(self):
             if member.flow is not In:
@@ -74,7 +76,7 @@ class Run:
     cycles: int
 
 
-def read_run(config: ArrayConfig, trace: list[dict[str, Any]]) -> Run:
+def read_run(config: ArrayConfig, trace: list[dict[str, Any]], storing: int) -> Run:
     """A run from the cycle after its start."""
     run = Run([], [], sum(outputs["busy"] for outputs in trace))
     held = [[0] * config.access_patterns for _ in range(config.rows)]
@@ -85,12 +87,11 @@ def read_run(config: ArrayConfig, trace: list[dict[str, Any]]) -> Run:
     for cycle, now in enumerate(trace):
         if run.layers and now["busy"] and now["layer"] != run.layers[-1][0]:
             back, steps, _ = run.layers[-1]
-            still = tail_cycles(config, bool(back["flags"] & LayerFlag.SPLIT))
             assert steps, "a layer must have steps"
             drained = last_step + config.memory_latency + config.pipeline
             assert cycle > drained, "the layer must stay until it has drained"
             if any(now["layer"][field.name] != back[field.name] for field in isa.store):
-                assert cycle > last_step + still, "the layer must stay until its results are stored"
+                assert cycle >= last_step + storing, "the layer must stay until its results are stored"
         if now["first"]:
             assert not inside, "a dot product must end before the next one begins"
             inside = True
@@ -100,11 +101,13 @@ def read_run(config: ArrayConfig, trace: list[dict[str, Any]]) -> Run:
             addresses = tuple((row[now["pattern"]] + now["offset"]) % size for row in used)
             run.layers[-1][1].append(Step(addresses, now["weight"], bool(now["first"]), bool(now["last"])))
             last_step = cycle
+        assert now["last"] or not now["ends"]
         if now["last"]:
             assert inside, "a dot product must begin before it ends"
             inside = False
             run.layers[-1][2][-1] = (run.layers[-1][2][-1][0], cycle)
         if now["begin"]:
+            assert not run.layers or cycle >= last_step + storing, "the layer before must end first"
             run.layers.append((now["layer"], [], []))
             run.takes.append(0)
         if now["take"]:
@@ -123,24 +126,28 @@ def draw_starts(rng: random.Random, cycles: int) -> list[dict[str, int]]:
     return [{"start": 1}, *({"start": int(rng.random() < 0.1)} for _ in range(cycles)), *[{}] * 5]
 
 
-def rtl(config: ArrayConfig, records: Sequence[LayerRecord], rng: random.Random, simulator: str = AMARANTH,
-        ) -> list[Run]:
+def rtl(config: ArrayConfig, records: Sequence[LayerRecord], rng: random.Random, storing: int,
+        simulator: str = AMARANTH) -> list[Run]:
     """Two runs, with one between them that a reset cut short."""
-    cycles = predict_cycles(config, records)
+    cycles = sum(layer_cycles(config, records, storing=[storing] * len(records)))
     whole = draw_starts(rng, cycles)
     cut = rng.randrange(1, cycles + 2)
-    unit = Programmed(config=config, words=Isa(config).encode(list(records)))
+    unit = Programmed(config=config, words=Isa(config).encode(list(records)), storing=storing)
     trace = play(unit, [*whole, *whole[:cut], {"rst": 1}, *whole], simulator)
     assert trace[len(whole) + cut + 1]["busy"] == 0
-    return [read_run(config, trace[1:len(whole)]), read_run(config, trace[len(whole) + cut + 2:])]
+    return [read_run(config, part, storing) for part in (trace[1:len(whole)], trace[len(whole) + cut + 2:])]
 
 
 def check(config: ArrayConfig, records: Sequence[LayerRecord], rng: random.Random, simulator: str = AMARANTH,
-          ) -> None:
-    """Both runs must be those of the records: steps, groups, gaps, layers and cycles."""
+          waits: Sequence[int] = (0, 0, 1, 2, 5, 10, 20, 40)) -> None:
+    """Both runs must be those of the records: steps, groups, gaps, layers and cycles.
+
+    A layer's last write comes one of ``waits`` after the earliest cycle.
+    """
     back = [field.name for field in Isa(config).back]
-    for run in rtl(config, records, rng, simulator):
-        assert run.cycles == predict_cycles(config, records)
+    storing = config.memory_latency + config.pipeline + 1 + rng.choice(waits)
+    for run in rtl(config, records, rng, storing, simulator):
+        assert run.cycles == sum(layer_cycles(config, records, storing=[storing] * len(records)))
         assert len(run.layers) == len(records)
         for record, (layer, steps, dots), takes in zip(records, run.layers, run.takes, strict=True):
             expected = list(sequencer(config, record))
@@ -172,10 +179,11 @@ def draw_program(rng: random.Random, config: ArrayConfig, layers: int, steps: in
     return records
 
 
-@pytest.mark.parametrize("number", range(12))
+@pytest.mark.parametrize("number", range(16))
 def test_random_programs(number: int, seed: int) -> None:
     rng = random.Random(f"{seed} {number}")
     config = draw_array(rng)
+    config = config.replace(pipeline=rng.randint(0, config.most_stages), zero_padding=rng.randint(0, 1))
     check(config, draw_program(rng, config, rng.randint(1, 4), 600), rng)
 
 
@@ -217,9 +225,24 @@ def test_the_last_gap_of_a_layer_holds_for_the_next(seed: int) -> None:
     for gap in (1, (1 << bits) - 1):
         records = [one_step(isa, False, 0, last=False, gap=gap), one_step(isa, False, 0)]
         check(config, records, random.Random(seed))
-        steps = [dots[0][0] for _, _, dots in rtl(config, records, random.Random(seed))[0].layers]
+        steps = [dots[0][0] for _, _, dots in rtl(config, records, random.Random(seed), 5)[0].layers]
         assert steps[1] - steps[0] > gap
     assert steps[1] - steps[0] == gap + 1
+
+
+@pytest.mark.parametrize("pipeline", range(5))
+@pytest.mark.parametrize("fetch_width", [1, 4, 32])
+def test_drain_fields_are_replaced_just_after_the_last_drain(fetch_width: int, pipeline: int, seed: int) -> None:
+    """Long segments: all but the drain fields is fetched before the last step, and the next layer waits for these."""
+    config = ArrayConfig(rows=2, cols=3, lanes=32, pipeline=pipeline, activation_depth=64, zero_padding=0,
+                         fetch_width=fetch_width)
+    isa = Isa(config)
+    records = []
+    for number in range(3):
+        record = one_step(isa, False, 0, last=number == 2)
+        fields = dict(record.fields) | {"thresholds": 200 + number, "out_start": 60 - number}
+        records.append(LayerRecord(fields, (dict(record.segments[0]) | {"words": 50},)))
+    check(config, records, random.Random(seed), waits=[0])
 
 
 def test_simulators(simulator: str, seed: int) -> None:

@@ -34,15 +34,16 @@ class Case:
         inserts = []
         for row_elements, ends in elements:
             while rng.random() < pauses:
-                steps.append({"elements": self._elements(rng), "end": rng.randrange(2)})
+                steps.append({"elements": self._elements(rng), "end": rng.randrange(2), "final": rng.randrange(2)})
             inserts.append(len(steps))
-            steps.append({"insert": 1, "end": int(ends), "elements": row_elements})
+            steps.append({"insert": 1, "end": int(ends), "final": rng.randrange(2), "elements": row_elements})
         steps.append({})
         ends_at = [*(cycle + 1 for cycle in inserts[1:]), len(steps)]
-        expected: list[dict[str, Any]] = [{"flush": 0} for _ in steps]
+        finals = [0, *(step.get("final", 0) for step in steps[:-1])]
+        expected: list[dict[str, Any]] = [{"flush": 0, "flush_final": final} for final in finals]
         for number, words, ends in packer(elements, self.lanes // self.width, self.bits * self.width):
             flush, *kept = range(inserts[number] + 1, ends_at[number])
-            expected[flush] = {"flush": 1, "flush_end": int(ends), "words": words}
+            expected[flush] |= {"flush": 1, "flush_end": int(ends), "words": words}
             for cycle in kept:
                 expected[cycle]["words"] = words
         self.steps += steps

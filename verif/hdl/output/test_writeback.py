@@ -21,6 +21,7 @@ class Case:
         self.rng = rng
         self.steps: list[dict[str, Any]] = []
         self.writes: list[Write] = []
+        self.done: list[int] = []                   # the cycles before the layers' last writes
         for record in records:
             self._layer({field.name: record.fields[field.name] for field in Isa(config).back})
             self._host(rng.randrange(3))
@@ -55,8 +56,14 @@ class Case:
             steps[flush.cycle] |= {"flush": 1, "flush_end": int(flush.end)}
             for cycle in range(flush.cycle, taken + 1):
                 steps[cycle]["words"] = list(flush.words)
+        raw = layer["flags"] & LayerFlag.RAW
+        burst = self.config.rows if layer["flags"] & LayerFlag.SPLIT and not raw else 1
+        final, taken = flushes[-1]
+        steps[final.cycle]["flush_final"] = 1
+        done = (final.cycle if raw else taken) + burst - 1
         cut = self.rng.randrange(length) if self.rng.random() < 0.3 else length
         first = len(self.steps)
+        self.done += [first + done] if done < cut + (burst > 1) else []
         self.writes += [Write(first + write.cycle, write.address, write.data)
                         for _, writes in writeback(self.config, layer, [flush for flush, _ in flushes])
                         for write in writes if write.cycle <= cut]
@@ -69,12 +76,13 @@ class Case:
 
 
 def rtl(case: Case, simulator: str = AMARANTH) -> list[Write]:
-    """All writes; the host's words must be passed on in the cycles between the layers."""
+    """All writes; the host's words must be passed on in the cycles between the layers, and ends told in time."""
     trace = play(WritebackUnit(config=case.config), case.steps, simulator)
     for step, outputs in zip(case.steps, trace, strict=True):
         if "host" in step:
             assert (outputs["write"], outputs["address"], outputs["data"]) == (
                 0, step["host_address"], [step["host_data"]] * case.config.rows)
+    assert [cycle for cycle, outputs in enumerate(trace) if outputs["done"]] == case.done
     return [Write(cycle, outputs["address"], outputs["data"]) for cycle, outputs in enumerate(trace)
             if outputs["write"] != 0]
 
