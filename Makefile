@@ -21,7 +21,7 @@ CHOSEN = $(foreach name,PRESET CONFIG FREQUENCY BAUD SEED SEEDS,$(if $(value $(n
          $(if $(LOADER),--loader) $(if $(filter command line,$(origin OUT)),--out='$(OUT)')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv verilog test test-quick soak bitstream demo task train ablation resnet18 paper boards board-sim faults ladder explore bench doctor lint clean
+.PHONY: help venv verilog test test-quick soak bitstream demo task train ablation resnet18 paper boards board-sim faults ladder explore bench doctor lint pages clean
 
 help:
 	@echo 'make demo                           train digits, run them on the hardware, build the bitstream'
@@ -45,7 +45,8 @@ help:
 	@echo 'make bench                          areas, clocks, networks, generator, simulation: docs/performance.md'
 	@echo 'make bench-networks                 one of them: bench-area, -clock, -generator, -simulation, -streaming'
 	@echo 'make doctor                         tools, versions, and how to get what is missing'
-	@echo 'make lint                           style and types'
+	@echo 'make lint                           style, types, and who imports whom'
+	@echo 'make pages                          docs/map.md: each folder and file with its one line'
 	@echo 'make venv                           only install; every target does so on first use'
 	@echo 'make clean                          remove build and the caches; .venv stays'
 
@@ -123,6 +124,10 @@ doctor: $(STAMP)
 lint: $(STAMP)
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy
+	$(VENV)/bin/lint-imports --no-cache
+
+pages: $(STAMP)
+	$(PYTHON) -m signum.verif.runs.map
 
 clean:
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis

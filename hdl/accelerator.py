@@ -138,16 +138,16 @@ class Accelerator(wiring.Component):
         self._ends(m)
         enable, first, insert, end, final = delay(m, Cat(
             later.enable & later.out, later.first_window, later.valid & later.out & later.last_window & ~later.raw,
-            later.end, later.final), config.memory_latency + config.tile_rows, "out")
+            later.end, later.layer_end), config.memory_latency + config.tile_rows, "out")
         m.d.comb += [
             self.pool.enable.eq(enable),
             self.pool.first.eq(first),
             self.packer.insert.eq(insert),
             self.packer.end.eq(end),
-            self.packer.final.eq(final),
+            self.packer.layer_end.eq(final),
             self.writer.flush.eq(self.packer.flush),
             self.writer.flush_end.eq(self.packer.flush_end),
-            self.writer.flush_final.eq(self.packer.flush_final),
+            self.writer.flush_layer_end.eq(self.packer.flush_layer_end),
             sequencer.done.eq(self.writer.done),
         ]
 

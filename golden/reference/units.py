@@ -101,7 +101,7 @@ class Beat:
     last_window: bool
     end: bool | None
     raw: bool
-    final: bool
+    layer_end: bool
     coefficient: int | None
 
 
@@ -125,7 +125,7 @@ def result_controller(config: ArrayConfig, layer: Mapping[str, int], groups: int
                         keep=part > 0 and not shift_accumulate, double=part > 0 and shift_accumulate,
                         out=part == layer["drains"], first_window=window == 0, last_window=window == layer["windows"],
                         end=last_block and beat == size - 1 if beat < size else None, raw=raw,
-                        final=(group == groups - 1 and last_block and window == layer["windows"]
+                        layer_end=(group == groups - 1 and last_block and window == layer["windows"]
                                and part == layer["drains"] and beat == size - 1),
                         coefficient=(numbers + beat) % (1 << config.coefficient_bits)
                         if beat < size and config.requantize_depth else None,

@@ -31,15 +31,15 @@ class Packer(wiring.Component):
         Where a pixel ends within them, the elements behind its end are 0.
     end : In(1)
         With ``insert``: the last elements of a pixel.
-    final : In(1)
+    layer_end : In(1)
         The last elements of a layer, inserted or not.
     words : Out(lanes * bits), one for each row
     flush : Out(1)
         The words are complete.
     flush_end : Out(1)
         ... and they were the last ones of their pixel.
-    flush_final : Out(1)
-        ``final`` of the cycle before.
+    flush_layer_end : Out(1)
+        ``layer_end`` of the cycle before.
     """
 
     def __init__(self, *, rows: int, lanes: int, bits: int = 1, width: int = 1) -> None:
@@ -53,11 +53,11 @@ class Packer(wiring.Component):
             "insert": In(1),
             "elements": In(Vector(width * bits, rows)),
             "end": In(1),
-            "final": In(1),
+            "layer_end": In(1),
             "words": Out(Vector(lanes * bits, rows)),
             "flush": Out(1),
             "flush_end": Out(1),
-            "flush_final": Out(1),
+            "flush_layer_end": Out(1),
         })
 
     def elaborate(self, platform: object) -> Module:
@@ -68,7 +68,7 @@ class Packer(wiring.Component):
         place = Cat(here.replicate(size) for here in lane)
         m.d.comb += whole.eq(lane[-1] | self.end)
         m.d.sync += [self.flush.eq(self.insert & whole), self.flush_end.eq(self.end),
-                     self.flush_final.eq(self.final)]
+                     self.flush_layer_end.eq(self.layer_end)]
         with m.If(self.begin):
             m.d.sync += lane.eq(1)
         with m.Elif(self.insert):

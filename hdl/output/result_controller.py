@@ -32,7 +32,7 @@ def beat_layout(config: ArrayConfig) -> data.StructLayout:
         Position of the pooling window.
     end
         The last beat of its pixel.
-    final
+    layer_end
         The last beat of its layer.
     raw
         The sum itself is the result.
@@ -48,7 +48,7 @@ def beat_layout(config: ArrayConfig) -> data.StructLayout:
         "first_window": 1,
         "last_window": 1,
         "end": 1,
-        "final": 1,
+        "layer_end": 1,
         "raw": 1,
     })
 
@@ -140,7 +140,7 @@ class ResultController(wiring.Component):
             columns.eq(Mux(last_block, layer.last_channel_block, layer.channel_block)),
             beat.valid.eq(enable & counted),
             beat.end.eq(ends & (channel == last_channel)),
-            beat.final.eq(final & enable & counted & (channel == last_channel)),
+            beat.layer_end.eq(final & enable & counted & (channel == last_channel)),
         ]
         with m.If(enable):
             m.d.sync += beat.address.eq(beat.address + 1)

@@ -32,7 +32,7 @@ class WritebackUnit(wiring.Component):
     words : In(word_bits), one for each row
     flush, flush_end : In(1)
         The words are complete; they are the last ones of their pixels. See `Packer`.
-    flush_final : In(1)
+    flush_layer_end : In(1)
         They are the last ones of the layer; where the layer's results are raw, the last of these is stored.
     done : Out(1)
         The layer's last write, if it has any, comes in the next cycle.
@@ -52,7 +52,7 @@ class WritebackUnit(wiring.Component):
             "words": In(Vector(config.word_bits, config.rows)),
             "flush": In(1),
             "flush_end": In(1),
-            "flush_final": In(1),
+            "flush_layer_end": In(1),
             "done": Out(1),
             "host": In(1),
             "host_address": In(config.activation_bits),
@@ -94,7 +94,7 @@ class WritebackUnit(wiring.Component):
             self.address.eq(Mux(self.host, self.host_address, pixel + word)),
             # of several writes the last but one tells
             self.done.eq(Mux(split & ~flag_of(layer, LayerFlag.RAW) & (config.rows > 1),
-                             final & writing & ~waiting & (left == 2), self.flush_final)),
+                             final & writing & ~waiting & (left == 2), self.flush_layer_end)),
         ]
         m.d.sync += first_write.eq(take & new_pixel)
         with m.If(take):
@@ -110,7 +110,7 @@ class WritebackUnit(wiring.Component):
                 m.d.sync += [waiting.eq(1), waiting_end.eq(self.flush_end)]
         with m.If(self.begin):
             m.d.sync += [new_pixel.eq(1), final.eq(0)]
-        with m.Elif(self.flush_final):
+        with m.Elif(self.flush_layer_end):
             m.d.sync += final.eq(1)
 
         shared = Mux(self.host, self.host_data, held[0])

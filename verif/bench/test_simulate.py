@@ -1,3 +1,5 @@
+"""The simulation wrapper: failures, empty filters and broken builds are errors."""
+
 import re
 import subprocess
 import sys

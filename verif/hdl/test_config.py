@@ -1,3 +1,5 @@
+"""The configuration: widths that follow from parameters, TOML in and out, and refusals."""
+
 import dataclasses
 import re
 from pathlib import Path

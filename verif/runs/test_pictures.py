@@ -1,3 +1,5 @@
+"""The pictures: every figure is drawn, and shows its data."""
+
 import matplotlib.image
 import numpy as np
 import pytest

@@ -1,3 +1,5 @@
+"""The soak run: random arrays pass, and a failure is reported with its seed."""
+
 from concurrent.futures import Future
 
 import pytest

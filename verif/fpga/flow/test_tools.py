@@ -1,3 +1,5 @@
+"""The tools: where each is found, which version, and how to get a missing one."""
+
 import re
 import sys
 from pathlib import Path

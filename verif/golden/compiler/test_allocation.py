@@ -1,3 +1,5 @@
+"""The allocation of maps: no two that live at once overlap, and borders stay their own."""
+
 import itertools
 
 import numpy as np

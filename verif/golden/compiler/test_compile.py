@@ -1,3 +1,5 @@
+"""The compiler: random graphs give the reference's results, and refusals name the parameter to raise."""
+
 import dataclasses
 import re
 

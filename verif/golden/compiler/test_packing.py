@@ -1,3 +1,5 @@
+"""The packing of inputs: the fewest steps that fit, and the same sums as without."""
+
 import numpy as np
 import pytest
 

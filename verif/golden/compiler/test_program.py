@@ -1,3 +1,5 @@
+"""Programs: memory images, writes and reads of the bus, and saved files."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""The utilisation of an array: each loss by its cause, and the sum of all."""
+
 import numpy as np
 import pytest
 

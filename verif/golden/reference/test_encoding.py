@@ -1,3 +1,5 @@
+"""The encoding: packing of lanes, border classes, popcounts and dot products agree with plain loops."""
+
 from itertools import pairwise
 
 import numpy as np

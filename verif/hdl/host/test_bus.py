@@ -1,3 +1,5 @@
+"""The address map: no address twice, and each memory in its region."""
+
 import dataclasses
 
 from hypothesis import given

@@ -1,3 +1,5 @@
+"""The Verilog output: same bytes for the same input, ports, keywords, and both simulators."""
+
 import json
 import os
 import re

@@ -1,3 +1,5 @@
+"""Shared submodules: one description for equal ones, none for different ones."""
+
 from typing import Any
 
 import pytest

@@ -34,13 +34,13 @@ class Case:
         inserts = []
         for row_elements, ends in elements:
             while rng.random() < pauses:
-                steps.append({"elements": self._elements(rng), "end": rng.randrange(2), "final": rng.randrange(2)})
+                steps.append({"elements": self._elements(rng), "end": rng.randrange(2), "layer_end": rng.randrange(2)})
             inserts.append(len(steps))
-            steps.append({"insert": 1, "end": int(ends), "final": rng.randrange(2), "elements": row_elements})
+            steps.append({"insert": 1, "end": int(ends), "layer_end": rng.randrange(2), "elements": row_elements})
         steps.append({})
         ends_at = [*(cycle + 1 for cycle in inserts[1:]), len(steps)]
-        finals = [0, *(step.get("final", 0) for step in steps[:-1])]
-        expected: list[dict[str, Any]] = [{"flush": 0, "flush_final": final} for final in finals]
+        ends_before = [0, *(step.get("layer_end", 0) for step in steps[:-1])]
+        expected: list[dict[str, Any]] = [{"flush": 0, "flush_layer_end": end} for end in ends_before]
         for number, words, ends in packer(elements, self.lanes // self.width, self.bits * self.width):
             flush, *kept = range(inserts[number] + 1, ends_at[number])
             expected[flush] |= {"flush": 1, "flush_end": int(ends), "words": words}

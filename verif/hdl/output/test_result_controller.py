@@ -42,10 +42,10 @@ class Case:
         steps: list[dict[str, Any]] = [{"begin": 1}, *({} for _ in range(pause))]
         for _, beats in drains:
             idle = self.config.drain_cycles - 1 + rng.choice([0, 0, 0, 1, 2, 7])
-            ends = int(any(beat.final for beat in beats))
+            ends = int(any(beat.layer_end for beat in beats))
             steps += [{"strobe": 1, "ends": ends}, *({"ends": rng.randrange(2)} for _ in range(idle))]
         steps += [{} for _ in range(3)]
-        expected: list[tuple[Seen, int]] = [({"enable": 0, "valid": 0, "final": 0}, 0) for _ in steps]
+        expected: list[tuple[Seen, int]] = [({"enable": 0, "valid": 0, "layer_end": 0}, 0) for _ in steps]
         strobes = (cycle for cycle, step in enumerate(steps) if "strobe" in step)
         for strobe, (group, beats) in zip(strobes, drains, strict=True):
             for beat in beats:

@@ -59,7 +59,7 @@ class Case:
         raw = layer["flags"] & LayerFlag.RAW
         burst = self.config.rows if layer["flags"] & LayerFlag.SPLIT and not raw else 1
         final, taken = flushes[-1]
-        steps[final.cycle]["flush_final"] = 1
+        steps[final.cycle]["flush_layer_end"] = 1
         done = (final.cycle if raw else taken) + burst - 1
         cut = self.rng.randrange(length) if self.rng.random() < 0.3 else length
         first = len(self.steps)
