@@ -73,8 +73,8 @@ def map_page() -> str:
     """The text of docs/map.md."""
     imports = room_imports()
     lines = ["# Map", "",
-             "Each folder and file with its one line. `make pages` writes this page from the docstrings and the imports; "
-             "a test compares the two.", "",
+             "Each folder and file with its one line. `make pages` writes this page from the docstrings and the "
+             "imports; a test compares the two.", "",
              "A folder imports from the floors below it alone, and `make lint` checks it (`lint-imports`):", "",
              *_floors_picture(), ""]
     for floor in FLOORS:
