@@ -7,8 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-__all__ = ["PRESETS", "WIDEST_SCALE", "ArrayConfig", "ConfigError"]
+__all__ = ["DATA_BITS", "PRESETS", "WIDEST_SCALE", "ArrayConfig", "ConfigError"]
 
+DATA_BITS = 32                      # width of the bus, and of a memory's slice
 WIDEST_SCALE = 18                   # bits that a multiplier of an FPGA takes
 MAY_BE_ZERO = {"pipeline", "zero_padding", "requantize_depth", "requantize_shift", "memory_registers"}
 WIDEST_SIGNAL = 1 << 16             # bits of a signal that Amaranth does not write out; one holds the words of all rows

@@ -13,22 +13,13 @@ from typing import Literal
 
 import numpy as np
 
-from signum.golden.reference.encoding import ELEMENT_TYPES, border_class, border_counts, dot_from_popcount
+from signum.golden.reference.encoding import ELEMENT_TYPES, MapShape, border_class, border_counts, dot_from_popcount
 
 __all__ = ["Graph", "GraphError", "Layer", "MapShape", "Requantize", "Segment", "zero_padding_border"]
 
 
 class GraphError(ValueError):
     """A graph whose parts do not fit together."""
-
-
-@dataclass(frozen=True)
-class MapShape:
-    """Size of a map, stored as (height, width, channels)."""
-
-    height: int
-    width: int
-    channels: int
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from signum.golden.compiler.graph import MapShape
+from signum.golden.reference.encoding import MapShape
 
 __all__ = ["BitPlanes", "Encoder", "SignEncoder", "Thermometer", "encoder_from_dict"]
 

@@ -9,12 +9,15 @@ In an array of elements of 8 bits, a lane has 8 bits: an activation of 0..255 or
 complement. Its tail lanes hold the same bits, and their products are 0.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 __all__ = [
     "ACTIVATION_TAIL",
     "ELEMENT_TYPES",
     "WEIGHT_TAIL",
+    "MapShape",
     "border_class",
     "border_counts",
     "clamp_threshold",
@@ -30,6 +33,15 @@ __all__ = [
 ACTIVATION_TAIL = 0
 WEIGHT_TAIL = 1
 ELEMENT_TYPES = {1: np.dtype(bool), 8: np.dtype(np.uint8)}      # of the elements of a map, by their bits
+
+
+@dataclass(frozen=True)
+class MapShape:
+    """Size of a map, stored as (height, width, channels)."""
+
+    height: int
+    width: int
+    channels: int
 
 
 def words_per(channels: int, lanes: int) -> int:

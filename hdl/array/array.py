@@ -1,20 +1,17 @@
 """The array: tiles of processing elements with registers between them, and the drain along every row."""
 
-from collections.abc import Iterator
-
 from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from signum.hdl.config import ArrayConfig
 from signum.hdl.lib.delay import behind_registers
-from signum.hdl.lib.share import Vector, add_shared
+from signum.hdl.lib.share import Vector, add_shared, portions
 
 from .pe import ProcessingElement, takes_sums_early
 
-__all__ = ["Array", "Rows", "Tile", "portions"]
+__all__ = ["Array", "Rows", "Tile"]
 
-STACK = 8                           # rows of tiles, or stacks of them, that are described together
 
 
 class Tile(wiring.Component):
@@ -155,18 +152,10 @@ class Rows(wiring.Component):
         ]
 
 
-def portions(config: ArrayConfig, rows: int) -> Iterator[slice]:
-    """The rows of a stack, some at a time: a row of tiles each, or as many as make it no more than eight portions."""
-    size = config.tile
-    while size * STACK < rows:
-        size *= STACK
-    return (slice(top, min(top + size, rows)) for top in range(0, rows, size))
-
-
 def stack(m: Module, whole: "Rows | Array", first: Value, load: Value, sums: Value) -> Rows:
     """Fill a module with the rows of ``whole``, some at a time; all but the last ones are equal. Returns the last."""
     words = whole.w
-    for number, rows in enumerate(portions(whole.config, len(whole.a))):
+    for number, rows in enumerate(portions(len(whole.a), whole.config.tile)):
         part = Rows(config=whole.config, rows=rows.stop - rows.start)
         add_shared(m, f"rows_{number}", part)
         m.d.comb += [

@@ -13,13 +13,12 @@ from typing import NamedTuple
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from signum.hdl.config import ArrayConfig
+from signum.hdl.config import DATA_BITS, ArrayConfig
 from signum.hdl.control.isa import Isa
 
 __all__ = ["DATA_BITS", "MAGIC", "VERSION", "AddressMap", "Control", "Region", "Register", "Status",
            "bus_signature", "config_registers", "request_layout"]
 
-DATA_BITS = 32
 MAGIC = 0x5347_4E4D
 VERSION = 6
 

@@ -5,8 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from signum.hdl.config import bits_to_hold
-from signum.hdl.host.bus import DATA_BITS
+from signum.hdl.config import DATA_BITS, bits_to_hold
 
 from .delay import behind_registers
 

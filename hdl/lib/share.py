@@ -9,8 +9,9 @@ from amaranth.hdl import ClockSignal, Format, Instance, Module, ResetSignal, Sig
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In
 
-__all__ = ["Units", "Vector", "add_shared", "collect", "ports"]
+__all__ = ["Units", "Vector", "add_shared", "collect", "portions", "ports"]
 
+STACK = 8                           # rows of tiles, or stacks of them, that are described together
 _units: ContextVar["Units | None"] = ContextVar("units", default=None)
 
 
@@ -23,6 +24,17 @@ class Vector(data.ArrayLayout):
 
     def format(self, value: Any, format_spec: str) -> Format:
         return Format(f"{{:{format_spec}}}", Value.cast(value))
+
+
+def portions(rows: int, tile: int) -> Iterator[slice]:
+    """The rows of a stack, some at a time: a row of tiles each, or as many as make it no more than eight portions.
+
+    All portions but the last have equal sizes, so that one description serves them.
+    """
+    size = tile
+    while size * STACK < rows:
+        size *= STACK
+    return (slice(top, min(top + size, rows)) for top in range(0, rows, size))
 
 
 def ports(component: wiring.Component) -> dict[str, tuple[Value, bool]]:

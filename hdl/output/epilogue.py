@@ -4,12 +4,11 @@ from amaranth.hdl import Cat, Module, Mux, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from signum.hdl.array.array import portions
 from signum.hdl.config import ArrayConfig, bits_to_hold
 from signum.hdl.control.address_generator import AddressGenerator
 from signum.hdl.host.bus import DATA_BITS, AddressMap
 from signum.hdl.lib.memory import Bank
-from signum.hdl.lib.share import Vector, add_shared
+from signum.hdl.lib.share import Vector, add_shared, portions
 
 from .requantize import Requantize
 from .threshold import ThresholdUnit, combine_layout
@@ -136,7 +135,7 @@ class Epilogue(wiring.Component):
 
     def _stack(self, m: Module) -> None:
         control = self.control
-        for number, rows in enumerate(portions(self.config, self.rows)):
+        for number, rows in enumerate(portions(self.rows, self.config.tile)):
             part = Epilogue(config=self.config, rows=rows.stop - rows.start)
             add_shared(m, f"ends_{number}", part)
             m.d.comb += [
