@@ -26,7 +26,7 @@ def bits_to_hold(value: int) -> int:
 
 
 def popcount_levels(lanes: int) -> int:
-    """Adder levels of the popcount tree of ``lanes`` lanes (see `hdl.array.popcount`)."""
+    """Adder levels of the popcount tree of ``lanes`` lanes (see `hdl.array.popcount.tree`)."""
     levels = 0
     while lanes > 4:
         lanes = lanes // 2
@@ -42,6 +42,11 @@ def popcount_stages(lanes: int) -> int:
 def multiply_levels(lanes: int) -> int:
     """Levels of the products of ``lanes`` lanes and the adders behind them (see `hdl.array.multiply`)."""
     return 1 + (lanes - 1).bit_length()
+
+
+def most_stages(lanes: int, element_bits: int) -> int:
+    """Most register stages that reduce a word of ``lanes`` elements to a number."""
+    return multiply_levels(lanes) if element_bits > 1 else popcount_stages(lanes)
 
 
 def registered_levels(levels: int, pipeline: int) -> set[int]:
@@ -188,7 +193,7 @@ class ArrayConfig:
     @property
     def most_stages(self) -> int:
         """Most register stages that a processing element has room for; see ``pipeline``."""
-        return multiply_levels(self.lanes) if self.signed else popcount_stages(self.lanes)
+        return most_stages(self.lanes, self.element_bits)
 
     @property
     def most_taps(self) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from signum.hdl.array.carry import has_carry_cells
+from signum.hdl.array.popcount.registry import structure_of
 from signum.hdl.config import ArrayConfig
 from signum.hdl.lib.emit import Target
 
@@ -70,10 +70,11 @@ class Family:
     def mapping(self, config: ArrayConfig, *, portable: bool = False) -> str:
         """Before synthesis: map for area, within ``delay`` for each level of the elements that has no register.
 
-        Elements of carry cells have nothing to map, and leave it to the control; there are none in ``portable`` units.
+        Elements of the family's cells have nothing to map, and leave it to the control; ``portable`` units have none.
         """
-        in_carries = not portable and not config.signed and has_carry_cells(Target(self.name), config.lanes)
-        delay = self.delay * (1 if in_carries else -(-config.most_stages // max(config.pipeline, 1)))
+        target = None if portable else Target(self.name)
+        in_cells = bool(structure_of(target, config).families)
+        delay = self.delay * (1 if in_cells else -(-config.most_stages // max(config.pipeline, 1)))
         return f"scratchpad -set abc9.script +&scorr;&sweep;&b;&if,-W,300,-D,{delay}"
 
     @property

@@ -48,7 +48,8 @@ def open_chains(netlist: dict[str, Any]) -> int:
 
     nextpnr puts a cell before a carry in that is a constant, and one behind a carry out that has a net, even if nobody
     reads it. Nothing depends on the carry in of a half that never hands it on, and whose sum nobody reads: such halves
-    begin the chains of `hdl.array.carry`, and those of `hdl.array.popcount`, where both operands are the same signal.
+    begin the chains of `hdl.array.popcount.carry`, and those of `hdl.array.popcount.tree`, where both operands are the
+    same signal.
 
     Parameters
     ----------

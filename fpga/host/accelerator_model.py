@@ -10,7 +10,7 @@ from signum.hdl.config import ArrayConfig
 from signum.hdl.host.bus import AddressMap, Control, Region, Register, Status
 from signum.hdl.lib.emit import to_verilog
 
-from .model import Model, ModelError, count_by_definition
+from .model import Model, ModelError
 
 __all__ = ["AcceleratorModel"]
 
@@ -28,8 +28,6 @@ class AcceleratorModel:
         Text with the accelerator as module ``signum``, where it was emitted before: large arrays take seconds.
     seed : int
         Of what the registers and memories hold in the beginning.
-    by_definition : bool
-        The popcounts by `fpga.host.model.count_by_definition`: faster, but not the gates that are emitted.
 
     Members
     -------
@@ -44,13 +42,9 @@ class AcceleratorModel:
         If Verilator or the compiler is missing.
     """
 
-    def __init__(self, config: ArrayConfig, *, verilog: str | None = None, seed: int = 1,
-                 by_definition: bool = False) -> None:
+    def __init__(self, config: ArrayConfig, *, verilog: str | None = None, seed: int = 1) -> None:
         self.map = AddressMap(config)
-        verilog = verilog or to_verilog(Accelerator(config=config), NAME)[0]
-        if by_definition:
-            verilog = count_by_definition(verilog, config.pipeline)
-        self.model = Model(verilog, NAME, seed=seed)
+        self.model = Model(verilog or to_verilog(Accelerator(config=config), NAME)[0], NAME, seed=seed)
         self.model.reset()
 
     def write(self, writes: Iterable[tuple[int, int]]) -> None:

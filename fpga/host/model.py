@@ -18,7 +18,7 @@ import numpy as np
 from signum.fpga.flow.tools import tool, verilator_environment
 from signum.hdl.lib.folders import BUILD
 
-__all__ = ["Model", "ModelError", "Port", "build_model", "count_by_definition", "model_ports"]
+__all__ = ["Model", "ModelError", "Port", "build_model", "model_ports"]
 
 MODELS = BUILD / "model"
 SOURCE = Path(__file__).with_name("model.cpp")
@@ -46,34 +46,6 @@ def model_ports(verilog: str, top: str) -> dict[str, Port]:
         raise ModelError(f"the Verilog must have a module {top}")
     return {found[3]: Port(found[1] == "input", int(found[2] or 0) + 1) for found in re.finditer(
         r"^  (input|output) (?:\[(\d+):0\] )?\\?(\S+?) ?;", module[0], re.MULTILINE)}
-
-
-def count_by_definition(verilog: str, pipeline: int) -> str:
-    """The same design with its popcounts (`hdl.array.popcount`) by what they are, not by their gates: it runs three
-    times as fast, with the same values in the same cycles, as the tests of that unit say.
-
-    Parameters
-    ----------
-    verilog : str
-        As `hdl.lib.emit` writes it, with any number of popcounts.
-    pipeline : int
-        Of the array.
-    """
-    def defined(found: re.Match[str]) -> str:
-        ports = model_ports(found[0], found[1])
-        width = ports["count"].width
-        stages = [f"stage{i}" for i in range(pipeline)]
-        lines = [f"module {found[1]}({', '.join(ports)});",
-                 *(f"  {'input' if port.is_input else 'output'} [{port.width - 1}:0] {name};"
-                   for name, port in ports.items()),
-                 *(f"  reg [{width - 1}:0] {stage};" for stage in stages),
-                 *(f"  always @(posedge clk) {stage} <= {before};"
-                   for stage, before in zip(stages, ["$countones(a ~^ w)", *stages], strict=False)),
-                 f"  assign count = {stages[-1] if stages else '$countones(a ~^ w)'};",
-                 "endmodule"]
-        return "\n".join(lines)
-
-    return re.sub(r"^module (\w*popcount)\s*\(.*?^endmodule", defined, verilog, flags=re.MULTILINE | re.DOTALL)
 
 
 @contextmanager

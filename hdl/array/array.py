@@ -13,7 +13,6 @@ from .pe import ProcessingElement, takes_sums_early
 __all__ = ["Array", "Rows", "Tile"]
 
 
-
 class Tile(wiring.Component):
     """Processing elements that share their words, and the registers that hand the words on to the next tiles.
 
@@ -205,7 +204,7 @@ class Array(wiring.Component):
         sums = Signal.like(self.sums)
         stack(m, self, first, load, sums)
         # elements that have their sums early are given all else early as well; what is left of the two is a register
-        early, late = (m.d.comb, m.d.sync) if takes_sums_early(platform) else (m.d.sync, m.d.comb)
+        early, late = (m.d.comb, m.d.sync) if takes_sums_early(platform, self.config) else (m.d.sync, m.d.comb)
         early += [first.eq(self.first), load.eq(self.load)]
         late += self.sums.eq(sums)
         return m

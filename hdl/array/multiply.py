@@ -1,61 +1,50 @@
 """The dot product of a word of activations and a word of weights, of elements of 8 bits."""
 
 from amaranth.hdl import Module, Signal, signed
-from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import Out
 
-from signum.hdl.config import LARGEST_PRODUCT, ConfigError, multiply_levels, registered_levels
+from signum.hdl.array.popcount.structure import Structure
+from signum.hdl.config import LARGEST_PRODUCT, ArrayConfig, multiply_levels, registered_levels
 
 __all__ = ["Multiply"]
 
-BITS = 8
 
-
-class Multiply(wiring.Component):
+class Multiply(Structure):
     """Multiplies the elements of two words, lane by lane, and adds the products.
 
-    A product for each lane, and a tree of adders. One result a cycle; the latency is ``pipeline`` cycles. It is what
-    `Popcount` is to a binary array.
+    A product for each lane, and a tree of adders. The register stages are spread over the levels, the products'
+    included; the last one is at the end.
 
     Parameters
     ----------
-    lanes : int
-        Elements of a word, positive.
-    pipeline : int
-        Register stages, from 0 to the number of levels, the products' included; spread over the levels, the last one at
-        the end.
+    lanes, pipeline : int
+        See `Structure`.
 
     Members
     -------
-    a : In
-        Elements of 8 bits, unsigned, lane 0 in the least significant ones.
-    w : In
-        Elements of 8 bits, in two's complement.
+    a, w : In(8 * lanes)
+        Elements of 8 bits: unsigned activations, and weights in two's complement.
     count : Out
         The dot product, in two's complement.
-
-    Raises
-    ------
-    ConfigError
-        If a parameter is out of range.
     """
 
+    name = "multiply"
+    element_bits = 8
+
     def __init__(self, *, lanes: int, pipeline: int = 0) -> None:
-        if lanes < 1:
-            raise ConfigError(f"lanes must be a positive integer, not {lanes}")
-        levels = multiply_levels(lanes)
-        if not 0 <= pipeline <= levels:
-            raise ConfigError(f"pipeline must be from 0 to {levels} for {lanes} lanes, not {pipeline}")
-        self.lanes = lanes
-        self.pipeline = pipeline
-        self.levels = levels
         bits = (lanes * LARGEST_PRODUCT - 1).bit_length() + 1
-        super().__init__({"a": In(lanes * BITS), "w": In(lanes * BITS), "count": Out(signed(bits))})
+        super().__init__(lanes=lanes, pipeline=pipeline, members={"count": Out(signed(bits))})
+        self.levels = multiply_levels(lanes)
+
+    @classmethod
+    def create(cls, config: ArrayConfig) -> "Multiply":
+        return cls(lanes=config.lanes, pipeline=config.pipeline)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         registered = registered_levels(self.levels, self.pipeline)
-        values = [self.a.word_select(lane, BITS) * self.w.word_select(lane, BITS).as_signed()
+        bits = self.element_bits
+        values = [self.a.word_select(lane, bits) * self.w.word_select(lane, bits).as_signed()
                   for lane in range(self.lanes)]
         for level in range(1, self.levels + 1):
             if level > 1:

@@ -7,21 +7,19 @@ from amaranth.lib.wiring import In, Out
 from signum.hdl.config import ArrayConfig
 from signum.hdl.lib.family import family_of
 
-from .carry import CarryCounter, has_carry_cells
-from .multiply import Multiply
-from .popcount import Popcount
+from .popcount.registry import structure_of
 
 __all__ = ["ProcessingElement", "takes_sums_early"]
 
 
-def takes_sums_early(platform: object) -> bool:
+def takes_sums_early(platform: object, config: ArrayConfig) -> bool:
     """Whether elements take a finished sum from the adder, not from the accumulator: those of Gowin.
 
     The accumulator is cleared as the sum ends, which costs nothing, and not as the next one begins, which costs a LUT
-    for each bit of a count. But a logic cell of iCE40 gives out its adder's sum or its register, not both, and the
-    carry cells of `hdl.array.carry` begin a sum by themselves.
+    for each bit of a count. But a logic cell of iCE40 gives out its adder's sum or its register, not both, and
+    accumulating structures, such as `hdl.array.popcount.carry`, begin a sum by themselves.
     """
-    return family_of(platform) == "gowin"
+    return family_of(platform) == "gowin" and not structure_of(platform, config).accumulates
 
 
 class ProcessingElement(wiring.Component):
@@ -66,21 +64,17 @@ class ProcessingElement(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self.config
-        lanes, pipeline = config.lanes, config.pipeline
-        early = takes_sums_early(platform)
+        structure = structure_of(platform, config)
+        early = takes_sums_early(platform, config)
         acc = Signal(config.acc_bits, reset_less=True)
         total = Signal.like(acc)
         result = Signal(config.acc_bits, reset_less=True)
-        count: CarryCounter | Multiply | Popcount
-        if not config.signed and has_carry_cells(platform, lanes):
-            count = CarryCounter(lanes=lanes, pipeline=pipeline, acc_bits=config.acc_bits)
-            m.d.comb += [count.first.eq(self.first), acc.eq(count.acc)]
+        m.submodules[structure.name] = unit = structure.create(config)
+        if structure.accumulates:
+            m.d.comb += [unit.first.eq(self.first), acc.eq(unit.acc)]
         else:
-            unit = Multiply if config.signed else Popcount
-            count = unit(lanes=lanes, pipeline=pipeline)
-            m.d.comb += total.eq(acc + count.count)
-            m.d.sync += acc.eq(Mux(self.first, 0 if early else count.count, total))
-        m.submodules[type(count).__name__.lower()] = count
-        m.d.comb += [count.a.eq(self.a), count.w.eq(self.w), self.result.eq(result)]
+            m.d.comb += total.eq(acc + unit.count)
+            m.d.sync += acc.eq(Mux(self.first, 0 if early else unit.count, total))
+        m.d.comb += [unit.a.eq(self.a), unit.w.eq(self.w), self.result.eq(result)]
         m.d.sync += result.eq(Mux(self.load, total if early else acc, self.neighbour))
         return m

@@ -51,9 +51,18 @@ LIBRARIES = {"ecp5": "read_verilog -lib +/ecp5/cells_sim.v"}
 
 @dataclass(frozen=True)
 class Target:
-    """Stands for a platform: units are made of cells of a family where that is better, such as "ecp5"."""
+    """Stands for a platform.
 
-    family: str
+    Parameters
+    ----------
+    family : str
+        Units are made of cells of this family where these are better, such as "ecp5"; "" for plain logic.
+    popcount : str
+        Name of the structure of the processing elements (`hdl.array.popcount.registry`); "" for the preferred one.
+    """
+
+    family: str = ""
+    popcount: str = ""
 
 
 class EmitError(RuntimeError):

@@ -1,6 +1,6 @@
-"""The family of FPGAs that units are made for."""
+"""The platform that units are made for: its family of FPGAs, and what it chooses for them."""
 
-__all__ = ["family_of"]
+__all__ = ["family_of", "popcount_of"]
 
 
 def family_of(platform: object) -> str:
@@ -10,3 +10,8 @@ def family_of(platform: object) -> str:
     """
     name = str(getattr(platform, "family", "")).lower()
     return "gowin" if name.startswith("gw") else name
+
+
+def popcount_of(platform: object) -> str:
+    """The structure of `hdl.array.popcount` that the platform names, or "" where the choice is ours."""
+    return str(getattr(platform, "popcount", ""))

@@ -3,7 +3,7 @@
 `make bench-area`. Cells are LUT4s, with 2 for a CCU2C of ECP5 and 1 for an ALU of Gowin; on iCE40 the logic cells after
 packing. Element, row and array are mapped as they stand, with what forwards their words; an accelerator is all that is
 behind the bus. Equal modules are mapped once, and nothing is optimised from one into the next. On ECP5 the popcount is
-made of carry cells (`hdl.array.carry`), and for comparison the portable one is measured as well.
+made of carry cells (`hdl.array.popcount.carry`), and for comparison the portable one is measured as well.
 The baseline is the element that is written in three lines, with each flow's default flags.
 """
 

@@ -5,9 +5,7 @@ import re
 
 import pytest
 
-from signum.fpga.host.model import Model, ModelError, Port, build_model, count_by_definition, model_ports
-from signum.hdl.array.pe import ProcessingElement
-from signum.hdl.config import ArrayConfig
+from signum.fpga.host.model import Model, ModelError, Port, build_model, model_ports
 from signum.hdl.lib.emit import to_verilog
 from signum.hdl.lib.memory import Bank
 from signum.verif.bench.trace import AMARANTH, play
@@ -81,23 +79,3 @@ def test_what_cannot_be_built(verilog):
     with pytest.raises(ModelError, match=r"^verilator: %Error: bank.v:17"):
         build_model(verilog.replace("  wire clk;", "  wire clk clk;"), "bank")
 
-
-@pytest.mark.parametrize(("lanes", "pipeline"), [(1, 0), (5, 1), (32, 0), (33, 2)])
-def test_counts_by_definition_are_those_of_the_gates(lanes, pipeline, seed):
-    config = ArrayConfig(rows=1, cols=1, lanes=lanes, pipeline=pipeline)
-    text, _ = to_verilog(ProcessingElement(config=config), "pe")
-    defined = count_by_definition(text, pipeline)
-    assert "$countones" in defined
-    assert "$countones" not in text
-    rng = random.Random(seed)
-    with Model(text, "pe") as gates, Model(defined, "pe") as counts:
-        for model in (gates, counts):
-            model["load"] = 1
-        for cycle in range(200):
-            values = {"a": rng.getrandbits(lanes), "w": rng.getrandbits(lanes),
-                      "first": int(cycle < pipeline + 3 or rng.random() < 0.2)}
-            for model in (gates, counts):
-                for name, value in values.items():
-                    model[name] = value
-                model.run(1)
-            assert cycle < pipeline + 2 or gates["result"] == counts["result"], f"cycle {cycle}"

@@ -7,7 +7,7 @@ import pytest
 
 from signum.golden.reference.units import multiply
 from signum.hdl.array.multiply import Multiply
-from signum.hdl.config import ConfigError, multiply_levels
+from signum.hdl.config import multiply_levels
 from signum.verif.bench.trace import AMARANTH, play
 
 Pair = tuple[int, int]
@@ -59,14 +59,3 @@ def test_every_size(lanes: int, seed: int) -> None:
 def test_simulators(simulator: str, seed: int) -> None:
     pairs = draw_pairs(random.Random(seed), 5, 100)
     assert rtl(pairs, 5, 2, simulator) == ref(pairs, 5)
-
-
-@pytest.mark.parametrize(("lanes", "pipeline", "message"), [
-    (0, 0, "lanes must be a positive integer, not 0"),
-    (1, 2, "pipeline must be from 0 to 1 for 1 lanes, not 2"),
-    (4, -1, "pipeline must be from 0 to 3 for 4 lanes, not -1"),
-])
-def test_out_of_range(lanes: int, pipeline: int, message: str) -> None:
-    with pytest.raises(ConfigError) as refusal:
-        Multiply(lanes=lanes, pipeline=pipeline)
-    assert str(refusal.value) == message

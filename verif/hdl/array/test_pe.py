@@ -32,7 +32,7 @@ class Case:
 def rtl(case: Case, simulator: str = AMARANTH, platform: object = None) -> list[int | None]:
     """The result register behind each cycle, from the one with the first pair."""
     pipeline = case.config.pipeline
-    early = takes_sums_early(platform)
+    early = takes_sums_early(platform, case.config)
     # a cycle before the first pair, which an early ``first`` may need
     firsts = [False] * (1 + pipeline - early) + [first for _, _, first in case.pairs] + [False]
     steps = [{"first": firsts[0]}] + [
@@ -71,7 +71,7 @@ def test_sums_taken_early(element_bits: int, lanes: int, pipeline: int, acc_bits
 
 
 def test_who_takes_sums_early() -> None:
-    assert [takes_sums_early(platform) for platform in (
+    assert [takes_sums_early(platform, config_of(1, 8, 0, 12)) for platform in (
         Target("gowin"), TangNano9kPlatform(toolchain="Apicula"), Target("ecp5"), Target("ice40"), None)] \
         == [True, True, False, False, False]
 

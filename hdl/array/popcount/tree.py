@@ -1,59 +1,49 @@
-"""XNOR-popcount: how many of L pairs of bits are equal, in few LUT4s and short carry chains."""
+"""XNOR-popcount of plain logic: a tree of adders over leaves of three lanes, in few LUT4s and short carry chains."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import Out
 
-from signum.hdl.config import ConfigError, bits_to_hold, popcount_levels, popcount_stages, registered_levels
+from signum.hdl.config import ArrayConfig, bits_to_hold, popcount_levels, registered_levels
 from signum.hdl.lib.delay import behind_registers
 
-__all__ = ["Popcount"]
+from .structure import Structure
+
+__all__ = ["TreePopcount", "split_lanes"]
 
 MAX_LEAF = 4
 MAX_CHAIN = 24      # bits of an addition: longer ones cost clock, more of them cost cells
 
 
-class Popcount(wiring.Component):
+class TreePopcount(Structure):
     """Counts the equal bits of two words.
 
     The lanes are split into leaves of up to four lanes, counted in LUT4s (three lanes take three), and a tree of
     adders. Every adder also takes one lane as its carry in, and all adders of a level are one wide addition: a
     position where both operands hold lane z drops the carry of the adder below and hands z to the adder above.
 
-    One result a cycle; the latency is ``pipeline`` cycles.
+    The register stages are spread over the levels; the last one is at the end, and the first of the most is behind the
+    leaves.
 
     Parameters
     ----------
-    lanes : int
-        Width of the words, positive.
-    pipeline : int
-        Register stages, from 0 to one more than there are adder levels, spread over the levels; the last one is at the
-        end, and the first of the most is behind the leaves.
+    lanes, pipeline : int
+        See `Structure`.
 
     Members
     -------
-    a, w : In(lanes)
-        The words.
     count : Out
         Number of lanes in which ``a`` and ``w`` are equal.
-
-    Raises
-    ------
-    ConfigError
-        If a parameter is out of range.
     """
 
+    name = "tree"
+
     def __init__(self, *, lanes: int, pipeline: int = 0) -> None:
-        if lanes < 1:
-            raise ConfigError(f"lanes must be a positive integer, not {lanes}")
-        levels = popcount_levels(lanes)
-        stages = popcount_stages(lanes)
-        if not 0 <= pipeline <= stages:
-            raise ConfigError(f"pipeline must be from 0 to {stages} for {lanes} lanes, not {pipeline}")
-        self.lanes = lanes
-        self.pipeline = pipeline
-        self.levels = levels
-        super().__init__({"a": In(lanes), "w": In(lanes), "count": Out(bits_to_hold(lanes))})
+        super().__init__(lanes=lanes, pipeline=pipeline, members={"count": Out(bits_to_hold(lanes))})
+        self.levels = popcount_levels(lanes)
+
+    @classmethod
+    def create(cls, config: ArrayConfig) -> "TreePopcount":
+        return cls(lanes=config.lanes, pipeline=config.pipeline)
 
     @property
     def registered_levels(self) -> set[int]:

@@ -6,18 +6,15 @@ gives out the carry of the adder below it, and hands on a function of A and B.
 """
 
 from amaranth.hdl import Cat, Const, Instance, Module, Signal, Value
-from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from signum.hdl.config import ConfigError, bits_to_hold, popcount_stages, registered_levels
+from signum.hdl.config import ArrayConfig, ConfigError, bits_to_hold, registered_levels
 from signum.hdl.lib.delay import behind_registers
-from signum.hdl.lib.family import family_of
 
-from .popcount import split_lanes
+from .structure import Structure
+from .tree import split_lanes
 
-__all__ = ["LEAST_LANES", "CarryChains", "CarryCounter", "has_carry_cells"]
-
-LEAST_LANES = 5         # of fewer, one count of three lanes and a carry are the whole tree
+__all__ = ["CarryChains", "CarryPopcount"]
 
 # What a half looks up. EQUAL, DIFFER, BIT and NONE begin an adder; their D is 1, as is that of ADD and ADD_INVERTED.
 EQUAL = 0x0009          # hands on whether A and B are equal
@@ -31,11 +28,6 @@ ACCUMULATE = 0xAA5A     # adds A and C, but A alone where D is 1
 
 ZERO, ONE = Const(0), Const(1)
 Half = tuple[int, Value, Value, Value, Value]
-
-
-def has_carry_cells(platform: object, lanes: int) -> bool:
-    """Whether so many lanes are for a `CarryCounter`: those of a platform, or what stands for one, of family ecp5."""
-    return family_of(platform) == "ecp5" and lanes >= LEAST_LANES
 
 
 class CarryChains:
@@ -91,9 +83,9 @@ class CarryChains:
         self.number += 1
 
 
-class CarryCounter(wiring.Component):
-    """Counts the equal bits of two words and accumulates the counts, as `hdl.array.popcount.Popcount` and the
-    accumulator of `hdl.array.pe.ProcessingElement` do.
+class CarryPopcount(Structure):
+    """Counts the equal bits of two words and accumulates the counts, as `TreePopcount` and the accumulator of
+    `hdl.array.pe.ProcessingElement` do.
 
     The tree is the same, and one lane more enters as the carry of the accumulator. Its leaves are counts of three
     lanes, or of fewer and of pairs that always differ. A leaf counts the lanes that differ: of three lanes, that is
@@ -101,41 +93,34 @@ class CarryCounter(wiring.Component):
 
     Parameters
     ----------
-    lanes : int
-        Width of the words, at least `LEAST_LANES`.
-    pipeline : int
-        Register stages before the accumulator, as in `Popcount`.
+    lanes, pipeline : int
+        See `Structure`; the register stages stand before the accumulator.
     acc_bits : int
         Width of the accumulator.
 
     Members
     -------
-    a, w : In(lanes)
-        The words.
     first : In(1)
         The words of ``pipeline`` cycles ago begin a sum.
     acc : Out(acc_bits)
         The sum, one cycle later; a register.
-
-    Raises
-    ------
-    ConfigError
-        If a parameter is out of range.
     """
 
+    name = "carry"
+    families = frozenset({"ecp5"})
+    least_lanes = 5         # of fewer, one count of three lanes and a carry are the whole tree
+    accumulates = True
+
     def __init__(self, *, lanes: int, pipeline: int, acc_bits: int) -> None:
-        if lanes < LEAST_LANES:
-            raise ConfigError(f"lanes must be at least {LEAST_LANES}, not {lanes}")
-        stages = popcount_stages(lanes)
-        if not 0 <= pipeline <= stages:
-            raise ConfigError(f"pipeline must be from 0 to {stages} for {lanes} lanes, not {pipeline}")
+        super().__init__(lanes=lanes, pipeline=pipeline, members={"first": In(1), "acc": Out(acc_bits)})
         if acc_bits < bits_to_hold(lanes):
             raise ConfigError(f"acc_bits must be at least {bits_to_hold(lanes)} for {lanes} lanes, not {acc_bits}")
-        self.lanes = lanes
-        self.pipeline = pipeline
         self.acc_bits = acc_bits
         self.levels = (lanes - 1).bit_length() - 2      # a tree of k levels takes 3 * 2**k + 2**k - 1 lanes
-        super().__init__({"a": In(lanes), "w": In(lanes), "first": In(1), "acc": Out(acc_bits)})
+
+    @classmethod
+    def create(cls, config: ArrayConfig) -> "CarryPopcount":
+        return cls(lanes=config.lanes, pipeline=config.pipeline, acc_bits=config.acc_bits)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

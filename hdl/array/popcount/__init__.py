@@ -1,0 +1,1 @@
+"""Structures that count the equal bits of two words, one a file; the registry chooses one for a platform."""

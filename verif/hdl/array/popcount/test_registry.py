@@ -1,0 +1,126 @@
+"""The contract of the registered structures: each one, every width, every pipeline; and the choice among them."""
+
+import random
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from signum.golden.reference.units import processing_element
+from signum.hdl.array.pe import ProcessingElement, takes_sums_early
+from signum.hdl.array.popcount.registry import STRUCTURES, structure_of, structures_for
+from signum.hdl.array.popcount.structure import Structure
+from signum.hdl.config import ArrayConfig, ConfigError
+from signum.hdl.lib.emit import Target, to_verilog
+from signum.verif.bench.cells import simulate_cells
+from signum.verif.bench.trace import play
+
+Word = tuple[int, int, bool]
+BINARY, EIGHT_BITS = (*range(1, 71), 127, 128), (*range(1, 10), 16)
+
+
+def config_of(structure: type[Structure], lanes: int, pipeline: int = 0, spare: int = 0) -> ArrayConfig:
+    """An element of this size, with so many bits more in its accumulator than a count needs."""
+    least = ArrayConfig(rows=1, cols=1, lanes=lanes, element_bits=structure.element_bits, acc_bits=32, sum_bits=32)
+    return least.replace(pipeline=pipeline, acc_bits=least.count_bits + spare)
+
+
+def target_of(structure: type[Structure]) -> Target:
+    return Target(min(structure.families, default=""), structure.name)
+
+
+def draw(rng: random.Random, config: ArrayConfig, cycles: int) -> list[Word]:
+    """Words that are equal, that differ, that differ in one bit or are equal in one, and any; sums of any length."""
+    bits = config.word_bits
+    ones = (1 << bits) - 1
+    edges = [ones, 0, *(1 << bit for bit in range(bits)), *(ones ^ 1 << bit for bit in range(bits))]
+    equal = rng.choices(edges, k=cycles // 2) + [rng.getrandbits(bits) for _ in range(cycles - cycles // 2)]
+    rng.shuffle(equal)
+    return [(a, a ^ ones ^ alike, cycle == 0 or rng.random() < 0.3)
+            for cycle, alike in enumerate(equal) for a in (rng.getrandbits(bits),)]
+
+
+def rtl(words: list[Word], config: ArrayConfig, target: Target) -> list[int]:
+    """The sum after each pair of words, from an element that hands a sum on in every cycle."""
+    early = takes_sums_early(target, config)
+    firsts = [False] * (config.pipeline + 1 - early) + [first for _, _, first in words]
+    pairs = [(0, 0), *((a, w) for a, w, _ in words), *[(0, 0)] * (config.pipeline + 2)]
+    steps = [{"a": a, "w": w, "first": first, "load": 1}
+             for (a, w), first in zip(pairs, [*firsts, *[False] * len(pairs)], strict=False)]
+    trace = play(ProcessingElement(config=config), steps, platform=target)
+    start = config.pipeline + 3 - early
+    return [outputs["result"] for outputs in trace[start:start + len(words)]]
+
+
+@pytest.fixture(params=STRUCTURES, ids=lambda structure: structure.name)
+def structure(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> type[Structure]:
+    simulate_cells(sys.modules[request.param.__module__], monkeypatch)
+    return request.param
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_every_width_and_pipeline(structure: type[Structure], number: int, seed: int) -> None:
+    widths = BINARY if structure.element_bits == 1 else EIGHT_BITS
+    for lanes in [lanes for lanes in widths if lanes >= structure.least_lanes][number::8]:
+        for pipeline in range(structure.stages(lanes) + 1):
+            rng = random.Random(f"{seed} {lanes} {pipeline}")
+            config = config_of(structure, lanes, pipeline, rng.randrange(5))
+            words = draw(rng, config, 40)
+            assert rtl(words, config, target_of(structure)) == processing_element(config, words), (lanes, pipeline)
+
+
+def test_all_pairs_of_words(structure: type[Structure]) -> None:
+    """Of as many lanes as five, or of the fewest that the structure has; of 8 bits, all pairs of one lane."""
+    lanes = max(structure.least_lanes, 5) if structure.element_bits == 1 else 1
+    config = config_of(structure, lanes)
+    size = 1 << config.word_bits
+    words = [(a, w, True) for a in range(size) for w in range(size)]
+    assert rtl(words, config, target_of(structure)) == processing_element(config, words)
+
+
+def sizes(lanes: int, pipeline: int) -> Any:
+    """Sizes that no `ArrayConfig` has."""
+    return SimpleNamespace(lanes=lanes, pipeline=pipeline, acc_bits=32)
+
+
+def test_out_of_range(structure: type[Structure]) -> None:
+    lanes = structure.least_lanes + 3
+    stages = structure.stages(lanes)
+    for pipeline in (-1, stages + 1):
+        with pytest.raises(ConfigError) as refusal:
+            structure.create(sizes(lanes, pipeline))
+        assert str(refusal.value) == f"pipeline must be from 0 to {stages} for {lanes} lanes, not {pipeline}"
+    rule = f"at least {structure.least_lanes}" if structure.least_lanes > 1 else "a positive integer"
+    with pytest.raises(ConfigError) as refusal:
+        structure.create(sizes(structure.least_lanes - 1, 0))
+    assert str(refusal.value) == f"lanes must be {rule}, not {structure.least_lanes - 1}"
+
+
+def test_names_are_those_of_one_structure() -> None:
+    names = [structure.name for structure in STRUCTURES]
+    assert len(set(names)) == len(names)
+    assert all(name.isidentifier() and name.islower() for name in names)
+
+
+@pytest.mark.parametrize(("family", "lanes", "element_bits", "names"), [
+    ("", 64, 1, ["tree", "table"]), ("ice40", 64, 1, ["tree", "table"]), ("gowin", 64, 1, ["tree", "table"]),
+    ("ecp5", 64, 1, ["carry", "tree", "table"]), ("ecp5", 4, 1, ["tree", "table"]), ("ecp5", 8, 8, ["multiply"]),
+])
+def test_the_choice(family: str, lanes: int, element_bits: int, names: list[str]) -> None:
+    config = ArrayConfig(rows=1, cols=1, lanes=lanes, element_bits=element_bits, acc_bits=32, sum_bits=32)
+    suitable = structures_for(family, config)
+    assert [structure.name for structure in suitable] == names
+    assert structure_of(Target(family), config) is suitable[0]
+    for structure in suitable:
+        assert structure_of(Target(family, structure.name), config) is structure
+
+
+@pytest.mark.parametrize(("family", "name", "message"), [
+    ("", "carry", "popcount must be one of tree, table for this array and these cells, not carry"),
+    ("ecp5", "trees", "popcount must be one of carry, tree, table for this array and these cells, not trees"),
+])
+def test_a_choice_that_cannot_be(family: str, name: str, message: str) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        to_verilog(ProcessingElement(config=ArrayConfig(rows=1, cols=1, lanes=8)), "unit", Target(family, name))
+    assert str(refusal.value) == message
