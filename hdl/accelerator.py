@@ -6,7 +6,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from signum.hdl.array.array import Array
-from signum.hdl.control.isa import Isa, LayerFlag, flag_of
+from signum.hdl.control.combine import addends, combines_of
+from signum.hdl.control.isa import Isa, flag_of
 from signum.hdl.control.sequencer import Sequencer
 from signum.hdl.host.bus import (
     DATA_BITS,
@@ -126,8 +127,7 @@ class Accelerator(wiring.Component):
             control.channel.eq(beat.channel),
             control.combine.channel.eq(later.channel),
             control.combine.address.eq(Mux(sequencer.busy, later.address, self.decoder.word)),
-            control.combine.keep.eq(later.keep),
-            control.combine.double.eq(later.double),
+            *(control.combine[name].eq(later[name]) for name in addends(config)),
             control.combine.enable.eq(later.enable),
             control.combine.store.eq(later.valid & later.out & later.raw),
         ]
@@ -172,7 +172,8 @@ class Accelerator(wiring.Component):
         m.d.comb += [
             self.ends.control.scale.eq(Cat(bank.read_data for bank in scales)),
             self.ends.control.bias.eq(Cat(bank.read_data for bank in offsets)),
-            self.ends.residual.eq(flag_of(self.sequencer.layer, LayerFlag.RESIDUAL)),
+            self.ends.residual.eq(Cat(flag_of(self.sequencer.layer, row.flag)
+                                       for row in combines_of(self.config) if row.requantized).any()),
         ]
 
     def _borders(self, m: Module) -> None:

@@ -135,14 +135,13 @@ class Compiler:
                                 "zero_padding of 1 would make it fit, or padding with +1 or -1", 1)
         block, idle = self._block(layer, ranges, raw)
         blocks = words_per(layer.channels, block)
-        flags = LayerFlag(0)
-        for flag, on in ((LayerFlag.SPLIT, self.split), (LayerFlag.RAW, raw), (LayerFlag.LAST, last),
-                         (LayerFlag.SHIFT_ACCUMULATE, layer.combine == "shift_accumulate"),
-                         (LayerFlag.RESIDUAL, layer.combine == "residual")):
+        flags = 0
+        for flag, on in ((LayerFlag.SPLIT, self.split), (LayerFlag.RAW, raw), (LayerFlag.LAST, last)):
             flags |= flag if on else 0
         window_step, window_line = self._window_steps(layer)
         fields = {
-            "flags": int(flags), "segments": len(ranges) - 1, "drains": sum(taps.drains for taps in ranges) - 1,
+            "flags": flags | layer.row.flag, "segments": len(ranges) - 1,
+            "drains": sum(taps.drains for taps in ranges) - 1,
             "window_x": pool_x - 1, "window_y": pool_y - 1, "windows": pool_x * pool_y - 1,
             "window_step": window_step, "window_line": window_line,
             "weights": weight_base,
@@ -153,9 +152,8 @@ class Compiler:
             **pattern_fields, **self._class_fields(layer), **self._out_fields(layer, raw),
         }
         if config.requantize_depth:
-            residual = layer.combine == "residual"
-            fields |= {"coefficients": coefficient_base if residual else 0,
-                       "coefficients_step": self._beats(layer.channels) if residual else 0}
+            fields |= {"coefficients": coefficient_base if layer.row.requantized else 0,
+                       "coefficients_step": self._beats(layer.channels) if layer.row.requantized else 0}
         segments = []
         for taps in ranges:
             place = self.places[taps.segment.source]

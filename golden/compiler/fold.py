@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from signum.golden.layers.binary import BinaryConv2d, BinaryLinear, ChannelFunction, Logits, MaxPool, Sign, Sum
+from signum.golden.layers.binary import BinaryConv2d, BinaryLinear, ChannelFunction, Logits, MaxPool, Paths, Sign
 from signum.golden.layers.encoder import Encoder
-from signum.golden.layers.residual import Int4, Residual
+from signum.golden.layers.residual import Int4
+from signum.hdl.control.combine import COMBINES
 
 from .graph import Graph, Layer, MapShape
 from .lowering import FoldError, Part, Source, Sums
@@ -90,7 +91,7 @@ class _Folder:
         for name, module in modules:
             if isinstance(module, nn.Identity | nn.Dropout | nn.Dropout2d):
                 continue
-            if isinstance(module, BinaryConv2d | BinaryLinear | Sum | Residual | nn.Flatten):
+            if isinstance(module, BinaryConv2d | BinaryLinear | Paths | nn.Flatten):
                 state = self.start(name, module, self.source_before(name, module, state))
             elif isinstance(state, Sums):
                 _extend(name, module, state)
@@ -123,23 +124,28 @@ class _Folder:
                 raise FoldError(f"{_title(name, module)} must flatten the axes 1 to -1, "
                                 f"not {module.start_dim} to {module.end_dim}")
             return Source(source.names, source.shape, source.inverted, source.planes, flat=True)
+        combine = COMBINES["shift_accumulate" if source.planes else "sum"]
         if isinstance(module, BinaryConv2d):
-            return Sums(name, [_convolution(name, module, source)])
+            return Sums(name, [_convolution(name, module, source)], combine)
         if isinstance(module, BinaryLinear):
-            return Sums(name, [_linear(name, module, source)])
-        assert isinstance(module, Sum | Residual)
+            return Sums(name, [_linear(name, module, source)], combine)
+        assert isinstance(module, Paths)
         return self.paths(name, module, source)
 
-    def paths(self, name: str, module: Sum | Residual, source: Source) -> Sums:
+    def paths(self, name: str, module: Paths, source: Source) -> Sums:
         """The sums of several paths as those of one layer."""
+        combine = COMBINES[module.combine]
         if source.planes:
             raise FoldError(f"{_title(name, module)} must read maps of single bits, not bit planes")
-        ending = "a binary convolution" if isinstance(module, Sum) else "a binary convolution and Int4"
-        sums = Sums(name, [])
+        ending = "a binary convolution and Int4" if combine.requantized else "a binary convolution"
+        sums = Sums(name, [], combine)
         for i, path in enumerate(module.paths):
             end = self.visit(_modules(path, f"{name}.paths.{i}"), source)
-            if not isinstance(end, Sums) or not end.bare or len(end.int4) != isinstance(module, Residual):
+            if not isinstance(end, Sums) or not end.bare or len(end.int4) != combine.requantized:
                 raise FoldError(f"{name}.paths.{i} of a {type(module).__name__} must end with {ending}")
+            if len(end.parts) > 1 and end.combine is not combine:
+                raise FoldError(f"{name}.paths.{i} of a {type(module).__name__} must not end with paths that combine "
+                                f"by {end.combine.name}")
             sums.parts += end.parts
             sums.int4 += end.int4
         sizes = {(len(part.weights), *part.output_size) for part in sums.parts}

@@ -9,11 +9,11 @@ elements of maps are uint8, products take the place of equal bits, and every lay
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
 from signum.golden.reference.encoding import ELEMENT_TYPES, MapShape, border_class, border_counts, dot_from_popcount
+from signum.hdl.control.combine import COMBINES, Combine
 
 __all__ = ["Graph", "GraphError", "Layer", "MapShape", "Requantize", "Segment", "zero_padding_border"]
 
@@ -167,9 +167,9 @@ class Layer:
         Name of the map (or of the raw result) that it makes.
     segments : tuple of Segment
         With equal output sizes and equal N.
-    combine : "sum", "shift_accumulate" or "residual"
-        ``S = S + p``, ``S = 2S + p`` or ``S = S + requantize.levels(p)`` over the segments, in order;
-        with elements of 8 bits ``S = S + p`` or ``S = S + requantize.scaled(p)``.
+    combine : str
+        A row of `hdl.control.combine.COMBINES`: how S follows from the sums p of the segments, in order. A requantized
+        row takes ``requantize.levels(p)``, or with elements of 8 bits ``requantize.scaled(p)``.
     thresholds : int (CY, CX, N), or None
         A bit is ``S >= thresholds[border class of y, border class of x]``; None gives the raw sums.
         CY = CX = 1 unless the padding counts as zero. An element of 8 bits is S clipped to 0..255.
@@ -187,7 +187,7 @@ class Layer:
 
     name: str
     segments: tuple[Segment, ...]
-    combine: Literal["sum", "shift_accumulate", "residual"] = "sum"
+    combine: str = "sum"
     thresholds: np.ndarray | None = None
     border: tuple[int, int, int, int] = (0, 0, 0, 0)
     pool: tuple[int, int] = (1, 1)
@@ -205,14 +205,17 @@ class Layer:
     @property
     def raw(self) -> bool:
         """Its result are the sums themselves."""
-        return self.thresholds is None and (self.element_bits == 1 or self.combine != "residual")
+        return self.thresholds is None and (self.element_bits == 1 or not self.row.requantized)
+
+    @property
+    def row(self) -> Combine:
+        """The row of ``combine``."""
+        return COMBINES[self.combine]
 
     def _combined(self, parts: Iterable[np.ndarray]) -> np.ndarray:
         """S of the sums of each segment."""
-        total: np.ndarray | int = 0
-        for segment, part in zip(self.segments, parts, strict=True):
-            total = (2 * total if self.combine == "shift_accumulate" else total) + segment.operands(part)
-        return np.asarray(total)
+        return np.asarray(self.row.total(
+            segment.operands(part) for segment, part in zip(self.segments, parts, strict=True)))
 
     @property
     def bottom(self) -> int:
@@ -222,8 +225,8 @@ class Layer:
     @property
     def top(self) -> int:
         """The largest sum that a channel can reach; of INT4 levels, that any channel can."""
-        if self.combine == "residual" and self.element_bits == 1:
-            return 15 * len(self.segments)
+        if self.row.requantized and self.element_bits == 1:
+            return int(self.row.total([15] * len(self.segments)))
         return int(self._combined(segment.reach()[1] for segment in self.segments).max())
 
     def sums(self, maps: dict[str, np.ndarray]) -> np.ndarray:
@@ -269,12 +272,14 @@ class Graph:
     def __post_init__(self) -> None:
         shapes = dict(self.inputs)
         for layer in self.layers:
+            if layer.combine not in COMBINES:
+                raise GraphError(f"layer {layer.name} must combine by {' or '.join(COMBINES)}, not by {layer.combine}")
             self._check_elements(layer)
             sizes = set()
             for segment in layer.segments:
-                if (segment.requantize is not None) != (layer.combine == "residual"):
+                if (segment.requantize is not None) != layer.row.requantized:
                     raise GraphError(f"the segments of layer {layer.name} must "
-                                     f"{'all' if layer.combine == 'residual' else 'not'} requantize, "
+                                     f"{'all' if layer.row.requantized else 'not'} requantize, "
                                      f"for it is {layer.combine}")
                 if segment.requantize is not None and segment.requantize.scale.size != segment.weights.shape[0]:
                     raise GraphError(f"layer {layer.name} must requantize {segment.weights.shape[0]} channels, "
@@ -286,8 +291,8 @@ class Graph:
                     raise GraphError(f"layer {layer.name} must have {shapes[segment.source].channels} input "
                                      f"channels for map {segment.source}, not {segment.weights.shape[1]}")
                 sizes.add((segment.output_size(shapes[segment.source]), segment.weights.shape[0]))
-            if layer.combine == "residual" and any(layer.border):
-                raise GraphError(f"layer {layer.name} must not have border classes, for it is residual: "
+            if layer.row.requantized and any(layer.border):
+                raise GraphError(f"layer {layer.name} must not have border classes, for it is {layer.combine}: "
                                  "zeros that are padded would move its levels")
             if len(sizes) != 1:
                 raise GraphError(f"the segments of layer {layer.name} must have equal output sizes")
@@ -303,9 +308,10 @@ class Graph:
                                  f"not {segment.weights.dtype}")
         if self.element_bits > 1 and layer.thresholds is not None:
             raise GraphError(f"layer {layer.name} must not have thresholds, for its elements have 8 bits")
-        if self.element_bits > 1 and layer.combine == "shift_accumulate":
-            raise GraphError(f"layer {layer.name} must combine by sum or residual, not by shift_accumulate, "
-                             "for its elements have 8 bits")
+        if self.element_bits not in layer.row.element_bits:
+            names = [row.name for row in COMBINES.values() if self.element_bits in row.element_bits]
+            raise GraphError(f"layer {layer.name} must combine by {' or '.join(names)}, not by {layer.combine}, "
+                             f"for its elements have {self.element_bits} bits")
 
     @property
     def element_bits(self) -> int:

@@ -6,6 +6,7 @@ rounding are PyTorch's own. With step 2 (bits) or 1 (bit planes) a sum S of the 
 padding counts as zero: such a position is fed as a constant bit, and what it adds is taken off again.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor
 from signum.golden.layers.binary import ChannelFunction, Logits, Sign
 from signum.golden.layers.residual import HIGH, INT4_STEP, LOW, SHIFT, Int4
 from signum.golden.reference.encoding import border_class
+from signum.hdl.control.combine import COMBINES, Combine
 
 from .graph import Layer, MapShape, Requantize, Segment, zero_padding_border
 
@@ -92,11 +94,12 @@ class Part:
 class Sums:
     """The sums of a layer, and what follows them as far as it is known.
 
-    ``int4`` has the end of each part of a residual, and is empty where the parts are added as they are.
+    ``combine`` is the row by which the parts combine; ``int4`` has the end of each part where it is requantized.
     """
 
     name: str
     parts: list[Part]
+    combine: Combine = COMBINES["sum"]
     before: list[ChannelFunction] = field(default_factory=list)     # before pooling
     after: list[ChannelFunction] = field(default_factory=list)
     int4: list[Int4] = field(default_factory=list)
@@ -120,7 +123,7 @@ class Sums:
     @property
     def bound(self) -> int:
         """The largest absolute value of the sums, as the network has them."""
-        bound = sum(part.weights[0].size * (2**len(part.source.names) - 1) for part in self.parts)
+        bound = self.combine.total(part.weights[0].size for part in self.parts for _ in part.source.names)
         if bound >= EXACT:
             raise FoldError(f"the sums of layer {self.name} must stay below {EXACT}, not reach {bound}")
         return bound
@@ -140,8 +143,9 @@ class Sums:
             raise FoldError(f"the raw layer {self.name} must be padded with 1 or -1, not 0")
         none = np.zeros(self.channels, dtype=bool)
         bias = none if self.logits is None else self.logits.integer_bias().numpy()
+        self._check_offsets([part.weights[0].size for part in self.parts])
         return Layer(name=self.name, segments=tuple(s for part in self.parts for s in part.segments(none)),
-                     offset=np.rint(bias).astype(np.int64) - self.bound)
+                     combine=self.combine.name, offset=np.rint(bias).astype(np.int64) - self.bound)
 
     def _residual(self, sign: Sign) -> Layer:
         """Levels of the parts, added and compared once."""
@@ -162,8 +166,9 @@ class Sums:
             (segment,) = part.segments(falls)
             requantize = Requantize(np.abs(a), np.where(falls, b + int4.taps * a, b), SHIFT)
             segments.append(replace(segment, requantize=requantize))
-        return Layer(name=self.name, segments=tuple(segments), combine="residual", thresholds=thresholds[None, None],
-                     pool=self.pool or (1, 1), inverted=inverted if inverted.any() else None)
+        return Layer(name=self.name, segments=tuple(segments), combine=self.combine.name,
+                     thresholds=thresholds[None, None], pool=self.pool or (1, 1),
+                     inverted=inverted if inverted.any() else None)
 
     def _thresholded(self, sign: Sign) -> Layer:
         first, flip, inverted = self._turning_points(sign)
@@ -177,7 +182,7 @@ class Sums:
         always, never = thresholds <= low, thresholds > high
         thresholds = np.where(always, 0, np.where(never, self.bound + 1, thresholds))
         return Layer(name=self.name, segments=tuple(s for part in self.parts for s in part.segments(flip)),
-                     combine="shift_accumulate" if self.planes else "sum", thresholds=thresholds, border=border,
+                     combine=self.combine.name, thresholds=thresholds, border=border,
                      pool=self.pool or (1, 1), inverted=inverted if inverted.any() else None)
 
     def _turning_points(self, sign: Sign) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -227,17 +232,25 @@ class Sums:
         """The least S, the largest S and the base of z, each (1, 1, N); see `golden.layers.encoder.BitPlanes`."""
         part = self.parts[0]
         negative = (~part.segments(flip)[0].weights).sum(axis=(1, 2, 3))
-        base = -(2**len(part.source.names) - 1) * negative[None, None]
+        base = -self.combine.total([negative[None, None]] * len(part.source.names))
         return np.zeros_like(base), np.full_like(base, self.bound), base
 
     def _bit_sums(self, flip: np.ndarray,
                   border: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The least S, the largest S and the base of z for each border class, each (CY, CX, N)."""
-        low, count = np.zeros((1, 1, self.channels), dtype=np.int64), np.zeros((1, 1, 1), dtype=np.int64)
+        lows, highs = [], []
         for part in self.parts:
             segment = part.segments(flip)[0]
             inside = part.inside(border)
             equal = (segment.weights == segment.pad[:, None, None]).sum(axis=1)     # N, KH, KW
-            low = low + np.einsum("yxkl,nkl->yxn", (~inside).astype(np.int64), equal)
-            count = count + inside.sum(axis=(2, 3))[:, :, None] * segment.weights.shape[1]
-        return low, low + count, -2 * low - count
+            lows.append(np.einsum("yxkl,nkl->yxn", (~inside).astype(np.int64), equal))
+            highs.append(lows[-1] + inside.sum(axis=(2, 3))[:, :, None] * segment.weights.shape[1])
+        offsets = [low + high for low, high in zip(lows, highs, strict=True)]
+        self._check_offsets(offsets)
+        return self.combine.total(lows), self.combine.total(highs), -self.combine.total(offsets)
+
+    def _check_offsets(self, offsets: Sequence[np.ndarray | int]) -> None:
+        """Refuse parts whose sums stand for values with different offsets, where the row is not linear."""
+        if not self.combine.linear and any(np.any(offset != offsets[0]) for offset in offsets):
+            raise FoldError(f"the paths of layer {self.name} must have equal taps and no padding with 0, "
+                            f"for they combine by {self.combine.name}")

@@ -34,10 +34,10 @@ def widened(graph: Graph, config: ArrayConfig) -> ArrayConfig:
     shapes = graph.shapes
     patterns = max(len({(segment.stride, shapes[segment.source], border_of(graph, segment.source))
                      for segment in layer.segments}) for layer in graph.layers)
-    residual = any(layer.combine == "residual" for layer in graph.layers)
+    requantized = any(layer.row.requantized for layer in graph.layers)
     return config.replace(acc_bits=acc_bits, sum_bits=sum_bits, access_patterns=patterns,
                           zero_padding=int(any(any(layer.border) for layer in graph.layers)),
-                          requantize_depth=config.requantize_depth if residual else 0)
+                          requantize_depth=config.requantize_depth if requantized else 0)
 
 
 def compile_fitted(graph: Graph, config: ArrayConfig, *, split: bool = False) -> Program:

@@ -63,7 +63,7 @@ class TapRange:
 
 
 def tap_ranges(layer: Layer, config: ArrayConfig) -> list[TapRange]:
-    """The tap ranges of a layer in order; only the segments of a plain sum may be cut and joined.
+    """The tap ranges of a layer in order; only the segments of a row that joins may be cut and joined.
 
     Raises
     ------
@@ -73,11 +73,11 @@ def tap_ranges(layer: Layer, config: ArrayConfig) -> list[TapRange]:
     ranges: list[TapRange] = []
     for segment in layer.segments:
         parts = list(_cut(segment, config))
-        if layer.combine != "sum" and len(parts) > 1:
+        if not layer.row.joins and len(parts) > 1:
             need(f"taps of a segment of layer {layer.name}", segment.taps, config.most_taps, "acc_bits",
                  config.dot_bits(segment.taps))
         ranges += parts
-    if layer.combine != "sum":
+    if not layer.row.joins:
         return ranges
     joined: list[TapRange] = []
     fetch = Isa(config).segment_fetch

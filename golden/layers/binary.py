@@ -8,7 +8,7 @@ activation overrides `Sign.bits`, and a convolution with a gain is a sequence of
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -155,7 +155,20 @@ class BinaryLinear(BinaryWeights):
         return f"{self.weight.shape[1]}, {self.weight.shape[0]}"
 
 
-class Sum(nn.Module):
+class Paths(nn.Module):
+    """Several paths from one input, whose results the subclass combines."""
+
+    combine: ClassVar[str]
+    """Row of `hdl.control.combine.COMBINES` that computes the same."""
+
+    def __init__(self, *paths: nn.Module) -> None:
+        super().__init__()
+        if not paths:
+            raise ValueError("paths must be one or more modules, not none")
+        self.paths = nn.ModuleList(paths)
+
+
+class Sum(Paths):
     """The exact sum of several paths from one input, each ending in a binary convolution.
 
     The concatenated residual: ``Sum(nn.Sequential(conv, norm, sign, conv), conv)`` adds what a body and a
@@ -163,11 +176,7 @@ class Sum(nn.Module):
     are of one size.
     """
 
-    def __init__(self, *paths: nn.Module) -> None:
-        super().__init__()
-        if not paths:
-            raise ValueError("paths must be one or more modules, not none")
-        self.paths = nn.ModuleList(paths)
+    combine = "sum"
 
     def forward(self, x: Tensor) -> Tensor:
         total = self.paths[0](x)

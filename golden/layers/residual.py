@@ -7,7 +7,7 @@ channel that are computed from the module's own parameters: PyTorch and the arra
 import torch
 from torch import Tensor, nn
 
-from .binary import BatchNorm, round_through
+from .binary import BatchNorm, Paths, round_through
 from .gains import Gain
 
 __all__ = ["HIGH", "INT4_STEP", "LOW", "SHIFT", "Int4", "Residual"]
@@ -70,17 +70,13 @@ class Int4(nn.Module):
         return round_through(value.clamp(LOW, HIGH)) * INT4_STEP
 
 
-class Residual(nn.Module):
+class Residual(Paths):
     """The sum of several paths from one input, each of which ends in an `Int4`.
 
     A `Sign` follows: hardware adds the integers and compares them once.
     """
 
-    def __init__(self, *paths: nn.Module) -> None:
-        super().__init__()
-        if not paths:
-            raise ValueError("paths must be one or more modules, not none")
-        self.paths = nn.ModuleList(paths)
+    combine = "residual"
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.stack([path(x) for path in self.paths]).sum(dim=0)

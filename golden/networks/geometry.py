@@ -40,7 +40,7 @@ class Builder:
             pad=np.zeros(channels, dtype=bool if bits else np.uint8), requantize=blank if requantized else None)
 
     def layer(self, name: str, *parts: tuple[str, int, int], outputs: int, pool: int = 1,
-              combine: Literal["sum", "shift_accumulate"] = "sum", valid: bool = False, raw: bool = False) -> str:
+              combine: str = "sum", valid: bool = False, raw: bool = False) -> str:
         """A layer that adds convolutions, each (source, kernel, stride); returns the name.
 
         The maps are padded such that their size divides by the stride alone, or not at all (``valid``); ``raw`` sums

@@ -93,6 +93,7 @@ class LayerRun:
         weight = f["weights"] - self.program.weight_start
         total = np.zeros((len(memory), len(self.x), sum(self.sizes)), dtype=np.int64)
         acc = np.zeros_like(total)
+        combine = self.record.combine
         drained = 0
         for segment, offsets in zip(self.record.segments, steps, strict=True):
             pattern = segment["flags"] >> 1
@@ -105,10 +106,9 @@ class LayerRun:
             weight += len(offsets)
             if not segment["flags"] & SegmentFlag.CONTINUE:
                 acc = self._wrapped(acc, self.config.acc_bits)
-                if self.record.has(LayerFlag.RESIDUAL):
+                if combine.requantized:
                     acc = self._requantized(acc, drained)
-                total = (total << (drained > 0 and self.record.has(LayerFlag.SHIFT_ACCUMULATE))) + acc
-                total = self._wrapped(total, self.config.sum_bits)
+                total = self._wrapped(combine.reference(total, acc) if drained else acc, self.config.sum_bits)
                 acc = np.zeros_like(total)
                 drained += 1
         return total

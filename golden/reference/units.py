@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from signum.hdl.config import ArrayConfig
+from signum.hdl.control.combine import Combine, combine_of
 from signum.hdl.control.isa import LayerFlag, LayerRecord, SegmentFlag
 
 __all__ = ["Beat", "Flush", "Step", "Sum", "Write", "array", "border", "count", "follow", "int4_level", "multiply",
@@ -87,15 +88,14 @@ class Beat:
 
     The fields are those of `hdl.output.result_controller.beat_layout`, and the entry of its coefficients; ``address``,
     ``end`` and ``coefficient`` are None where the columns have no channel, ``coefficient`` also where the array has
-    none.
+    none. ``addend`` is the name of the field that is set, or None.
     """
 
     cycle: int
     channel: int
     valid: bool
     address: int | None
-    keep: bool
-    double: bool
+    addend: str | None
     out: bool
     first_window: bool
     last_window: bool
@@ -107,7 +107,7 @@ class Beat:
 
 def result_controller(config: ArrayConfig, layer: Mapping[str, int], groups: int) -> Iterator[tuple[bool, list[Beat]]]:
     """For each drain of a layer of so many groups whether it begins a group, and its beats."""
-    raw, shift_accumulate = bool(layer["flags"] & LayerFlag.RAW), bool(layer["flags"] & LayerFlag.SHIFT_ACCUMULATE)
+    raw, addend = bool(layer["flags"] & LayerFlag.RAW), combine_of(layer["flags"]).addend.__name__
     beats = layer["channel_blocks"] * (layer["channel_block"] + 1) + layer["last_channel_block"] + 1
     for group in range(groups):
         for block in range(layer["channel_blocks"] + 1):
@@ -122,7 +122,7 @@ def result_controller(config: ArrayConfig, layer: Mapping[str, int], groups: int
                     yield block == window == part == 0, [Beat(
                         cycle=1 + beat + beat * config.drain_width // config.tile, channel=beat, valid=beat < size,
                         address=(first + beat) % (1 << config.threshold_bits) if beat < size else None,
-                        keep=part > 0 and not shift_accumulate, double=part > 0 and shift_accumulate,
+                        addend=addend if part else None,
                         out=part == layer["drains"], first_window=window == 0, last_window=window == layer["windows"],
                         end=last_block and beat == size - 1 if beat < size else None, raw=raw,
                         layer_end=(group == groups - 1 and last_block and window == layer["windows"]
@@ -144,11 +144,11 @@ def int4_level(number: int) -> int:
 
 @dataclass(frozen=True)
 class Sum:
-    """A sum that a threshold unit takes; ``before`` is the factor of the sum before: 0, 1 or 2."""
+    """A sum that a threshold unit takes, and how it combines with the one before; None for the first of a channel."""
 
     channel: int
     value: int
-    before: int
+    combine: Combine | None
     address: int
     store: bool = False
 
@@ -159,8 +159,8 @@ def threshold_unit(config: ArrayConfig, sums: Iterable[Sum], thresholds: list[in
     combined: dict[int, int] = {}
     results = []
     for item in sums:
-        before = item.before * combined[item.channel] if item.before else 0
-        total = combined[item.channel] = (before + item.value) % size
+        total = item.combine.reference(combined[item.channel], item.value) if item.combine else item.value
+        total = combined[item.channel] = total % size
         if config.signed:
             element = min(max(total - size if 2 * total >= size else total, 0), 255)
         else:

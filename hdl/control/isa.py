@@ -19,6 +19,8 @@ from amaranth.lib import data
 
 from signum.hdl.config import ArrayConfig, ConfigError, bits_to_hold
 
+from .combine import Combine, combine_of, combines_of
+
 __all__ = ["Field", "Isa", "LayerFlag", "LayerRecord", "SegmentFlag", "flag_of"]
 
 SEGMENTS_BITS = 6
@@ -30,16 +32,14 @@ LONGEST_FETCH = 9
 
 
 class LayerFlag(enum.IntFlag):
-    """Flags of a layer."""
+    """Flags of a layer; those of `hdl.control.combine.COMBINES` are the others."""
 
     SPLIT = 1       # rows are neighbouring pixels of one image, not the same pixel of several images
     RAW = 2         # sums go to the threshold memory; there are no bits
-    SHIFT_ACCUMULATE = 4      # sums combine as S = 2S + p, not S = S + p
     LAST = 8        # the program ends here
-    RESIDUAL = 16   # a sum is requantized before it combines; only with requantize_depth
 
 
-def flag_of(layer: data.View, flag: LayerFlag) -> Value:
+def flag_of(layer: data.View, flag: int) -> Value:
     """One flag of a layer's back fields, as hardware."""
     return layer.flags[flag.bit_length() - 1]
 
@@ -67,6 +67,10 @@ class LayerRecord:
 
     def has(self, flag: LayerFlag) -> bool:
         return bool(self.fields["flags"] & flag)
+
+    @property
+    def combine(self) -> Combine:
+        return combine_of(self.fields["flags"])
 
 
 class Isa:
@@ -112,7 +116,7 @@ class Isa:
             *patterns,                              # steps of the address to the next pixel, to the next line
         )
         self.store = (
-            Field("flags", 5 if config.requantize_depth else 4),
+            Field("flags", max(*LayerFlag, *(row.flag for row in combines_of(config))).bit_length()),
             Field("x", a),                          # last output pixel of a line
             Field("y", a),                          # last line
             Field("channel_blocks", config.weight_bits),    # last block; each has at least one weight word

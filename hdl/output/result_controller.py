@@ -1,10 +1,11 @@
 """What the sums are that come out of the rows: the loop nest once more, as it passes the end of the array."""
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from signum.hdl.config import ArrayConfig, bits_to_hold
+from signum.hdl.control.combine import addends
 from signum.hdl.control.isa import Isa, LayerFlag, flag_of
 from signum.hdl.control.loop import Nest
 
@@ -25,7 +26,7 @@ def beat_layout(config: ArrayConfig) -> data.StructLayout:
     address
         Word of its thresholds (of border class 0), or where its raw sums go.
     keep, double
-        It is added to the sums before, or to twice those; with neither it is the first one.
+        The addend of `hdl.control.combine.addends` that is added to it; with none it is the first one.
     out
         The sum is complete.
     first_window, last_window
@@ -42,8 +43,7 @@ def beat_layout(config: ArrayConfig) -> data.StructLayout:
         "valid": 1,
         "channel": bits_to_hold(config.beats - 1),
         "address": config.threshold_bits,
-        "keep": 1,
-        "double": 1,
+        **dict.fromkeys(addends(config), 1),
         "out": 1,
         "first_window": 1,
         "last_window": 1,
@@ -124,7 +124,9 @@ class ResultController(wiring.Component):
     def _loops(self, m: Module) -> None:
         layer, beat, enable, channel = self.layer, self.beat, self.enable, self.channel
         raw = flag_of(layer, LayerFlag.RAW)
-        shift_accumulate = flag_of(layer, LayerFlag.SHIFT_ACCUMULATE)
+        (default, _), *others = addends(self.config).items()
+        flagged = {name: Cat(flag_of(layer, flag) for flag in flags).any() for name, (_, flags) in others}
+        chosen = {default: ~Cat(flagged.values()).any(), **flagged}
         address = Signal(self.config.threshold_bits)    # of the next drain
         block_address = Signal.like(address)             # of the block at the window's first position
         next_block = Signal.like(address)
@@ -152,7 +154,7 @@ class ResultController(wiring.Component):
         with m.If(self.strobe):
             m.d.sync += [
                 counted.eq(1), ends.eq(last_block), last_channel.eq(columns), beat.address.eq(address),
-                beat.keep.eq(~drains.first & ~shift_accumulate), beat.double.eq(~drains.first & shift_accumulate),
+                *(beat[name].eq(~drains.first & value) for name, value in chosen.items()),
                 beat.out.eq(last_drain), beat.first_window.eq(windows.first), beat.last_window.eq(last_window),
                 beat.raw.eq(raw), final.eq(self.ends),
             ]

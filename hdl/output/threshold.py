@@ -1,11 +1,12 @@
 """The threshold unit at the end of a row: combines the sums of a layer's segments and decides the element."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from signum.hdl.config import ArrayConfig, bits_to_hold
+from signum.hdl.control.combine import addends
 from signum.hdl.lib.delay import delay
 from signum.hdl.lib.memory import Bank
 
@@ -18,8 +19,7 @@ def combine_layout(config: ArrayConfig) -> data.StructLayout:
     return data.StructLayout({
         "channel": bits_to_hold(config.beats - 1),
         "address": config.threshold_bits,
-        "keep": 1,
-        "double": 1,
+        **dict.fromkeys(addends(config), 1),
         "enable": 1,
         "store": 1,
     })
@@ -30,7 +30,8 @@ class ThresholdUnit(wiring.Component):
 
     ``channel`` comes one cycle before ``sum`` and ``combine``; the element follows ``config.memory_latency + 1`` cycles
     after them. Per column
-    the unit keeps the combined sum S of the segments so far, and computes ``S = p``, ``S + p`` or ``2S + p``. A bit is
+    the unit keeps the combined sum S of the segments so far, and computes ``S = p``, or ``p`` and the addend that the
+    beat names (see `hdl.control.combine`). A bit is
     ``S >= T``, with T from the row's threshold memory at ``address`` plus the offset of the pixel's border class; an
     element of 8 bits is S clipped to 0..255. With ``store`` the sum is written to the memory instead.
 
@@ -90,13 +91,16 @@ class ThresholdUnit(wiring.Component):
         with m.Elif(self.take):
             m.d.sync += used.eq(held)
 
-        before = Signal(config.sum_bits)
+        chosen: Value = Const(0)
+        for name, (function, _) in addends(config).items():
+            chosen = Mux(combine[name], function(sums_reader.data, self.sum), chosen)
+        addend = Signal(config.sum_bits)
         total = Signal(config.sum_bits)
         complete = Signal(config.sum_bits, reset_less=True)
         address = Signal(config.threshold_bits)
         m.d.comb += [
-            before.eq(Mux(combine.double, sums_reader.data << 1, Mux(combine.keep, sums_reader.data, 0))),
-            total.eq(before + self.sum),
+            addend.eq(chosen),
+            total.eq(addend + self.sum),
             address.eq(combine.address + used),
             sums_reader.addr.eq(self.channel),
             sums_writer.addr.eq(combine.channel),

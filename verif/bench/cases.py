@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from signum.golden.compiler.graph import Graph, GraphError, Layer, MapShape, Req
 from signum.golden.compiler.program import Program
 from signum.golden.reference.encoding import ELEMENT_TYPES, border_class
 from signum.hdl.config import ArrayConfig, multiply_levels, popcount_levels
+from signum.hdl.control.combine import COMBINES, Combine
 
 __all__ = ["Case", "draw_case", "draw_config", "draw_graph", "draw_maps"]
 
@@ -115,35 +116,34 @@ def draw_requantize(rng: np.random.Generator, segment: Segment) -> Requantize:
     return Requantize(scale, np.where(rng.random(channels) < 0.05, far, offset), shift)
 
 
-def combine_of(kind: str, element_bits: int, raw: bool) -> Literal["sum", "shift_accumulate", "residual"]:
-    """How the sums of a layer combine; a layer of 8-bit elements is raw or residual."""
-    if element_bits > 1:
-        return "sum" if raw else "residual"
-    return "shift_accumulate" if kind == "shift_accumulate" else "residual" if kind == "residual" else "sum"
+def draw_combine(rng: np.random.Generator, element_bits: int, raw: bool) -> Combine:
+    """A row of the table that a layer of these elements may have; one of 8 bits requantizes unless it is raw."""
+    rows = [row for row in COMBINES.values()
+            if element_bits in row.element_bits and (element_bits == 1 or row.requantized != raw)]
+    return rows[int(rng.integers(len(rows)))]
 
 
 def draw_layer(rng: np.random.Generator, name: str, maps: dict[str, MapShape], raw: bool, element_bits: int) -> Layer:
-    """A layer over some of the maps: a convolution, a fully connected one, a sum, bit planes, or a residual."""
+    """A layer over some of the maps: a convolution, a fully connected one, or several that combine by any row."""
     source = str(rng.choice(list(maps)))
     shape = maps[source]
     channels = int(rng.integers(1, 20))
-    kind = str(rng.choice(["convolution", "convolution", "full", "sum", "shift_accumulate", "residual", "residual"]))
-    combine = combine_of(kind, element_bits, raw)
-    padding = BINARY_PADDING if combine == "residual" else str(rng.choice([BINARY_PADDING, ZERO_PADDING]))
+    combine = draw_combine(rng, element_bits, raw)
+    alone = COMBINES["sum"].name == combine.name and rng.random() < 0.7
+    padding = BINARY_PADDING if combine.requantized else str(rng.choice([BINARY_PADDING, ZERO_PADDING]))
     segment = draw_segment(rng, source, shape, channels, padding, element_bits)
-    if kind == "full":
+    if alone and rng.random() < 0.3:
         segment = Segment(source=source, weights=draw_weights(
             rng, (channels, shape.channels, shape.height, shape.width), element_bits))
     segments = [segment]
-    if kind in ("sum", "shift_accumulate", "residual"):
+    if not alone:
         same = [other for other in maps if maps[other] == shape]
         for _ in range(int(rng.integers(1, 4))):
             other = str(rng.choice(same))
-            weights = segment.weights if kind == "shift_accumulate" else draw_weights(rng, segment.weights.shape,
-                                                                                      element_bits)
+            weights = draw_weights(rng, segment.weights.shape, element_bits)
             segments.append(Segment(source=other, weights=weights, stride=segment.stride, dilation=segment.dilation,
                                     padding=segment.padding, pad=segment.pad))
-    if combine == "residual":
+    if combine.requantized:
         segments = [dataclasses.replace(part, requantize=draw_requantize(rng, part)) for part in segments]
     height, width = segment.output_size(shape)
     pool = (1, 1) if raw or rng.random() < 0.5 else (int(rng.integers(1, min(3, height) + 1)),
@@ -153,7 +153,7 @@ def draw_layer(rng: np.random.Generator, name: str, maps: dict[str, MapShape], r
         border = zero_padding_border(segment, shape)
     classes = (int(border_class(height - 1, height, border[0], border[2])) + 1,
                int(border_class(width - 1, width, border[1], border[3])) + 1)
-    layer = Layer(name=name, segments=tuple(segments), combine=combine,
+    layer = Layer(name=name, segments=tuple(segments), combine=combine.name,
                   border=border, pool=pool, offset=np.zeros(channels, dtype=np.int64) if raw else None)
     if raw or element_bits > 1:
         return layer

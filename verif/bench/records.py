@@ -3,6 +3,7 @@
 import random
 
 from signum.hdl.config import ArrayConfig
+from signum.hdl.control.combine import combines_of
 from signum.hdl.control.isa import Isa, LayerFlag, LayerRecord, SegmentFlag
 
 __all__ = ["draw_array", "draw_record"]
@@ -52,16 +53,15 @@ def draw_record(rng: random.Random, config: ArrayConfig, *, last: bool = True) -
     """A layer of a few pixels, with any starts and steps; raw layers and split ones are among them."""
     isa = Isa(config)
     fields = {field.name: rng.randrange(1 << field.bits) for field in isa.layer}
-    flags = LayerFlag(0)
-    for flag in (LayerFlag.SPLIT, LayerFlag.RAW, LayerFlag.SHIFT_ACCUMULATE,
-                 *((LayerFlag.RESIDUAL,) if config.requantize_depth else ())):
+    flags = rng.choice(combines_of(config)).flag
+    for flag in (LayerFlag.SPLIT, LayerFlag.RAW):
         flags |= flag if rng.random() < 0.4 else 0
     segments = draw_segments(rng, isa)
     raw = bool(flags & LayerFlag.RAW)
     x, y = rng.randint(0, most(isa, "x", 5)), rng.randint(0, most(isa, "y", 3))
     window_x, window_y = (0, 0) if raw else (rng.choice([0, 0, 1, 2]), rng.choice([0, 0, 1, 2]))
     fields |= {
-        "flags": int(flags | (LayerFlag.LAST if last else 0)), "segments": len(segments) - 1,
+        "flags": flags | (LayerFlag.LAST if last else 0), "segments": len(segments) - 1,
         "drains": sum(not segment["flags"] & SegmentFlag.CONTINUE for segment in segments) - 1,
         "x": x, "y": y, "window_x": window_x, "window_y": window_y,
         "windows": (window_x + 1) * (window_y + 1) - 1, "channel_blocks": min(rng.choice([0, 0, 1, 3]),

@@ -8,6 +8,7 @@ import pytest
 
 from signum.golden.reference.units import Beat, result_controller
 from signum.hdl.config import ArrayConfig
+from signum.hdl.control.combine import COMBINES
 from signum.hdl.control.isa import Isa, LayerFlag, LayerRecord
 from signum.hdl.output.result_controller import ResultController
 from signum.verif.bench.records import draw_array, draw_record
@@ -18,8 +19,11 @@ Seen = dict[str, int]
 
 def seen(beat: Beat) -> Seen:
     """What the outputs must be; nothing where there is no channel to say it of."""
-    fields = {name: value for name, value in vars(beat).items() if name != "cycle" and value is not None}
-    return {"enable": 1} | {name: int(value) for name, value in fields.items()}
+    fields = {name: value for name, value in vars(beat).items()
+              if name not in ("cycle", "addend") and value is not None}
+    named = {row.addend.__name__ for row in COMBINES.values()}
+    return {"enable": 1} | {name: int(name == beat.addend) for name in named} | {
+        name: int(value) for name, value in fields.items()}
 
 
 class Case:

@@ -7,6 +7,7 @@ import pytest
 
 from signum.golden.reference.units import Sum, threshold_unit
 from signum.hdl.config import ArrayConfig
+from signum.hdl.control.combine import addends, combines_of
 from signum.hdl.output.threshold import ThresholdUnit
 from signum.verif.bench.trace import AMARANTH, play
 
@@ -48,7 +49,7 @@ class Case:
         rng, config = self.rng, self.config
         return {"channel": rng.randrange(config.beats), "sum": rng.getrandbits(config.operand_bits),
                 "combine": {"channel": rng.randrange(config.beats), "address": rng.randrange(self.entries),
-                            "keep": rng.randrange(2), "double": rng.randrange(2)},
+                            **{name: rng.randrange(2) for name in addends(config)}},
                 "offset": rng.getrandbits(config.threshold_bits),
                 "host_data": rng.getrandbits(config.sum_bits)}
 
@@ -84,7 +85,7 @@ class Case:
         if self._take(offset) and rng.random() < 0.2:
             self.steps.append(self._noise() | {"clear": 1})
             offset = 0
-        factor = rng.choice([1, 2])
+        combine = rng.choice(combines_of(config))
         store = rng.random() < 0.3
         drains = rng.choice([1, 1, 2, 3])
         size = 1 << config.threshold_bits
@@ -95,12 +96,12 @@ class Case:
             for column, place in enumerate(places):
                 if column and column % config.tile == 0:
                     self.steps.append(self._noise())
-                item = Sum(column, self._operand(), factor if number else 0, (place + offset) % size,
+                item = Sum(column, self._operand(), combine if number else None, (place + offset) % size,
                            store and number == drains - 1)
                 self.steps[-1]["channel"] = column
                 self.steps.append(self._noise() | {"sum": item.value, "combine": {
-                    "channel": column, "address": place, "enable": 1, "keep": int(item.before == 1),
-                    "double": int(item.before == 2), "store": int(item.store)}})
+                    "channel": column, "address": place, "enable": 1, "store": int(item.store),
+                    **{name: int(number > 0 and name == combine.addend.__name__) for name in addends(config)}}})
                 cycles.append(len(self.steps) - 1)
                 sums.append(item)
             self.steps += [self._noise() for _ in range(rng.choice([0, 0, 1, 3]))]

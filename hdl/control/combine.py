@@ -1,0 +1,99 @@
+"""How the sums of a layer's segments combine: a table with one row for each way, from which all other parts read.
+
+The program format takes the flag of a row, the threshold unit its addend, the interpreter and the integer graph its
+reference, the compiler and folding its rules, and the tests draw layers of every row.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+from amaranth.hdl import Value
+
+from signum.hdl.config import ArrayConfig
+
+__all__ = ["COMBINES", "Combine", "addends", "combine_of", "combines_of"]
+
+Addend = Callable[[Value, Value], Value]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Combine:
+    """A way to combine: the first segment gives S = p, each further one a new S of S and its p.
+
+    S must not fall where p or the S before rises: the bounds of S follow from those of p.
+
+    Parameters
+    ----------
+    name : str
+        As `golden.compiler.graph.Layer` has it.
+    flag : int
+        Its bit among the flags of a layer (see `hdl.control.isa.LayerFlag` for the others), or 0 for the row that is
+        chosen by no flag.
+    reference : callable
+        The new S of S and p: Python integers, or NumPy arrays of int64.
+    addend : callable
+        The same in hardware: the value that is added to p, of S and p, modulo 2**sum_bits. Rows with one function share
+        its multiplexer. The function's name becomes a field of `hdl.output.result_controller.beat_layout`.
+    linear : bool
+        S is linear in the p. The rule of folding: where the sums p stand for ``2p - offset`` in the network, S stands
+        for ``2S - total(offsets)``. It holds for a row that is not linear where its segments have equal offsets.
+    joins : bool
+        One long dot product may be several segments, and neighbouring segments one drain.
+    requantized : bool
+        p is a requantized sum (`hdl.output.requantize`); the array must have ``requantize_depth``.
+    element_bits : tuple of int
+        Elements of the layers that may combine so.
+    """
+
+    name: str
+    flag: int
+    reference: Callable[[Any, Any], Any]
+    addend: Addend
+    linear: bool = True
+    joins: bool = False
+    requantized: bool = False
+    element_bits: tuple[int, ...] = (1, 8)
+
+    def total(self, operands: Iterable[Any]) -> Any:
+        """S of the operands of all segments, in their order."""
+        return reduce(self.reference, operands)
+
+
+def keep(total: Value, operand: Value) -> Value:
+    return total
+
+
+def double(total: Value, operand: Value) -> Value:
+    return total << 1
+
+
+COMBINES = {row.name: row for row in (
+    # convolutions, and several of them added up exactly
+    Combine(name="sum", flag=0, reference=lambda total, p: total + p, addend=keep, joins=True),
+    # bit planes of activations, the most significant first
+    Combine(name="shift_accumulate", flag=4, reference=lambda total, p: 2 * total + p, addend=double,
+            element_bits=(1,)),
+    # the paths of a residual block
+    Combine(name="residual", flag=16, reference=lambda total, p: total + p, addend=keep, requantized=True),
+)}
+"""All rows by name."""
+
+
+def combines_of(config: ArrayConfig) -> list[Combine]:
+    """The rows that an array has hardware for."""
+    return [row for row in COMBINES.values() if config.requantize_depth or not row.requantized]
+
+
+def combine_of(flags: int) -> Combine:
+    """The row that a layer's flags choose."""
+    return next((row for row in COMBINES.values() if row.flag & flags), COMBINES["sum"])
+
+
+def addends(config: ArrayConfig) -> dict[str, tuple[Addend, list[int]]]:
+    """The addends by name, each with the flags of its rows; the first is taken where no flag of the others is set."""
+    found: dict[str, tuple[Addend, list[int]]] = {}
+    for row in combines_of(config):
+        found.setdefault(row.addend.__name__, (row.addend, []))[1].append(row.flag)
+    return found
