@@ -116,12 +116,14 @@ explore: $(STAMP)
 
 bench: $(STAMP)
 	$(PYTHON) -m signum.verif.benchmarks --record
+	$(PYTHON) -m signum.verif.runs.pages
 
 bench-table: $(STAMP)
 	@$(PYTHON) -m signum.verif.benchmarks --table $(NAME)
 
 bench-%: $(STAMP)
 	$(PYTHON) -m signum.verif.benchmarks --record $*
+	$(PYTHON) -m signum.verif.runs.pages
 
 doctor: $(STAMP)
 	@$(PYTHON) -m signum.fpga.flow.doctor

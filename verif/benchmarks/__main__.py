@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from signum.verif.benchmarks.record import BENCHMARKS, BUILD, keep, load, value_text
-from signum.verif.runs.pages import write_pages
+from signum.verif.benchmarks.record import BENCHMARKS, BUILD, RECORDED, keep, load, value_text
 
 
 def recorded_table(name: str) -> Table:
@@ -28,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m signum.verif.benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     ways = parser.add_mutually_exclusive_group()
-    ways.add_argument("--record", action="store_true", help="copy the results to docs/performance and write the pages")
+    ways.add_argument("--record", action="store_true", help=f"copy the results to {RECORDED.parent.name}/{RECORDED.name}")
     ways.add_argument("--table", action="store_true", help="print the recorded rows instead of measuring")
     options = parser.parse_args(arguments)
     for name in options.names:
@@ -44,11 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.record:
             keep(name, path)
         console.print(f"see {path}")
-    if options.record:
-        for page in write_pages():
-            console.print(f"see {page}")
-    elif not options.table:
-        console.print(f"all results are in {BUILD}")
+    if not options.table:
+        console.print(f"all records are in {RECORDED}" if options.record else f"all results are in {BUILD}")
     return 0
 
 

@@ -25,7 +25,7 @@ CASES: tuple[tuple[str, str, int, Mapping[str, Sequence[int]]], ...] = (
 
 def exploration_row(result: Mapping[str, Any]) -> Row:
     """The row of a result of `explore`: what fits, and the best array by the models and as it is synthesized."""
-    best = result["best"]
+    best = result["candidates"][result["best"]]
     device = device_of(result["device"])
     measured = best["measured"] or {}
     return {"network": result["network"], "board": result["board"], "candidates": len(result["candidates"]),

@@ -25,7 +25,7 @@ GENERATED = (performance.PAGE, paper.PAGE, house.PAGE)
 FIGURE = re.compile(r"<!--=(.+?)-->(.*?)<!--/-->", re.DOTALL)
 TABLE = re.compile(r"<!--table (.+?)-->\n(.*?)<!--/table-->", re.DOTALL)
 
-UNITS = (r"cycles?", r"LUT4s?", r"LUTs?", r"(?:logic )?cells", r"flip-flops", r"block RAMs?", r"tiles", r"bytes",
+UNITS = (r"cycles?", r"LUT4s?", r"LUTs?", r"(?:logic )?cells", r"flip-flops", r"block RAMs?", r"tiles of", r"bytes",
          r"MHz", r"ns", r"%", r"mIoU", r"dB", r"images/s", r"images", r"times", r"seconds?", r"minutes?", r"hours?")
 WORDS = "half an?|a quarter of an?|one|two|three|four|five|six|seven|eight|nine|ten|twelve|fifteen|twenty|thirty"
 MEASURED = re.compile(rf"\b\d[\d,.]*(?:\s+(?:to|of|and)\s+\d[\d,.]*)?\s+(?:{'|'.join(UNITS)})(?!\w)"
