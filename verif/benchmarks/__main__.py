@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m signum.verif.benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     ways = parser.add_mutually_exclusive_group()
-    ways.add_argument("--record", action="store_true", help=f"copy the results to {RECORDED.parent.name}/{RECORDED.name}")
+    ways.add_argument("--record", action="store_true", help="copy the results to docs/performance")
     ways.add_argument("--table", action="store_true", help="print the recorded rows instead of measuring")
     options = parser.parse_args(arguments)
     for name in options.names:
