@@ -235,7 +235,7 @@ def page(contents: Mapping[str, Mapping[str, Any]]) -> str:
     found = {name: content["rows"] for name, content in contents.items()}
     sections = [
         "# Performance\n\nThe cost of the array and its speed. `make bench` measures all of it again, "
-        "`make bench-NAME` one benchmark. Each row that was measured is in "
+        "`make bench-NAME` one benchmark. Every measured row is in "
         "`docs/performance/NAME.json`, and `make bench-table NAME=networks` prints the rows of one record as a table. "
         "This page has the goals and a summary; `make pages` writes it from the records. Areas and cycles repeat "
         "exactly, and the tests hold the records against them; seconds and clocks are those of one machine.\n\n"

@@ -1,5 +1,7 @@
 """Records of runs: what is cheap to work out again is exact, and records of one design agree."""
 
+from pathlib import Path
+
 import pytest
 from rich.console import Console
 
@@ -8,8 +10,9 @@ from signum.golden.compiler.cycles import predict_cycles
 from signum.golden.compiler.utilization import utilization
 from signum.golden.networks.digits import digits_graph_untrained
 from signum.hdl.config import ArrayConfig
+from signum.verif.benchmarks import record
 from signum.verif.benchmarks.__main__ import main, recorded_table
-from signum.verif.benchmarks.record import BENCHMARKS, load, markdown, save, value_text
+from signum.verif.benchmarks.record import BENCHMARKS, keep, load, markdown, save, value_text
 
 
 def test_the_digits_take_the_recorded_cycles() -> None:
@@ -62,9 +65,17 @@ def test_a_name_that_is_no_benchmark(capsys: pytest.CaptureFixture[str]) -> None
     assert f"NAME must be one of {', '.join(BENCHMARKS)}, not nothing" in capsys.readouterr().err
 
 
-def test_rows_are_saved_and_loaded(tmp_path) -> None:
+def test_rows_are_saved_and_loaded(tmp_path: Path) -> None:
     save("some", [{"a": 1}], {"tool": "2"}, tmp_path, seeds=3)
     assert load("some", tmp_path) == {"benchmark": "some", "tools": {"tool": "2"}, "seeds": 3, "rows": [{"a": 1}]}
+
+
+def test_a_report_becomes_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "RECORDED", tmp_path)
+    report = tmp_path / "report.json"
+    report.write_text("{}")
+    assert keep("some", report) == tmp_path / "some.json"
+    assert (tmp_path / "some.json").read_text() == "{}"
 
 
 def test_tables() -> None:
