@@ -21,7 +21,7 @@ CHOSEN = $(foreach name,PRESET CONFIG FREQUENCY BAUD SEED SEEDS,$(if $(value $(n
          $(if $(LOADER),--loader) $(if $(filter command line,$(origin OUT)),--out='$(OUT)')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv verilog test test-quick soak bitstream demo task train ablation resnet18 paper boards board-sim faults ladder explore bench doctor lint pages clean
+.PHONY: help venv verilog test test-quick soak bitstream demo task train ablation resnet18 paper boards board-sim faults ladder explore bench bench-table doctor lint pages clean
 
 help:
 	@echo 'make demo                           train digits, run them on the hardware, build the bitstream'
@@ -43,10 +43,12 @@ help:
 	@echo 'make ladder                         digits on the netlist of each family, and on an iCE40 bitstream read back'
 	@echo 'make explore NETWORK=cnv BOARD=ulx3s-85f  which array is best for a network on a board'
 	@echo 'make bench                          areas, clocks, networks, generator, simulation: docs/performance.md'
-	@echo 'make bench-networks                 one of them: bench-area, -clock, -generator, -simulation, -streaming'
+	@echo 'make bench-networks                 one of them: bench-area, -elements, -clock, -loader, -streaming, ...'
+	@echo 'make bench-table NAME=networks      the recorded rows of one of them, as a table'
 	@echo 'make doctor                         tools, versions, and how to get what is missing'
 	@echo 'make lint                           style, types, and who imports whom'
-	@echo 'make pages                          docs/map.md: each folder and file with its one line'
+	@echo 'make pages                          every figure of README.md and docs from its record, and docs/map.md'
+	@echo '                                    make demo RECORD=1, ladder, faults and bench-... make the records'
 	@echo 'make venv                           only install; every target does so on first use'
 	@echo 'make clean                          remove build and the caches; .venv stays'
 
@@ -80,7 +82,7 @@ bitstream: $(STAMP)
 	$(PYTHON) -m signum.fpga build --board '$(BOARD)' $(CHOSEN)
 
 demo: $(STAMP)
-	$(PYTHON) -m signum.verif.runs.demo
+	$(PYTHON) -m signum.verif.runs.demo $(if $(RECORD),--record)
 
 task: $(STAMP)
 	$(PYTHON) -m signum.verif.runs.task --task '$(TASK)' $(if $(IMAGES),--images '$(IMAGES)')
@@ -104,19 +106,24 @@ board-sim: $(STAMP)
 	@$(PYTHON) -m signum.fpga board-sim
 
 faults: $(STAMP)
-	$(PYTHON) -m signum.verif.runs.faults
+	$(PYTHON) -m signum.verif.runs.faults $(if $(RECORD),--record)
 
 ladder: $(STAMP)
-	$(PYTHON) -m signum.verif.runs.ladder $(if $(IMAGES),--images '$(IMAGES)') $(if $(PRESET),--preset '$(PRESET)')
+	$(PYTHON) -m signum.verif.runs.ladder $(if $(IMAGES),--images '$(IMAGES)') $(if $(PRESET),--preset '$(PRESET)') $(if $(RECORD),--record)
 
 explore: $(STAMP)
 	$(PYTHON) -m signum.fpga explore --network '$(NETWORK)' --board '$(BOARD)' $(if $(OBJECTIVE),--objective '$(OBJECTIVE)')
 
 bench: $(STAMP)
 	$(PYTHON) -m signum.verif.benchmarks --record
+	$(PYTHON) -m signum.verif.runs.pages
+
+bench-table: $(STAMP)
+	@$(PYTHON) -m signum.verif.benchmarks --table $(NAME)
 
 bench-%: $(STAMP)
 	$(PYTHON) -m signum.verif.benchmarks --record $*
+	$(PYTHON) -m signum.verif.runs.pages
 
 doctor: $(STAMP)
 	@$(PYTHON) -m signum.fpga.flow.doctor
@@ -127,7 +134,7 @@ lint: $(STAMP)
 	$(VENV)/bin/lint-imports --no-cache
 
 pages: $(STAMP)
-	$(PYTHON) -m signum.verif.runs.map
+	$(PYTHON) -m signum.verif.runs.pages
 
 clean:
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -2,23 +2,17 @@
 
 import json
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from signum.hdl.array.pe import ProcessingElement
 from signum.hdl.config import ArrayConfig
 from signum.hdl.lib.emit import run_yosys, to_verilog
 from signum.hdl.output.requantize import Requantize
 
-__all__ = ["ELEMENTS", "FLOWS", "Clip", "element_config", "element_lut4", "lut4", "requantize_lut4",
-           "shifter_lut4"]
-
-ELEMENTS = ((1, 8), (1, 32), (1, 64), (8, 1), (8, 4), (8, 8))       # bits of an element, lanes
-TAPS = 1152                                                         # of a 3x3 convolution over 128 channels
+__all__ = ["FLOWS", "PREPARE", "Clip", "lut4", "requantize_lut4", "shifter_lut4"]
 
 # products become Booth's, the smallest that Yosys makes of LUTs
 PREPARE = "hierarchy -top unit\nproc\nflatten\nopt\nwreduce\nbooth"
@@ -80,26 +74,6 @@ def shifter_lut4(config: ArrayConfig) -> dict[str, dict[str, int]]:
     """LUT4s of a row's `Clip` by family, with a "constant" shift and with one that is a "field" of the program."""
     return {family: {name: lut4(Clip(config=config, field=field), family)
                      for name, field in (("constant", False), ("field", True))} for family in FLOWS}
-
-
-def element_config(element_bits: int, lanes: int) -> ArrayConfig:
-    """An array of one element, whose accumulator is as wide as dot products of `TAPS` taps need it."""
-    widest = ArrayConfig(rows=1, cols=1, lanes=lanes, element_bits=element_bits, acc_bits=32, sum_bits=32)
-    return widest.replace(acc_bits=widest.dot_bits(TAPS), pipeline=1)
-
-
-def element_lut4(elements: Iterable[tuple[int, int]] = ELEMENTS) -> list[dict[str, int]]:
-    """LUT4s of processing elements without multiplier blocks, for each pair of element bits and lanes.
-
-    A record has ``element_bits``, ``lanes``, ``word_bits``, ``acc_bits`` and, by the names of `FLOWS`, the LUT4s.
-    """
-    records = []
-    for element_bits, lanes in elements:
-        config = element_config(element_bits, lanes)
-        sizes = {family: lut4(ProcessingElement(config=config), family) for family in FLOWS}
-        records.append({"element_bits": element_bits, "lanes": lanes, "word_bits": config.word_bits,
-                        "acc_bits": config.acc_bits, **sizes})
-    return records
 
 
 def requantize_lut4(config: ArrayConfig) -> dict[str, dict[str, int]]:

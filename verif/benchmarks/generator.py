@@ -48,7 +48,7 @@ def row(rows: int, cols: int, lanes: int, tile: int, repeats: int = REPEATS) -> 
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "signum.v"
-        generate = [run([sys.executable, "-m", "hdl", "verilog", f"--rows={rows}", f"--cols={cols}",
+        generate = [run([sys.executable, "-m", "signum.hdl", "verilog", f"--rows={rows}", f"--cols={cols}",
                          f"--lanes={lanes}", f"--tile={tile}", f"--out={folder}"]) for _ in range(repeats)]
         yosys = []
         for _ in range(repeats):

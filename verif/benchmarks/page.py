@@ -1,15 +1,25 @@
-"""docs/performance.md, from the recorded JSON of every benchmark: how far each goal is met, and the tables."""
+"""docs/performance.md, from the records of the benchmarks: goals, and a row a network, a family and a board."""
 
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from signum.verif.benchmarks.record import RECORDED, Row, load
+from signum.fpga.flow.boards import BOARDS
+from signum.verif.benchmarks.figures import figure, formatted
+from signum.verif.benchmarks.record import RECORDED, Row, load, markdown
 
-__all__ = ["GOALS", "PAGE", "Goal", "goal_rows", "page", "write"]
+__all__ = ["GOALS", "PAGE", "Goal", "goal_rows", "page", "recorded_page"]
 
 PAGE = RECORDED.parent / "performance.md"
+SHOWN, SHOWN_TEXT = "2x32x32, drain 8", "2 x 32 elements of 32 lanes with a drain of 8, 2,048 operations a cycle"
+CLOCK = BOARDS["ulx3s-12f"].frequency
+
+DEFINITION = (
+    "A *cell* is a logic cell as nextpnr packs it on iCE40: a LUT4, its flip-flop and its carry, whichever of them are "
+    "used. On ECP5 and Gowin a cell is a LUT4 of Yosys's netlist; a CCU2C of ECP5 counts as two and an ALU of Gowin as "
+    "one. All areas on these pages are cells, unless \"before packing\" stands beside them.")
 
 Rows = list[Row]
 
@@ -29,7 +39,7 @@ class Goal:
     most : bool
         The bound is the largest figure that will do, not the least.
     binds : str
-        What stands between the figure and the goal, or what the figure rests on.
+        The obstacle between the figure and the goal, or the basis of the figure; names of figures in braces.
     """
 
     benchmark: str
@@ -116,22 +126,22 @@ GOALS = (
            packed_cells(family, unit, popcount), bound, most=True, binds=AREA_NOTES[family])
       for family, popcount, unit, bound in AREA_GOALS),
     Goal("clock", "iCE40 UP5K, 1,024 operations a cycle: MHz", fmax("icebreaker", 1024), 36,
-         binds="does not fit: 4 x 8 elements of 32 lanes take 5,160 LUT4s before packing, with 2,806 flip-flops, and "
-               "the UP5K has 5,280 logic cells; 512 operations run at 38 MHz"),
+         binds="does not fit: 512 operations take {demo/lut} of {demo/lut_capacity} logic cells, and run at "
+               "{clock/icebreaker/icebreaker/fmax_mhz_median} MHz"),
     Goal("clock", "ECP5, 2,048 operations a cycle: MHz", fmax("ulx3s", 2048), 150,
-         binds="a word that a tile hands to the next one, and the first level of an element's popcount there"),
+         binds="the path of a word from a tile to the next one, and the first level of a popcount there"),
     Goal("clock", "ECP5, 16,384 operations a cycle: MHz", fmax("ulx3s", 16384), 120,
-         binds="the reset's way to a register of the array at the other end of the chip, which is not reset any more "
-               "since"),
+         binds="when it was measured, the reset's path to a register at the far end of the chip; that register is no "
+               "longer reset"),
     Goal("clock", "Gowin GW1NR-9: MHz", fmax("tang_nano_9k", 1), 100),
     Goal("clock", "ECP5, most binary operations a second: 10^12", tera_operations, 8,
-         binds="16,384 operations on an LFE5U-85F, in 44,728 of its 83,640 logic cells; the goal would take 24,576 at "
-               "163 MHz"),
+         binds="16,384 operations on an LFE5U-85F, in {clock/ulx3s-85f/ecp5_85f/lut} of its "
+               "{clock/ulx3s-85f/ecp5_85f/lut_capacity} logic cells; the goal would take 24,576 at 163 MHz"),
     Goal("networks", "about 2,048, in a batch, all layers but the first: %",
          utilizations("batch", 2048, *CONVOLUTIONAL), 97),
     Goal("networks", "about 2,048, in a batch, SFC: %", utilizations("batch", 2048, "sfc"), 97,
-         binds="its layers take 512, 512 and 24 cycles, the pause between two 21, in which the last word is on its way "
-               "to the banks and the next layer's first pixel is dealt, and the end of a run 40"),
+         binds="the pauses between its short layers, in which the last word travels to the banks and the next layer's "
+               "first pixel is dispatched, and the end of a run"),
     Goal("networks", "about 2,048, one image alone, CNV: %", utilizations("split", 2048, "cnv"), 92),
     Goal("networks", "about 2,048, one image alone, ResNet-18 and VGG-small: %",
          utilizations("split", 2048, "resnet18", "vgg_small"), 92),
@@ -139,8 +149,8 @@ GOALS = (
          binds="the pauses between its four short layers, and a last layer of 10 channels on 32 columns"),
     Goal("networks", "about 2,048, one image alone, fully connected networks: %",
          utilizations("split", 2048, "sfc", "lfc"), 92,
-         binds="their maps have one pixel, so only an array of one row is full; SFC's layers take 8 to 32 cycles on "
-               "it, and the pause between two 18"),
+         binds="their maps have one pixel, so only an array of one row is full; there the layers of SFC are about as "
+               "short as the pause between two"),
     Goal("networks", "about 2,048, CNV in a batch, first layer included: cycles an image",
          whole_network("cnv", "batch", 2048), 34000, most=True,
          binds="thermometer code of 7 levels a colour, the 189 taps of a window packed into 6 words by the host"),
@@ -159,100 +169,106 @@ GOALS = (
 MISSING = (
     "Streaming (`golden/compiler/weight_streaming.py`) loads a stage's weights while the one before runs; programs, "
     "thresholds and maps still come between the two. A loader sends a word in two cycles, so layers that use a weight "
-    "once are bound by it. The cycles of the table of networks do not hold what is loaded, those of weight "
-    "streaming do.",
+    "once are bound by it. The cycles of `make bench-networks` leave loading out, those of "
+    "`make bench-streaming` include it.",
     "Layers do not overlap: the next one begins when the last result of the one before is stored.",
 )
 
 
-def figure(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+def bound_by(goal: Goal) -> str:
+    """What binds a goal, with its figures."""
+    return re.sub(r"\{(.+?)\}", lambda found: figure(found[1]), goal.binds)
 
 
-def goal_rows(found: dict[str, Rows]) -> list[list[str]]:
-    """Each goal, its bound, our figure, whether it is met, and what binds it."""
+def goal_rows(found: Mapping[str, Rows]) -> list[list[str]]:
+    """Each goal, its bound, our figure, whether it is met, the command, and what binds it."""
     table = []
     for goal in GOALS:
         value = goal.value(found[goal.benchmark]) if goal.benchmark in found else None
-        table.append([goal.text, f"{'at most' if goal.most else 'at least'} {figure(goal.bound)}",
-                      f"**{figure(value)}**" if value is not None else "not measured",
+        table.append([goal.text, f"{'at most' if goal.most else 'at least'} {formatted(goal.bound)}",
+                      f"**{formatted(float(value))}**" if value is not None else "not measured",
                       ("yes" if goal.met(value) else "no") if value is not None else "",
-                      goal.binds])
+                      f"`make bench-{goal.benchmark}`", bound_by(goal)])
     return table
 
 
-def markdown(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines) + "\n"
+def network_rows(rows: Rows) -> list[list[str]]:
+    """Each network on the array of `SHOWN`: an image of a batch, and an image alone."""
+    table = []
+    for name in dict.fromkeys(row["network"] for row in rows):
+        line = [name]
+        for mode in ("batch", "split"):
+            row, = only(rows, network=name, array=SHOWN, mode=mode)
+            line += [f"{row['cycles']:,.0f}", f"{100 * row['utilization']:.1f} %",
+                     f"{100 * row['utilization_whole']:.1f} %", f"{CLOCK / row['cycles']:,.0f}"]
+        table.append(line)
+    return table
 
 
-def value_text(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {100 * share:.1f} %" for name, share in value.items() if share >= 0.0005) or "nothing"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.4g}" if abs(value) < 10000 else f"{value:.0f}"
-    return "" if value is None else str(value).replace("_", " ")
+def area_rows(rows: Rows) -> list[list[str]]:
+    """Each family and way to make its popcount: elements of 32 and 64 lanes, and cells for an operation."""
+    table = []
+    for family, popcount in dict.fromkeys((row["family"], row["popcount"]) for row in rows):
+        of_family = only(rows, family=family, popcount=popcount)
+        small, = only(of_family, unit="pe", lanes=32)
+        large, = only(of_family, unit="pe", lanes=64)
+        array, = only(of_family, unit="array", lanes=64)
+        table.append([family, popcount, str(small["cells"]), str(large["cells"]), f"{large['cells_per_binop']:.2f}",
+                      f"{array['cells_per_binop']:.2f}", f"{large['baseline_cells_per_binop']:.2f}"])
+    return table
 
 
-TITLES = {
-    "area": "Area",
-    "clock": "Clock",
-    "networks": "Networks",
-    "streaming": "Weight streaming",
-    "generator": "Generator",
-    "simulation": "Simulation",
-}
-
-NOTES = {
-    "area": "LUT4s, with 2 for a CCU2C of ECP5 and 1 for an ALU of Gowin; on iCE40 logic cells after packing. One "
-            "register stage in each popcount. The baseline is a plain `sum()` in Amaranth with each flow's default "
-            "flags.",
-    "clock": "Fmax over several seeds of the placement, whole accelerator with its host link.",
-    "networks": "Cycles an image with the first layer; utilisation of all other layers, of the first one, and of all; "
-                "what is lost behind the first layer, and to what. *split* is one image on all rows, *batch* one on "
-                "each. Where `confirmed in rtl` says so, the RTL's own counter was equal in the same run. Inputs: "
-                "digits 16 levels, CNV and VGG-small 7 levels a colour, ResNet-18 eight bit planes, SFC and LFC black "
-                "and white.",
-    "streaming": "An image alone, with random weights. CNV, VGG-small and ResNet-18 on 2 x 32 elements of 32 lanes "
-                 "that hold nothing of the network before: a stage's weights come over a link of so many 32-bit words "
-                 "a cycle while the stage before runs; between two come programs, thresholds and maps. 0.5 is the bus "
-                 "at its fastest, at 50 MHz the others are 100 and 6 Mbit/s. The digits network and SFC on the "
-                 "smallest board, over a serial line of 1 Mbaud at 30 MHz: all of it over that line for each image, or "
-                 "from a loader in the UP5K's single-port RAMs (32,768 words), with only maps and results over the "
-                 "line.",
-    "generator": "Wall time of `make verilog`, and how long Yosys and Verilator take to read the file.",
-    "simulation": "Cycles a second of 8 x 8 elements of 32 lanes that run the digits network; the ratio is to cocotb's "
-                  "runner with its default flags, in the same run.",
-}
+def clock_rows(rows: Rows) -> list[list[str]]:
+    """Each board and preset."""
+    return [[row["board"], row["preset"], f"{row['binops_per_cycle']:,}",
+             f"{row['lut']:,} of {row['lut_capacity']:,}", f"{row['fmax_mhz_median']:.1f}",
+             f"{row['fmax_mhz_best']:.1f}", str(len(row["seeds"])), row["placer"]]
+            for row in sorted(rows, key=lambda row: (row["binops_per_cycle"], row["board"]))]
 
 
-def section(name: str, content: dict[str, Any]) -> str:
-    rows: Rows = content["rows"]
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    versions = ", ".join(f"{tool} {version}" for tool, version in content["tools"].items())
-    tools = f" ({versions})" if versions else ""
-    table = markdown([column.replace("_", " ") for column in columns],
-                     ([value_text(row.get(column)) for column in columns] for row in rows))
-    return f"\n## {TITLES[name]}\n\n`make bench-{name}`{tools}. {NOTES[name]}\n\n{table}"
+def tools_of(content: Mapping[str, Any]) -> str:
+    return ", ".join(f"{tool} {version}" for tool, version in content["tools"].items())
 
 
-def page(contents: dict[str, dict[str, Any]]) -> str:
+def page(contents: Mapping[str, Mapping[str, Any]]) -> str:
     """The page of some benchmarks' JSON, by name."""
     found = {name: content["rows"] for name, content in contents.items()}
-    goals = markdown(["goal", "bound", "figure", "met", "what binds it"], goal_rows(found))
-    missing = "".join(f"* {line}\n" for line in MISSING)
-    return ("# Performance\n\nWhat the array costs and how fast it is. `make bench` measures everything again and "
-            "writes this page; `make bench-NAME` measures one table, and the figures are in "
-            "`docs/performance/NAME.json`. Areas and cycles repeat exactly, and the tests hold them against "
-            "these files; seconds are those of one machine.\n\n"
-            f"{goals}\nNot there yet:\n\n{missing}"
-            + "".join(section(name, contents[name]) for name in TITLES if name in contents))
+    sections = [
+        "# Performance\n\nThe cost of the array and its speed. `make bench` measures all of it again, "
+        "`make bench-NAME` one benchmark. Every measured row is in "
+        "`docs/performance/NAME.json`, and `make bench-table NAME=networks` prints the rows of one record as a table. "
+        "This page has the goals and a summary; `make pages` writes it from the records. Areas and cycles repeat "
+        "exactly, and the tests hold the records against them; seconds and clocks are those of one machine.\n\n"
+        + DEFINITION + "\n\n## Goals\n\n"
+        + markdown(["goal", "bound", "reached", "met", "command", "limit"], goal_rows(found)),
+        "\nNot there yet:\n\n" + "".join(f"* {line}\n" for line in MISSING)]
+    if "networks" in found:
+        sections.append(
+            f"\n## Networks\n\n`make bench-networks`. On {SHOWN_TEXT}: cycles an image with the first layer, "
+            f"utilisation of the layers behind the first and of all layers, and images a second at {CLOCK / 1e6:g} MHz,"
+            " the clock of the ECP5 boards. In a *batch* each row has an image of its own; an image *alone* is split "
+            "over the rows. Memories are large enough for the whole network. Inputs: digits 16 levels, CNV and "
+            "VGG-small 7 levels a colour, ResNet-18 eight bit planes, SFC and LFC black and white. The record has nine "
+            "arrays of four sizes, and the losses of each.\n\n"
+            + markdown(["network", "batch: cycles", "behind the first", "all", "images/s",
+                        "alone: cycles", "behind the first", "all", "images/s"], network_rows(found["networks"])))
+    if "area" in found:
+        sections.append(
+            f"\n## Area\n\n`make bench-area` ({tools_of(contents['area'])}). Cells of an element with one register "
+            "stage in its popcount and an accumulator of 12 bits; an array is 8 x 8 elements with the registers between"
+            " its tiles. The plain element is a `sum()` in Amaranth with the default flags of each flow. The record has"
+            " rows and whole accelerators, and 16 and 128 lanes, too.\n\n"
+            + markdown(["family", "popcount", "element, 32 lanes", "element, 64 lanes", "an operation: element of 64",
+                        "array of 64", "plain element of 64"], area_rows(found["area"])))
+    if "clock" in found:
+        sections.append(
+            "\n## Clock\n\n`make bench-clock`. Fmax in MHz of the whole accelerator with its serial link, over the "
+            "seeds of the placement.\n\n"
+            + markdown(["board", "preset", "operations a cycle", "logic cells", "median", "best", "seeds", "placer"],
+                       clock_rows(found["clock"])))
+    return "".join(sections)
 
 
-def write(path: Path = PAGE, folder: Path = RECORDED) -> Path:
-    """Write the page from what is recorded."""
-    contents = {name: load(name, folder) for name in TITLES if (folder / f"{name}.json").exists()}
-    path.write_text(page(contents))
-    return path
+def recorded_page(folder: Path = RECORDED) -> str:
+    """The page of all records."""
+    return page({name: load(name, folder) for name in ("area", "clock", "networks", "generator", "simulation")})

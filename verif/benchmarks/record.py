@@ -1,22 +1,27 @@
-"""A benchmark's rows as JSON, with the versions of the tools that made them."""
+"""A benchmark's rows as JSON, with the versions of the tools that made them, and as text."""
 
 import json
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from signum.fpga.flow.tools import tool
 from signum.hdl.lib.folders import REPOSITORY
 
-__all__ = ["BUILD", "RECORDED", "Row", "load", "save", "versions"]
+__all__ = ["BENCHMARKS", "BUILD", "RECORDED", "Row", "keep", "load", "markdown", "save", "value_text", "versions"]
 
 Row = dict[str, Any]
+
+BENCHMARKS = ("generator", "area", "elements", "clock", "loader", "networks", "streaming", "exploration", "session",
+              "simulation")
+"""Modules of this package; each has ``measure(console) -> Path`` of the JSON file that it wrote."""
 
 BUILD = Path("build/bench")
 """Where `make bench` writes."""
 
 RECORDED = REPOSITORY / "docs" / "performance"
-"""What docs/performance.md tells, and what areas and cycles are held against."""
+"""The records from which the pages take their figures, and against which the tests hold areas and cycles."""
 
 
 def versions(*names: str) -> dict[str, str]:
@@ -33,6 +38,28 @@ def save(name: str, rows: Sequence[Row], tools: Mapping[str, str], folder: Path 
     return path
 
 
+def keep(name: str, report: Path) -> Path:
+    """Copy a report to the records, as ``NAME.json``."""
+    return Path(shutil.copy(report, RECORDED / f"{name}.json"))
+
+
 def load(name: str, folder: Path = RECORDED) -> dict[str, Any]:
     """What `save` wrote."""
     return json.loads((folder / f"{name}.json").read_text())
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines) + "\n"
+
+
+def value_text(value: Any) -> str:
+    """A value of a row as text."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {100 * share:.1f} %" for name, share in value.items() if share >= 0.0005) or "nothing"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 10000 else f"{value:.0f}"
+    return "" if value is None else str(value).replace("_", " ")

@@ -1,8 +1,10 @@
 """The whole path once: train digits, compile, run all held-out images on the RTL, build the bitstream, report."""
 
+import argparse
 import json
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,6 +31,7 @@ from signum.hdl.accelerator import Accelerator
 from signum.hdl.config import ArrayConfig
 from signum.hdl.lib.emit import emit
 from signum.verif.bench.programs import program_job, run_programs
+from signum.verif.benchmarks.record import keep
 from signum.verif.runs.pictures import picture_answers, picture_array
 
 __all__ = ["main"]
@@ -86,8 +89,7 @@ def summary(program: Program, trained: TrainedDigits, expected: np.ndarray, hard
         "images_per_s": bitstream["clock_mhz"] * 1e6 / measured,
         "clock_mhz": bitstream["clock_mhz"],
         "fmax_mhz": bitstream["fmax_mhz"],
-        "lut": bitstream["lut"],
-        "ram": bitstream["ram"],
+        **{name: bitstream[name] for name in ("lut", "lut_capacity", "ram", "ram_capacity")},
         "board": bitstream["board"],
         "config": program.config.to_dict(),
         "tools": bitstream["tools"],
@@ -116,8 +118,11 @@ def show(console: Console, report: dict[str, Any], bitstream: dict[str, Any]) ->
     console.print(table)
 
 
-def demo(console: Console, bitstream: "Future[dict[str, Any]]") -> int:
-    """Everything but the bitstream, which another process builds meanwhile; returns the exit status."""
+def demo(console: Console, bitstream: "Future[dict[str, Any]]", record: bool = False) -> int:
+    """Everything but the bitstream, which another process builds meanwhile; returns the exit status.
+
+    With ``record`` a report without errors becomes the record from which README.md has its figures.
+    """
     began = time.monotonic()
 
     def say(text: str) -> None:
@@ -152,15 +157,20 @@ def demo(console: Console, bitstream: "Future[dict[str, Any]]") -> int:
         console.print(f"the RTL must agree with PyTorch: {report['mismatches']} logits and "
                       f"{report['runs_with_other_cycles']} runs' cycles differ", style="red")
         return 1
+    if record:
+        say(f"see {keep('demo', OUT / 'report.json')}; make pages fills it in")
     return 0
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns 1 if a logit or a cycle count differs."""
+    parser = argparse.ArgumentParser(prog="python -m signum.verif.runs.demo", description=__doc__)
+    parser.add_argument("--record", action="store_true", help="keep the report for the pages (docs/performance)")
+    options = parser.parse_args(arguments)
     with ProcessPoolExecutor(1) as pool:
         board = board_named(BOARD)
         bitstream = pool.submit(build, board, ArrayConfig.preset(board.preset), out=OUT / "bitstream")
-        return demo(Console(), bitstream)
+        return demo(Console(), bitstream, options.record)
 
 
 if __name__ == "__main__":

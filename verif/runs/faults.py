@@ -25,6 +25,7 @@ from signum.fpga.host.program_file import ProgramFile, ProgramFileError
 from signum.fpga.host.virtual_board import VirtualBoard
 from signum.hdl.config import ArrayConfig
 from signum.verif.bench.cases import Case, draw_case
+from signum.verif.benchmarks.record import keep
 
 __all__ = ["CONFIG", "Counts", "FaultyLine", "HangError", "main", "run_faults"]
 
@@ -242,6 +243,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m signum.verif.runs.faults", description=__doc__)
     parser.add_argument("--n", type=int, default=10_000, help="faults to inject (10000)")
     parser.add_argument("--seed", type=int, default=1, help="which ones (1)")
+    parser.add_argument("--record", action="store_true", help="keep the report for the pages (docs/performance)")
     options = parser.parse_args(arguments)
     console = Console()
     counts = run_faults(options.n, options.seed)
@@ -249,7 +251,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     OUT.mkdir(parents=True, exist_ok=True)
     (OUT / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     console.print_json(json.dumps(report))
-    return 1 if counts.wrong_accepted or counts.hangs else 0
+    if counts.wrong_accepted or counts.hangs:
+        return 1
+    if options.record:
+        keep("faults", OUT / "report.json")
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Write docs/map.md: each folder and file with its one line, and the imports between them as pictures."""
+"""docs/map.md: each folder and file with its one line, and the imports between them as pictures."""
 
 import ast
 import re
@@ -8,7 +8,6 @@ from pathlib import Path
 
 import grimp
 
-from signum.hdl.lib.emit import write_whole
 from signum.hdl.lib.folders import REPOSITORY
 
 __all__ = ["FLOORS", "PAGE", "first_line", "map_page", "room_imports"]
@@ -94,12 +93,3 @@ def map_page() -> str:
               *(f"| [{path.name}]({path.name}) | {first_line(path)} |"
                 for path in sorted((REPOSITORY / "docs").glob("*.md")) if path != PAGE), ""]
     return "\n".join(lines)
-
-
-def main() -> None:
-    write_whole(PAGE, map_page())
-    print(f"see {PAGE}")
-
-
-if __name__ == "__main__":
-    main()

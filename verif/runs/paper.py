@@ -15,14 +15,19 @@ from signum.golden.training.checkpoint import StoreError
 from signum.golden.training.contest import record_of
 from signum.golden.training.curves import picture_ablation, picture_curves
 from signum.golden.training.tasks import TASKS, named
+from signum.hdl.lib.folders import REPOSITORY
 from signum.verif.runs.claims import BINARY_ARRAY, machines, network_rows, reactnet_rows, resnet_rows
 from signum.verif.runs.pictures import picture_cycles
 from signum.verif.runs.task import run_task
 
-__all__ = ["claims", "gather", "main", "page", "scores_near"]
+__all__ = ["PAGE", "REPORTS", "claims", "gather", "main", "page", "scores_near"]
 
 BUILD = Path("build")
-DOCS = Path("docs")
+DOCS = REPOSITORY / "docs"
+PAGE = DOCS / "paper.md"
+REPORTS = DOCS / "paper" / "reports.json"
+"""Everything that the page is made of, as `gather` found it."""
+
 RECORDED = DOCS / "paper" / "resnet18.json"
 """What the last recorded `make resnet18` found; a newer one in ``build/paper`` goes first."""
 
@@ -277,8 +282,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if data["ablation"] is not None:
         picture_ablation(pictures / "ablation.png", data["ablation"])
     picture_cycles(pictures / "cycles.png", data["cycles"])
-    (DOCS / "paper.md").write_text(page(data))
-    console.print(f"see {DOCS}/paper.md and {out}/claims.json")
+    REPORTS.write_text(json.dumps(data, indent=1) + "\n")
+    PAGE.write_text(page(data))
+    console.print(f"see {PAGE} and {out}/claims.json")
     return 0
 
 

@@ -1,0 +1,201 @@
+"""The figures and tables that pages quote: each is a value of a record in docs/performance, found by its name."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from signum.fpga.flow.boards import BOARDS
+from signum.hdl.config import ArrayConfig
+from signum.verif.benchmarks.record import load, markdown
+
+__all__ = ["COMMANDS", "KEYS", "TABLES", "FigureError", "Table", "figure", "figures", "formatted"]
+
+KEYS: Mapping[str, Sequence[str]] = {
+    "area": ("family", "unit", "popcount", "lanes"),
+    "boards": ("board", "preset"),
+    "clock": ("board", "preset"),
+    "elements": ("unit", "element_bits", "lanes", "way"),
+    "exploration": ("network", "board"),
+    "generator": ("rows", "cols", "lanes", "tile"),
+    "ladder": ("rung", "family"),
+    "loader": ("loader",),
+    "networks": ("network", "array", "mode"),
+    "session": ("preset",),
+    "simulation": ("simulator",),
+    "streaming": ("network", "weights_from", "words_per_cycle"),
+}
+"""The columns that name a row of each record."""
+
+COMMANDS: Mapping[str, str] = {
+    **{name: f"make bench-{name}" for name in KEYS}, "boards": "make boards", "demo": "make demo",
+    "faults": "make faults", "ladder": "make ladder"}
+"""The command that makes each record; a page that quotes the record names the command."""
+
+EIGHT_BITS = 8
+
+
+class FigureError(ValueError):
+    """A figure that no record has, or that is written wrongly; in one line."""
+
+
+def slug(value: object) -> str:
+    """A value as a part of a figure's name."""
+    return re.sub(r"[^\w.]+", "-", str(value))
+
+
+def flattened(prefix: str, value: Any) -> dict[str, Any]:
+    """The values of nested objects by their names, with "/" between the parts."""
+    if isinstance(value, Mapping):
+        return {path: leaf for key, inner in value.items()
+                for path, leaf in flattened(f"{prefix}/{slug(key)}", inner).items()}
+    return {} if value is None or isinstance(value, list) else {prefix: value}
+
+
+def element_ratios(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """How many times the cells of a binary element one of 8 bits takes, for words of the same width: the least and
+    the most over widths and families, for an element and for one operation."""
+    rows = [row for row in rows if row["unit"] == "element"]
+    binary = {row["word_bits"]: row for row in rows if row["element_bits"] == 1}
+    ratios = [row[family] / binary[row["word_bits"]][family] for row in rows if row["element_bits"] == EIGHT_BITS
+              for family in ("ice40", "ecp5")]
+    return {"elements/ratio/least": min(ratios), "elements/ratio/most": max(ratios),
+            "elements/operation_ratio/least": EIGHT_BITS * min(ratios),
+            "elements/operation_ratio/most": EIGHT_BITS * max(ratios)}
+
+
+@cache
+def figures(name: str) -> Mapping[str, Any]:
+    """All values of a record by their names: ``area/ice40/pe/portable/64/cells``, ``demo/cycles_measured``."""
+    content = load(name)
+    if name not in KEYS:
+        return flattened(name, content)
+    values = element_ratios(content["rows"]) if name == "elements" else {}
+    for row in content["rows"]:
+        key = "/".join(slug(row[column]) for column in KEYS[name] if column in row)
+        values |= flattened(f"{name}/{key}", row)
+    return values
+
+
+def formatted(value: Any, how: str = "") -> str:
+    """A value as it is printed: by a format of Python; ``M`` before it divides by a million, and its ``%`` stands
+    apart from the number."""
+    if how.startswith("M"):
+        value, how = value / 1e6, how[1:]
+    if how:
+        return format(value, how).replace("%", " %")
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def figure(reference: str) -> str:
+    """The text of a figure: its name, and after a colon how it is formatted.
+
+    Raises
+    ------
+    FigureError
+        If no record has it.
+    """
+    name, _, how = reference.partition(":")
+    record = name.split("/")[0]
+    values = figures(record) if record in COMMANDS else {}
+    if name not in values:
+        raise FigureError(f"a figure must be a value of a record of docs/performance, not {name}")
+    try:
+        return formatted(values[name], how)
+    except (TypeError, ValueError):
+        raise FigureError(f"the format of {name} must suit {values[name]!r}, not {how}") from None
+
+
+def demo_table() -> str:
+    report = load("demo")
+    icebreaker = ArrayConfig.from_dict(report["config"])
+    accuracies = ", ".join(f"{100 * report[f'accuracy_{which}']:.4g} %" for which in ("float", "pytorch", "rtl"))
+    return markdown(["the digits network on an iCEBreaker (iCE40 UP5K), by `make demo`", ""], [
+        ["binary operations a cycle", icebreaker.binops_per_cycle],
+        [f"accuracy on {report['images']} held-out digits: float, binary, binary on RTL", accuracies],
+        ["logits that differ from PyTorch's", f"{report['mismatches']} of {report['logits']:,}"],
+        ["cycles an image, predicted and measured",
+         f"{report['cycles_predicted']:,.0f}, {report['cycles_measured']:,.0f}"],
+        ["utilisation of the array, all layers", f"{100 * report['utilization']:.1f} %"],
+        ["logic cells, block RAMs", f"{report['lut']:,} of {report['lut_capacity']:,}, "
+                                    f"{report['ram']} of {report['ram_capacity']}"],
+        [f"Fmax; images a second at {report['clock_mhz']:.0f} MHz",
+         f"{report['fmax_mhz']:.1f} MHz; {report['images_per_s']:,.0f}"],
+    ])
+
+
+def elements_table() -> str:
+    rows = [row for row in load("elements")["rows"] if row["unit"] == "element"]
+    by_width: dict[int, list[dict[str, Any]]] = {}
+    for row in rows:
+        by_width.setdefault(row["word_bits"], []).append(row)
+    cells = []
+    for width, pair in by_width.items():
+        line: list[Any] = [width]
+        for row in sorted(pair, key=lambda row: row["element_bits"]):
+            line += [f"{row['lanes']} lane{'s' * (row['lanes'] > 1)}", f"{row['ice40']:,}", f"{row['ecp5']:,}"]
+        cells.append(line)
+    return markdown(["bits of a word", "1-bit elements", "iCE40", "ECP5", "8-bit elements", "iCE40", "ECP5"], cells)
+
+
+def ladder_table() -> str:
+    return markdown(["rung", "family", "logits", "wrong", "cycles of a run", "predicted", "cycles a second"], [
+        [row["rung"], row["family"], row["logits"], row["wrong"], f"{row['cycles']:,}", f"{row['cycles_predicted']:,}",
+         f"{row['cycles_per_s']:,}"] for row in load("ladder")["rows"]])
+
+
+def faults_table() -> str:
+    counts = load("faults")
+    kinds = counts["kinds"]
+    of_bytes = sum(kinds[kind] for kind in ("lost", "doubled", "flipped", "invented"))
+    of_files = sum(count for kind, count in kinds.items() if kind.startswith("file, "))
+    return markdown(
+        ["injected", "of bytes", "of files", "resets, power, death, other array", "sent again", "loaded again",
+         "refused", "answers taken", "wrong", "hangs"],
+        [[f"{value:,}" for value in (
+            counts["injected"], of_bytes, of_files, counts["injected"] - of_bytes - of_files, counts["retried"],
+            counts["reloaded"], counts["refused"], counts["answers"], counts["wrong_accepted"], counts["hangs"])]])
+
+
+def boards_table() -> str:
+    return markdown(["board", "device", "crystal", "default clock", "default preset"], [
+        [f"`{board.name}`", board.device, f"{board.crystal_frequency / 1e6:g} MHz", f"{board.frequency / 1e6:g} MHz",
+         f"`{board.preset}`"] for board in BOARDS.values()])
+
+
+def builds_table() -> str:
+    return markdown(["board", "preset", "operations a cycle", "logic cells", "block RAMs", "Fmax", "clock"], [
+        [f"`{row['board']}`", f"`{row['preset']}`", f"{row['binops_per_cycle']:,}",
+         f"{row['lut']:,} of {row['lut_capacity']:,}", f"{row['ram']} of {row['ram_capacity']}",
+         f"{row['fmax_mhz']:.1f} MHz", f"{row['clock_mhz']:.0f} MHz"] for row in load("boards")["rows"]])
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a page.
+
+    Parameters
+    ----------
+    source : str
+        The record, or the module whose data it shows.
+    make : callable
+        Its Markdown.
+    """
+
+    source: str
+    make: Callable[[], str]
+
+
+TABLES: Mapping[str, Table] = {
+    "demo": Table("demo", demo_table),
+    "elements": Table("elements", elements_table),
+    "ladder": Table("ladder", ladder_table),
+    "faults": Table("faults", faults_table),
+    "boards": Table("fpga/flow/boards.py", boards_table),
+    "builds": Table("boards", builds_table),
+}

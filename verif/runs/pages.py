@@ -1,0 +1,116 @@
+"""All pages from their records (`make pages`): the generated ones whole, the figures and tables of the others.
+
+A page that people write quotes a figure between two comments, which no reader sees:
+``<!--=demo/cycles_measured:,.0f-->2,839<!--/-->``; the name is one of `signum.verif.benchmarks.figures`, a format may
+follow. A table of theirs stands between ``<!--table NAME-->`` and ``<!--/table-->``, each on a line of its own.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from signum.hdl.lib.emit import write_whole
+from signum.hdl.lib.folders import REPOSITORY
+from signum.verif.benchmarks import page as performance
+from signum.verif.benchmarks.figures import TABLES, FigureError, figure
+from signum.verif.runs import map as house
+from signum.verif.runs import paper
+
+__all__ = ["GENERATED", "filled", "quoted", "rendered", "unmarked", "write_pages", "written_by_hand"]
+
+GENERATED = (performance.PAGE, paper.PAGE, house.PAGE)
+
+FIGURE = re.compile(r"<!--=(.+?)-->(.*?)<!--/-->", re.DOTALL)
+TABLE = re.compile(r"<!--table (.+?)-->\n(.*?)<!--/table-->", re.DOTALL)
+
+UNITS = (r"cycles?", r"LUT4s?", r"LUTs?", r"(?:logic )?cells", r"flip-flops", r"block RAMs?", r"tiles of", r"bytes",
+         r"MHz", r"ns", r"%", r"mIoU", r"dB", r"images/s", r"images", r"times", r"seconds?", r"minutes?", r"hours?")
+WORDS = "half an?|a quarter of an?|one|two|three|four|five|six|seven|eight|nine|ten|twelve|fifteen|twenty|thirty"
+MEASURED = re.compile(rf"\b\d[\d,.]*(?:\s+(?:to|of|and)\s+\d[\d,.]*)?\s+(?:{'|'.join(UNITS)})(?!\w)"
+                      rf"|\b(?:{WORDS}) (?:seconds?|minutes?|hours?)\b", re.IGNORECASE)
+
+
+def written_by_hand() -> list[Path]:
+    """README.md and the pages of docs that people write."""
+    return [REPOSITORY / "README.md",
+            *(path for path in sorted((REPOSITORY / "docs").glob("*.md")) if path not in GENERATED)]
+
+
+def filled(text: str) -> str:
+    """A page with every figure and table as the records have it.
+
+    Raises
+    ------
+    FigureError
+        If a figure or a table is unknown, or a comment of this kind is open.
+    """
+    def table(found: re.Match[str]) -> str:
+        if found[1] not in TABLES:
+            raise FigureError(f"a table must be one of {', '.join(TABLES)}, not {found[1]}")
+        return f"<!--table {found[1]}-->\n{TABLES[found[1]].make()}<!--/table-->"
+
+    text = TABLE.sub(table, FIGURE.sub(lambda found: f"<!--={found[1]}-->{figure(found[1])}<!--/-->", text))
+    rest = FIGURE.sub("", TABLE.sub("", text))
+    for mark in ("<!--=", "<!--/-->", "<!--table ", "<!--/table-->"):
+        if mark in rest:
+            raise FigureError(f"a figure or a table must have both of its comments, not {mark} alone")
+    return text
+
+
+def quoted(text: str) -> set[str]:
+    """The records from which a page takes figures and tables."""
+    return {found[1].split("/")[0] for found in FIGURE.finditer(text)} | {
+        TABLES[found[1]].source for found in TABLE.finditer(text)}
+
+
+def unmarked(text: str, allowed: Mapping[str, str]) -> Iterator[str]:
+    """Numbers with a unit that stand in a page's prose as somebody typed them, with some words around each.
+
+    What stands in code, in a figure or in a table of a record is left out, and so is each phrase of ``allowed``.
+    """
+    text = re.sub(r"^( *```).*?^\1", "", TABLE.sub("", text), flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"^    .*$", "", text, flags=re.MULTILINE)
+    text = " ".join(re.sub(r"`[^`]*`", "`", FIGURE.sub("#", text)).split())
+    for phrase in allowed:
+        text = text.replace(phrase, "#")
+    for found in MEASURED.finditer(text):
+        yield text[max(0, found.start() - 30):found.end() + 20]
+
+
+def rendered() -> Iterator[tuple[Path, str]]:
+    """Every page that a record or the tree makes, in whole or in part, and the text that it must have.
+
+    The map comes last: it has the titles of the others.
+    """
+    for path in written_by_hand():
+        yield path, filled(path.read_text())
+    yield performance.PAGE, performance.recorded_page()
+    yield paper.PAGE, paper.page(json.loads(paper.REPORTS.read_text()))
+    yield house.PAGE, house.map_page()
+
+
+def write_pages() -> list[Path]:
+    """Write all pages; the paths of those that changed."""
+    changed = []
+    for path, text in rendered():
+        if not path.exists() or path.read_text() != text:
+            write_whole(path, text)
+            changed.append(path)
+    return changed
+
+
+def main() -> int:
+    """The command; returns 1 where a page has a figure that no record has."""
+    try:
+        changed = write_pages()
+    except FigureError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print("\n".join(f"see {path}" for path in changed) or "all pages are those of the records")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

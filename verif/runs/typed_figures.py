@@ -1,0 +1,39 @@
+"""Figures with a unit that people typed into a page, each with the reason that no record has it."""
+
+from collections.abc import Mapping
+
+__all__ = ["TYPED"]
+
+WALL = "wall time, to plan with; it depends on the machine"
+ONCE = "measured once for a decision; no command builds the rejected design"
+BOUND = "a constant of the code, not a measurement"
+
+TYPED: Mapping[str, Mapping[str, str]] = {
+    "README.md": {
+        "about two minutes on two cores": WALL,
+    },
+    "architecture.md": {
+        "700 logic cells of comparators": ONCE,
+        "after 5.8 ns on ECP5": ONCE,
+        "faster than 82 MHz": ONCE,
+        "to 3 to 4 ns": ONCE,
+        "70,500 tiles of wire": ONCE,
+        "9,157 cells in all instead of 9,027": ONCE,
+        "take 3 % fewer cells": ONCE,
+        "instead of 162 cells": ONCE,
+        "instead of 2.88 logic cells": ONCE,
+    },
+    "board.md": {
+        "a quarter of an hour on a busy machine": WALL,
+    },
+    "boards.md": {
+        "in 3, 8, 20 and 30 minutes": WALL,
+    },
+    "explore.md": {
+        "more than 80 % of the LUTs": BOUND,
+        "(iCE40: 70 %)": BOUND,
+        "up to 1.08 times Yosys's (iCE40: 1.27)": ONCE,
+        "the estimate to 15 %": BOUND,
+    },
+}
+"""By page: the words around each figure, as they stand in the prose."""
