@@ -1,7 +1,7 @@
 """A netlist of which a strict linter has nothing to say: equal widths, no bit that nobody reads, plain names.
 
 Verilog extends and truncates operands by rules that readers must know, and linters warn of each use. Yosys writes a
-cell as an operator between its signals, so here the signals themselves get the width of the operation. The widths follow
+cell as an operator of its signals, so here the signals themselves get the width of the operation. The widths follow
 from the cells' own parameters, no value changes, and synthesis strips the added bits again.
 """
 
@@ -15,6 +15,7 @@ from .rtlil import Bit, Cell, Netlist, Signal, format_signal, parse_signal
 __all__ = ["equal_widths", "explicit", "plain", "read_bits_alone", "unread_inputs"]
 
 ARITHMETIC = {"$add", "$sub", "$and", "$or", "$xor", "$xnor"}
+AS_WIDE_AS_RESULT = {"$not", "$neg", "$pos", "$shl", "$sshl"}
 COMPARISON = {"$eq", "$ne", "$eqx", "$nex", "$lt", "$le", "$gt", "$ge"}
 LOW_BITS = {"$add", "$sub", "$mul", "$neg"}         # the low bits of a result follow from the low bits of operands
 BITWISE = {"$and": "AB", "$or": "AB", "$xor": "AB", "$xnor": "AB", "$not": "A", "$mux": "AB", "$dff": "D"}
@@ -54,9 +55,7 @@ def equal_widths(netlist: Netlist) -> None:
         elif cell.kind == "$mul":
             set_port(cell, "A", a[:len(y)])
             set_port(cell, "B", b[:len(y)])
-        elif cell.kind in ("$not", "$neg", "$pos"):
-            set_port(cell, "A", extend(a, len(y), signed))
-        elif cell.kind in ("$shl", "$sshl"):
+        elif cell.kind in AS_WIDE_AS_RESULT:
             set_port(cell, "A", extend(a, len(y), signed))
         elif cell.kind in ("$shr", "$sshr"):
             width = max(len(a), len(y))
@@ -174,7 +173,7 @@ def cut_wires(netlist: Netlist, kept: set[Bit]) -> None:
     new: dict[Bit, Bit] = {}
     for wire in list(netlist.wires.values()):
         places = [i for i in range(wire.width) if (wire.name, i) in kept]
-        if wire.port or wire.width and len(places) == wire.width:
+        if wire.port or (wire.width and len(places) == wire.width):
             continue
         del netlist.wires[wire.name]
         starts = [place for place in places if place - 1 not in places]
@@ -241,16 +240,16 @@ def plain(netlists: Iterable[Netlist], top: str) -> None:
         def moved(signal: Signal, new: dict[str, str] = new) -> Signal:
             return [bit if isinstance(bit, str) else (new.get(bit[0], bit[0]), bit[1]) for bit in signal]
 
-        for item in (*netlist.wires.values(), *netlist.cells.values()):
-            item.name = new.get(item.name, item.name)
-        netlist.wires = {wire.name: wire for wire in netlist.wires.values()}
-        netlist.cells = {cell.name: cell for cell in netlist.cells.values()}
+        for wire in netlist.wires.values():
+            wire.name = new.get(wire.name, wire.name)
         for cell in netlist.cells.values():
+            cell.name = new.get(cell.name, cell.name)
             ports = renamed.get(cell.kind, {})
             cell.ports = {ports.get(port, port): moved(signal) for port, signal in cell.ports.items()}
-            if "\\MEMID" in cell.parameters:
-                cell.parameters["\\MEMID"] = f'"\\{cell.name}"' if cell.name.startswith("\\") else \
-                    cell.parameters["\\MEMID"]
+            if "\\MEMID" in cell.parameters:              # the memory's name in Verilog
+                cell.parameters["\\MEMID"] = '"' + cell.name.replace("\\", "\\\\") + '"'
+        netlist.wires = {wire.name: wire for wire in netlist.wires.values()}
+        netlist.cells = {cell.name: cell for cell in netlist.cells.values()}
         netlist.connections = [(moved(left), moved(right)) for left, right in netlist.connections]
 
 

@@ -21,7 +21,8 @@ PARAMETER = re.compile(r"((?:signed |real )?\S+) (.*)")
 class Wire:
     """A wire; ``port`` is "input", "output", "inout" or nothing, ``order`` the place among the ports.
 
-    ``offset`` is the number of its lowest bit in Verilog; signals count from 0.
+    ``offset`` is the number of its lowest bit in Verilog; signals count from 0. That it is signed is not kept: cells say
+    how they read it.
     """
 
     name: str
@@ -85,7 +86,9 @@ def parse_signal(text: str, wires: Mapping[str, Wire]) -> Signal:
             low = int(token["low"] or token["high"])
             parts[-1] = parts[-1][low:int(token["high"]) + 1]
         elif token["width"]:
-            parts.append(list(reversed(token["bits"].replace("-", "x"))))
+            bits = token["bits"].replace("-", "x")
+            above = bits[0] if bits[:1] in ("x", "z") else "0"      # which Yosys leaves out
+            parts.append(list(reversed(bits.rjust(int(token["width"]), above))))
         elif token["integer"]:
             parts.append([str(int(token["integer"]) >> i & 1) for i in range(32)])
     return [bit for part in reversed(parts) for bit in part]

@@ -54,8 +54,8 @@ def ports(component: wiring.Component) -> dict[str, tuple[Value, bool]]:
         if not len(signal):
             raise ValueError(f"port {name} of {type(component).__name__} must be at least 1 bit wide, not 0")
         if is_reserved(name):
-            raise ValueError(f"a port of {type(component).__name__} must be called by no word of Verilog, SystemVerilog, "
-                             f"C++ or Verilator's model, not {name}")
+            raise ValueError(f"a port of {type(component).__name__} must be called by no word of Verilog, "
+                             f"SystemVerilog, C++ or Verilator's model, not {name}")
         found[name] = signal, member.flow is In
     return found
 

@@ -34,7 +34,7 @@ class Storage(wiring.Component):
         super().__init__({
             "write_address": In(range(depth)), "write_data": In(width), "write_enable": In(2),
             "read_address": In(range(depth)), "read_enable": In(1),
-            "before": Out(width), "after": Out(width), "now": Out(width),
+            "earlier": Out(width), "later": Out(width), "now": Out(width),
             "count": Out(4, init=5), "odd": Out(1),
         })
 
@@ -45,7 +45,7 @@ class Storage(wiring.Component):
         m.d.comb += [write.addr.eq(self.write_address), write.data.eq(self.write_data),
                      write.en.eq(self.write_enable)]
         old, new = words.read_port(), words.read_port(transparent_for=[write])
-        for port, out in ((old, self.before), (new, self.after)):
+        for port, out in ((old, self.earlier), (new, self.later)):
             m.d.comb += [port.addr.eq(self.read_address), port.en.eq(self.read_enable), out.eq(port.data)]
         now = words.read_port(domain="comb")
         m.d.comb += [now.addr.eq(self.read_address), self.now.eq(now.data)]

@@ -1,0 +1,71 @@
+"""The file beside the Verilog by which Verilator's linter knows its exceptions, each with its reason."""
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from itertools import groupby
+
+__all__ = ["REASONS", "reason_of", "waivers"]
+
+ONE_FILE = "The modules of a design are in one file, which has the name of the top module."
+DATA_REGISTERS = "Each module has clk and rst. Registers that hold data alone are not reset, and here are no others."
+ONE_WORD = "A memory of one word has no address."
+
+REASONS = (
+    ("", "s_axi__a?addr", "AXI addresses bytes, and the accelerator words of four: the lowest two bits select none."),
+    ("", "s_axi__a?prot", "AXI4-Lite has the signal; all accesses to the accelerator have the same rights."),
+    ("", "s_axis__tlast", "AXI4-Stream has the signal; WRITE_COUNT ends a run of words."),
+    *((module, "rst", DATA_REGISTERS) for module in (
+        "bank", "pool", "thresholds", "processingelement", "popcount", "carrycounter")),
+    *((module, "layer", "The record of a layer goes to each unit whole, and this one takes some of its fields.")
+      for module in ("border", "drain", "writebackunit")),
+    ("raster", "port_*", "Neighbouring fields of a layer come as one port, and not all of them count here."),
+    ("sequencer", "program_data", "A word of the program is as wide as the widest record, and others are narrower."),
+    ("epilogue", "host", "The host's word is as wide as the bus, and the memories here are narrower."),
+    *((module, "*_address", ONE_WORD) for module in ("bank", "thresholds")),
+    *(("thresholdunit", port, ONE_WORD) for port in ("channel", "combine")),
+)
+"""Inputs that a module may leave unread, in whole or in part: the last part of the module's name (nothing for the top),
+the port, and why. An input in no row gets no waiver, so that the linter reports it."""
+
+
+def reason_of(module: str, port: str, top: str) -> str:
+    """Why a module need not read an input; empty where no row of `REASONS` says so."""
+    *_, part = module.removeprefix(top).rstrip("_0123456789").split("_")
+    return next((reason for pattern, name, reason in REASONS if pattern == part and fnmatchcase(port, name)), "")
+
+
+def message_of(port: str, places: Sequence[int], width: int) -> str:
+    """How Verilator says that a module does not read bits of an input."""
+    if len(places) == width:
+        return f"Signal is not used: '{port}'"
+    runs = [[place for _, place in run] for _, run in groupby(enumerate(places), lambda pair: pair[1] - pair[0])]
+    bits = ",".join(f"{run[-1]}:{run[0]}" if len(run) > 1 else str(run[0]) for run in reversed(runs))
+    return f"Bits of signal are not used: '{port}'[{bits}]"
+
+
+def waivers(name: str, modules: int, unread: Mapping[tuple[str, str], tuple[list[int], int]]) -> str:
+    """Verilator's configuration for a Verilog file, with entries for what the linter finds in this file alone.
+
+    A message names the input, not the module: what another input gets with no reason for it is not waived for any.
+
+    Parameters
+    ----------
+    name : str
+        Of the file and its top module.
+    modules : int
+        Modules in the file.
+    unread : mapping
+        See `hdl.lib.emit.Converted`.
+    """
+    entries: dict[str, set[str]] = {}
+    messages = [(reason_of(module, port, name), message_of(port, *bits)) for (module, port), bits in unread.items()]
+    reported = {message for reason, message in messages if not reason}
+    if modules > 1:
+        entries[ONE_FILE] = {f'-rule DECLFILENAME -file "*{name}.v" -match "*MODULE name: \'{name}_*\'"'}
+    for reason, message in messages:
+        if message not in reported:
+            entries.setdefault(reason, set()).add(f'-rule UNUSEDSIGNAL -file "*{name}.v" -match "{message}"')
+    lines = [f"// {name}.v: messages of Verilator's linter that are waived, and why", "`verilator_config"]
+    for reason in sorted(entries):
+        lines += ["", f"// {reason}", *(f"lint_off {entry}" for entry in sorted(entries[reason]))]
+    return "\n".join(lines) + "\n"
