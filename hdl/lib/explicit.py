@@ -12,7 +12,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from .keywords import is_reserved
 from .rtlil import Bit, Cell, Netlist, Signal, format_signal, parse_signal
 
-__all__ = ["equal_widths", "explicit", "plain", "read_bits_alone", "unread_inputs"]
+__all__ = ["equal_widths", "explicit", "open_pins", "plain", "read_bits_alone", "unread_inputs"]
 
 ARITHMETIC = {"$add", "$sub", "$and", "$or", "$xor", "$xnor"}
 AS_WIDE_AS_RESULT = {"$not", "$neg", "$pos", "$shl", "$sshl"}
@@ -20,6 +20,11 @@ COMPARISON = {"$eq", "$ne", "$eqx", "$nex", "$lt", "$le", "$gt", "$ge"}
 LOW_BITS = {"$add", "$sub", "$mul", "$neg"}         # the low bits of a result follow from the low bits of operands
 BITWISE = {"$and": "AB", "$or": "AB", "$xor": "AB", "$xnor": "AB", "$not": "A", "$mux": "AB", "$dff": "D"}
 RESULTS = {"\\Y", "\\Q", "\\RD_DATA"}               # outputs of Yosys's cells
+
+
+def of_library(netlist: Netlist) -> bool:
+    """Whether a module is a cell of a family, which stays as it is and which Yosys does not write."""
+    return not {"\\blackbox", "\\whitebox"}.isdisjoint(netlist.attributes)
 
 
 def extend(signal: Signal, width: int, signed: bool) -> Signal:
@@ -199,13 +204,21 @@ def unread_inputs(netlists: Iterable[Netlist]) -> dict[tuple[str, str], tuple[li
     modules = {netlist.name: netlist for netlist in netlists}
     found = {}
     for netlist in netlists:
-        if "\\blackbox" not in netlist.attributes:
+        if not of_library(netlist):
             read = read_bits(netlist, modules)
             for name, wire in netlist.ports().items():
                 places = [i for i in range(wire.width) if (name, i) not in read]
                 if wire.port == "input" and places:
                     found[netlist.name[1:], name[1:]] = places, wire.width
     return found
+
+
+def open_pins(netlists: Iterable[Netlist]) -> list[tuple[str, str]]:
+    """The cells of a library, and those of their pins, that are left open somewhere."""
+    netlists = list(netlists)
+    library = {netlist.name: netlist.ports() for netlist in netlists if of_library(netlist)}
+    return sorted({(cell.kind[1:], port[1:]) for netlist in netlists for cell in netlist.cells.values()
+                   for port in library.get(cell.kind, ()) if port not in cell.ports})
 
 
 def plain_name(name: str, taken: Container[str]) -> str:
@@ -226,7 +239,7 @@ def plain(netlists: Iterable[Netlist], top: str) -> None:
     renamed: dict[str, dict[str, str]] = {}
     for netlist in netlists:
         names = [*netlist.ports(), *netlist.wires, *netlist.cells]
-        fixed = netlist.name == top or "\\blackbox" in netlist.attributes
+        fixed = netlist.name == top or of_library(netlist)
         new = renamed[netlist.name] = {name: name for name in netlist.ports()} if fixed else {}
         taken = set(new.values())
         public = [name for name in dict.fromkeys(names) if name.startswith("\\") and name not in new]
@@ -258,7 +271,8 @@ def explicit(netlists: Iterable[Netlist], top: str) -> list[Netlist]:
     netlists = list(netlists)
     modules = {netlist.name: netlist for netlist in netlists}
     for netlist in netlists:
-        equal_widths(netlist)
-        read_bits_alone(netlist, modules)
+        if not of_library(netlist):
+            equal_widths(netlist)
+            read_bits_alone(netlist, modules)
     plain(netlists, f"\\{top}")
     return netlists

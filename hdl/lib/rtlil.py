@@ -21,8 +21,8 @@ PARAMETER = re.compile(r"((?:signed |real )?\S+) (.*)")
 class Wire:
     """A wire; ``port`` is "input", "output", "inout" or nothing, ``order`` the place among the ports.
 
-    ``offset`` is the number of its lowest bit in Verilog; signals count from 0. That it is signed is not kept: cells say
-    how they read it.
+    ``offset`` is the number of its lowest bit in Verilog; signals count from 0. Whether it is signed is not kept: cells
+    tell how they read it.
     """
 
     name: str

@@ -1,10 +1,10 @@
 """The file beside the Verilog by which Verilator's linter knows its exceptions, each with its reason."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from itertools import groupby
 
-__all__ = ["REASONS", "reason_of", "waivers"]
+__all__ = ["OPEN_PINS", "REASONS", "reason_of", "waivers"]
 
 ONE_FILE = "The modules of a design are in one file, which has the name of the top module."
 DATA_REGISTERS = "Each module has clk and rst. Registers that hold data alone are not reset, and here are no others."
@@ -19,13 +19,17 @@ REASONS = (
     *((module, "layer", "The record of a layer goes to each unit whole, and this one takes some of its fields.")
       for module in ("border", "drain", "writebackunit")),
     ("raster", "port_*", "Neighbouring fields of a layer come as one port, and not all of them count here."),
-    ("sequencer", "program_data", "A word of the program is as wide as the widest record, and others are narrower."),
+    ("sequencer", "program_data", "A word of the program has room for the widest fields; not every record fills it."),
     ("epilogue", "host", "The host's word is as wide as the bus, and the memories here are narrower."),
     *((module, "*_address", ONE_WORD) for module in ("bank", "thresholds")),
     *(("thresholdunit", port, ONE_WORD) for port in ("channel", "combine")),
 )
 """Inputs that a module may leave unread, in whole or in part: the last part of the module's name (nothing for the top),
 the port, and why. An input in no row gets no waiver, so that the linter reports it."""
+
+
+OPEN_PINS = {("CCU2C", "CIN"): "The first cell of a carry chain has no carry in."}
+"""Pins of a family's cells that may be left open, by cell and pin."""
 
 
 def reason_of(module: str, port: str, top: str) -> str:
@@ -43,7 +47,8 @@ def message_of(port: str, places: Sequence[int], width: int) -> str:
     return f"Bits of signal are not used: '{port}'[{bits}]"
 
 
-def waivers(name: str, modules: int, unread: Mapping[tuple[str, str], tuple[list[int], int]]) -> str:
+def waivers(name: str, modules: int, unread: Mapping[tuple[str, str], tuple[list[int], int]],
+            open_pins: Iterable[tuple[str, str]]) -> str:
     """Verilator's configuration for a Verilog file, with entries for what the linter finds in this file alone.
 
     A message names the input, not the module: what another input gets with no reason for it is not waived for any.
@@ -54,7 +59,7 @@ def waivers(name: str, modules: int, unread: Mapping[tuple[str, str], tuple[list
         Of the file and its top module.
     modules : int
         Modules in the file.
-    unread : mapping
+    unread, open_pins : mapping, pairs
         See `hdl.lib.emit.Converted`.
     """
     entries: dict[str, set[str]] = {}
@@ -62,6 +67,10 @@ def waivers(name: str, modules: int, unread: Mapping[tuple[str, str], tuple[list
     reported = {message for reason, message in messages if not reason}
     if modules > 1:
         entries[ONE_FILE] = {f'-rule DECLFILENAME -file "*{name}.v" -match "*MODULE name: \'{name}_*\'"'}
+    for pin in open_pins:
+        if pin in OPEN_PINS:
+            message = f"Instance has missing pin: '{pin[1]}'"
+            entries.setdefault(OPEN_PINS[pin], set()).add(f'-rule PINMISSING -file "*{name}.v" -match "{message}"')
     for reason, message in messages:
         if message not in reported:
             entries.setdefault(reason, set()).add(f'-rule UNUSEDSIGNAL -file "*{name}.v" -match "{message}"')

@@ -27,7 +27,8 @@ def test_words_of_cpp_are_reported_by_verilator(tmp_path: Path) -> None:
     words = [word for word in CPP.split() if word not in f"{VERILOG} {SYSTEMVERILOG}".split()]
     text = f"module word({', '.join(words)});\n" + "".join(f"  input {word};\n" for word in words) + "endmodule\n"
     (tmp_path / "word.v").write_text(text)
-    reported = re.findall(r"SYMRSVDWORD: .*'(\w+)'$", verilator(tmp_path, "--lint-only", "-Wall", "word.v"), re.MULTILINE)
+    messages = verilator(tmp_path, "--lint-only", "-Wall", "word.v")
+    reported = re.findall(r"SYMRSVDWORD: .*'(\w+)'$", messages, re.MULTILINE)
     # the first six came with C++20, as which models with delays are compiled
     assert set(words) - set(reported) == {"char8_t", "co_await", "co_return", "co_yield", "consteval", "constinit",
                                           "reinterpret_cast"}
