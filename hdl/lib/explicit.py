@@ -129,6 +129,11 @@ def read_bits(netlist: Netlist, modules: Mapping[str, Netlist]) -> set[Bit]:
     return read
 
 
+def operation(cell: Cell) -> tuple[Bit | str, ...]:
+    """The kind of a cell and its operands."""
+    return cell.kind, *cell.parameters.values(), *inputs_of(cell, ["\\Y"])
+
+
 def read_bits_alone(netlist: Netlist, modules: Mapping[str, Netlist]) -> None:
     """Take away each bit that nobody reads, of wires, registers and operations.
 
@@ -149,6 +154,13 @@ def read_bits_alone(netlist: Netlist, modules: Mapping[str, Netlist]) -> None:
                 beside.append(bit)
         return kept
 
+    # equal operations stay equal, so that synthesis makes one of them
+    widths: dict[tuple[Bit | str, ...], int] = defaultdict(int)
+    for cell in netlist.cells.values():
+        if cell.kind in LOW_BITS:
+            top = max((i + 1 for i, bit in enumerate(cell.ports["\\Y"]) if bit in read), default=0)
+            widths[operation(cell)] = max(widths[operation(cell)], top)
+
     for cell in list(netlist.cells.values()):
         outputs = outputs_of(cell, modules)
         places = [place for port in outputs for place, bit in enumerate(cell.ports[port]) if bit in read]
@@ -161,9 +173,9 @@ def read_bits_alone(netlist: Netlist, modules: Mapping[str, Netlist]) -> None:
                 cell.parameters["\\WIDTH"] = str(len(places))
         else:
             if cell.kind in LOW_BITS:
-                for port in "ABY":
-                    if f"\\{port}" in cell.ports:
-                        set_port(cell, port, cell.ports[f"\\{port}"][:places[-1] + 1])
+                width = widths[operation(cell)]
+                for port in cell.ports:
+                    set_port(cell, port[1:], cell.ports[port][:width])
             for port in outputs:
                 cell.ports[port] = aside(cell.ports[port])
     pairs = [(left, right) for signals in netlist.connections for left, right in zip(*signals, strict=True)

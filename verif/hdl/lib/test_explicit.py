@@ -167,6 +167,16 @@ def test_a_sum_is_as_wide_as_its_highest_bit_that_is_read(tmp_path: Path) -> Non
     assert [bit[0] for bit in adder.ports["\\Y"]] == ["\\unused"] * 3 + ["$1"] * 2
 
 
+def test_equal_sums_stay_equal(tmp_path: Path) -> None:
+    second = SUM[SUM.index("  cell"):SUM.index("  connect \\o")].replace("$2", "$3").replace("$1", "$4")
+    text = SUM.replace("end\n  connect", f"end\n{second}  connect").replace("  wire width 8 $1\n", (
+        "  wire width 8 $1\n  wire width 8 $4\n  wire output 3 \\low\n")).replace(
+        "[4:3]\n", "[4:3]\n  connect \\low $4 [0]\n")
+    after, = rewritten(parse_netlists(text), tmp_path)
+    assert after.cells["$2"].ports["\\A"] == after.cells["$3"].ports["\\A"]
+    assert len(after.cells["$3"].ports["\\Y"]) == 5
+
+
 NAMES = """\
 module \\below
   wire input 1 \\begin
