@@ -11,7 +11,7 @@ from signum.fpga.flow.tools import tool, verilator_environment
 from signum.hdl.lib.emit import initial_registers, run_yosys
 from signum.hdl.lib.explicit import explicit, unread_inputs
 from signum.hdl.lib.rtlil import Cell, Netlist, Signal, Wire, format_netlists, parse_netlists
-from signum.hdl.lib.waivers import message_of
+from signum.hdl.lib.waivers import bits_of, message_of
 
 BINARY = ("$add", "$sub", "$mul", "$and", "$or", "$xor", "$xnor")
 COMPARE = ("$eq", "$ne", "$eqx", "$nex", "$lt", "$le", "$gt", "$ge")
@@ -108,7 +108,7 @@ def test_the_same_function_and_no_message(kind: str, seed: int, tmp_path: Path) 
               f"-prove trigger 0 miter{i}" for i in range(len(before))]
     run_yosys("read_rtlil before.il\n" + "".join(f"rename case{i} gold_case{i}\n" for i in range(len(before)))
               + "read_verilog after.v\nproc\n" + "\n".join(proofs) + "\n", tmp_path)
-    expected = {message_of(port, places, width)
+    expected = {message_of(bits_of(port, places, width))
                 for (_, port), (places, width) in unread_inputs(after).items()}
     assert lint(tmp_path / "after.v") == expected
 

@@ -1,7 +1,6 @@
 """The waiver file: each entry has its reason, is needed, and waives nothing else."""
 
 import re
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from signum.hdl.accelerator import Accelerator
 from signum.hdl.config import ArrayConfig
 from signum.hdl.host.axi import AxiAccelerator
 from signum.hdl.lib.emit import Converted, Target, convert, emit
-from signum.hdl.lib.waivers import ONE_FILE, OPEN_PINS, REASONS, reason_of, waivers
+from signum.hdl.lib.waivers import ONE_FILE, OPEN_PINS, REASONS, bits_of, reason_of, waivers
 from signum.verif.hdl.lib.test_emit import verilator
 
 HEAD = ["// top.v: messages of Verilator's linter that are waived, and why", "`verilator_config"]
@@ -45,6 +44,13 @@ def test_what_has_no_reason_is_not_waived(module: str, port: str) -> None:
     assert lines({(module, port): ([0], 1), ("top_bank", port): ([0], 1)}) == []
 
 
+@pytest.mark.parametrize(("module", "port"), [
+    ("top_bank", "rst"), ("top_thresholdunit", "channel"), ("top_pool", "rst")])
+def test_a_reason_for_all_of_an_input_is_none_for_a_part(module: str, port: str) -> None:
+    assert lines({(module, port): ([0], 1)}) != []
+    assert lines({(module, port): ([0], 2)}) == []
+
+
 def designs() -> list[Converted]:
     """Designs of which each row of the table is some module's."""
     small = ArrayConfig(rows=1, cols=2, lanes=2, pipeline=0, fetch_width=32)
@@ -54,10 +60,10 @@ def designs() -> list[Converted]:
 
 
 def test_each_row_is_needed() -> None:
-    unread = [(module.removeprefix("top").rstrip("_0123456789").split("_")[-1], port)
-              for design in designs() for module, port in design.unread]
+    unread = [(module.removeprefix("top").rstrip("_0123456789").split("_")[-1], bits_of(port, *bits))
+              for design in designs() for (module, port), bits in design.unread.items()]
     assert [(module, pattern) for module, pattern, _ in REASONS
-            if not any(part == module and fnmatchcase(port, pattern) for part, port in unread)] == []
+            if not any(part == module and re.fullmatch(pattern, bits) for part, bits in unread)] == []
 
 
 def test_each_entry_is_needed(tmp_path: Path) -> None:
