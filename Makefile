@@ -27,7 +27,7 @@ help:
 	@echo 'make demo                           train digits, run them on the hardware, build the bitstream'
 	@echo 'make test                           the regression (20 minutes); make test-quick: 9 minutes'
 	@echo '                                    SEED=n, SIM=verilator or icarus, WAVES=1'
-	@echo 'make verilog ROWS=5 COLS=3 LANES=24 write build/verilog/signum.v, .json and .core'
+	@echo 'make verilog ROWS=5 COLS=3 LANES=24 write build/verilog/signum.v, .json, .vlt and .core'
 	@echo '                                    OUT=folder, PRESET=icebreaker, TILE=2, WRAPPER=axi or wishbone, CELLS=ecp5, ...'
 	@echo 'make bitstream BOARD=icebreaker     synthesize, place, route, pack and report'
 	@echo '                                    PRESET=, CONFIG=file.toml, FREQUENCY=MHz, SEEDS=n, OUT=folder, LOADER=1'

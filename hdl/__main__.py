@@ -80,8 +80,8 @@ def folder(text: str) -> Path:
 def parser() -> argparse.ArgumentParser:
     top = Parser(prog="python -m signum.hdl", description="Generate the hardware of an array.", allow_abbrev=False)
     commands = top.add_subparsers(dest="command", required=True, parser_class=Parser, metavar="verilog")
-    command = commands.add_parser("verilog", help="write signum.v, signum.json and signum.core", allow_abbrev=False,
-                                  description="Write signum.v, signum.json and signum.core.")
+    files = "signum.v, signum.json, signum.vlt and signum.core"
+    command = commands.add_parser("verilog", help=f"write {files}", allow_abbrev=False, description=f"Write {files}.")
     command.add_argument("--out", type=folder, default=Path("build/verilog"), help="folder (build/verilog)")
     command.add_argument("--preset", help=f"start from one of: {', '.join(sorted(PRESETS))}")
     command.add_argument("--config", type=Path, help="start from a TOML file")
@@ -115,9 +115,9 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         print(f"out must be a writable folder, not {options.out}: {error.strerror}", file=sys.stderr)
         return 2
-    print(f"{path}, {path.with_suffix('.json').name} and {path.with_suffix('.core').name}: "
-          f"{config.rows} x {config.cols} elements of {config.lanes} lanes, {config.binops_per_cycle} "
-          f"{'multiplications' if config.signed else 'binary operations'} a cycle")
+    json, waivers, core = (path.with_suffix(suffix).name for suffix in (".json", ".vlt", ".core"))
+    print(f"{path}, {json}, {waivers} and {core}: {config.rows} x {config.cols} elements of {config.lanes} lanes, "
+          f"{config.binops_per_cycle} {'multiplications' if config.signed else 'binary operations'} a cycle")
     return 0
 
 

@@ -117,13 +117,13 @@ class Accelerator(wiring.Component):
 
     def _back(self, m: Module) -> None:
         """From the array's rows through the threshold units, all rows in step again, to the writer."""
-        config, sequencer, layer, begin = self.config, self.sequencer, self.sequencer.layer, self.sequencer.begin
+        config, sequencer, layer, restart = self.config, self.sequencer, self.sequencer.layer, self.sequencer.restart
         drain, control = self.drain, self.ends.control
         beat = delay(m, drain.beat, config.requantize_cycles, "beat")
         later = delay(m, beat, 1, "combine")
         m.d.comb += [
-            drain.layer.eq(layer), drain.begin.eq(begin),
-            self.writer.layer.eq(layer), self.writer.begin.eq(begin), self.packer.begin.eq(begin),
+            drain.layer.eq(layer), drain.restart.eq(restart),
+            self.writer.layer.eq(layer), self.writer.restart.eq(restart), self.packer.restart.eq(restart),
             control.channel.eq(beat.channel),
             control.combine.channel.eq(later.channel),
             control.combine.address.eq(Mux(sequencer.busy, later.address, self.decoder.word)),
@@ -143,7 +143,7 @@ class Accelerator(wiring.Component):
             self.pool.enable.eq(enable),
             self.pool.first.eq(first),
             self.packer.insert.eq(insert),
-            self.packer.end.eq(end),
+            self.packer.pixel_end.eq(end),
             self.packer.layer_end.eq(final),
             self.writer.flush.eq(self.packer.flush),
             self.writer.flush_end.eq(self.packer.flush_end),
@@ -183,10 +183,10 @@ class Accelerator(wiring.Component):
         m.submodules.border = border = Border(config=config)
         m.d.comb += [
             border.layer.eq(sequencer.layer),
-            border.begin.eq(sequencer.begin),
+            border.restart.eq(sequencer.restart),
             border.take.eq(group),
             pixel.take.eq(group),
-            pixel.clear.eq(sequencer.begin | ~sequencer.busy),
+            pixel.clear.eq(sequencer.restart | ~sequencer.busy),
             pixel.fill.eq(border.fill),
             pixel.fill_all.eq(border.fill_all),
             pixel.fill_row.eq(border.fill_row),

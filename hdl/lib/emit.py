@@ -5,6 +5,7 @@ Icarus until an input changes.
 """
 
 import gc
+import itertools
 import json
 import os
 import re
@@ -23,8 +24,12 @@ from amaranth.hdl import ClockDomain, Fragment, Signal
 from amaranth.hdl._ir import PortDirection
 from amaranth.lib import data, wiring
 
+from .explicit import explicit, open_pins, unread_inputs
 from .family import family_of
+from .keywords import is_reserved
+from .rtlil import format_netlists, parse_netlists
 from .share import Units, collect, ports
+from .waivers import waivers
 
 __all__ = ["LIBRARIES", "EmitError", "Target", "emit", "run_yosys", "to_rtlil", "to_verilog", "write_whole"]
 
@@ -34,14 +39,18 @@ from pyosys import libyosys
 libyosys.run_pass("script " + sys.argv[1], libyosys.Design())
 """
 
-VERILOG_SCRIPT = """\
+NETLIST_SCRIPT = """\
 {library}
 read_rtlil design.il
-hierarchy -check -top {name}
+hierarchy -check -purge_lib -top {name}
 proc
 memory_collect
 pmuxtree
 opt_clean -purge
+write_rtlil netlist.il
+"""
+VERILOG_SCRIPT = """\
+read_rtlil explicit.il
 write_verilog -noattr design.v
 """
 
@@ -146,55 +155,96 @@ def to_rtlil(component: wiring.Component, name: str, platform: object = None) ->
     return "\n".join(plain_names(texts)), units
 
 
+MEMORY = re.compile(r"^  initial begin\n((?:    \S+ ?\[\d+\] = \d+'\w+;\n)+)  end$", re.MULTILINE)
+WORD = re.compile(r"    (\S+) ?\[(\d+)\] = (\S+);")
+REGISTER = re.compile(r"^  reg ((?:\[\d+:\d+\] )?(\S+)) ?= (.*);$", re.MULTILINE)
+
+
 def fold_initial(verilog: str) -> str:
     """Write runs of equal initial words of a memory as a loop: ``mem[0] = 0; mem[1] = 0; ...``."""
-    word = re.compile(r"    (?P<memory>\\?\S+) ?\[(?P<index>\d+)\] = (?P<value>\d+'\w+);")
-    out: list[str] = []
-    run: list[re.Match[str]] = []
+    numbers = itertools.count(1)
 
-    def flush() -> None:
-        if len(run) < 4:
-            out.extend(match[0] for match in run)
-        else:
-            out.append(f"    for (word = {run[0]['index']}; word <= {run[-1]['index']}; word = word + 1) "
-                       f"{run[0]['memory']} [word] = {run[0]['value']};")
-        run.clear()
+    def folded(found: re.Match[str]) -> str:
+        words = [(memory, int(index), value) for memory, index, value in WORD.findall(found[1])]
+        lines, looped = [], False
+        # equal words at successive places
+        for (memory, value, _), run in itertools.groupby(
+                enumerate(words), lambda each: (each[1][0], each[1][2], each[1][1] - each[0])):
+            places = [index for _, (_, index, _) in run]
+            if len(places) < 4:
+                lines += [f"    {memory} [{index}] = {value};" for index in places]
+            else:
+                looped = True
+                lines.append(f"    for (word = {places[0]}; word <= {places[-1]}; word = word + 1) "
+                             f"{memory} [word] = {value};")
+        head = [f"  initial begin : init_{next(numbers)}", "    integer word;"] if looped else ["  initial begin"]
+        return "\n".join([*head, *lines, "  end"])
 
-    lines = verilog.split("\n")
-    for number, line in enumerate(lines):
-        match = word.fullmatch(line)
-        if run and not (match and match["memory"] == run[-1]["memory"] and match["value"] == run[-1]["value"]
-                        and int(match["index"]) == int(run[-1]["index"]) + 1):
-            flush()
-        if match:
-            run.append(match)
-        elif line == "  initial begin" and number + 1 < len(lines) and word.fullmatch(lines[number + 1]):
-            out += [f"  initial begin : init_{number}", "    integer word;"]
-        else:
-            out.append(line)
-    flush()
-    return "\n".join(out)
+    return MEMORY.sub(folded, verilog)
 
 
-def to_verilog(component: wiring.Component, name: str, platform: object = None) -> tuple[str, list[str]]:
-    """Verilog-2005 of a component as module ``name``, and the names of the modules that it shares; see `to_rtlil`.
+def initial_registers(verilog: str) -> str:
+    """Give registers their initial values by statements, not in their declarations.
+
+    Tools take the value of both for a flip-flop, and linters warn of a declaration with a value that a process changes.
+    """
+    return REGISTER.sub(r"  reg \1;\n  initial \2 = \3;", verilog)
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A design in Verilog.
+
+    Members
+    -------
+    verilog : str
+    modules : int
+        Modules in it.
+    shared : tuple of str
+        Names of those that it shares.
+    unread : dict
+        By module and port, the places of the bits that a module does not read of an input, and the input's width.
+    open_pins : list
+        Kinds of cells of a family, and pins that are left open.
+    """
+
+    verilog: str
+    modules: int
+    shared: tuple[str, ...]
+    unread: dict[tuple[str, str], tuple[list[int], int]]
+    open_pins: list[tuple[str, str]]
+
+
+def convert(component: wiring.Component, name: str, platform: object = None) -> Converted:
+    """Verilog-2005 of a component as module ``name``; see `to_rtlil`.
 
     Raises
     ------
     EmitError
         If Yosys refuses the design.
     ValueError
-        If a port is zero bits wide.
+        If a port is zero bits wide, or is called by a word of a tool.
     """
     text, units = to_rtlil(component, name, platform)
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)
         (directory / "design.il").write_text(text)
         library = LIBRARIES.get(family_of(platform), "")
-        run_yosys(VERILOG_SCRIPT.format(name=name, library=library), directory)
+        run_yosys(NETLIST_SCRIPT.format(name=name, library=library), directory)
+        netlists = explicit(parse_netlists((directory / "netlist.il").read_text()), name)
+        (directory / "explicit.il").write_text(format_netlists(netlists))
+        run_yosys(VERILOG_SCRIPT, directory)
         verilog = (directory / "design.v").read_text()
     body = verilog.split("\n", 1)[1] if verilog.startswith("/*") else verilog
-    return f"// {name}: generated by Signum\n" + fold_initial(body), list(units.modules)
+    return Converted(f"// {name}: generated by Signum\n" + initial_registers(fold_initial(body)),
+                     len(re.findall(r"^module ", body, re.MULTILINE)), tuple(units.modules), unread_inputs(netlists),
+                     open_pins(netlists))
+
+
+def to_verilog(component: wiring.Component, name: str, platform: object = None) -> tuple[str, list[str]]:
+    """The text of `convert`, and the names of the modules that it shares."""
+    converted = convert(component, name, platform)
+    return converted.verilog, list(converted.shared)
 
 
 def describe_ports(component: wiring.Component) -> dict[str, dict[str, Any]]:
@@ -221,7 +271,7 @@ def write_whole(path: Path, text: str) -> None:
 
 def emit(component: wiring.Component, *, name: str, directory: Path,
          extra: Mapping[str, Any] | None = None, platform: object = None) -> Path:
-    """Write a component as ``NAME.v`` and what a user of it needs to know as ``NAME.json``.
+    """Write a component as ``NAME.v``, its description as ``NAME.json``, and ``NAME.vlt`` for Verilator's linter.
 
     The module has the ports of the component's signature (nested members joined by ``__``), and always
     ``clk`` and ``rst``, the clock and the active-high synchronous reset of domain ``sync``.
@@ -235,7 +285,8 @@ def emit(component: wiring.Component, *, name: str, directory: Path,
     directory : Path
         Where to; made if missing. Nothing is written if the component cannot be emitted.
     extra : mapping
-        Further entries of the JSON file, beside ``name``, ``ports``, ``shared_modules`` and ``tools``.
+        Further entries of the JSON file, beside ``name``, ``ports``, ``shared_modules``, ``lint_waivers`` (the name of
+        ``NAME.vlt``) and ``tools``.
     platform : object
         See `to_rtlil`.
 
@@ -249,19 +300,24 @@ def emit(component: wiring.Component, *, name: str, directory: Path,
     EmitError
         If Yosys refuses the design.
     ValueError
-        If the name is not a plain identifier, or a port is zero bits wide.
+        If the name is not a plain identifier, a port is zero bits wide, or either is called by a word of a tool.
     """
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         raise ValueError(f"name must be a plain Verilog identifier, not {name!r}")
+    if is_reserved(name):
+        raise ValueError(f"name must be no word of Verilog, SystemVerilog, C++ or Verilator's model, not {name}")
     about = {
         "name": name,
         "ports": describe_ports(component),
+        "lint_waivers": f"{name}.vlt",
         "tools": {tool: version(tool) for tool in ("amaranth", "pyosys")},
         **(extra or {}),
     }
-    verilog, about["shared_modules"] = to_verilog(component, name, platform)
+    converted = convert(component, name, platform)
+    about["shared_modules"] = converted.shared
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    write_whole(directory / f"{name}.v", verilog)
+    write_whole(directory / f"{name}.v", converted.verilog)
+    write_whole(directory / f"{name}.vlt", waivers(name, converted.modules, converted.unread, converted.open_pins))
     write_whole(directory / f"{name}.json", json.dumps(about, indent=2, sort_keys=True) + "\n")
     return directory / f"{name}.v"

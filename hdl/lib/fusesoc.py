@@ -15,24 +15,28 @@ filesets:
   rtl:
     files: [{name}.v]
     file_type: verilogSource-2005
+  waivers:
+    files: [{name}.vlt]
+    file_type: vlt
 targets:
   default:
     filesets: [rtl]
     toplevel: {name}
   lint:
-    filesets: [rtl]
+    filesets: [waivers, rtl]
     toplevel: {name}
     flow: lint
     flow_options:
       tool: verilator
-      verilator_options: [-Wno-WIDTH]
+      verilator_options: [-Wall]
 """
 
 
 def write_core(verilog: Path) -> Path:
-    """Write ``NAME.core`` beside ``NAME.v``, whose module is ``NAME``.
+    """Write ``NAME.core`` beside ``NAME.v``, whose module is ``NAME``, and ``NAME.vlt``.
 
-    The core is ``signum:accelerator:NAME`` in the version of this package; its target ``lint`` runs Verilator.
+    The core is ``signum:accelerator:NAME`` in the version of this package; its target ``lint`` runs Verilator
+    with all warnings but those that ``NAME.vlt`` gives a reason for.
 
     Returns
     -------

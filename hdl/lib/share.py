@@ -9,6 +9,8 @@ from amaranth.hdl import ClockSignal, Format, Instance, Module, ResetSignal, Sig
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In
 
+from .keywords import is_reserved
+
 __all__ = ["Units", "Vector", "add_shared", "collect", "portions", "ports"]
 
 STACK = 8                           # rows of tiles, or stacks of them, that are described together
@@ -43,7 +45,7 @@ def ports(component: wiring.Component) -> dict[str, tuple[Value, bool]]:
     Raises
     ------
     ValueError
-        If a port is zero bits wide, which Verilog cannot say.
+        If a port is zero bits wide, which Verilog cannot say, or is called by a word of a tool (`hdl.lib.keywords`).
     """
     found = {}
     for path, member, value in component.signature.flatten(component):
@@ -51,6 +53,9 @@ def ports(component: wiring.Component) -> dict[str, tuple[Value, bool]]:
         signal = Value.cast(value)
         if not len(signal):
             raise ValueError(f"port {name} of {type(component).__name__} must be at least 1 bit wide, not 0")
+        if is_reserved(name):
+            raise ValueError(f"a port of {type(component).__name__} must be called by no word of Verilog, "
+                             f"SystemVerilog, C++ or Verilator's model, not {name}")
         found[name] = signal, member.flow is In
     return found
 

@@ -24,8 +24,8 @@ class Border(wiring.Component):
     Members
     -------
     layer : In(Isa.back_layout)
-    begin, take : In(1)
-        As ``restart`` and ``take`` of `PixelDispatcher`.
+    restart, take : In(1)
+        As those of `PixelDispatcher`.
     fill, fill_all, fill_row : Out
         In this cycle the offset is for this row, or for all.
     offset : Out(threshold_bits)
@@ -35,7 +35,7 @@ class Border(wiring.Component):
         self.config = config
         super().__init__({
             "layer": In(Isa(config).back_layout),
-            "begin": In(1),
+            "restart": In(1),
             "take": In(1),
             "fill": Out(1),
             "fill_all": Out(1),
@@ -54,7 +54,7 @@ class Border(wiring.Component):
             filler.split.eq(flag_of(layer, LayerFlag.SPLIT)),
             filler.x_last.eq(layer.x),
             filler.y_last.eq(layer.y),
-            filler.restart.eq(self.begin),
+            filler.restart.eq(self.restart),
             filler.take.eq(self.take),
             self.fill.eq(filler.fill),
             self.fill_all.eq(~filler.split),
@@ -63,7 +63,7 @@ class Border(wiring.Component):
             y_rises.eq((raster.y < layer.class_y_low) | (raster.y >= layer.class_y_high)),
             next_line.eq(line_offset + Mux(y_rises, layer.class_y_step, 0)),
         ]
-        with m.If(self.begin):
+        with m.If(self.restart):
             m.d.sync += [self.offset.eq(0), line_offset.eq(0)]
         with m.Elif(raster.step & raster.wrap):
             m.d.sync += [self.offset.eq(next_line), line_offset.eq(next_line)]

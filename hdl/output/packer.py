@@ -12,8 +12,8 @@ __all__ = ["Packer"]
 class Packer(wiring.Component):
     """Puts ``width`` elements a cycle into each row's word, lane 0 first.
 
-    A word is complete when its last lane is filled or with ``end``; the lanes left over are 0. ``flush`` comes in the
-    cycle after the word's last element, and the words stay until the next one.
+    A word is complete when its last lane is filled or with ``pixel_end``; the lanes left over are 0. ``flush`` comes in
+    the cycle after the word's last element, and the words stay until the next one.
 
     Parameters
     ----------
@@ -25,11 +25,11 @@ class Packer(wiring.Component):
 
     Members
     -------
-    begin : In(1)
+    restart : In(1)
         Begin a word; what an earlier one held is dropped.
     insert : In(1), elements : In(width * bits), one for each row
         Where a pixel ends within them, the elements behind its end are 0.
-    end : In(1)
+    pixel_end : In(1)
         With ``insert``: the last elements of a pixel.
     layer_end : In(1)
         The last elements of a layer, inserted or not.
@@ -49,10 +49,10 @@ class Packer(wiring.Component):
         self.width = width
         self.share_key = (rows, lanes, bits, width)
         super().__init__({
-            "begin": In(1),
+            "restart": In(1),
             "insert": In(1),
             "elements": In(Vector(width * bits, rows)),
-            "end": In(1),
+            "pixel_end": In(1),
             "layer_end": In(1),
             "words": Out(Vector(lanes * bits, rows)),
             "flush": Out(1),
@@ -66,10 +66,10 @@ class Packer(wiring.Component):
         lane = Signal(steps, init=1)                    # one-hot: where the next elements go
         whole = Signal()
         place = Cat(here.replicate(size) for here in lane)
-        m.d.comb += whole.eq(lane[-1] | self.end)
-        m.d.sync += [self.flush.eq(self.insert & whole), self.flush_end.eq(self.end),
+        m.d.comb += whole.eq(lane[-1] | self.pixel_end)
+        m.d.sync += [self.flush.eq(self.insert & whole), self.flush_end.eq(self.pixel_end),
                      self.flush_layer_end.eq(self.layer_end)]
-        with m.If(self.begin):
+        with m.If(self.restart):
             m.d.sync += lane.eq(1)
         with m.Elif(self.insert):
             m.d.sync += lane.eq(Mux(whole, 1, lane << 1))

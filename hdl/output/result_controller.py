@@ -66,7 +66,7 @@ class ResultController(wiring.Component):
     Members
     -------
     layer : In(Isa.back_layout)
-    begin : In(1)
+    restart : In(1)
         A layer begins; the first drain comes two cycles later or more.
     strobe : In(1)
         A drain begins; at least ``config.drain_cycles`` apart.
@@ -83,7 +83,7 @@ class ResultController(wiring.Component):
         self.config = config
         super().__init__({
             "layer": In(Isa(config).back_layout),
-            "begin": In(1),
+            "restart": In(1),
             "strobe": In(1),
             "ends": In(1),
             "beat": Out(beat_layout(config)),
@@ -134,9 +134,9 @@ class ResultController(wiring.Component):
         counted, ends, final = Signal(), Signal(), Signal()
         # drains of a window position, positions of a block of channels, blocks of a pixel
         nest = Nest(m, {name: layer[name] for name in ("drains", "windows", "channel_blocks")},
-                    begin=self.begin, step=self.strobe)
+                    restart=self.restart, step=self.strobe)
         drains, windows, blocks = nest.loops.values()
-        last_drain, last_window, last_block = drains.end, windows.end, blocks.end
+        last_drain, last_window, last_block = drains.at_end, windows.at_end, blocks.at_end
         columns = Signal.like(last_channel)
         m.d.comb += [
             columns.eq(Mux(last_block, layer.last_channel_block, layer.channel_block)),
@@ -149,7 +149,7 @@ class ResultController(wiring.Component):
             with m.If(channel == last_channel):
                 m.d.sync += counted.eq(0)
         m.d.sync += self.group.eq(self.strobe & drains.first & windows.first & blocks.first)
-        with m.If(self.begin):
+        with m.If(self.restart):
             m.d.sync += [address.eq(layer.thresholds), block_address.eq(layer.thresholds)]
         with m.If(self.strobe):
             m.d.sync += [
@@ -175,7 +175,7 @@ class ResultController(wiring.Component):
         m.d[self.early] += next_block.eq(Mux(last_block, layer.coefficients, block_entry + columns + 1))
         with m.If(self.enable):
             m.d.sync += self.coefficient.eq(self.coefficient + 1)
-        with m.If(self.begin):
+        with m.If(self.restart):
             m.d.sync += [entry.eq(layer.coefficients), block_entry.eq(layer.coefficients)]
         with m.If(self.strobe):
             m.d.sync += [self.coefficient.eq(entry), entry.eq(entry + layer.coefficients_step)]

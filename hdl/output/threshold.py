@@ -60,7 +60,7 @@ class ThresholdUnit(wiring.Component):
         self.share_key = (config.beats, config.operand_bits, config.sum_bits, config.threshold_depth,
                           config.element_bits, config.memory_registers)
         super().__init__({
-            "channel": In(bits_to_hold(config.cols - 1)),
+            "channel": In(bits_to_hold(config.beats - 1)),
             "sum": In(config.operand_bits),
             "combine": In(combine_layout(config)),
             "element": Out(config.element_bits),

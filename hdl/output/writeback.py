@@ -27,7 +27,7 @@ class WritebackUnit(wiring.Component):
     Members
     -------
     layer : In(Isa.back_layout)
-    begin : In(1)
+    restart : In(1)
         A layer begins.
     words : In(word_bits), one for each row
     flush, flush_end : In(1)
@@ -48,7 +48,7 @@ class WritebackUnit(wiring.Component):
         self.config = self.share_key = config
         super().__init__({
             "layer": In(Isa(config).back_layout),
-            "begin": In(1),
+            "restart": In(1),
             "words": In(Vector(config.word_bits, config.rows)),
             "flush": In(1),
             "flush_end": In(1),
@@ -86,7 +86,7 @@ class WritebackUnit(wiring.Component):
             ends.eq(Mux(waiting, waiting_end, self.flush_end)),
             raster.x_last.eq(layer.x),
             raster.y_last.eq(layer.y),
-            raster.restart.eq(self.begin),
+            raster.restart.eq(self.restart),
             raster.back.eq(take & ~new_pixel),
             raster.mark.eq(first_write),
             raster.step.eq(writing),
@@ -108,7 +108,7 @@ class WritebackUnit(wiring.Component):
                 m.d.sync += held[:-1].eq(held[1:])
             with m.If(self.flush):
                 m.d.sync += [waiting.eq(1), waiting_end.eq(self.flush_end)]
-        with m.If(self.begin):
+        with m.If(self.restart):
             m.d.sync += [new_pixel.eq(1), final.eq(0)]
         with m.Elif(self.flush_layer_end):
             m.d.sync += final.eq(1)

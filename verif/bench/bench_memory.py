@@ -36,11 +36,11 @@ async def reads_what_was_written(dut: Any) -> None:
         dut.read_address.value, dut.read_enable.value = address, enable
         await Timer(1, "ns")
         assert read(dut.now) == words[address]
-        before = words[address]
+        earlier = words[address]
         mask = sum(half for bit, half in enumerate(halves) if write >> bit & 1)
         words[target] = words[target] & ~mask | value & mask
         if enable:
-            expected = {"before": before, "after": words[address]}
+            expected = {"earlier": earlier, "later": words[address]}
             both += bool(write) and target == address
         await FallingEdge(dut.clk)
         for name, word in expected.items():

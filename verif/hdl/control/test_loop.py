@@ -20,7 +20,7 @@ def draw_steps(rng: random.Random, bits: int, count: int) -> Steps:
     while len(steps) < count:
         last = rng.choice([0, 1, rng.randrange(1 << bits)]) % (1 << bits)
         steps += [{"last": rng.randrange(1 << bits)} for _ in range(rng.randrange(2))]
-        steps.append({"last": last, "begin": 1, "step": rng.randrange(2)})
+        steps.append({"last": last, "restart": 1, "step": rng.randrange(2)})
         steps += [{"last": last, "step": int(rng.random() < 0.7)} for _ in range(rng.randrange(12))]
     return [*steps, {}]
 
@@ -29,7 +29,7 @@ def ref(steps: Steps) -> list[tuple[int, int]]:
     """For each cycle after a ``begin`` whether the turn is the first and the last one."""
     found, turn, last = [], 0, 0
     for step in steps:
-        if "begin" in step:
+        if "restart" in step:
             turn, last = 0, step["last"]
         elif step.get("step"):
             turn = (turn + 1) % (last + 1)
@@ -39,19 +39,19 @@ def ref(steps: Steps) -> list[tuple[int, int]]:
 
 def rtl(steps: Steps, bits: int, simulator: str = AMARANTH) -> list[tuple[int, int]]:
     trace = play(Loop(bits=bits), [*steps, {}], simulator)
-    return [(outputs["first"], outputs["end"]) for outputs in trace[1:]]
+    return [(outputs["first"], outputs["at_end"]) for outputs in trace[1:]]
 
 
 @pytest.mark.parametrize("bits", [1, 2, 3, 8])
 def test_sizes(bits: int, seed: int) -> None:
     steps = draw_steps(random.Random(f"{seed} {bits}"), bits, 600)
-    begun = next(cycle for cycle, step in enumerate(steps) if "begin" in step)
+    begun = next(cycle for cycle, step in enumerate(steps) if "restart" in step)
     assert rtl(steps, bits)[begun:] == ref(steps)[begun:]
 
 
 def test_simulators(simulator: str, seed: int) -> None:
     steps = draw_steps(random.Random(seed), 4, 600)
-    begun = next(cycle for cycle, step in enumerate(steps) if "begin" in step)
+    begun = next(cycle for cycle, step in enumerate(steps) if "restart" in step)
     assert rtl(steps, 4, simulator)[begun:] == ref(steps)[begun:]
 
 
@@ -59,12 +59,12 @@ class Three(wiring.Component):
     """Three loops within each other: which of them are in their last turns, and whether all are."""
 
     def __init__(self) -> None:
-        super().__init__({"lasts": In(2).array(3), "begin": In(1), "step": In(1), "ends": Out(3), "ended": Out(1)})
+        super().__init__({"lasts": In(2).array(3), "restart": In(1), "step": In(1), "ends": Out(3), "ended": Out(1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        nest = Nest(m, {f"loop{i}": last for i, last in enumerate(self.lasts)}, begin=self.begin, step=self.step)
-        m.d.comb += [self.ends.eq(Cat(loop.end for loop in nest.loops.values())), self.ended.eq(nest.ended)]
+        nest = Nest(m, {f"loop{i}": last for i, last in enumerate(self.lasts)}, restart=self.restart, step=self.step)
+        m.d.comb += [self.ends.eq(Cat(loop.at_end for loop in nest.loops.values())), self.ended.eq(nest.ended)]
         return m
 
 
@@ -73,7 +73,7 @@ def test_the_loops_of_a_nest(seed: int) -> None:
     for _ in range(20):
         lasts = [rng.randrange(4) for _ in range(3)]
         steps = [{"step": int(rng.random() < 0.7)} for _ in range(150)]
-        trace = play(Three(), [{"lasts": lasts, **step} for step in ({"begin": 1}, {}, *steps)], AMARANTH)
+        trace = play(Three(), [{"lasts": lasts, **step} for step in ({"restart": 1}, {}, *steps)], AMARANTH)
         turn = 0
         for step, outputs in zip(steps, trace[2:], strict=True):
             rest, ends = turn, 0

@@ -106,7 +106,7 @@ def read_run(config: ArrayConfig, trace: list[dict[str, Any]], storing: int) -> 
             assert inside, "a dot product must begin before it ends"
             inside = False
             run.layers[-1][2][-1] = (run.layers[-1][2][-1][0], cycle)
-        if now["begin"]:
+        if now["restart"]:
             assert not run.layers or cycle >= last_step + storing, "the layer before must end first"
             run.layers.append((now["layer"], [], []))
             run.takes.append(0)

@@ -1,11 +1,15 @@
 """A bank against a list of words: slices left out, reads of what is being written, one word, one bit."""
 
+import json
 import random
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from signum.hdl.lib.emit import to_rtlil
+from signum.fpga.flow.families import FAMILIES
+from signum.hdl.lib.emit import emit, run_yosys, to_rtlil
 from signum.hdl.lib.memory import Bank
 from signum.verif.bench.trace import AMARANTH, play
 
@@ -62,3 +66,22 @@ def test_simulators(simulator: str, seed: int) -> None:
 def test_registered_words_are_in_block_ram(registers: int, depth: int, block: bool) -> None:
     text, _ = to_rtlil(Bank(width=33, depth=depth, registers=registers), "bank")
     assert text.count('attribute \\ram_style "block"') == 2 * block       # a slice of 32 bits, and one of a bit
+
+
+@pytest.mark.parametrize(("family", "block"), [("ice40", "SB_RAM40_4K"), ("ecp5", "DP16KD"), ("gowin", "SDPX9B|SDPB")])
+@pytest.mark.parametrize("registers", [0, 1])
+def test_the_verilog_is_read_as_block_ram(family: str, block: str, registers: int, tmp_path: Path) -> None:
+    """An array with a clocked read: the same RAMs and flip-flops as of the RTLIL that boards are built from."""
+    path = emit(Bank(width=32, depth=512, registers=registers), name="bank", directory=tmp_path)
+    assert re.search(r"reg \[31:0\] \w+ \[511:0\];", path.read_text())
+    assert re.search(r"always @\(posedge clk\)( begin)?\s+(if \(\w+\)\s+)?\w+ <= \w+\[\w+\];", path.read_text())
+    (tmp_path / "bank.il").write_text(to_rtlil(Bank(width=32, depth=512, registers=registers), "bank")[0])
+    counts = []
+    for read in ("read_verilog bank.v", "read_rtlil bank.il"):
+        run_yosys(f"{read}\n{FAMILIES[family].synthesis} -top bank\ntee -q -o stat.json stat -json\n", tmp_path)
+        cells = json.loads((tmp_path / "stat.json").read_text())["design"]["num_cells_by_type"]
+        counts.append({kind: count for kind, count in cells.items()
+                       if re.fullmatch(rf"({block})|.*DFF|TRELLIS_FF", kind)})
+    rams = sum(count for kind, count in counts[0].items() if re.fullmatch(block, kind))
+    assert rams == (4 if family == "ice40" else 1)
+    assert counts[0] == counts[1]

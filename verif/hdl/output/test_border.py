@@ -27,7 +27,7 @@ class Case:
             offsets = border(config, layer)
             split = record.has(LayerFlag.SPLIT)
             burst = config.rows if split else 1
-            strobe = {"begin": 1}
+            strobe = {"restart": 1}
             for group in range(rng.randint(1, -(-len(offsets) // burst))):
                 pause = rng.choice([0, 0, 1, 6])
                 self.steps += [{"layer": layer, **step} for step in [strobe, *[{}] * (burst + pause)]]

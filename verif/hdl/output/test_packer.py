@@ -30,13 +30,14 @@ class Case:
         pauses = rng.choice([0.0, 0.3, 0.8])
         count = rng.randint(1, 3 * self.lanes // self.width + 3)
         elements = [(self._elements(rng), rng.random() < 0.1) for _ in range(count)]
-        steps: list[dict[str, Any]] = [rng.choice([{"begin": 1}, {"rst": 1}])]
+        steps: list[dict[str, Any]] = [rng.choice([{"restart": 1}, {"rst": 1}])]
         inserts = []
         for row_elements, ends in elements:
             while rng.random() < pauses:
-                steps.append({"elements": self._elements(rng), "end": rng.randrange(2), "layer_end": rng.randrange(2)})
+                steps.append({"elements": self._elements(rng), "pixel_end": rng.randrange(2),
+                              "layer_end": rng.randrange(2)})
             inserts.append(len(steps))
-            steps.append({"insert": 1, "end": int(ends), "layer_end": rng.randrange(2), "elements": row_elements})
+            steps.append({"insert": 1, "pixel_end": int(ends), "layer_end": rng.randrange(2), "elements": row_elements})
         steps.append({})
         ends_at = [*(cycle + 1 for cycle in inserts[1:]), len(steps)]
         ends_before = [0, *(step.get("layer_end", 0) for step in steps[:-1])]

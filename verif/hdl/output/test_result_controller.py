@@ -43,7 +43,7 @@ class Case:
     def _layer(self, rng: random.Random, layer: dict[str, int],
                drains: list[tuple[bool, list[Beat]]]) -> None:
         pause = rng.randrange(1, 4)
-        steps: list[dict[str, Any]] = [{"begin": 1}, *({} for _ in range(pause))]
+        steps: list[dict[str, Any]] = [{"restart": 1}, *({} for _ in range(pause))]
         for _, beats in drains:
             idle = self.config.drain_cycles - 1 + rng.choice([0, 0, 0, 1, 2, 7])
             ends = int(any(beat.layer_end for beat in beats))

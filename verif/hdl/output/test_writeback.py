@@ -51,7 +51,7 @@ class Case:
         steps: list[dict[str, Any]] = [
             {"layer": layer, "words": self._words(), "flush_end": self.rng.randrange(2)}
             for _ in range(length)]
-        steps[0]["begin"] = 1
+        steps[0]["restart"] = 1
         for flush, taken in flushes:
             steps[flush.cycle] |= {"flush": 1, "flush_end": int(flush.end)}
             for cycle in range(flush.cycle, taken + 1):
@@ -116,5 +116,5 @@ def test_rows_past_the_last_pixel_write_nothing() -> None:
     layer |= {"flags": int(LayerFlag.SPLIT), "x": 4, "out_start": 10, "out_step": 2}
     flush = {"layer": layer, "flush": 1, "flush_end": 1, "words": [1, 2, 3, 4]}
     idle = {"layer": layer}
-    trace = play(WritebackUnit(config=config), [idle | {"begin": 1}, flush, *[idle] * 3, flush, *[idle] * 9])
+    trace = play(WritebackUnit(config=config), [idle | {"restart": 1}, flush, *[idle] * 3, flush, *[idle] * 9])
     assert [outputs["address"] for outputs in trace if outputs["write"]] == [10, 12, 14, 16, 18]
