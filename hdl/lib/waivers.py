@@ -25,7 +25,7 @@ REASONS = (
     *(("thresholdunit", port, ONE_WORD) for port in ("channel", r"combine\[0\]")),
 )
 """Inputs that a module may leave unread: an expression for the last parts of the module's name (nothing for the top),
-one for the port, with the bits in brackets where these are not all, and why. An input in no row gets no waiver, so that the
+one for the port, with the bits in brackets where these are not all, and why. An input in no row gets no waiver, and the
 linter reports it."""
 
 OPEN_PINS = {("CCU2C", "CIN"): "The first cell of a carry chain has no carry in."}
