@@ -1,8 +1,11 @@
-# Signum: generate a binary systolic array, prove it, put it on a board. `make` lists what there is.
+# Signum: generate a binary systolic array, prove it, put it on a board. `make` lists the targets. They install into .venv
+# on first use, and are short forms of the command there: .venv/bin/signum --help.
 
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
+SIGNUM := $(VENV)/bin/signum
 STAMP  := $(VENV)/.installed
+LOCK   := requirements.lock
 
 OUT    ?= build/verilog
 BOARD  ?= icebreaker
@@ -14,14 +17,15 @@ PARAMETERS := PRESET CONFIG ROWS COLS LANES TILE PIPELINE ACC_BITS SUM_BITS \
               WEIGHT_DEPTH ACTIVATION_DEPTH THRESHOLD_DEPTH PROGRAM_DEPTH ACCESS_PATTERNS ZERO_PADDING \
               REQUANTIZE_DEPTH REQUANTIZE_SHIFT SCALE_BITS ELEMENT_BITS DRAIN_WIDTH FETCH_WIDTH MEMORY_REGISTERS
 lower = $(shell printf '%s' '$(1)' | tr 'A-Z_' 'a-z-')
-GIVEN = $(foreach name,$(PARAMETERS),$(if $(value $(name)),--$(call lower,$(name))='$(value $(name))'))
+# options of the variables that are given: $(call given,SEEDS IMAGES) is --seeds='3' after SEEDS=3
+given = $(strip $(foreach name,$(1),$(if $(value $(name)),--$(call lower,$(name))='$(value $(name))')))
 
 # what `make bitstream` takes besides BOARD; OUT only where it is given
-CHOSEN = $(foreach name,PRESET CONFIG FREQUENCY BAUD SEED SEEDS,$(if $(value $(name)),--$(call lower,$(name))='$(value $(name))')) \
-         $(if $(LOADER),--loader) $(if $(filter command line,$(origin OUT)),--out='$(OUT)')
+CHOSEN = $(call given,PRESET CONFIG FREQUENCY BAUD SEED SEEDS) $(if $(LOADER),--loader) \
+         $(if $(filter command line,$(origin OUT)),--out='$(OUT)')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv verilog test test-quick soak bitstream demo task train ablation resnet18 paper boards board-sim faults ladder explore bench doctor lint pages clean
+.PHONY: help venv verilog test test-quick soak bitstream demo task train ablation resnet18 paper boards board-sim faults ladder explore bench doctor lint pages lock wheel clean
 
 help:
 	@echo 'make demo                           train digits, run them on the hardware, build the bitstream'
@@ -47,79 +51,82 @@ help:
 	@echo 'make doctor                         tools, versions, and how to get what is missing'
 	@echo 'make lint                           style, types, and who imports whom'
 	@echo 'make pages                          docs/map.md: each folder and file with its one line'
+	@echo 'make wheel                          build/dist/signum-VERSION.whl, to install anywhere'
+	@echo 'make lock                           requirements.lock: the newest versions that pyproject.toml allows'
 	@echo 'make venv                           only install; every target does so on first use'
 	@echo 'make clean                          remove build and the caches; .venv stays'
+	@echo 'These are short forms of .venv/bin/signum, which has more options: signum --help, signum build --help'
 
 venv: $(STAMP)
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml $(LOCK)
 	@command -v python3 >/dev/null || { echo 'python3 is missing: apt-get install python3 python3-venv'; exit 1; }
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "python3 must be at least 3.11, not $$(python3 -V)"; exit 1; }
 	@python3 -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo 'python3-venv is missing: apt-get install python3-venv'; exit 1; }
 	python3 -m venv $(VENV)
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint $(LOCK) --editable '.[dev]'
 	@mkdir -p $(VENV)/source && ln -sfn ../.. $(VENV)/source/signum     # for mypy, which does not follow an editable install
 	@touch $@
-	@$(PYTHON) -m signum.fpga.flow.doctor || true
+	@$(SIGNUM) doctor || true
 
 verilog: $(STAMP)
-	@$(PYTHON) -m signum.hdl verilog --out='$(OUT)' $(GIVEN) $(if $(WRAPPER),--wrapper '$(WRAPPER)') $(if $(CELLS),--cells '$(CELLS)')
+	@$(SIGNUM) verilog --out='$(OUT)' $(call given,$(PARAMETERS) WRAPPER CELLS)
 
 test: $(STAMP)
-	$(PYTHON) -m pytest -n $(JOBS) -q verif
+	$(SIGNUM) test --jobs='$(JOBS)'
 
 test-quick: $(STAMP)
-	$(PYTHON) -m pytest -n $(JOBS) -q -m 'not slow' verif
+	$(SIGNUM) test --quick --jobs='$(JOBS)'
 
 soak: $(STAMP)
-	$(PYTHON) -m signum.verif.runs.soak --n '$(N)' $(if $(SEED),--seed '$(SEED)')
+	$(SIGNUM) soak --n='$(N)' $(call given,SEED)
 
 bitstream: $(STAMP)
-	$(PYTHON) -m signum.fpga build --board '$(BOARD)' $(CHOSEN)
+	$(SIGNUM) build --board='$(BOARD)' $(CHOSEN)
 
 demo: $(STAMP)
-	$(PYTHON) -m signum.verif.runs.demo
+	$(SIGNUM) demo
 
 task: $(STAMP)
-	$(PYTHON) -m signum.verif.runs.task --task '$(TASK)' $(if $(IMAGES),--images '$(IMAGES)')
+	$(SIGNUM) task --task='$(TASK)' $(call given,IMAGES)
 
 train: $(STAMP)
-	$(PYTHON) -m signum.golden contest --task '$(TASK)' $(if $(SEEDS),--seeds '$(SEEDS)')
+	$(SIGNUM) train --task='$(TASK)' $(call given,SEEDS)
 
 ablation: $(STAMP)
-	$(PYTHON) -m signum.golden ablation $(if $(SEEDS),--seeds '$(SEEDS)')
+	$(SIGNUM) ablation $(call given,SEEDS)
 
 resnet18: $(STAMP)
-	$(PYTHON) -m signum.verif.runs.resnet18
+	$(SIGNUM) resnet18
 
 paper: $(STAMP)
-	$(PYTHON) -m signum.verif.runs.paper
+	$(SIGNUM) paper
 
 boards: $(STAMP)
-	@$(PYTHON) -m signum.fpga boards
+	@$(SIGNUM) boards
 
 board-sim: $(STAMP)
-	@$(PYTHON) -m signum.fpga board-sim
+	@$(SIGNUM) board-sim
 
 faults: $(STAMP)
-	$(PYTHON) -m signum.verif.runs.faults
+	$(SIGNUM) faults
 
 ladder: $(STAMP)
-	$(PYTHON) -m signum.verif.runs.ladder $(if $(IMAGES),--images '$(IMAGES)') $(if $(PRESET),--preset '$(PRESET)')
+	$(SIGNUM) ladder $(call given,IMAGES PRESET)
 
 explore: $(STAMP)
-	$(PYTHON) -m signum.fpga explore --network '$(NETWORK)' --board '$(BOARD)' $(if $(OBJECTIVE),--objective '$(OBJECTIVE)')
+	$(SIGNUM) explore --network='$(NETWORK)' --board='$(BOARD)' $(call given,OBJECTIVE)
 
 bench: $(STAMP)
-	$(PYTHON) -m signum.verif.benchmarks --record
+	$(SIGNUM) bench --record
 
 bench-%: $(STAMP)
-	$(PYTHON) -m signum.verif.benchmarks --record $*
+	$(SIGNUM) bench --record $*
 
 doctor: $(STAMP)
-	@$(PYTHON) -m signum.fpga.flow.doctor
+	@$(SIGNUM) doctor
 
 lint: $(STAMP)
 	$(PYTHON) -m ruff check .
@@ -127,7 +134,14 @@ lint: $(STAMP)
 	$(VENV)/bin/lint-imports --no-cache
 
 pages: $(STAMP)
-	$(PYTHON) -m signum.verif.runs.map
+	$(SIGNUM) pages
+
+lock: $(STAMP)
+	$(SIGNUM) lock
+
+wheel: $(STAMP)
+	rm -rf build/lib build/bdist.* build/dist       # setuptools would pack modules of before that lie there
+	$(PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir build/dist .
 
 clean:
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis

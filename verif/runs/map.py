@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
+import click
 import grimp
 
+from signum.hdl.lib.command import Command
 from signum.hdl.lib.emit import write_whole
 from signum.hdl.lib.folders import REPOSITORY
 
-__all__ = ["FLOORS", "PAGE", "first_line", "map_page", "room_imports"]
+__all__ = ["FLOORS", "PAGE", "command", "first_line", "map_page", "room_imports"]
 
 PAGE = REPOSITORY / "docs" / "map.md"
 FLOORS = ("hdl", "golden", "fpga", "verif")
@@ -96,10 +98,8 @@ def map_page() -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
+@click.command("pages", cls=Command, repository=True)
+def command() -> None:
+    """Write docs/map.md: each folder and file with its one line."""
     write_whole(PAGE, map_page())
-    print(f"see {PAGE}")
-
-
-if __name__ == "__main__":
-    main()
+    click.echo(f"see {PAGE}")

@@ -16,10 +16,10 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from signum.fpga.flow.tools import tool, verilator_environment
-from signum.hdl.__main__ import main
 from signum.hdl.config import PRESETS
 from signum.hdl.lib.emit import EmitError, emit, run_yosys, to_verilog
 from signum.verif.bench.simulate import simulate
+from signum.verif.command_line import main
 
 SIZES = [(1, 1, 1), (1, 1, 64), (3, 5, 7), (7, 2, 33), (16, 16, 32), (8, 8, 64)]
 
@@ -189,7 +189,7 @@ def test_nothing_is_written_of_what_cannot_be_emitted(tmp_path: Path) -> None:
 
 def signum(tmp_path: Path, *arguments: str) -> str:
     """What the command says on both outputs; its files are in ``tmp_path / "out"``."""
-    return output(sys.executable, "-m", "hdl", "verilog", f"--out={tmp_path / 'out'}", *arguments)
+    return output(str(Path(sys.executable).with_name("signum")), "verilog", f"--out={tmp_path / 'out'}", *arguments)
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
@@ -201,7 +201,8 @@ def signum(tmp_path: Path, *arguments: str) -> str:
     (["--preset=tiny", "--acc-bits=2"], "acc_bits must be at least 3 for 7 lanes, not 2"),
     (["--preset=tiny", "--config=x.toml"], "preset must not be given together with config, not tiny"),
     (["--config=/no.toml"], "config must be a readable file, not /no.toml (No such file or directory)"),
-    (["--depth=3"], "unrecognized arguments: --depth=3"),
+    (["--depth=3"], "option must be one that `signum verilog --help` lists, not --depth; near it are "
+                   "--program-depth, --weight-depth"),
 ])
 def test_a_bad_value_is_one_line_and_nothing_is_written(arguments: list[str], message: str,
                                                         tmp_path: Path) -> None:
