@@ -1,8 +1,11 @@
-# Signum: generate a binary systolic array, prove it, put it on a board. `make` lists what there is.
+# Signum: generate a binary systolic array, prove it, put it on a board. `make` lists the targets. They install into .venv
+# on first use, and are short forms of the command there: .venv/bin/signum --help.
 
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
+SIGNUM := $(VENV)/bin/signum
 STAMP  := $(VENV)/.installed
+LOCK   := requirements.lock
 
 OUT    ?= build/verilog
 BOARD  ?= icebreaker
@@ -14,21 +17,22 @@ PARAMETERS := PRESET CONFIG ROWS COLS LANES TILE PIPELINE ACC_BITS SUM_BITS \
               WEIGHT_DEPTH ACTIVATION_DEPTH THRESHOLD_DEPTH PROGRAM_DEPTH ACCESS_PATTERNS ZERO_PADDING \
               REQUANTIZE_DEPTH REQUANTIZE_SHIFT SCALE_BITS ELEMENT_BITS DRAIN_WIDTH FETCH_WIDTH MEMORY_REGISTERS
 lower = $(shell printf '%s' '$(1)' | tr 'A-Z_' 'a-z-')
-GIVEN = $(foreach name,$(PARAMETERS),$(if $(value $(name)),--$(call lower,$(name))='$(value $(name))'))
+# options of the variables that are given: $(call given,SEEDS IMAGES) is --seeds='3' after SEEDS=3
+given = $(strip $(foreach name,$(1),$(if $(value $(name)),--$(call lower,$(name))='$(value $(name))')))
 
 # what `make bitstream` takes besides BOARD; OUT only where it is given
-CHOSEN = $(foreach name,PRESET CONFIG FREQUENCY BAUD SEED SEEDS,$(if $(value $(name)),--$(call lower,$(name))='$(value $(name))')) \
-         $(if $(LOADER),--loader) $(if $(filter command line,$(origin OUT)),--out='$(OUT)')
+CHOSEN = $(call given,PRESET CONFIG FREQUENCY BAUD SEED SEEDS) $(if $(LOADER),--loader) \
+         $(if $(filter command line,$(origin OUT)),--out='$(OUT)')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv verilog test test-quick soak bitstream demo task train ablation resnet18 paper boards board-sim faults ladder explore bench bench-table doctor lint pages clean
+.PHONY: help venv verilog test test-quick soak bitstream demo task train ablation resnet18 paper boards board-sim faults ladder explore bench bench-table doctor lint pages lock wheel clean
 
 help:
 	@echo 'make demo                           train digits, run them on the hardware, build the bitstream'
 	@echo 'make test                           the regression (20 minutes); make test-quick: 9 minutes'
 	@echo '                                    SEED=n, SIM=verilator or icarus, WAVES=1'
 	@echo 'make verilog ROWS=5 COLS=3 LANES=24 write build/verilog/signum.v, .json, .vlt and .core'
-	@echo '                                    OUT=folder, PRESET=icebreaker, TILE=2, WRAPPER=axi or wishbone, CELLS=ecp5, ...'
+	@echo '                                    OUT=folder, PRESET=icebreaker, TILE=2, WRAPPER=axi or wishbone, CELLS=ecp5, POPCOUNT=, ...'
 	@echo 'make bitstream BOARD=icebreaker     synthesize, place, route, pack and report'
 	@echo '                                    PRESET=, CONFIG=file.toml, FREQUENCY=MHz, SEEDS=n, OUT=folder, LOADER=1'
 	@echo 'make soak N=200 SEED=1              random arrays and layers, as many as asked'
@@ -49,84 +53,87 @@ help:
 	@echo 'make lint                           style, types, and who imports whom'
 	@echo 'make pages                          every figure of README.md and docs from its record, and docs/map.md'
 	@echo '                                    make demo RECORD=1, ladder, faults and bench-... make the records'
+	@echo 'make wheel                          build/dist/signum-VERSION.whl, to install anywhere'
+	@echo 'make lock                           requirements.lock: the newest versions that pyproject.toml allows'
 	@echo 'make venv                           only install; every target does so on first use'
 	@echo 'make clean                          remove build and the caches; .venv stays'
+	@echo 'These are short forms of .venv/bin/signum, which has more options: signum --help, signum build --help'
 
 venv: $(STAMP)
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml $(LOCK)
 	@command -v python3 >/dev/null || { echo 'python3 is missing: apt-get install python3 python3-venv'; exit 1; }
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "python3 must be at least 3.11, not $$(python3 -V)"; exit 1; }
 	@python3 -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo 'python3-venv is missing: apt-get install python3-venv'; exit 1; }
 	python3 -m venv $(VENV)
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint $(LOCK) --editable '.[dev]'
 	@mkdir -p $(VENV)/source && ln -sfn ../.. $(VENV)/source/signum     # for mypy, which does not follow an editable install
 	@touch $@
-	@$(PYTHON) -m signum.fpga.flow.doctor || true
+	@$(SIGNUM) doctor || true
 
 verilog: $(STAMP)
-	@$(PYTHON) -m signum.hdl verilog --out='$(OUT)' $(GIVEN) $(if $(WRAPPER),--wrapper '$(WRAPPER)') $(if $(CELLS),--cells '$(CELLS)')
+	@$(SIGNUM) verilog --out='$(OUT)' $(call given,$(PARAMETERS) WRAPPER CELLS POPCOUNT)
 
 test: $(STAMP)
-	$(PYTHON) -m pytest -n $(JOBS) -q verif
+	$(SIGNUM) test --jobs='$(JOBS)'
 
 test-quick: $(STAMP)
-	$(PYTHON) -m pytest -n $(JOBS) -q -m 'not slow' verif
+	$(SIGNUM) test --quick --jobs='$(JOBS)'
 
 soak: $(STAMP)
-	$(PYTHON) -m signum.verif.runs.soak --n '$(N)' $(if $(SEED),--seed '$(SEED)')
+	$(SIGNUM) soak --n='$(N)' $(call given,SEED)
 
 bitstream: $(STAMP)
-	$(PYTHON) -m signum.fpga build --board '$(BOARD)' $(CHOSEN)
+	$(SIGNUM) build --board='$(BOARD)' $(CHOSEN)
 
 demo: $(STAMP)
-	$(PYTHON) -m signum.verif.runs.demo $(if $(RECORD),--record)
+	$(SIGNUM) demo $(if $(RECORD),--record)
 
 task: $(STAMP)
-	$(PYTHON) -m signum.verif.runs.task --task '$(TASK)' $(if $(IMAGES),--images '$(IMAGES)')
+	$(SIGNUM) task --task='$(TASK)' $(call given,IMAGES)
 
 train: $(STAMP)
-	$(PYTHON) -m signum.golden contest --task '$(TASK)' $(if $(SEEDS),--seeds '$(SEEDS)')
+	$(SIGNUM) train --task='$(TASK)' $(call given,SEEDS)
 
 ablation: $(STAMP)
-	$(PYTHON) -m signum.golden ablation $(if $(SEEDS),--seeds '$(SEEDS)')
+	$(SIGNUM) ablation $(call given,SEEDS)
 
 resnet18: $(STAMP)
-	$(PYTHON) -m signum.verif.runs.resnet18
+	$(SIGNUM) resnet18
 
 paper: $(STAMP)
-	$(PYTHON) -m signum.verif.runs.paper
+	$(SIGNUM) paper
 
 boards: $(STAMP)
-	@$(PYTHON) -m signum.fpga boards
+	@$(SIGNUM) boards
 
 board-sim: $(STAMP)
-	@$(PYTHON) -m signum.fpga board-sim
+	@$(SIGNUM) board-sim
 
 faults: $(STAMP)
-	$(PYTHON) -m signum.verif.runs.faults $(if $(RECORD),--record)
+	$(SIGNUM) faults $(if $(RECORD),--record)
 
 ladder: $(STAMP)
-	$(PYTHON) -m signum.verif.runs.ladder $(if $(IMAGES),--images '$(IMAGES)') $(if $(PRESET),--preset '$(PRESET)') $(if $(RECORD),--record)
+	$(SIGNUM) ladder $(call given,IMAGES PRESET) $(if $(RECORD),--record)
 
 explore: $(STAMP)
-	$(PYTHON) -m signum.fpga explore --network '$(NETWORK)' --board '$(BOARD)' $(if $(OBJECTIVE),--objective '$(OBJECTIVE)')
+	$(SIGNUM) explore --network='$(NETWORK)' --board='$(BOARD)' $(call given,OBJECTIVE)
 
 bench: $(STAMP)
-	$(PYTHON) -m signum.verif.benchmarks --record
-	$(PYTHON) -m signum.verif.runs.pages
+	$(SIGNUM) bench --record
+	$(SIGNUM) pages
 
 bench-table: $(STAMP)
-	@$(PYTHON) -m signum.verif.benchmarks --table $(NAME)
+	@$(SIGNUM) bench --table $(NAME)
 
 bench-%: $(STAMP)
-	$(PYTHON) -m signum.verif.benchmarks --record $*
-	$(PYTHON) -m signum.verif.runs.pages
+	$(SIGNUM) bench --record $*
+	$(SIGNUM) pages
 
 doctor: $(STAMP)
-	@$(PYTHON) -m signum.fpga.flow.doctor
+	@$(SIGNUM) doctor
 
 lint: $(STAMP)
 	$(PYTHON) -m ruff check .
@@ -134,7 +141,14 @@ lint: $(STAMP)
 	$(VENV)/bin/lint-imports --no-cache
 
 pages: $(STAMP)
-	$(PYTHON) -m signum.verif.runs.pages
+	$(SIGNUM) pages
+
+lock: $(STAMP)
+	$(SIGNUM) lock
+
+wheel: $(STAMP)
+	rm -rf build/lib build/bdist.* build/dist       # setuptools would pack modules of before that lie there
+	$(PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir build/dist .
 
 clean:
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis

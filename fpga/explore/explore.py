@@ -1,6 +1,5 @@
 """Which array is best for a network on a board: models of all candidates, and synthesis of the best few."""
 
-import argparse
 import json
 import multiprocessing
 import os
@@ -12,17 +11,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from signum.fpga.flow.board_top import Board
-from signum.fpga.flow.boards import BOARDS, board_named
+from signum.fpga.flow.boards import board_named
 from signum.fpga.flow.build import BuildError, place, synthesize
+from signum.fpga.flow.commands import FAILED, REFUSED, board_option
 from signum.fpga.flow.estimate import device_of, fit_area
 from signum.fpga.flow.report import fmax_mhz, load_board_rows, utilization
 from signum.golden.networks.digits import NETWORKS
 from signum.hdl.config import PRESETS, ArrayConfig
+from signum.hdl.lib.command import Command, Folder, Integer, Number, OneOf, Refusal
 
 from .cache import Cache, sources
 from .candidates import (
@@ -46,7 +48,7 @@ from .candidates import (
 )
 from .pareto import pareto_front, picture_candidates
 
-__all__ = ["Runner", "add_explore", "build_candidate", "clock_of", "executor_of", "explore", "save"]
+__all__ = ["Runner", "build_candidate", "clock_of", "executor_of", "explore", "explore_command", "save"]
 
 OUT = Path("build/explore")
 STAGED = 16
@@ -343,27 +345,55 @@ def show(result: Mapping[str, Any], console: Console) -> None:
         console.print(f"In {stages} stages, which the host loads over the serial line: that takes most of the time.")
 
 
-def values_of(text: str) -> tuple[int, ...]:
+class Values(click.ParamType):
     """The values of an axis, such as 1,2,4."""
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise ExploreError(f"values must be integers with commas between them, not {text}") from None
+
+    name = "values"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        try:
+            return tuple(int(part) for part in value.split(","))
+        except ValueError:
+            raise Refusal(f"values must be integers with commas between them, not {value}") from None
 
 
-def command(options: argparse.Namespace, console: Console) -> None:
-    """The command ``explore``."""
-    for name, least in (("top", 0), ("jobs", 1)):
-        if getattr(options, name) < least:
-            raise ExploreError(f"{name} must be at least {least}, not {getattr(options, name)}")
-    if options.frequency is not None and not options.frequency > 0:
-        raise ExploreError(f"frequency must be positive, not {options.frequency}")
-    board = board_named(options.board)
-    graph_of(options.network)
-    axes = {name: values_of(given) if (given := getattr(options, name)) else values
-            for name, values in axes_of(board).items()}
+def axis_options(function: Callable[..., None]) -> Callable[..., None]:
+    """An option for each axis, with the values that are tried by default."""
+    for name, values in reversed(list(AXES.items())):
+        others = "".join(f"; {family} {','.join(map(str, own[name]))}"
+                         for family, own in AXES_OF.items() if name in own)
+        function = click.option(f"--{name.replace('_', '-')}", name, type=Values(), metavar="N,N",
+                                help=f"Values to try.  [default: {','.join(map(str, values))}{others}]")(function)
+    return function
+
+
+@click.command("explore", cls=Command, refused=(*REFUSED, ExploreError), failed=FAILED)
+@click.option("--network", type=OneOf(sorted(NETWORKS)), required=True, help="The network to choose an array for.")
+@board_option
+@click.option("--objective", type=OneOf(OBJECTIVES), default="images_per_s", show_default=True,
+              help="What the best array is best in.")
+@click.option("--top", type=Integer(0), default=3, show_default=True, metavar="N",
+              help="How many of the best are synthesized.")
+@click.option("--place", is_flag=True, help="Place and route them too.")
+@click.option("--frequency", type=Number(), metavar="MHZ", help="Clock to reckon with.")
+@click.option("--jobs", type=Integer(1), default=os.cpu_count() or 1, metavar="N",
+              help="Processes; by default all cores.")
+@click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler instead, such as tcp://host:8786.")
+@click.option("--out", type=Folder(), default=OUT, show_default=True, help="Folder of the results.")
+@axis_options
+def explore_command(network: str, board: str, objective: str, top: int, place: bool, frequency: float | None,
+                    jobs: int, scheduler: str | None, out: Path, **given: tuple[int, ...] | None) -> None:
+    """Look for the best array for a network on a board.
+
+    All candidates are modelled, the best few synthesized, and all drawn as pictures. The result is a configuration
+    for `signum build`.
+    """
+    console = Console()
+    chosen = board_named(board)
+    graph_of(network)
+    axes = {name: given[name] or values for name, values in axes_of(chosen).items()}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with executor_of(options.jobs, options.scheduler) as executor, Progress(*columns, console=console) as bar:
+    with executor_of(jobs, scheduler) as executor, Progress(*columns, console=console) as bar:
         tasks: dict[str, Any] = {}
 
         def progress(what: str, done: int, total: int) -> None:
@@ -371,33 +401,11 @@ def command(options: argparse.Namespace, console: Console) -> None:
                 tasks[what] = bar.add_task(what)
             bar.update(tasks[what], completed=done, total=total)
 
-        runner = Runner(Cache(options.out / "cache"), executor, progress)
-        result = explore(options.network, board, runner, objective=options.objective, axes=axes, top=options.top,
-                         placed=options.place,
-                         frequency=None if options.frequency is None else options.frequency * 1e6)
-    paths = save(result, options.out)
+        runner = Runner(Cache(out / "cache"), executor, progress)
+        result = explore(network, chosen, runner, objective=objective, axes=axes, top=top, placed=place,
+                         frequency=None if frequency is None else frequency * 1e6)
+    paths = save(result, out)
     show(result, console)
     for path in paths.values():
         console.print(str(path), highlight=False, soft_wrap=True)
-    console.print(f"make bitstream BOARD={board.name} CONFIG={paths['config']}", highlight=False, soft_wrap=True)
-
-
-def add_explore(commands: Any) -> None:
-    """Add the command to the parser of ``python -m signum.fpga``."""
-    parser = commands.add_parser("explore", help="look for the best array for a network", allow_abbrev=False,
-                                 description="Model all candidates, synthesize the best few, and draw them.")
-    parser.add_argument("--network", required=True, help=f"one of: {', '.join(sorted(NETWORKS))}")
-    parser.add_argument("--board", default="icebreaker", help=f"one of: {', '.join(sorted(BOARDS))}")
-    parser.add_argument("--objective", default="images_per_s", help=f"one of: {', '.join(OBJECTIVES)}")
-    parser.add_argument("--top", type=int, default=3, metavar="N", help="how many of the best are synthesized (3)")
-    parser.add_argument("--place", action="store_true", help="place and route them too")
-    parser.add_argument("--frequency", type=float, metavar="MHZ", help="clock to reckon with")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (all cores)")
-    parser.add_argument("--scheduler", metavar="ADDRESS", help="Dask scheduler instead, such as tcp://host:8786")
-    parser.add_argument("--out", type=Path, default=OUT, help=f"folder ({OUT})")
-    for name, values in AXES.items():
-        others = "".join(f"; {family} {','.join(map(str, own[name]))}"
-                         for family, own in AXES_OF.items() if name in own)
-        parser.add_argument(f"--{name.replace('_', '-')}", metavar="N,N",
-                            help=f"values to try ({','.join(map(str, values))}{others})")
-    parser.set_defaults(action=command)
+    console.print(f"signum build --board {chosen.name} --config {paths['config']}", highlight=False, soft_wrap=True)

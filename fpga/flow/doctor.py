@@ -1,13 +1,14 @@
-"""One table of the tools: what is there, what is missing, and the command that installs it."""
+"""The command ``signum doctor``: each tool, its version, and how to get a missing one."""
 
-import sys
-
+import click
 from rich.console import Console
 from rich.table import Table
 
+from signum.hdl.lib.command import Command
+
 from .tools import TOOLS, Tool
 
-__all__ = ["main", "state"]
+__all__ = ["doctor", "state"]
 
 
 def state(tool: Tool) -> str:
@@ -18,8 +19,12 @@ def state(tool: Tool) -> str:
     return f"{problem}{'' if tool.required else ' (optional)'}: {tool.get}"
 
 
-def main() -> int:
-    """Show the table; the exit status is 1 if a required tool is missing or too old."""
+@click.command(cls=Command)
+def doctor() -> int:
+    """Show the tools, their versions, and how to get what is missing.
+
+    The exit status is 1 if a required tool is missing or too old.
+    """
     table = Table("tool", "for", "version", "minimum", "where", "state")
     for tool in TOOLS:
         least = ".".join(map(str, tool.minimum)) or "any"
@@ -31,6 +36,3 @@ def main() -> int:
         console.print(f"{tool.name} is {state(tool)}", markup=False, highlight=False, soft_wrap=True)
     return 1 if wrong else 0
 
-
-if __name__ == "__main__":
-    sys.exit(main())

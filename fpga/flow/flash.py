@@ -30,6 +30,6 @@ def flash(board: Board, folder: Path) -> None:
         raise BoardError(f"{board.name} must be given {board.family.bitstream} on its drive, not by a program")
     if not (folder / board.family.bitstream).exists():
         raise BuildError(f"{folder / board.family.bitstream} must be built first: "
-                         f"python -m signum.fpga build --board {board.name}")
+                         f"signum build --board {board.name}")
     name, *options = board.flash
     run_tool(name, [*options, board.family.bitstream], folder)

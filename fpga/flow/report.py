@@ -15,7 +15,7 @@ __all__ = ["BOARDS_REPORT", "RECORDED_BOARDS", "ReportError", "TimingError", "bo
            "utilization"]
 
 BOARDS_REPORT = Path("build/boards/report.json")
-"""What `python -m signum.fpga build` came to, a row for each board and preset."""
+"""What `signum build` came to, a row for each board and preset."""
 
 RECORDED_BOARDS = REPOSITORY / "docs" / "performance" / "boards.json"
 """The same of builds that were made before, whose rows stand in for what was not built here."""

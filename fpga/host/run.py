@@ -1,31 +1,34 @@
 """Running a program file on a board, or on a virtual one: the commands ``run`` and ``board-sim``."""
 
-import argparse
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
+import click
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from signum.fpga.flow.tools import ToolError
 from signum.golden.compiler.program import Program
 from signum.golden.compiler.weight_streaming import Streamed
 from signum.golden.layers.encoder import Encoder
-from signum.hdl.config import ArrayConfig
+from signum.hdl.config import ArrayConfig, ConfigError
 from signum.hdl.host.write_list_dma import UP5K_WORDS
+from signum.hdl.lib.command import FILE, Command, Integer
 
-from .device import Device
-from .link import Link, SerialTransport
-from .program_file import ProgramFile
+from .device import Device, DeviceError
+from .link import Link, LinkError, SerialTransport
+from .model import ModelError
+from .program_file import ProgramFile, ProgramFileError
 from .pseudo_terminal import PseudoTerminal
 from .staged_device import StagedDevice
 from .virtual_board import VirtualBoard
 
-__all__ = ["SIM", "DataError", "accuracy", "add_commands", "connect", "run_program", "virtual_board"]
+__all__ = ["SIM", "DataError", "accuracy", "board_sim_command", "connect", "run_command", "run_program",
+           "virtual_board"]
 
 SIM = "sim"
 BAUD = 1_000_000
@@ -38,6 +41,10 @@ Told = Callable[[np.ndarray], None]
 
 class DataError(ValueError):
     """Inputs or labels that are not those of the program; in one line."""
+
+
+FAILED = (DeviceError, LinkError, ModelError, ToolError, OSError)
+"""Errors of the board, the line to it and the virtual board."""
 
 
 @contextlib.contextmanager
@@ -71,6 +78,13 @@ def read_array(path: Path) -> np.ndarray:
         raise DataError(f"{path} must be a readable file: {error.strerror or error}") from None
     except (ValueError, EOFError) as error:
         raise DataError(f"{path} must be an array that numpy.save wrote: {error}") from None
+
+
+def _program_file(path: Path) -> ProgramFile:
+    try:
+        return ProgramFile.load(path)
+    except OSError as error:
+        raise DataError(f"{path} must be a readable file: {error.strerror}") from None
 
 
 def input_maps(program: Program | Streamed, encoder: Encoder | None, images: np.ndarray) -> Mapping[str, np.ndarray]:
@@ -158,30 +172,39 @@ def run_program(device: Device, file: ProgramFile, images: np.ndarray, labels: n
     return results
 
 
-def run(options: argparse.Namespace, console: Console) -> None:
-    """The command ``run``."""
-    if options.baud < 1:
-        raise DataError(f"baud must be at least 1, not {options.baud}")
-    try:
-        file = ProgramFile.load(options.program)
-    except OSError as error:
-        raise DataError(f"{options.program} must be a readable file: {error.strerror}") from None
-    images = read_array(options.input)
-    labels = None if options.labels is None else read_array(options.labels)
+@click.command("run", cls=Command, refused=(ConfigError, DataError, ProgramFileError), failed=FAILED)
+@click.option("--port", required=True, help=f"Serial port, such as /dev/ttyUSB1; {SIM} is a virtual board.")
+@click.option("--program", type=FILE, required=True, help="Program file (.sgn).")
+@click.option("--input", "images_path", type=FILE, required=True,
+              help="Images (.npy), one an entry of the first axis.")
+@click.option("--labels", "labels_path", type=FILE, help="Right answers (.npy), for the accuracy.")
+@click.option("--out", type=FILE, help="File for the results (.npy).")
+@click.option("--baud", type=Integer(1), default=BAUD, show_default=True, metavar="N", help="Bits a second.")
+def run_command(port: str, program: Path, images_path: Path, labels_path: Path | None, out: Path | None,
+                baud: int) -> None:
+    """Run a program file on the board at a serial port."""
+    console = Console()
+    file = _program_file(program)
+    images = read_array(images_path)
+    labels = None if labels_path is None else read_array(labels_path)
     if labels is not None and len(labels) != len(images):
         raise DataError(f"the labels must be as many as the images, {len(images)}, not {len(labels)}")
-    with connect(options.port, options.baud, file.program, console) as device:
+    with connect(port, baud, file.program, console) as device:
         results = run_program(device, file, images, labels, console)
-    if options.out:
-        np.save(options.out, results)
-        console.print(f"results of shape {results.shape} in {options.out}")
+    if out:
+        np.save(out, results)
+        console.print(f"results of shape {results.shape} in {out}")
 
 
-def board_sim(options: argparse.Namespace, console: Console) -> None:
-    """The command ``board-sim``: serves until it is interrupted."""
-    program = ProgramFile.load(options.program).program if options.program else None
-    config = program.config if program else ArrayConfig.preset(options.preset)
-    loader = UP5K_WORDS if isinstance(program, Streamed) else 0
+@click.command("board-sim", cls=Command, refused=(ConfigError, DataError, ProgramFileError), failed=FAILED)
+@click.option("--preset", default="icebreaker", show_default=True, metavar="NAME", help="Configuration by name.")
+@click.option("--program", type=FILE, help="The configuration of a program file.")
+def board_sim_command(preset: str, program: Path | None) -> None:
+    """Serve a virtual board at a pseudo-terminal until Ctrl-C."""
+    console = Console()
+    loaded = _program_file(program).program if program else None
+    config = loaded.config if loaded else ArrayConfig.preset(preset)
+    loader = UP5K_WORDS if isinstance(loaded, Streamed) else 0
     with virtual_board(config, console, loader) as (board, port):
         console.print(f"the virtual board is at {port}: {config.rows} x {config.cols} elements of {config.lanes} "
                       "lanes; Ctrl-C ends it", soft_wrap=True)
@@ -190,21 +213,3 @@ def board_sim(options: argparse.Namespace, console: Console) -> None:
             while True:
                 time.sleep(1)
         console.print(f"{board.cycles} cycles in {time.monotonic() - began:.1f} s")
-
-
-def add_commands(commands: Any) -> None:
-    """Add the commands to the parser of ``python -m signum.fpga``."""
-    command = commands.add_parser("run", help="run a program on a board", allow_abbrev=False,
-                                  description="Run a program file on the board at a serial port.")
-    command.add_argument("--port", required=True, help=f"such as /dev/ttyUSB1; {SIM} is a virtual board")
-    command.add_argument("--program", type=Path, required=True, help="program file (.sgn)")
-    command.add_argument("--input", type=Path, required=True, help="images (.npy), one an entry of the first axis")
-    command.add_argument("--labels", type=Path, help="what is right (.npy), for the accuracy")
-    command.add_argument("--out", type=Path, help="where to write the results (.npy)")
-    command.add_argument("--baud", type=int, default=BAUD, help=f"bits a second ({BAUD})")
-    command.set_defaults(action=run)
-    command = commands.add_parser("board-sim", help="a virtual board at a serial port", allow_abbrev=False,
-                                  description="Serve a virtual board at a pseudo-terminal until Ctrl-C.")
-    command.add_argument("--preset", default="icebreaker", help="configuration by name (icebreaker)")
-    command.add_argument("--program", type=Path, help="the configuration of a program file")
-    command.set_defaults(action=board_sim)

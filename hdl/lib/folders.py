@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
-__all__ = ["BUILD", "REPOSITORY"]
+__all__ = ["BUILD", "IN_REPOSITORY", "REPOSITORY"]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-"""The repository, or the folder of the installed package, which has no docs."""
+"""The repository; where the package is installed its folder, in which of docs/ the recorded builds of boards are."""
 
-BUILD = (REPOSITORY if (REPOSITORY / "pyproject.toml").exists() else Path.cwd()) / "build"
+IN_REPOSITORY = (REPOSITORY / "pyproject.toml").exists()
+"""Whether this runs from a clone of the repository, not from an installed package."""
+
+BUILD = (REPOSITORY if IN_REPOSITORY else Path.cwd()) / "build"
 """Results and kept simulations: in the repository, or in the current folder where the package is installed."""

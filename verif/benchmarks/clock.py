@@ -1,12 +1,10 @@
 """The highest clock of whole accelerators with their host link, over several seeds of the placement.
 
 `make bench-clock` places the cases of `QUICK`. The larger presets take minutes to an hour a seed; each is measured by
-`python -m signum.verif.benchmarks.clock --board ulx3s-12f --preset ecp5_2k`, which adds its row to
+`signum clock --board ulx3s-12f --preset ecp5_2k`, which adds its row to
 build/bench/clock.json, or taken with `--built build/BOARD` from what `make bitstream BOARD=... SEEDS=5` reported.
 """
 
-import argparse
-import json
 import statistics
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from signum.fpga.flow.boards import BOARDS, board_named
+from signum.fpga.flow.boards import board_named
 from signum.fpga.flow.build import STALLED, BuildError, place, synthesize
 from signum.fpga.flow.families import FAMILIES
 from signum.fpga.flow.report import ReportError, board_row, critical_path, fmax_mhz, utilization
@@ -111,27 +109,3 @@ def measure(console: Console) -> Path:
     for name, preset, frequency in QUICK:
         path = case(name, preset, range(1, SEEDS + 1), console, frequency=frequency)
     return path
-
-
-def main() -> None:
-    """Measure one case."""
-    parser = argparse.ArgumentParser(prog="python -m signum.verif.benchmarks.clock", description=__doc__)
-    parser.add_argument("--built", type=Path, metavar="FOLDER", help="take the row from the report of a build")
-    parser.add_argument("--board", choices=sorted(BOARDS))
-    parser.add_argument("--preset", help="by default the board's")
-    parser.add_argument("--frequency", type=float, metavar="MHZ", help="to place it for; by default the board's")
-    parser.add_argument("--seeds", type=int, default=SEEDS, metavar="N")
-    options = parser.parse_args()
-    console = Console()
-    if bool(options.built) == bool(options.board):
-        parser.error("either board or built must be given")
-    if options.built:
-        console.print(f"see {built(json.loads((options.built / 'report.json').read_text()))}")
-        return
-    preset = options.preset or board_named(options.board).preset
-    frequency = None if options.frequency is None else options.frequency * 1e6
-    console.print(f"see {case(options.board, preset, range(1, options.seeds + 1), console, frequency=frequency)}")
-
-
-if __name__ == "__main__":
-    main()

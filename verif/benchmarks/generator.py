@@ -36,7 +36,7 @@ def run(command: Sequence[str]) -> tuple[float, float, int]:
 
 
 def row(rows: int, cols: int, lanes: int, tile: int, repeats: int = REPEATS) -> Row:
-    """One array: the shortest of some runs of ``python -m signum.hdl verilog`` and of each reader.
+    """One array: the shortest of some runs of ``signum verilog`` and of each reader.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def row(rows: int, cols: int, lanes: int, tile: int, repeats: int = REPEATS) -> 
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "signum.v"
-        generate = [run([sys.executable, "-m", "signum.hdl", "verilog", f"--rows={rows}", f"--cols={cols}",
+        generate = [run([str(Path(sys.executable).with_name("signum")), "verilog", f"--rows={rows}", f"--cols={cols}",
                          f"--lanes={lanes}", f"--tile={tile}", f"--out={folder}"]) for _ in range(repeats)]
         yosys = []
         for _ in range(repeats):

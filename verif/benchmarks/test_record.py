@@ -11,8 +11,9 @@ from signum.golden.compiler.utilization import utilization
 from signum.golden.networks.digits import digits_graph_untrained
 from signum.hdl.config import ArrayConfig
 from signum.verif.benchmarks import record
-from signum.verif.benchmarks.__main__ import main, recorded_table
+from signum.verif.benchmarks.commands import recorded_table
 from signum.verif.benchmarks.record import BENCHMARKS, keep, load, markdown, save, value_text
+from signum.verif.command_line import main
 
 
 def test_the_digits_take_the_recorded_cycles() -> None:
@@ -59,10 +60,13 @@ def test_a_record_prints_as_a_table(name: str) -> None:
     assert value_text(rows[0][next(iter(rows[0]))]) in capture.get()
 
 
-def test_a_name_that_is_no_benchmark(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["--table", "nothing"])
-    assert f"NAME must be one of {', '.join(BENCHMARKS)}, not nothing" in capsys.readouterr().err
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["--table", "nothing"], f"name must be one of {', '.join(BENCHMARKS)}, not nothing"),
+    (["--table", "--record", "area"], "record must not be given together with table"),
+])
+def test_what_cannot_be_measured(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", *arguments]) == 2
+    assert capsys.readouterr().err == message + "\n"
 
 
 def test_rows_are_saved_and_loaded(tmp_path: Path) -> None:

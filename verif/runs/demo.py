@@ -1,15 +1,13 @@
 """The whole path once: train digits, compile, run all held-out images on the RTL, build the bitstream, report."""
 
-import argparse
 import json
-import sys
 import time
-from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import torch
 from rich.console import Console
@@ -17,7 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from signum.fpga.flow.boards import board_named
-from signum.fpga.flow.build import build
+from signum.fpga.flow.build import BuildError, build
+from signum.fpga.flow.report import TimingError
+from signum.fpga.flow.tools import ToolError
 from signum.fpga.host.program_file import ProgramFile
 from signum.golden.compiler.compile import compile_graph
 from signum.golden.compiler.cycles import predict_cycles
@@ -27,14 +27,16 @@ from signum.golden.compiler.utilization import layer_uses, utilization
 from signum.golden.networks.digits import DIGITS_SHAPE
 from signum.golden.training.data import digits
 from signum.golden.training.fit import TrainedDigits, save_digits_network, train_digits
+from signum.golden.training.trainer import TrainingError
 from signum.hdl.accelerator import Accelerator
 from signum.hdl.config import ArrayConfig
+from signum.hdl.lib.command import Command
 from signum.hdl.lib.emit import emit
 from signum.verif.bench.programs import program_job, run_programs
 from signum.verif.benchmarks.record import keep
 from signum.verif.runs.pictures import picture_answers, picture_array
 
-__all__ = ["main"]
+__all__ = ["OnHardware", "command", "run_on_rtl"]
 
 OUT = Path("build/demo")
 BOARD = "icebreaker"
@@ -162,16 +164,15 @@ def demo(console: Console, bitstream: "Future[dict[str, Any]]", record: bool = F
     return 0
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns 1 if a logit or a cycle count differs."""
-    parser = argparse.ArgumentParser(prog="python -m signum.verif.runs.demo", description=__doc__)
-    parser.add_argument("--record", action="store_true", help="keep the report for the pages (docs/performance)")
-    options = parser.parse_args(arguments)
+@click.command("demo", cls=Command, failed=(BuildError, TimingError, ToolError, TrainingError, OSError))
+@click.option("--record", is_flag=True, help="Keep the report for the pages, in docs/performance.")
+def command(record: bool) -> int:
+    """Train digits, run them on the simulated hardware, build the bitstream.
+
+    All held-out images run on the RTL; the exit status is 1 if a logit or a cycle count differs from PyTorch's or the
+    model's.
+    """
     with ProcessPoolExecutor(1) as pool:
         board = board_named(BOARD)
         bitstream = pool.submit(build, board, ArrayConfig.preset(board.preset), out=OUT / "bitstream")
-        return demo(Console(), bitstream, options.record)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        return demo(Console(), bitstream, record)

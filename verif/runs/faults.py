@@ -1,4 +1,4 @@
-"""A board on a line that fails in every way: `python -m signum.verif.runs.faults` counts what came of it.
+"""A board on a line that fails in every way: `signum faults` counts what came of it.
 
 The board is the Verilated top with its serial pins, the host is `fpga.host.device.Device`, and what lies between them
 loses,
@@ -6,28 +6,30 @@ doubles, flips and invents bytes, resets the board, cuts its power, and dies. Wh
 cannot be answered must be refused, and soon.
 """
 
-import argparse
 import json
-import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 from rich.console import Console
 
+from signum.fpga.flow.tools import ToolError
 from signum.fpga.host.device import Device, DeviceError
 from signum.fpga.host.link import Link, LinkError
+from signum.fpga.host.model import ModelError
 from signum.fpga.host.program_file import ProgramFile, ProgramFileError
 from signum.fpga.host.virtual_board import VirtualBoard
 from signum.hdl.config import ArrayConfig
+from signum.hdl.lib.command import Command, Integer
 from signum.verif.bench.cases import Case, draw_case
 from signum.verif.benchmarks.record import keep
 
-__all__ = ["CONFIG", "Counts", "FaultyLine", "HangError", "main", "run_faults"]
+__all__ = ["CONFIG", "Counts", "FaultyLine", "HangError", "command", "run_faults"]
 
 OUT = Path("build/faults")
 CONFIG = ArrayConfig(rows=2, cols=3, lanes=12, tile=2, acc_bits=8, sum_bits=16, weight_depth=128, activation_depth=256,
@@ -238,25 +240,23 @@ def run_faults(count: int, seed: int, progress: Callable[[Counts], None] = lambd
     return counts
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command: 1 where a wrong answer was accepted or something hung."""
-    parser = argparse.ArgumentParser(prog="python -m signum.verif.runs.faults", description=__doc__)
-    parser.add_argument("--n", type=int, default=10_000, help="faults to inject (10000)")
-    parser.add_argument("--seed", type=int, default=1, help="which ones (1)")
-    parser.add_argument("--record", action="store_true", help="keep the report for the pages (docs/performance)")
-    options = parser.parse_args(arguments)
+@click.command("faults", cls=Command, failed=(ModelError, ToolError, OSError))
+@click.option("--n", "-n", type=Integer(1), default=10_000, show_default=True, help="Faults to inject.")
+@click.option("--seed", type=Integer(0), default=1, show_default=True, help="Which faults are drawn.")
+@click.option("--record", is_flag=True, help="Keep the report for the pages, in docs/performance.")
+def command(n: int, seed: int, record: bool) -> int:
+    """Disturb the line to a board, and count the answers.
+
+    The exit status is 1 where a wrong answer was accepted or an operation hung.
+    """
     console = Console()
-    counts = run_faults(options.n, options.seed)
-    report = {**counts.to_dict(), "seed": options.seed, "config": CONFIG.to_dict()}
+    counts = run_faults(n, seed)
+    report = {**counts.to_dict(), "seed": seed, "config": CONFIG.to_dict()}
     OUT.mkdir(parents=True, exist_ok=True)
     (OUT / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     console.print_json(json.dumps(report))
     if counts.wrong_accepted or counts.hangs:
         return 1
-    if options.record:
+    if record:
         keep("faults", OUT / "report.json")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,26 +1,26 @@
 """The digits program further down: on netlists after synthesis, and on the bitstream turned back into Verilog.
 
-`python -m signum.verif.runs.ladder` takes a board of each family through its flow, makes a virtual board of what comes
+`signum ladder` takes a board of each family through its flow, makes a virtual board of what comes
 out, loads
 the program through its serial pins with the driver of real boards, and compares every logit with the golden model and
 the cycles of every run with those predicted.
 """
 
-import argparse
 import contextlib
 import json
-import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import click
 from rich.console import Console
 
 from signum.fpga.flow.boards import board_named
-from signum.fpga.flow.tools import tool
-from signum.fpga.host.device import Device
-from signum.fpga.host.link import Link
+from signum.fpga.flow.build import BuildError
+from signum.fpga.flow.tools import ToolError, tool
+from signum.fpga.host.device import Device, DeviceError
+from signum.fpga.host.link import Link, LinkError
+from signum.fpga.host.model import ModelError
 from signum.fpga.host.netlist_board import bitstream_verilog, netlist_verilog, synthesize_without_pll
 from signum.fpga.host.virtual_board import VirtualBoard
 from signum.golden.compiler.compile import compile_graph
@@ -28,12 +28,14 @@ from signum.golden.compiler.cycles import predict_cycles
 from signum.golden.compiler.fold import fold
 from signum.golden.compiler.graph import Graph
 from signum.golden.networks.digits import DIGITS_SHAPE, digits_encoder, digits_graph_untrained
+from signum.golden.training.checkpoint import StoreError
 from signum.golden.training.data import digits
 from signum.golden.training.fit import load_digits_network
-from signum.hdl.config import ArrayConfig
+from signum.hdl.config import ArrayConfig, ConfigError
+from signum.hdl.lib.command import FILE, Command, Integer
 from signum.verif.benchmarks.record import keep
 
-__all__ = ["BOARDS", "RUNGS", "climb", "main"]
+__all__ = ["BOARDS", "RUNGS", "climb", "command"]
 
 OUT = Path("build/ladder")
 RUNGS = {"netlist": netlist_verilog, "bitstream": bitstream_verilog}
@@ -100,21 +102,24 @@ def right(row: dict[str, Any]) -> bool:
     return not row["wrong"] and not row["runs_with_other_cycles"]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command: 1 where a logit or a cycle count is another one."""
-    parser = argparse.ArgumentParser(prog="python -m signum.verif.runs.ladder", description=__doc__)
-    parser.add_argument("--preset", default=PRESET, help=f"array ({PRESET})")
-    parser.add_argument("--images", type=int, default=IMAGES,
-                        help=f"held-out digits ({IMAGES}); all are {len(digits().test.labels)}")
-    parser.add_argument("--network", type=Path, help="build/demo/digits.pt of `make demo`; random weights by default")
-    parser.add_argument("--record", action="store_true", help="keep the report for the pages (docs/performance)")
-    options = parser.parse_args(arguments)
+@click.command("ladder", cls=Command, refused=(ConfigError, StoreError),
+               failed=(BuildError, LinkError, DeviceError, ModelError, ToolError, OSError))
+@click.option("--preset", default=PRESET, show_default=True, metavar="NAME", help="Array by name.")
+@click.option("--images", type=Integer(1), default=IMAGES, show_default=True, help="Held-out digits, of 360.")
+@click.option("--network", type=FILE, help="build/demo/digits.pt of `signum demo`; by default random weights.")
+@click.option("--record", is_flag=True, help="Keep the report for the pages, in docs/performance.")
+def command(preset: str, images: int, network: Path | None, record: bool) -> int:
+    """Run digits on each family's netlist, and on a bitstream read back.
+
+    The bitstream is one for iCE40, turned back into Verilog. The exit status is 1 where a logit or a cycle count is
+    another one.
+    """
     console = Console()
+    config = ArrayConfig.preset(preset)
     graph = digits_graph_untrained()
-    if options.network:
-        trained = load_digits_network(options.network)
+    if network:
+        trained = load_digits_network(network)
         graph = fold(trained.model, trained.encoder, DIGITS_SHAPE)
-    config = ArrayConfig.preset(options.preset)
     rows = []
     for family, name in BOARDS.items():
         board, folder = board_named(name), OUT / family
@@ -124,17 +129,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if rung == "bitstream" and (family != "ice40" or not tool("icebox_vlog").available):
                 continue
             console.print(f"{family}: {rung}")
-            row = {**climb(rung, verilog(board, folder), family, config, graph, options.images),
-                   "board": name, "preset": options.preset}
+            row = {**climb(rung, verilog(board, folder), family, config, graph, images),
+                   "board": name, "preset": preset}
             console.print_json(json.dumps(row))
             rows.append(row)
             (OUT / "report.json").write_text(json.dumps({"rows": rows, "config": config.to_dict()}, indent=2) + "\n")
     if not all(map(right, rows)):
         return 1
-    if options.record:
+    if record:
         keep("ladder", OUT / "report.json")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

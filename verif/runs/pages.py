@@ -7,10 +7,12 @@ follow. A table of theirs stands between ``<!--table NAME-->`` and ``<!--/table-
 
 import json
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import click
+
+from signum.hdl.lib.command import Command
 from signum.hdl.lib.emit import write_whole
 from signum.hdl.lib.folders import REPOSITORY
 from signum.verif.benchmarks import page as performance
@@ -18,7 +20,7 @@ from signum.verif.benchmarks.figures import TABLES, FigureError, figure
 from signum.verif.runs import map as house
 from signum.verif.runs import paper
 
-__all__ = ["GENERATED", "filled", "quoted", "rendered", "unmarked", "write_pages", "written_by_hand"]
+__all__ = ["GENERATED", "command", "filled", "quoted", "rendered", "unmarked", "write_pages", "written_by_hand"]
 
 GENERATED = (performance.PAGE, paper.PAGE, house.PAGE)
 
@@ -101,16 +103,7 @@ def write_pages() -> list[Path]:
     return changed
 
 
-def main() -> int:
-    """The command; returns 1 where a page has a figure that no record has."""
-    try:
-        changed = write_pages()
-    except FigureError as error:
-        print(error, file=sys.stderr)
-        return 1
-    print("\n".join(f"see {path}" for path in changed) or "all pages are those of the records")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+@click.command("pages", cls=Command, failed=(FigureError,), repository=True)
+def command() -> None:
+    """Fill the records into README.md and docs, and draw docs/map.md."""
+    click.echo("\n".join(f"see {path}" for path in write_pages()) or "all pages are those of the records")

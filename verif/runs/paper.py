@@ -1,13 +1,12 @@
 """One page about the paper: every claim beside our figure, made from the JSON reports."""
 
-import argparse
 import json
 import shutil
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import click
 from rich.console import Console
 
 from signum.golden.training.ablation import ABLATION, MULTIPLIERS, table
@@ -15,12 +14,13 @@ from signum.golden.training.checkpoint import StoreError
 from signum.golden.training.contest import record_of
 from signum.golden.training.curves import picture_ablation, picture_curves
 from signum.golden.training.tasks import TASKS, named
+from signum.hdl.lib.command import Command, Failure
 from signum.hdl.lib.folders import REPOSITORY
 from signum.verif.runs.claims import BINARY_ARRAY, machines, network_rows, reactnet_rows, resnet_rows
 from signum.verif.runs.pictures import picture_cycles
 from signum.verif.runs.task import run_task
 
-__all__ = ["PAGE", "REPORTS", "claims", "gather", "main", "page", "scores_near"]
+__all__ = ["PAGE", "REPORTS", "claims", "command", "gather", "page", "scores_near"]
 
 BUILD = Path("build")
 DOCS = REPOSITORY / "docs"
@@ -258,19 +258,17 @@ def page(data: dict[str, Any]) -> str:
     return "\n".join(str(section) for section in sections) + "\n"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns 1 where a record is missing."""
-    parser = argparse.ArgumentParser(prog="python -m signum.verif.runs.paper", description=__doc__)
-    parser.add_argument("--fresh", action="store_true", help="run the tasks again, although build/ has reports")
-    options = parser.parse_args(arguments)
+@click.command("paper", cls=Command, failed=(OSError,), repository=True)
+@click.option("--fresh", is_flag=True, help="Run the tasks again, although build/ has reports.")
+def command(fresh: bool) -> None:
+    """Write docs/paper.md: each claim of the paper beside our figure."""
     console = Console()
-    if options.fresh:
+    if fresh:
         shutil.rmtree(BUILD / "task", ignore_errors=True)
     try:
         data = gather(console)
     except (FileNotFoundError, StoreError) as error:
-        console.print(f"{error}: make train TASK=... and make ablation write what is missing", style="red")
-        return 1
+        raise Failure(f"{error}: signum train and signum ablation write the missing record") from None
     out = BUILD / "paper"
     out.mkdir(parents=True, exist_ok=True)
     (out / "claims.json").write_text(json.dumps(claims(data), indent=2) + "\n")
@@ -285,8 +283,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
     REPORTS.write_text(json.dumps(data, indent=1) + "\n")
     PAGE.write_text(page(data))
     console.print(f"see {PAGE} and {out}/claims.json")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -3,9 +3,7 @@
 Random weights, a real photograph. Weights and maps are loaded layer by layer over the accelerator's bus.
 """
 
-import argparse
 import json
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -15,6 +13,7 @@ from math import gcd
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import torch
 from rich.console import Console
@@ -22,6 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from torch import Tensor, nn
 
+from signum.fpga.flow.tools import ToolError
 from signum.golden.compiler.fold import fold
 from signum.golden.compiler.graph import Graph
 from signum.golden.compiler.stages import Stage, StageCost, plan_stages, stage_costs
@@ -29,12 +29,13 @@ from signum.golden.layers.binary import Sign
 from signum.golden.layers.blocks import Style
 from signum.golden.networks.resnet import ResNet18, photograph, random_resnet18
 from signum.hdl.accelerator import Accelerator
-from signum.hdl.config import ArrayConfig
+from signum.hdl.config import ArrayConfig, ConfigError
+from signum.hdl.lib.command import Command, Failure, Folder, Integer, Number
 from signum.hdl.lib.emit import emit
 from signum.verif.bench.programs import run_on_model
 from signum.verif.bench.stage_runs import StageRun, check_stages
 
-__all__ = ["LayerRun", "activations", "main", "run_resnet18"]
+__all__ = ["LayerRun", "activations", "command", "run_resnet18"]
 
 OUT = Path("build/paper")
 CLASSES = 1000
@@ -186,37 +187,34 @@ def show(console: Console, report: dict[str, Any]) -> None:
     console.print(table)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The command; returns 1 if a bit or a cycle count differs."""
-    parser = argparse.ArgumentParser(prog="python -m signum.verif.runs.resnet18", description=__doc__.splitlines()[0])
-    parser.add_argument("--m", type=float, default=1.0, help="multiplier of the channels")
-    parser.add_argument("--size", type=int, default=224, help="height and width of the image")
-    parser.add_argument("--classes", type=int, default=CLASSES)
-    parser.add_argument("--rows", type=int, default=16)
-    parser.add_argument("--cols", type=int, default=8)
-    parser.add_argument("--lanes", type=int, default=64)
-    parser.add_argument("--out", type=Path, default=OUT)
-    options = parser.parse_args(arguments)
+@click.command("resnet18", cls=Command, refused=(ConfigError,), failed=(ToolError, OSError))
+@click.option("--m", "multiplier", type=Number(), default=1.0, show_default=True, help="Multiplier of the channels.")
+@click.option("--size", type=Integer(1), default=224, show_default=True, help="Height and width of the image.")
+@click.option("--classes", type=Integer(1), default=CLASSES, show_default=True, help="Outputs of the classifier.")
+@click.option("--rows", type=Integer(1), default=16, show_default=True, help="Rows of the array.")
+@click.option("--cols", type=Integer(1), default=8, show_default=True, help="Its columns.")
+@click.option("--lanes", type=Integer(1), default=64, show_default=True, help="Its lanes.")
+@click.option("--out", type=Folder(), default=OUT, show_default=True, help="Folder of the report and the Verilog.")
+def command(multiplier: float, size: int, classes: int, rows: int, cols: int, lanes: int, out: Path) -> int:
+    """Run the paper's ResNet-18 in RTL, whole, layer by layer.
+
+    The exit status is 1 if a bit or a cycle count differs from PyTorch's or the model's.
+    """
     console = Console()
     config = ArrayConfig(
-        rows=options.rows, cols=options.cols, lanes=options.lanes, tile=8, pipeline=2, acc_bits=13, sum_bits=18,
-        drain_width=gcd(options.cols, options.lanes, 8), fetch_width=8,
+        rows=rows, cols=cols, lanes=lanes, tile=8, pipeline=2, acc_bits=13, sum_bits=18,
+        drain_width=gcd(cols, lanes, 8), fetch_width=8,
         weight_depth=2048, activation_depth=8192, threshold_depth=1024, requantize_depth=1024, zero_padding=0)
-    network = random_resnet18(Style(multiplier=options.m), options.size, classes=options.classes)
+    network = random_resnet18(Style(multiplier=multiplier), size, classes=classes)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as bar:
         task = bar.add_task("fold and build", total=None)
-        report = run_resnet18(network, options.size, config, options.out, lambda done, total, text: bar.update(
+        report = run_resnet18(network, size, config, out, lambda done, total, text: bar.update(
             task, completed=done, total=total, description=text or "done"))
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "resnet18.json").write_text(json.dumps(report, indent=2) + "\n")
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "resnet18.json").write_text(json.dumps(report, indent=2) + "\n")
     show(console, report)
     if any(report["mismatches"].values()) or report["wrong_cycles"]:
-        console.print(f"the RTL must agree with PyTorch: {report['mismatches']} bits and logits and "
-                      f"{report['wrong_cycles']} cycle counts differ", style="red")
-        return 1
+        raise Failure(f"the RTL must agree with PyTorch: {report['mismatches']} bits and logits and "
+                      f"{report['wrong_cycles']} cycle counts differ")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

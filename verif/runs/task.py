@@ -1,14 +1,12 @@
 """A vision task from end to end: the kept networks judged, drawn, and run on the simulated array."""
 
-import argparse
 import json
-import sys
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import torch
 from rich.console import Console
@@ -30,9 +28,10 @@ from signum.golden.training.contest import further_scores, mean_scores, record_o
 from signum.golden.training.tasks import TASKS, Task, TaskError, named
 from signum.golden.training.trainer import evaluate
 from signum.hdl.config import ArrayConfig
+from signum.hdl.lib.command import Command, Failure, Folder, Integer, OneOf
 from signum.verif.bench.programs import program_job, run_on_model
 
-__all__ = ["ARRAY", "INT8_ARRAY", "Inputs", "OnArray", "array_inputs", "body_graph", "main",
+__all__ = ["ARRAY", "INT8_ARRAY", "Inputs", "OnArray", "array_inputs", "body_graph", "command",
            "run_int8_on_array", "run_on_array", "run_task", "where"]
 
 ARRAY = ArrayConfig(rows=8, cols=16, lanes=32, tile=4, acc_bits=12, sum_bits=18, weight_depth=4096,
@@ -217,34 +216,26 @@ def show(console: Console, report: dict[str, Any]) -> None:
     console.print(table)
 
 
-def main(arguments: Sequence[str]) -> int:
-    """The command; returns 1 if a result or a cycle count differs, or something given is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m signum.verif.runs.task",
-                                     description="Judge a task's networks, run their binary "
-                                     "layers on the simulated array, and draw what they do.")
-    parser.add_argument("--task", required=True, help=", ".join(TASKS))
-    parser.add_argument("--images", type=int, default=IMAGES, help="test images on the array")
-    parser.add_argument("--out", type=Path, default=Path("build/task"), help="folder; the task's is made in it")
-    options = parser.parse_args(arguments)
+@click.command("task", cls=Command, refused=(TaskError,), failed=(StoreError, OSError))
+@click.option("--task", "name", type=OneOf(TASKS), required=True, help="A vision task.")
+@click.option("--images", type=Integer(1), default=IMAGES, show_default=True, help="Test images on the array.")
+@click.option("--out", type=Folder(), default=Path("build/task"), show_default=True,
+              help="Folder; the task's is made in it.")
+def command(name: str, images: int, out: Path) -> int:
+    """Judge a task's networks, and run their binary layers on the array.
+
+    The array is simulated, and what the networks do is drawn. The exit status is 1 if a result or a cycle count
+    differs.
+    """
     console = Console()
+    folder = out / name
     try:
-        task = named(options.task)
-        out = options.out / task.name
-        report = run_task(task, out, console, options.images)
-    except (TaskError, StoreError) as error:
-        console.print(str(error), style="red")
-        return 1
+        report = run_task(named(name), folder, console, images)
     except FileNotFoundError as error:
-        console.print(f"{error.filename} is missing: make train TASK={options.task} writes it", style="red")
-        return 1
+        raise Failure(f"{error.filename} is missing: signum train --task {name} writes it") from None
     show(console, report)
-    console.print(f"see {out}/report.json and picture.png")
+    console.print(f"see {folder}/report.json and picture.png")
     if report["rtl_mismatches"] or report["rtl_other_cycles"]:
-        console.print(f"the RTL must agree with PyTorch: {report['rtl_mismatches']} results and "
-                      f"{report['rtl_other_cycles']} runs' cycles differ", style="red")
-        return 1
+        raise Failure(f"the RTL must agree with PyTorch: {report['rtl_mismatches']} results and "
+                      f"{report['rtl_other_cycles']} runs' cycles differ")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -9,6 +9,7 @@ from signum.fpga.host.device import Device
 from signum.fpga.host.link import Response
 from signum.fpga.host.virtual_board import VirtualBoard
 from signum.verif.bench.cases import draw_case
+from signum.verif.command_line import main
 from signum.verif.runs import faults
 from signum.verif.runs.faults import Counts
 
@@ -50,7 +51,7 @@ def test_a_driver_that_does_not_look_whether_the_board_was_reset_is_found_out(mo
 def test_the_command_writes_its_report(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(faults, "OUT", tmp_path)
     monkeypatch.setattr(faults, "PROGRAMS", 1)
-    assert faults.main(["--n", "20", "--seed", "3"]) == 0
+    assert main(["faults", "--n", "20", "--seed", "3"]) == 0
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["injected"] >= 20
     assert report["wrong_accepted"] == report["hangs"] == 0

@@ -1,10 +1,16 @@
-"""The Makefile knows every parameter of an array."""
+"""The Makefile knows every parameter of an array, and its targets are short forms of the command."""
 
 import dataclasses
+import os
 import re
+import shlex
+import subprocess
+
+import pytest
 
 from signum.hdl.config import ArrayConfig
 from signum.hdl.lib.folders import REPOSITORY
+from signum.verif.command_line import load
 
 MAKEFILE = REPOSITORY / "Makefile"
 
@@ -15,3 +21,53 @@ def test_verilog_takes_every_parameter():
     assert found
     fields = [field.name.upper() for field in dataclasses.fields(ArrayConfig)]
     assert found[1].split() == ["PRESET", "CONFIG", *fields]
+
+
+@pytest.mark.parametrize(("target", "arguments"), [
+    ("verilog ROWS=5 WRAPPER=axi CELLS=ecp5 POPCOUNT=tree OUT=x",
+     "verilog --out=x --rows=5 --wrapper=axi --cells=ecp5 --popcount=tree"),
+    ("verilog PRESET=tiny ACC_BITS=9", "verilog --out=build/verilog --preset=tiny --acc-bits=9"),
+    ("test", "test --jobs=2"),
+    ("test-quick JOBS=4", "test --quick --jobs=4"),
+    ("soak N=3 SEED=2", "soak --n=3 --seed=2"),
+    ("bitstream", "build --board=icebreaker"),
+    ("bitstream BOARD=ulx3s-12f CONFIG=a.toml FREQUENCY=50 BAUD=1000000 SEED=3 SEEDS=2 LOADER=1 OUT=x",
+     "build --board=ulx3s-12f --config=a.toml --frequency=50 --baud=1000000 --seed=3 --seeds=2 --loader --out=x"),
+    ("demo", "demo"),
+    ("demo RECORD=1", "demo --record"),
+    ("task TASK=matching IMAGES=3", "task --task=matching --images=3"),
+    ("train TASK=matching SEEDS=1", "train --task=matching --seeds=1"),
+    ("ablation SEEDS=1", "ablation --seeds=1"),
+    ("resnet18", "resnet18"),
+    ("paper", "paper"),
+    ("boards", "boards"),
+    ("board-sim", "board-sim"),
+    ("faults", "faults"),
+    ("faults RECORD=1", "faults --record"),
+    ("ladder IMAGES=2 PRESET=tiny RECORD=1", "ladder --images=2 --preset=tiny --record"),
+    ("explore NETWORK=cnv BOARD=ulx3s-85f OBJECTIVE=latency",
+     "explore --network=cnv --board=ulx3s-85f --objective=latency"),
+    ("bench", "bench --record; pages"),
+    ("bench-area", "bench --record area; pages"),
+    ("bench-table NAME=area", "bench --table area"),
+    ("doctor", "doctor"),
+    ("pages", "pages"),
+    ("lock", "lock"),
+])
+def test_a_target_is_a_command(target: str, arguments: str) -> None:
+    """The words of each command, all of which it takes."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    done = subprocess.run(["make", "-n", "-o", ".venv/.installed", *target.split()], cwd=REPOSITORY, env=clean,
+                          text=True, capture_output=True, check=True)
+    lines = [shlex.split(line) for line in done.stdout.splitlines()]
+    assert [line[0] for line in lines] == [".venv/bin/signum"] * len(lines)
+    assert "; ".join(shlex.join(line[1:]) for line in lines) == arguments
+    for _, name, *options in lines:
+        assert load(name).make_context(name, list(options)).command.name == name
+
+
+def test_each_target_is_in_the_help() -> None:
+    targets = re.search(r"^\.PHONY: (.*)$", MAKEFILE.read_text(), re.MULTILINE)
+    assert targets
+    told = subprocess.run(["make", "help"], cwd=REPOSITORY, text=True, capture_output=True, check=True).stdout
+    assert [target for target in targets[1].split() if target != "help" and f"make {target}" not in told] == []

@@ -8,8 +8,9 @@ import pytest
 from signum.golden.layers.blocks import Style
 from signum.golden.networks.resnet import random_resnet18
 from signum.hdl.config import ArrayConfig
+from signum.verif.command_line import main
 from signum.verif.runs import resnet18
-from signum.verif.runs.resnet18 import main, run_resnet18
+from signum.verif.runs.resnet18 import run_resnet18
 
 CONFIG = ArrayConfig(rows=4, cols=4, lanes=16, tile=2, pipeline=1, acc_bits=11, sum_bits=18, weight_depth=1024,
                      activation_depth=3072, threshold_depth=128, requantize_depth=128, zero_padding=0)
@@ -44,8 +45,8 @@ def test_a_difference_is_counted_and_fails_the_command(tmp_path, monkeypatch):
         return [resnet18.StageRun(stage, 1000, 1000, 0, stage.part_of(maps[stage.layer.name]).size) for stage in stages]
 
     monkeypatch.setattr(resnet18, "check_stages", as_predicted)
-    small = ["--m", "0.125", "--size", "32", "--classes", "10", "--rows", "4", "--cols", "4", "--lanes", "16",
-             "--out", str(tmp_path)]
+    small = ["resnet18", "--m", "0.125", "--size", "32", "--classes", "10", "--rows", "4", "--cols", "4", "--lanes",
+             "16", "--out", str(tmp_path)]
     assert main(small) == 0
     report = json.loads((tmp_path / "resnet18.json").read_text())
     assert report["mismatches"] == {"rtl": 0, "graph": 0, "logits": 0}

@@ -4,30 +4,28 @@ from concurrent.futures import Future
 
 import pytest
 
+from signum.verif.command_line import main
 from signum.verif.runs import soak
 
 
-@pytest.mark.parametrize("arguments", [["--n", "0"], ["--n", "many"], ["--seed", "-1"]])
-def test_numbers_must_be_positive(arguments, monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["soak", *arguments])
-    with pytest.raises(SystemExit) as end:
-        soak.main()
-    assert end.value.code == 2
-    assert f"must be a positive integer, not '{arguments[1]}'" in capsys.readouterr().err
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["--n", "0"], "n must be at least 1, not 0"), (["--n", "many"], "n must be an integer, not 'many'"),
+    (["--seed", "-1"], "seed must be at least 1, not -1")])
+def test_numbers_must_be_positive(arguments, message, capsys):
+    assert main(["soak", *arguments]) == 2
+    assert capsys.readouterr().err == message + "\n"
 
 
 @pytest.mark.slow
-def test_pairs_are_counted(monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["soak", "--n", "2", "--seed", "3"])
-    assert soak.main() == 0
+def test_pairs_are_counted(capsys):
+    assert main(["soak", "--n", "2", "--seed", "3"]) == 0
     assert "2 networks on 1 arrays, seed 3" in capsys.readouterr().out
 
 
 def test_an_unknown_simulator(monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["soak", "--n", "2"])
     monkeypatch.setenv("SIM", "nosuch")
-    assert soak.main() == 2
-    assert capsys.readouterr().out == "SIM must be one of verilator, icarus, not 'nosuch'\n"
+    assert main(["soak", "--n", "2"]) == 2
+    assert capsys.readouterr().err == "SIM must be one of verilator, icarus, not 'nosuch'\n"
 
 
 def test_a_mismatch_is_told(monkeypatch, capsys):
@@ -54,10 +52,9 @@ def test_a_mismatch_is_told(monkeypatch, capsys):
                 job.set_exception(error)
             return job
 
-    monkeypatch.setattr("sys.argv", ["soak", "--n", "6"])
     monkeypatch.setattr(soak, "check_array", disagree)
     monkeypatch.setattr(soak, "ProcessPoolExecutor", Here)
-    assert soak.main() == 1
+    assert main(["soak", "--n", "6"]) == 1
     told = capsys.readouterr().out
     assert "3 of 5 results differ" in told
     assert "mismatches of results or cycles on 2 arrays" in told

@@ -16,8 +16,10 @@ from signum.golden.layers.encoder import BitPlanes, Thermometer
 from signum.golden.layers.int8 import quantize
 from signum.golden.training import contest
 from signum.golden.training.contest import compete
+from signum.golden.training.tasks import TASKS
 from signum.golden.training.tasks.classification import Classification
 from signum.golden.training.trainer import initial
+from signum.verif.command_line import main
 from signum.verif.golden.layers.test_blocks import images, settled
 from signum.verif.runs import task as module
 from signum.verif.runs.task import (
@@ -25,7 +27,6 @@ from signum.verif.runs.task import (
     INT8_ARRAY,
     array_inputs,
     body_graph,
-    main,
     run_int8_on_array,
     run_on_array,
     run_task,
@@ -130,5 +131,5 @@ def test_a_whole_task(monkeypatch, tmp_path):
 
 
 def test_refusals(capsys):
-    assert main(["--task", "counting"]) == 1
-    assert "task must be one of classification" in capsys.readouterr().out
+    assert main(["task", "--task", "counting"]) == 2
+    assert capsys.readouterr().err == f"task must be one of {', '.join(TASKS)}, not counting\n"

@@ -5,10 +5,9 @@ import re
 
 import pytest
 
-import signum.fpga.__main__
 import signum.fpga.flow.build
+import signum.fpga.flow.commands
 import signum.fpga.flow.report
-from signum.fpga.__main__ import main
 from signum.fpga.flow.board_top import BoardError, baud_divisor
 from signum.fpga.flow.boards import BOARDS
 from signum.fpga.flow.build import STALLED, BuildError, Stall, build, place_best
@@ -28,6 +27,7 @@ from signum.fpga.flow.report import (
     utilization,
 )
 from signum.hdl.config import PRESETS, ArrayConfig
+from signum.verif.command_line import main
 
 SMALL = ArrayConfig(rows=1, cols=2, lanes=8, tile=2, acc_bits=6, sum_bits=8, weight_depth=64,
                     activation_depth=64, threshold_depth=32, program_depth=64, access_patterns=1, zero_padding=0,
@@ -124,7 +124,11 @@ def test_a_baud_rate_that_cannot_be_had(clock, baud, message):
     (["--seeds", "0"], "seeds must be at least 1, not 0"),
     (["--board", "ulx3s-12f", "--loader"],
      "loader must be left out on ulx3s-12f, which has no single-port RAMs for it"),
-    (["--frequency", "fast"], "argument --frequency: invalid float value: 'fast'"),
+    (["--frequency", "fast"], "frequency must be a number, not 'fast'"),
+    (["--frequency", "0"], "frequency must be positive, not 0"),
+    (["--baud", "1.5"], "baud must be an integer, not '1.5'"),
+    (["--seed", "-1"], "seed must be at least 0, not -1"),
+    (["--preset", "tiny", "--config", "x.toml"], "preset must not be given together with config, not tiny"),
 ])
 def test_bad_arguments_get_one_line(arguments, message, capsys, tmp_path):
     assert main(["build", "--out", str(tmp_path / "out"), *arguments]) == 2
@@ -189,11 +193,10 @@ def test_the_table_of_boards(monkeypatch, tmp_path, capsys):
     pretend(monkeypatch, {1: 31.0, 2: 35.0})
     monkeypatch.chdir(tmp_path)
     recorded = tmp_path / "recorded.json"
-    for module in (signum.fpga.flow.report, signum.fpga.__main__):
+    for module in (signum.fpga.flow.report, signum.fpga.flow.commands):
         monkeypatch.setattr(module, "RECORDED_BOARDS", recorded)
     assert main(["boards"]) == 1
-    assert capsys.readouterr().err == "build/boards/report.json must have a row: python -m signum.fpga build " \
-                                      "--board icebreaker\n"
+    assert capsys.readouterr().err == "build/boards/report.json must have a row: signum build --board icebreaker\n"
     assert main(["build", "--seed", "1"]) == main(["build", "--seed", "2"]) == 0
     build(BOARDS["icebreaker"], SMALL, out=tmp_path / "other")
     keep_board_row(board_row(json.loads((tmp_path / "other" / "report.json").read_text())))

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from signum.fpga.__main__ import main
 from signum.fpga.flow.boards import BOARDS
 from signum.fpga.flow.tools import TOOLS, tool
+from signum.verif.command_line import main
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_a_program_that_fails(folder: Path, capsys: pytest.CaptureFixture[str]) 
 def test_what_cannot_be(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["flash", "--out", str(folder)]) == 1
     assert capsys.readouterr().err == \
-        f"{folder}/signum.bin must be built first: python -m signum.fpga build --board icebreaker\n"
+        f"{folder}/signum.bin must be built first: signum build --board icebreaker\n"
     (folder / "signum.bin").write_text("")
     assert main(["flash", "--out", str(folder)]) == 1
     assert capsys.readouterr().err == \

@@ -9,6 +9,7 @@ import pytest
 
 from signum.fpga.flow import doctor
 from signum.fpga.flow.tools import TOOLS, Tool, ToolError, tool, verilator_environment
+from signum.verif.command_line import main
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ def test_verilator_is_the_first_on_its_path() -> None:
 
 
 def test_the_doctor_shows_every_tool(capsys: pytest.CaptureFixture[str]) -> None:
-    status = doctor.main()
+    status = main(["doctor"])
     shown = capsys.readouterr().out
     assert status == 0
     for each in TOOLS:
@@ -86,7 +87,7 @@ def test_the_doctor_shows_every_tool(capsys: pytest.CaptureFixture[str]) -> None
 def test_the_doctor_fails_for_what_is_required(monkeypatch: pytest.MonkeyPatch, folder: Path,
                                                capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(doctor, "TOOLS", (counter(), counter(name="extra", required=False)))
-    assert doctor.main() == 1
+    assert main(["doctor"]) == 1
     assert capsys.readouterr().out.endswith("counter is missing: apt-get install counter\n")
     monkeypatch.setattr(doctor, "TOOLS", (counter(name="extra", required=False),))
-    assert doctor.main() == 0
+    assert main(["doctor"]) == 0

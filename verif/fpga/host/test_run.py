@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from signum.fpga.__main__ import main
 from signum.fpga.host.model import ModelError
 from signum.fpga.host.program_file import ProgramFile
 from signum.fpga.host.run import DataError, accuracy, input_maps, virtual_board
@@ -20,6 +19,7 @@ from signum.golden.training.data import digits
 from signum.hdl.config import ArrayConfig
 from signum.hdl.lib.folders import REPOSITORY
 from signum.verif.bench.cases import draw_case, draw_maps
+from signum.verif.command_line import main
 from signum.verif.golden.compiler.test_stages import expected_maps
 from signum.verif.golden.compiler.test_weight_streaming import draw_plan
 from signum.verif.runs.faults import CONFIG, expected_results
@@ -139,7 +139,7 @@ def test_the_commands_of_the_readme(tmp_path, monkeypatch, capsys):
     """Word for word, on a network that was not trained."""
     text = (REPOSITORY / "README.md").read_text()
     section = text.split("## On your board\n")[1].split("\n## ")[0]
-    commands = re.findall(r"^    \.venv/bin/python -m signum.fpga (.* --port sim .*)$", section, re.MULTILINE)
+    commands = re.findall(r"^    \.venv/bin/signum (.* --port sim .*)$", section, re.MULTILINE)
     assert len(commands) == 1
     folder = tmp_path / "build" / "demo"
     graph = digits_graph_untrained(0)

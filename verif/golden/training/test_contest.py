@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from signum.golden.__main__ import main
 from signum.golden.layers.binary import BinaryWeights
 from signum.golden.training.checkpoint import StoreError
 from signum.golden.training.contest import (
@@ -22,6 +21,7 @@ from signum.golden.training.curves import picture_curves
 from signum.golden.training.tasks import TASKS, Task, TaskError, named
 from signum.golden.training.tasks.classification import Classification
 from signum.golden.training.trainer import evaluate
+from signum.verif.command_line import main
 
 
 @pytest.fixture(scope="module")
@@ -100,8 +100,8 @@ def test_further_images(folder, tmp_path):
 
 
 def test_command(capsys):
-    assert main(["contest", "--task", "counting"]) == 1
-    assert "task must be one of" in capsys.readouterr().out
+    assert main(["train", "--task", "counting"]) == 2
+    assert capsys.readouterr().err == f"task must be one of {', '.join(TASKS)}, not counting\n"
 
 
 def test_all_tasks_have_names():

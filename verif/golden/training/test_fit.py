@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from signum.golden import __main__ as command_line
 from signum.golden.compiler.fold import fold
 from signum.golden.layers.binary import BinaryConv2d, BinaryLinear
 from signum.golden.networks.digits import DIGITS_SHAPE, digits_encoder, digits_graph_untrained, digits_network
+from signum.golden.training import commands
 from signum.golden.training.data import Split, digits
 from signum.golden.training.fit import (
     Progress,
@@ -22,6 +22,7 @@ from signum.golden.training.fit import (
     save_digits_network,
     train_digits,
 )
+from signum.verif.command_line import main
 
 SHORT = Recipe(epochs=2, batch=64)
 
@@ -96,9 +97,9 @@ def test_from_the_command_line(trained: TrainedDigits, tmp_path: Path, monkeypat
         progress(1, 2, f"seed {seed}")
         return trained
 
-    monkeypatch.setattr(command_line, "train_digits", instantly)
+    monkeypatch.setattr(commands, "train_digits", instantly)
     path = tmp_path / "digits.pt"
-    command_line.main(["digits", "--seed", "7", "--out", str(path)])
+    main(["train-digits", "--seed", "7", "--out", str(path)])
     assert load_digits_network(path).accuracy == trained.accuracy
     said = " ".join(capsys.readouterr().out.split())
     assert f"seed 7: binary {100 * trained.accuracy:.2f} %" in said

@@ -17,10 +17,10 @@ from amaranth.lib.wiring import In, Out
 
 from signum.fpga.flow.tools import tool, verilator_environment
 from signum.fpga.host.netlist_board import cell_models
-from signum.hdl.__main__ import main
 from signum.hdl.config import PRESETS
 from signum.hdl.lib.emit import EmitError, emit, run_yosys, to_verilog
 from signum.verif.bench.simulate import simulate
+from signum.verif.command_line import main
 
 SHAPES = {
     **{f"{rows}x{cols}x{lanes}": [f"--rows={rows}", f"--cols={cols}", f"--lanes={lanes}"]
@@ -272,7 +272,7 @@ def test_a_register_has_its_initial_value_in_a_statement(tmp_path: Path) -> None
 
 def signum(tmp_path: Path, *arguments: str) -> str:
     """What the command says on both outputs; its files are in ``tmp_path / "out"``."""
-    return output(sys.executable, "-m", "hdl", "verilog", f"--out={tmp_path / 'out'}", *arguments)
+    return output(str(Path(sys.executable).with_name("signum")), "verilog", f"--out={tmp_path / 'out'}", *arguments)
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
@@ -284,7 +284,8 @@ def signum(tmp_path: Path, *arguments: str) -> str:
     (["--preset=tiny", "--acc-bits=2"], "acc_bits must be at least 3 for 7 lanes, not 2"),
     (["--preset=tiny", "--config=x.toml"], "preset must not be given together with config, not tiny"),
     (["--config=/no.toml"], "config must be a readable file, not /no.toml (No such file or directory)"),
-    (["--depth=3"], "unrecognized arguments: --depth=3"),
+    (["--depth=3"], "option must be one that `signum verilog --help` lists, not --depth; near it are "
+                   "--program-depth, --weight-depth"),
 ])
 def test_a_bad_value_is_one_line_and_nothing_is_written(arguments: list[str], message: str,
                                                         tmp_path: Path) -> None:

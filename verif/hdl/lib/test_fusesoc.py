@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from signum.fpga.flow.tools import verilator_environment
-from signum.hdl.__main__ import WRAPPERS, main
 from signum.hdl.lib.emit import emit
 from signum.hdl.lib.fusesoc import write_core
+from signum.hdl.verilog import WRAPPERS
+from signum.verif.command_line import main
 from signum.verif.hdl.lib.test_emit import Nested
 
 SYSTEM = """\

@@ -1,0 +1,112 @@
+"""The commands ``signum build``, ``flash`` and ``boards``: bitstreams, onto boards, and a table of them."""
+
+import time
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from signum.hdl.config import ConfigError
+from signum.hdl.lib.command import Command, Folder, Integer, Number, OneOf, Refusal, config_options, read_config
+from signum.hdl.lib.folders import IN_REPOSITORY
+
+from .board_top import BoardError
+from .boards import BOARDS, board_named
+from .build import BuildError, build
+from .flash import flash
+from .pll import PLLError
+from .report import (
+    BOARDS_REPORT,
+    RECORDED_BOARDS,
+    ReportError,
+    TimingError,
+    board_row,
+    boards_table,
+    keep_board_row,
+    load_board_rows,
+    save_board_rows,
+    table,
+)
+from .tools import ToolError
+
+__all__ = ["FAILED", "REFUSED", "board_option", "boards_command", "build_command", "flash_command"]
+
+REFUSED = (ConfigError, BoardError, PLLError)
+"""Errors of a board or an array that cannot be."""
+
+FAILED = (BuildError, ReportError, TimingError, ToolError, OSError)
+"""Errors of the tools and their reports."""
+
+board_option = click.option("--board", type=OneOf(sorted(BOARDS)), default="icebreaker", show_default=True,
+                            metavar="NAME", help=f"One of: {', '.join(sorted(BOARDS))}.")
+
+
+@click.command("build", cls=Command, refused=REFUSED, failed=FAILED)
+@board_option
+@config_options
+@click.option("--frequency", type=Number(), metavar="MHZ", help="Clock; by default the board's.")
+@click.option("--baud", type=Integer(), metavar="N", help="Bits a second; by default the board's.")
+@click.option("--loader", is_flag=True, help="With a loader in the board's single-port RAMs (UP5K).")
+@click.option("--seed", type=Integer(0), default=1, show_default=True, metavar="N", help="Seed of the placement.")
+@click.option("--seeds", type=Integer(1), default=1, show_default=True, metavar="N",
+              help="Try so many and keep the fastest.")
+@click.option("--out", type=Folder(), help="Folder of the files; by default build/BOARD.")
+def build_command(board: str, preset: str | None, config: Path | None, frequency: float | None, baud: int | None,
+                  loader: bool, seed: int, seeds: int, out: Path | None) -> None:
+    """Make a bitstream for a board.
+
+    Synthesis, placement, routing and packing write signum.bin (ECP5: .bit, Gowin: .fs) and report.json (cells, RAM,
+    Fmax, seed, versions of the tools). The array is the board's own preset where none is given. A design that misses
+    its clock fails.
+    """
+    chosen = board_named(board)
+    array = read_config(preset if preset or config else chosen.preset, config)
+    folder = out or Path("build") / chosen.name
+    console = Console()
+    began = time.monotonic()
+
+    def progress(stage: str) -> None:
+        console.print(f"{time.monotonic() - began:6.1f} s  {stage}", highlight=False)
+
+    report = build(chosen, array, out=folder, baud=baud, seed=seed, seeds=seeds,
+                   frequency=None if frequency is None else frequency * 1e6, loader=loader, progress=progress)
+    if not loader:
+        keep_board_row(board_row(report))
+    progress(f"done: {folder / chosen.family.bitstream}")
+    rows = Table(show_header=False)
+    for row in table(report):
+        rows.add_row(*row)
+    console.print(rows)
+
+
+@click.command("flash", cls=Command, refused=REFUSED, failed=FAILED)
+@board_option
+@click.option("--out", type=Folder(), help="Folder of the build; by default build/BOARD.")
+def flash_command(board: str, out: Path | None) -> None:
+    """Write a bitstream to its board, by the board's usual program."""
+    chosen = board_named(board)
+    flash(chosen, out or Path("build") / chosen.name)
+    Console().print(f"{chosen.name} has been written")
+
+
+@click.command("boards", cls=Command, refused=REFUSED, failed=FAILED)
+@click.option("--record", is_flag=True, help=f"Keep the builds of presets in the repository's {RECORDED_BOARDS.name}.")
+def boards_command(record: bool) -> None:
+    """Show the builds of each board: those made here, and others made before."""
+    if record and not IN_REPOSITORY:
+        raise Refusal("record must be left out where there is no repository to keep the builds in")
+    rows = load_board_rows()
+    if not rows:
+        raise ReportError(f"{BOARDS_REPORT} must have a row: signum build --board icebreaker")
+    save_board_rows(rows)
+    if record:
+        save_board_rows(({name: row[name] for name in row if name != "recorded"} for row in rows if row["preset"]),
+                        RECORDED_BOARDS)
+    head, *lines = boards_table(rows)
+    shown = Table(box=None, padding=(0, 1, 0, 0))       # 80 columns hold it, names whole
+    for i, title in enumerate(head):
+        shown.add_column(title, no_wrap=i < 2, justify="left" if i < 2 else "right")
+    for line in lines:
+        shown.add_row(*line)
+    Console().print(shown)

@@ -1,0 +1,197 @@
+"""How the commands of ``signum`` take options and refuse: one line on stderr, and no traceback."""
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from signum.hdl.config import PRESETS, ArrayConfig, ConfigError
+
+from .folders import IN_REPOSITORY
+
+__all__ = ["ARRAY_FIELDS", "FILE", "Command", "Failure", "Folder", "Integer", "Number", "OneOf", "Refusal",
+           "array_options", "config_options", "one_line", "parameter_texts", "read_config"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Errors = tuple[type[Exception], ...]
+
+ARRAY_FIELDS = dataclasses.fields(ArrayConfig)
+
+FILE = click.Path(path_type=Path)
+"""The type of an option that is a file; the command itself says where it cannot be read or written."""
+
+
+class Refusal(click.ClickException):
+    """A command that was not begun, for an option is wrong."""
+
+    exit_code = 2
+
+
+class Failure(click.ClickException):
+    """A command that was begun and failed."""
+
+    exit_code = 1
+
+
+class Command(click.Command):
+    """A command whose errors take one line.
+
+    Parameters
+    ----------
+    refused : tuple of exception types
+        Errors of what the command was given; the exit status is 2.
+    failed : tuple of exception types
+        Errors of the work itself; the exit status is 1.
+    repository : bool
+        The command reads or writes files of the repository, and is refused where there is none.
+    """
+
+    def __init__(self, *arguments: Any, refused: Errors = (), failed: Errors = (), repository: bool = False,
+                 **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.refused = refused
+        self.failed = failed
+        self.repository = repository
+
+    def invoke(self, ctx: click.Context) -> Any:
+        if self.repository and not IN_REPOSITORY:
+            raise Refusal(f"{ctx.command_path} needs the repository of Signum: run it in a clone, after `make venv`")
+        try:
+            return super().invoke(ctx)
+        except self.refused as error:
+            raise Refusal(str(error)) from error
+        except self.failed as error:
+            raise Failure(str(error)) from error
+
+
+def _name(parameter: click.Parameter | None) -> str:
+    """The name that a message has for an option: weight_depth of --weight-depth."""
+    if not parameter:
+        return "value"
+    return max(parameter.opts, key=len).lstrip("-").replace("-", "_")
+
+
+def one_line(error: click.ClickException) -> str:
+    """An error of click's, or one of ours, as one line."""
+    if isinstance(error, click.NoSuchOption):
+        command = error.ctx.command_path if error.ctx else "signum"
+        nearest = f"; near it are {', '.join(sorted(error.possibilities))}" if error.possibilities else ""
+        return f"option must be one that `{command} --help` lists, not {error.option_name}{nearest}"
+    if isinstance(error, click.MissingParameter) and error.param:
+        return f"{_name(error.param)} must be given"
+    return " ".join(error.format_message().split())
+
+
+class Integer(click.ParamType):
+    """An integer of at least ``least``."""
+
+    name = "integer"
+
+    def __init__(self, least: int | None = None) -> None:
+        self.least = least
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if not re.fullmatch(r"[+-]?\d+", str(value)):
+            raise Refusal(f"{_name(param)} must be an integer, not {value!r}")
+        if self.least is not None and int(value) < self.least:
+            raise Refusal(f"{_name(param)} must be at least {self.least}, not {int(value)}")
+        return int(value)
+
+
+class Number(click.ParamType):
+    """A finite positive number."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            raise Refusal(f"{_name(param)} must be a number, not {value!r}") from None
+        if not 0 < number < float("inf"):
+            raise Refusal(f"{_name(param)} must be positive, not {value}")
+        return number
+
+
+class OneOf(click.Choice[str]):
+    """One of several names, which the shell completes."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        super().__init__(list(names))
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value not in self.choices:
+            raise Refusal(f"{_name(param)} must be one of {', '.join(self.choices)}, not {value or repr(value)}")
+        return str(value)
+
+
+class Folder(click.Path):
+    """A folder to write into, which need not be there yet."""
+
+    def __init__(self) -> None:
+        super().__init__(file_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        if not str(value):
+            raise Refusal(f"{_name(param)} must be a folder, not ''")
+        if Path(value).exists() and not Path(value).is_dir():
+            raise Refusal(f"{_name(param)} must be a folder, not the file {value}")
+        return Path(value)
+
+
+def parameter_texts(described: type) -> dict[str, str]:
+    """The text of each parameter in the docstring of a class, in one line each."""
+    section = re.search(r"^ *Parameters\n *-+\n(.*?)(?=^ *\w+\n *---|\Z)", described.__doc__ or "", re.M | re.S)
+    if not section:
+        return {}
+    _, *parts = re.split(r"^    (\w+) : .*\n", section[1], flags=re.M)
+    return {name: " ".join(text.split()).replace("``", "") for name, text in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def array_options(function: Function) -> Function:
+    """An option for each parameter of `ArrayConfig`, with the text and the default that it has there.
+
+    The values are texts, None where an option is not given; `read_config` checks them.
+    """
+    texts = parameter_texts(ArrayConfig)
+    for field in reversed(ARRAY_FIELDS):
+        default = "" if field.default is dataclasses.MISSING else f"  [default: {field.default}]"
+        function = click.option(f"--{field.name.replace('_', '-')}", field.name, metavar="N",
+                                help=texts[field.name] + default)(function)
+    return function
+
+
+def config_options(function: Function) -> Function:
+    """The options ``--preset`` and ``--config``, for `read_config`."""
+    # a preset's name is checked by ArrayConfig.preset, behind the check that it stands alone
+    presets = click.option("--preset", shell_complete=lambda ctx, param, text: [
+        name for name in sorted(PRESETS) if name.startswith(text)], metavar="NAME",
+        help=f"Parameters by name: {', '.join(sorted(PRESETS))}.")
+    return presets(click.option("--config", type=FILE, metavar="FILE", help="Parameters from a TOML file.")(function))
+
+
+def read_config(preset: str | None, config: Path | None, given: dict[str, str | None] | None = None) -> ArrayConfig:
+    """The configuration of a preset or of a file, and single parameters over it.
+
+    Raises
+    ------
+    ConfigError
+        If both are given, the file cannot be read, or a parameter breaks a rule.
+    """
+    if preset and config:
+        raise ConfigError(f"preset must not be given together with config, not {preset}")
+    values: dict[str, Any] = {}
+    if preset:
+        values = ArrayConfig.preset(preset).to_dict()
+    elif config:
+        try:
+            values = ArrayConfig.load(config).to_dict()
+        except OSError as error:
+            raise ConfigError(f"config must be a readable file, not {config} ({error.strerror})") from None
+    for name, text in (given or {}).items():
+        if text is not None:
+            values[name] = int(text) if re.fullmatch(r"[+-]?\d+", text) else text
+    return ArrayConfig.from_dict(values)

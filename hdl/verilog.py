@@ -1,0 +1,85 @@
+"""The command ``signum verilog``: an array as signum.v, signum.json, signum.vlt and signum.core."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from signum.hdl.array.popcount.registry import STRUCTURES, structure_of
+from signum.hdl.host.axi import AxiAccelerator, StreamRegister, stream_register
+from signum.hdl.host.bus import AddressMap, Region, Register, config_registers
+from signum.hdl.host.wishbone import WishboneAccelerator
+from signum.hdl.lib.command import (
+    ARRAY_FIELDS,
+    Command,
+    Folder,
+    OneOf,
+    array_options,
+    config_options,
+    read_config,
+)
+from signum.hdl.lib.emit import EmitError, Target, emit
+from signum.hdl.lib.fusesoc import write_core
+
+from .accelerator import Accelerator
+from .config import ArrayConfig, ConfigError
+
+__all__ = ["WRAPPERS", "describe", "verilog"]
+
+PORTABLE = "portable"
+CELLS = PORTABLE, "ecp5", "gowin"
+POPCOUNTS = tuple(structure.name for structure in STRUCTURES)
+WRAPPERS = {"none": Accelerator, "axi": AxiAccelerator, "wishbone": WishboneAccelerator}
+
+
+def describe(config: ArrayConfig, wrapper: str = "none") -> dict[str, Any]:
+    """What the file beside the Verilog says of an array: its parameters, its wrapper and its address map."""
+    layout = AddressMap(config)
+    registers = {register.name.lower(): int(register) for register in Register if register != Register.CONFIG}
+    streams = {"stream_registers": {register.name.lower(): stream_register(layout, register)
+                                    for register in StreamRegister}} if wrapper == "axi" else {}
+    return {
+        "config": config.to_dict(),
+        "wrapper": wrapper,
+        **streams,
+        "address_map": {
+            "address_bits": layout.address_bits,
+            "fields": {"slice": layout.slice_bits, "word": layout.word_bits, "unit": layout.unit_bits,
+                       "region": layout.REGION_BITS},
+            "slices": layout.slices,
+            "regions": {region.name.lower(): layout.address(region) for region in Region},
+            "registers": registers | config_registers(config),
+        },
+    }
+
+
+@click.command(cls=Command, refused=(ConfigError, EmitError))
+@click.option("--out", type=Folder(), default=Path("build/verilog"), show_default=True, help="Folder of the files.")
+@config_options
+@click.option("--wrapper", type=OneOf(WRAPPERS), default="none", show_default=True,
+              help="Bus around the accelerator's own.")
+@click.option("--cells", type=OneOf(CELLS), default=PORTABLE, show_default=True,
+              help="Elements for any tool, or of a family's own cells, which takes fewer of them.")
+@click.option("--popcount", type=OneOf(POPCOUNTS), default=None,
+              help=f"Structure of the elements, of {', '.join(POPCOUNTS)}; by default the preferred one for the cells.")
+@array_options
+def verilog(out: Path, preset: str | None, config: Path | None, wrapper: str, cells: str, popcount: str | None,
+            **parameters: str | None) -> None:
+    """Write an array of any size as Verilog.
+
+    The files are signum.v (Verilog-2005), signum.json (ports, configuration and address map), signum.vlt (waivers for
+    Verilator's linter) and signum.core (for FuseSoC). The parameters are those of a preset or of a file, or
+    rows, columns and lanes at least; options of single parameters replace those of the preset or the file.
+    """
+    array = read_config(preset, config, {field.name: parameters[field.name] for field in ARRAY_FIELDS})
+    platform = Target("" if cells == PORTABLE else cells, popcount or "")
+    structure = structure_of(platform, array).name
+    try:
+        path = emit(WRAPPERS[wrapper](config=array), name="signum", directory=out,
+                    extra={**describe(array, wrapper), "cells": cells, "popcount": structure}, platform=platform)
+        write_core(path)
+    except OSError as error:
+        raise ConfigError(f"out must be a writable folder, not {out}: {error.strerror}") from None
+    json, waivers, core = (path.with_suffix(suffix).name for suffix in (".json", ".vlt", ".core"))
+    click.echo(f"{path}, {json}, {waivers} and {core}: {array.rows} x {array.cols} elements of {array.lanes} lanes, "
+               f"{array.binops_per_cycle} {'multiplications' if array.signed else 'binary operations'} a cycle")

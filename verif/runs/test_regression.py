@@ -1,0 +1,38 @@
+"""The command `signum test`: what it gives to pytest."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from signum.hdl.lib.folders import REPOSITORY
+from signum.verif.command_line import main
+from signum.verif.runs import regression
+from signum.verif.runs.regression import pytest_arguments
+
+
+@pytest.mark.parametrize(("quick", "further", "arguments"), [
+    (False, (), ["-n", "3", "-q", "verif"]),
+    (True, (), ["-n", "3", "-q", "-m", "not slow", "verif"]),
+    (False, ("verif/hdl/test_config.py::test_x",), ["-n", "3", "-q", "verif/hdl/test_config.py::test_x"]),
+    (False, ("-k", "popcount"), ["-n", "3", "-q", "-k", "popcount", "verif"]),
+])
+def test_arguments(quick, further, arguments):
+    assert pytest_arguments(quick, 3, further) == arguments
+
+
+def test_the_command(monkeypatch, capsys):
+    calls = []
+
+    def run(command, **options):
+        calls.append((command, options))
+        return SimpleNamespace(returncode=5)
+
+    monkeypatch.setenv("SEED", "1")
+    monkeypatch.setattr(regression.subprocess, "run", run)
+    assert main(["test", "--quick", "--jobs", "4", "--seed", "7", "--waves", "verif/runs", "--", "-k", "popcount"]) == 5
+    [(command, options)] = calls
+    assert command[1:] == ["-m", "pytest", "-n", "4", "-q", "-m", "not slow", "verif/runs", "-k", "popcount"]
+    assert options["cwd"] == REPOSITORY
+    assert (options["env"]["SEED"], options["env"]["WAVES"]) == ("7", "1")
+    assert main(["test", "-k", "popcount"]) == 2
+    assert capsys.readouterr().err == "option must be one that `signum test --help` lists, not -k\n"
