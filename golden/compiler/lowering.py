@@ -190,13 +190,19 @@ class Sums:
 
         Also which channels need inverted weights, and which keep inverted bits, bool (N,) each. Pooling takes
         the largest value: where what follows falls with it, the network's bit is an AND over the window, and
-        the inverted bit an OR.
+        the inverted bit an OR. Inverted weights negate S where the row is linear; under another row a channel whose bit
+        falls with S keeps inverted bits.
         """
         pooled, bits = self._evaluate(sign, torch.arange(-self.bound, self.bound + 1))
         rising = bits[-1] > bits[0]
         varies = bits[-1] != bits[0]
         inverted = np.zeros_like(varies)
-        if self.pool is not None:
+        if not self.combine.linear:
+            if self.pool is not None and (varies & ~self._rises(pooled)).any():
+                raise FoldError(f"the functions between layer {self.name} and its MaxPool must rise, "
+                                f"for its paths combine by {self.combine.name}")
+            inverted = varies & ~rising
+        elif self.pool is not None:
             inverted = varies & (rising != self._rises(pooled))
         flip = varies & (rising == inverted)
         bits = np.where(flip, bits[::-1], bits) ^ inverted

@@ -38,7 +38,8 @@ class Combine:
         its multiplexer. The function's name becomes a field of `hdl.output.result_controller.beat_layout`.
     linear : bool
         S is linear in the p. The rule of folding: where the sums p stand for ``2p - offset`` in the network, S stands
-        for ``2S - total(offsets)``. It holds for a row that is not linear where its segments have equal offsets.
+        for ``2S - total(offsets)``, and inverted weights negate S. A row that is not linear needs segments of equal
+        offsets, and channels whose bits fall with S keep inverted bits.
     joins : bool
         One long dot product may be several segments, and neighbouring segments one drain.
     requantized : bool

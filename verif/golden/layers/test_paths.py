@@ -8,7 +8,7 @@ from torch import nn
 from signum.golden.compiler.fold import fold
 from signum.golden.compiler.lowering import FoldError
 from signum.golden.layers import binary, residual
-from signum.golden.layers.binary import BatchNorm, BinaryConv2d, Paths, Sign
+from signum.golden.layers.binary import BatchNorm, BinaryConv2d, MaxPool, Paths, Sign
 from signum.golden.layers.encoder import Thermometer
 from signum.golden.layers.residual import Int4
 from signum.hdl.control.combine import COMBINES
@@ -27,9 +27,11 @@ def path(kind: type[Paths], pad: int = 1) -> nn.Module:
     return nn.Sequential(convolution, Int4(9, 54)) if COMBINES[kind.combine].requantized else convolution
 
 
-def network(kind: type[Paths], *paths: nn.Module) -> nn.Module:
-    """Paths, a norm with statistics and factors of either sign, and a sign."""
-    model = nn.Sequential(kind(*paths), BatchNorm(9), Sign())
+def network(kind: type[Paths], *paths: nn.Module, pool: str = "none") -> nn.Module:
+    """Paths, a norm with statistics and factors of either sign, and a sign; a pool before or after the norm."""
+    norm: list[nn.Module] = {"none": [BatchNorm(9)], "before": [MaxPool(2), BatchNorm(9)],
+                             "after": [BatchNorm(9), MaxPool(2)]}[pool]
+    model = nn.Sequential(kind(*paths), *norm, Sign())
     for module in model.modules():
         if isinstance(module, BatchNorm):
             module.running_mean.normal_(0, 4)
@@ -39,11 +41,18 @@ def network(kind: type[Paths], *paths: nn.Module) -> nn.Module:
     return model.eval()
 
 
+@pytest.mark.parametrize("pool", ["none", "before", "after"])
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_pytorch_and_the_graph(kind: type[Paths], count: int, seed: int) -> None:
+def test_pytorch_and_the_graph(kind: type[Paths], count: int, pool: str, seed: int) -> None:
+    """Where the network pools values that fall with S, a row that is not linear is refused."""
     torch.manual_seed(seed + count)
     encoder = Thermometer(levels=3, maximum=16)
-    model = network(kind, *(path(kind) for _ in range(count)))
+    model = network(kind, *(path(kind) for _ in range(count)), pool=pool)
+    row = COMBINES[kind.combine]
+    if pool == "after" and (row.requantized or not row.linear):
+        with pytest.raises(FoldError, match=r"its MaxPool must rise"):
+            fold(model, encoder, (2, 8, 8))
+        next(module for module in model if isinstance(module, BatchNorm)).weight.data.abs_()
     graph = fold(model, encoder, (2, 8, 8))
     (layer,) = graph.layers
     assert layer.combine == kind.combine
