@@ -29,9 +29,8 @@ def path(kind: type[Paths], pad: int = 1) -> nn.Module:
 
 def network(kind: type[Paths], *paths: nn.Module, pool: str = "none") -> nn.Module:
     """Paths, a norm with statistics and factors of either sign, and a sign; a pool before or after the norm."""
-    norm: list[nn.Module] = {"none": [BatchNorm(9)], "before": [MaxPool(2), BatchNorm(9)],
-                             "after": [BatchNorm(9), MaxPool(2)]}[pool]
-    model = nn.Sequential(kind(*paths), *norm, Sign())
+    before, after = ([MaxPool(2)] if pool == place else [] for place in ("before", "after"))
+    model = nn.Sequential(kind(*paths), *before, BatchNorm(9), *after, Sign())
     for module in model.modules():
         if isinstance(module, BatchNorm):
             module.running_mean.normal_(0, 4)
@@ -52,7 +51,7 @@ def test_pytorch_and_the_graph(kind: type[Paths], count: int, pool: str, seed: i
     if pool == "after" and (row.requantized or not row.linear):
         with pytest.raises(FoldError, match=r"its MaxPool must rise"):
             fold(model, encoder, (2, 8, 8))
-        next(module for module in model if isinstance(module, BatchNorm)).weight.data.abs_()
+        next(module for module in model.modules() if isinstance(module, BatchNorm)).weight.data.abs_()
     graph = fold(model, encoder, (2, 8, 8))
     (layer,) = graph.layers
     assert layer.combine == kind.combine
