@@ -7,6 +7,15 @@ import pytest
 from signum.verif.bench.simulate import SIMULATORS, default_seed, simulator_missing
 
 
+def pytest_configure() -> None:
+    """One thread a process, set before torch is imported: the tests take the cores by processes (``-n``).
+
+    Threads of OpenMP that wait for each other on cores in use take up to eighteen times the processor's seconds.
+    """
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
+
 def pytest_report_header() -> str:
     return f"seed: {default_seed()} (another one: SEED=n; one simulator: SIM=verilator; waves: WAVES=1)"
 
