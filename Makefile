@@ -70,10 +70,10 @@ verilog: $(STAMP)
 	@$(PYTHON) -m signum.hdl verilog --out='$(OUT)' $(GIVEN) $(if $(WRAPPER),--wrapper '$(WRAPPER)') $(if $(CELLS),--cells '$(CELLS)')
 
 test: $(STAMP)
-	$(PYTHON) -m pytest -n $(JOBS) -q verif
+	$(PYTHON) -m pytest -n $(JOBS) --dist worksteal -q verif
 
 test-quick: $(STAMP)
-	$(PYTHON) -m pytest -n $(JOBS) -q -m 'not slow' verif
+	$(PYTHON) -m pytest -n $(JOBS) --dist worksteal -q -m 'not slow' verif
 
 soak: $(STAMP)
 	$(PYTHON) -m signum.verif.runs.soak --n '$(N)' $(if $(SEED),--seed '$(SEED)')

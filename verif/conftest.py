@@ -1,5 +1,6 @@
 """What all tests share: the simulators, and the seed in the header."""
 
+import gc
 import os
 
 import pytest
@@ -14,6 +15,12 @@ def pytest_configure() -> None:
     """
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+    gc.set_threshold(50_000)            # designs are graphs of many objects that live as long as their test
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage among what tests make, not among the modules that stay."""
+    gc.freeze()
 
 
 def pytest_report_header() -> str:

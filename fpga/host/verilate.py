@@ -25,6 +25,12 @@ __all__ = ["BuildError", "Port", "compilers", "digest", "first_error", "keep", "
 RUNTIMES = BUILD / "runtime"
 STAMP = "built"
 EMPTY = "module empty(input clk); endmodule\n"
+HEADERS = '#include "verilated.h"\n#include "verilated_vpi.h"\n'
+PRECOMPILE = """\
+include Vempty.mk
+headers.h.gch: headers.h
+	$(CXX) $(CXXFLAGS) $(filter-out -MMD,$(CPPFLAGS)) -O1 -x c++-header $< -o $@
+"""
 POSITION_INDEPENDENT = ("-CFLAGS", "-fPIC")     # one run time for executables and for libraries
 
 
@@ -116,10 +122,10 @@ def verilate(folder: Path, sources: Sequence[Path], top: str, options: Sequence[
     ToolError
         If one of them is missing.
     """
-    objects = runtime(waves).glob("*.o")
+    kept = runtime(waves)
     prefix = options[options.index("--prefix") + 1]
-    _translate(folder, sources, top, options, waves)
-    for path in objects:
+    _translate(folder, sources, top, ["-CFLAGS", f"-include {kept / 'headers.h'}", *options], waves)
+    for path in kept.glob("*.o"):
         shutil.copy(path, folder)
     _run([str(tool("make").find()), "-f", f"{prefix}.mk", f"OPT_FAST={optimise}", f"VM_TRACE={int(waves)}"],
                folder, verilator_environment())
@@ -137,7 +143,9 @@ def _translate(folder: Path, sources: Sequence[Path], top: str, options: Sequenc
 
 
 def runtime(waves: bool = False) -> Path:
-    """Folder with the objects of Verilator's own run time, compiled once for all modules.
+    """Folder with the objects and the precompiled headers of Verilator's own run time, compiled once for all modules.
+
+    ``waves`` tells whether programs can write waves. The compiler takes the headers for any optimization but -O0.
 
     Raises
     ------
@@ -145,11 +153,11 @@ def runtime(waves: bool = False) -> Path:
         As `verilate`.
     """
     def make(folder: Path) -> None:
-        source = folder / "empty.v"
-        source.write_text(EMPTY)
-        _translate(folder, [source], "empty", ["--vpi", "--prefix", "Vempty"], waves)
-        objects = ["verilated.o", "verilated_threads.o", "verilated_vpi.o", *(["verilated_vcd_c.o"] if waves else [])]
-        _run([str(tool("make").find()), "-f", "Vempty.mk", f"VM_TRACE={int(waves)}", *objects], folder,
-                   verilator_environment())
+        for name, text in (("empty.v", EMPTY), ("headers.h", HEADERS), ("headers.mk", PRECOMPILE)):
+            (folder / name).write_text(text)
+        _translate(folder, [folder / "empty.v"], "empty", ["--vpi", "--prefix", "Vempty"], waves)
+        objects = [f"verilated{part}.o" for part in ("", "_threads", "_vpi", "_dpi", *(["_vcd_c"] if waves else []))]
+        _run([str(tool("make").find()), "-f", "headers.mk", f"VM_TRACE={int(waves)}", "headers.h.gch", *objects],
+             folder, verilator_environment())
 
-    return keep(RUNTIMES / digest(compilers(), waves), make)
+    return keep(RUNTIMES / digest(compilers(), waves, PRECOMPILE), make)
