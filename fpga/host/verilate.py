@@ -145,7 +145,8 @@ def _translate(folder: Path, sources: Sequence[Path], top: str, options: Sequenc
 def runtime(waves: bool = False) -> Path:
     """Folder with the objects and the precompiled headers of Verilator's own run time, compiled once for all modules.
 
-    ``waves`` tells whether programs can write waves. The compiler takes the headers for ``-O1``, the usual one, and else the sources.
+    ``waves`` tells whether programs can write waves. The compiler takes the headers for ``-O1`` alone, and else parses
+    the sources.
 
     Raises
     ------
