@@ -1,10 +1,26 @@
 """What all tests share: the simulators, and the seed in the header."""
 
+import gc
 import os
 
 import pytest
 
 from signum.verif.bench.simulate import SIMULATORS, default_seed, simulator_missing
+
+
+def pytest_configure() -> None:
+    """One thread a process, set before torch is imported: the tests take the cores by processes (``-n``).
+
+    Threads of OpenMP that wait for each other on cores in use take up to eighteen times the processor's seconds.
+    """
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    gc.set_threshold(50_000)            # designs are graphs of many objects that live as long as their test
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage among what tests make, not among the modules that stay."""
+    gc.freeze()
 
 
 def pytest_report_header() -> str:

@@ -1,6 +1,7 @@
 """The accelerator as a Verilated library: what a host does over the bus, without a simulator around it."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from signum.hdl.config import ArrayConfig
 from signum.hdl.host.bus import AddressMap, Control, Region, Register, Status
 from signum.hdl.lib.emit import to_verilog
 
-from .model import Model, ModelError
+from .model import MODELS, Model, ModelError
 
 __all__ = ["AcceleratorModel"]
 
@@ -28,6 +29,8 @@ class AcceleratorModel:
         Text with the accelerator as module ``signum``, where it was emitted before: large arrays take seconds.
     seed : int
         Of what the registers and memories hold in the beginning.
+    store : Path
+        Where the compiled hardware is kept.
 
     Members
     -------
@@ -42,9 +45,10 @@ class AcceleratorModel:
         If Verilator or the compiler is missing.
     """
 
-    def __init__(self, config: ArrayConfig, *, verilog: str | None = None, seed: int = 1) -> None:
+    def __init__(self, config: ArrayConfig, *, verilog: str | None = None, seed: int = 1,
+                 store: Path = MODELS) -> None:
         self.map = AddressMap(config)
-        self.model = Model(verilog or to_verilog(Accelerator(config=config), NAME)[0], NAME, seed=seed)
+        self.model = Model(verilog or to_verilog(Accelerator(config=config), NAME)[0], NAME, seed=seed, store=store)
         self.model.reset()
 
     def write(self, writes: Iterable[tuple[int, int]]) -> None:

@@ -1,29 +1,20 @@
 """A Verilated module as a library of this process: no simulator around it, and Python only between runs of cycles."""
 
 import ctypes
-import fcntl
-import hashlib
-import os
-import re
-import shutil
-import subprocess
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from signum.fpga.flow.tools import tool, verilator_environment
 from signum.hdl.lib.folders import BUILD
 
-__all__ = ["Model", "ModelError", "Port", "build_model", "model_ports"]
+from .verilate import BuildError, compilers, digest, keep, module_ports, verilate
+
+__all__ = ["Model", "ModelError", "build_model"]
 
 MODELS = BUILD / "model"
 SOURCE = Path(__file__).with_name("model.cpp")
-VERILATE = ("--cc", "--exe", "--prefix", "Vmodel", "-O3", "--noassert", "--x-assign", "fast", "--x-initial", "unique",
-            "-Wno-WIDTH", "-CFLAGS", "-fPIC", "-LDFLAGS", "-shared")
+VERILATE = ("--prefix", "Vmodel", "-O3", "--noassert", "--x-assign", "fast", "--x-initial", "unique", "-Wno-WIDTH",
+            "-LDFLAGS", "-shared", "-o", "model.so")
 OPTIMISE = "-O1"         # -O2 takes half as long again to compile and gains a tenth
 STEP = 1 << 20          # cycles after which Python may be interrupted
 
@@ -32,41 +23,8 @@ class ModelError(RuntimeError):
     """A module that could not be built, or that did not do in time what it should; in one line."""
 
 
-class Port(NamedTuple):
-    """A port of a module."""
-
-    is_input: bool
-    width: int
-
-
-def model_ports(verilog: str, top: str) -> dict[str, Port]:
-    """Ports of a module as Yosys writes them, by name; ModelError if there is no such module."""
-    module = re.search(rf"^module {re.escape(top)}\s*\(.*?^endmodule", verilog, re.MULTILINE | re.DOTALL)
-    if not module:
-        raise ModelError(f"the Verilog must have a module {top}")
-    return {found[3]: Port(found[1] == "input", int(found[2] or 0) + 1) for found in re.finditer(
-        r"^  (input|output) (?:\[(\d+):0\] )?\\?(\S+?) ?;", module[0], re.MULTILINE)}
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with open(path, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _run(command: Sequence[str], folder: Path) -> None:
-    with open(folder / "build.log", "a") as log:
-        run = subprocess.run(command, cwd=folder, env={**os.environ, **verilator_environment()}, text=True,
-                             stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
-    if run.returncode:
-        lines = (folder / "build.log").read_text(errors="replace").splitlines()
-        wrong = [line for line in lines if re.search(r"error|%Warning", line, re.IGNORECASE)] or ["no output"]
-        raise ModelError(f"{Path(command[0]).name}: {wrong[0].strip()} (see {folder / 'build.log'})")
-
-
-def build_model(verilog: str, top: str) -> Path:
-    """The shared library of a module. It is built once, and kept under ``build/model`` by what it was made of.
+def build_model(verilog: str, top: str, *, store: Path = MODELS) -> Path:
+    """The shared library of a module. It is built once, and kept in ``store`` by what it was made of.
 
     Raises
     ------
@@ -75,51 +33,21 @@ def build_model(verilog: str, top: str) -> Path:
     ToolError
         If one of them is missing.
     """
-    versions = [tool("verilator").version, tool("g++").version]
     source = SOURCE.read_text()
-    runtime = MODELS / f"runtime-{_digest(*versions, OPTIMISE)}"
-    folder = MODELS / f"{top}-{_digest(verilog, source, *VERILATE, OPTIMISE, *versions)}"
-    library = folder / "model.so"
-    MODELS.mkdir(parents=True, exist_ok=True)
-    with _locked(folder.with_suffix(".lock")):
-        if library.exists():
-            return library
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        (folder / f"{top}.v").write_text(verilog)
-        (folder / "model.cpp").write_text(source)
+
+    def make(folder: Path) -> None:
+        paths = [folder / f"{top}.v", folder / "model.cpp"]
+        paths[0].write_text(verilog)
+        paths[1].write_text(source)
         (folder / "ports.h").write_text("#define PORTS(P) " + " ".join(
             f'P("{name}", {name.replace("__", "___05F")}, {int(port.is_input)})'
-            for name, port in model_ports(verilog, top).items()) + "\n")
-        verilator_environment()
-        _run([str(tool("verilator").find() / "bin" / "verilator"), *VERILATE, "--top-module", top, "--Mdir", ".",
-              "-o", "model.tmp", f"{top}.v", "model.cpp"], folder)
-        for path in runtime.glob("*.o"):
-            shutil.copy(path, folder)
-        _run([str(tool("make").find()), "-f", "Vmodel.mk", f"OPT_FAST={OPTIMISE}"], folder)
-        _keep_runtime(folder, runtime)
-        for pattern in ("*.[oa]", "*.gch"):             # a hundred megabytes
-            for path in folder.glob(pattern):
-                path.unlink()
-        (folder / "model.tmp").rename(library)
-    return library
+            for name, port in module_ports(verilog, top).items()) + "\n")
+        verilate(folder, paths, top, VERILATE, optimise=OPTIMISE)
 
-
-def _digest(*texts: str) -> str:
-    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
-
-
-def _keep_runtime(folder: Path, runtime: Path) -> None:
-    """Put the objects of Verilator's own run time by for the next build."""
-    if runtime.exists():
-        return
-    kept = Path(tempfile.mkdtemp(dir=runtime.parent))
-    for path in folder.glob("verilated*.o"):
-        shutil.copy(path, kept)
     try:
-        kept.rename(runtime)
-    except OSError:                 # another process was first
-        shutil.rmtree(kept)
+        return keep(store / f"{top}-{digest(verilog, source, VERILATE, OPTIMISE, compilers())}", make) / "model.so"
+    except BuildError as error:
+        raise ModelError(str(error)) from None
 
 
 SIGNATURES = {
@@ -160,6 +88,8 @@ class Model:
         Its name.
     seed : int
         Of the random values; positive.
+    store : Path
+        Where its library is kept.
 
     Members
     -------
@@ -173,9 +103,9 @@ class Model:
         If Verilator or the compiler is missing.
     """
 
-    def __init__(self, verilog: str, top: str, *, seed: int = 1) -> None:
-        self.ports = model_ports(verilog, top)
-        self._library = _load(build_model(verilog, top))
+    def __init__(self, verilog: str, top: str, *, seed: int = 1, store: Path = MODELS) -> None:
+        self._library = _load(build_model(verilog, top, store=store))
+        self.ports = module_ports(verilog, top)
         self._model = self._library.model_new(seed)
         self._places: dict[str, ctypes.Array[ctypes.c_char]] = {}
         for name in self.ports:

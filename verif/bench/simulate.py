@@ -3,15 +3,12 @@
 The variables of the environment: ``SIM`` (verilator or icarus), ``SEED``, ``WAVES=1``.
 """
 
-import fcntl
-import hashlib
 import json
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,9 +16,11 @@ from typing import Any
 from xml.etree import ElementTree
 
 from amaranth.lib import wiring
+from cocotb_tools import config as cocotb_config
 from cocotb_tools import runner
 
 from signum.fpga.flow.tools import ToolError, tool, verilator_environment
+from signum.fpga.host.verilate import BuildError, compilers, digest, first_error, keep, module_ports, verilate
 from signum.hdl.lib.emit import to_verilog
 from signum.hdl.lib.folders import BUILD
 
@@ -81,122 +80,65 @@ def simulator_missing(simulator: str) -> str:
     return ""
 
 
-class Verilator(runner.Verilator):
-    """Cocotb's runner for Verilator: the bench sees the top's ports alone, the run time is compiled once.
-
-    Parameters
-    ----------
-    optimise : str
-        The C++ compiler's option for the design.
-    runtime : Path
-        Folder that keeps the objects of Verilator's own run time from one build to the next.
-    """
-
-    def __init__(self, optimise: str, runtime: Path) -> None:
-        super().__init__()
-        self.optimise = optimise
-        self.runtime = runtime
-
-    def _set_env_build(self) -> None:
-        super()._set_env_build()
-        self.env.update(verilator_environment())
-
-    def _simulator_in_path_build_only(self) -> None:
-        self.executable = str(tool("verilator").find() / "bin" / "verilator")
-
-    def _build_command(self) -> list[list[str]]:
-        verilate, make = super()._build_command()
-        objects = sorted(map(str, self.runtime.glob("*.o")))
-        return [[word for word in verilate if word != "--public-flat-rw"],
-                *([["cp", *objects, "."]] if objects else []),
-                [*make, f"OPT_FAST={self.optimise}"]]
-
-    def keep_runtime(self) -> None:
-        """Put this build's run time by for the next one."""
-        if self.runtime.exists():
-            return
-        folder = Path(tempfile.mkdtemp(dir=self.runtime.parent))
-        for path in self.build_dir.glob("verilated*.o"):
-            shutil.copy(path, folder)
-        try:
-            folder.rename(self.runtime)
-        except OSError:                 # another process was first
-            shutil.rmtree(folder)
-
-
-def top_ports(verilog: str, top: str) -> list[str]:
-    """Names of the ports of a module, as Yosys writes its header."""
-    header = re.search(rf"^module {re.escape(top)}\s*\(([^)]*)\);", verilog, re.MULTILINE)
-    if not header:
-        raise BenchError(f"the Verilog must have a module {top}, with its ports in one list of names")
-    return [name.strip().removeprefix("\\") for name in header[1].split(",") if name.strip()]
-
-
 OPTIONS = {
     "verilator": ["-Wno-WIDTH", "--x-assign", "unique", "--x-initial", "unique"],
     "icarus": ["-Wall", "-Wno-timescale"],
 }
 
 
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a file that only one process at a time can hold."""
-    with open(path, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+TIME = ("1ns", "1ps")
 
 
 def build(verilog: str, top: str, simulator: str, waves: bool, long: bool, models: Sequence[Path]) -> Path:
     """Folder with the built simulation; built once for all processes that want the same."""
-    versions = [version("cocotb"), tool("iverilog" if simulator == "icarus" else "verilator").version]
     texts = [verilog, *(path.read_text() for path in models)]
-    folder = SIMULATIONS / f"{top}-{simulator}-{digest(texts, waves, long, OPTIONS[simulator], versions)}"
-    SIMULATIONS.mkdir(parents=True, exist_ok=True)
-    stamp = folder / "built"
-    with locked(folder.with_suffix(".lock")):
-        if stamp.exists():
-            return folder
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
+    if simulator == "icarus":
+        name = digest(texts, waves, OPTIONS["icarus"], version("cocotb"), tool("iverilog").version)
+    else:
+        name = digest(texts, waves, long, OPTIONS["verilator"], version("cocotb"), str(cocotb_config.libs_dir),
+                      compilers())
+
+    def make(folder: Path) -> None:
         sources = [folder / f"{top}.v", *models]
         sources[0].write_text(verilog)
-        if simulator == "verilator":
-            sources.append(folder / "ports.vlt")
-            sources[-1].write_text("`verilator_config\n" + "".join(
-                f'public_flat_rw -module "{top}" -var "{port}"\n' for port in top_ports(verilog, top)))
-        log = folder / "build.log"
-        made = make_runner(simulator, waves, long)
         try:
-            made.build(sources=sources, hdl_toplevel=top, build_dir=folder, build_args=OPTIONS[simulator],
-                       waves=waves, always=True, timescale=("1ns", "1ps"), log_file=log)
-        except RuntimeError:
-            raise BenchError(f"{simulator} could not build {top}: {first_error(log)} (see {log})") from None
-        if isinstance(made, Verilator):
-            made.keep_runtime()
-        stamp.touch()
-    return folder
+            if simulator == "icarus":
+                build_icarus(folder, sources, top, waves)
+            else:
+                build_verilator(folder, sources, top, waves=waves, optimise="-O3" if long else "-O1")
+        except BuildError as error:
+            raise BenchError(f"{simulator} could not build {top}: {error}") from None
+
+    return keep(SIMULATIONS / f"{top}-{simulator}-{name}", make)
 
 
-def digest(*values: Any) -> str:
-    """A short name for what a build depends on, the place of the build folder with it."""
-    return hashlib.sha256(json.dumps([*values, str(SIMULATIONS)]).encode()).hexdigest()[:16]
-
-
-def make_runner(simulator: str, waves: bool, long: bool) -> runner.Runner:
-    made: runner.Runner
-    if simulator == "icarus":
-        made = runner.Icarus()
-    else:
-        runtime = SIMULATIONS / f"runtime-{digest(tool('verilator').version, tool('g++').version, waves)}"
-        made = Verilator("-O3" if long else "-O1", runtime)
+def build_icarus(folder: Path, sources: Sequence[Path], top: str, waves: bool) -> None:
+    log = folder / "build.log"
+    made = runner.Icarus()
     made.log.disabled = True
-    return made
+    try:
+        made.build(sources=sources, hdl_toplevel=top, build_dir=folder, build_args=OPTIONS["icarus"], waves=waves,
+                   always=True, timescale=TIME, log_file=log)
+    except RuntimeError:
+        raise BuildError(f"iverilog: {first_error(log)} (see {log})") from None
 
 
-def first_error(log: Path) -> str:
-    lines = log.read_text(errors="replace").splitlines()
-    wrong = [line for line in lines if re.search(r"error|%Warning", line, re.IGNORECASE)]
-    return (wrong or lines or ["no output"])[0].strip()
+def build_verilator(folder: Path, sources: Sequence[Path], top: str, *, waves: bool = False, optimise: str = "-O1",
+                    ) -> None:
+    """The program that cocotb's runner for Verilator starts, whose bench sees the top's ports alone.
+
+    Cocotb's own build makes every signal public, compiles the run time with each module, and has no hook for other
+    commands: `cocotb_tools.runner.Verilator._build_command` decides, and so its public pieces, the main function and
+    the library, are compiled here.
+    """
+    visible = folder / "ports.vlt"
+    visible.write_text("`verilator_config\n" + "".join(
+        f'public_flat_rw -module "{top}" -var "{port}"\n' for port in module_ports(sources[0].read_text(), top)))
+    libraries = cocotb_config.libs_dir
+    verilate(folder, [Path(cocotb_config.share_dir) / "lib" / "verilator" / "verilator.cpp", *sources, visible], top,
+             ["--vpi", "--prefix", "Vtop", "-o", top, *OPTIONS["verilator"], "--timescale", "/".join(TIME),
+              "-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"],
+             optimise=optimise, waves=waves)
 
 
 def read_results(path: Path, log: Path, again: str) -> tuple[str, ...]:
@@ -276,8 +218,8 @@ def simulate(design: wiring.Component | Path, bench: str, *, top: str | None = N
     run = Path(tempfile.mkdtemp(prefix="run-", dir=folder))
     (run / "parameters.json").write_text(json.dumps(dict(parameters or {}), default=plain))
     results, log = run / "results.xml", run / "log.txt"
-    made = make_runner(simulator, waves, long)
-    made._set_sources([folder / f"{top}.v"])
+    made: runner.Runner = runner.Icarus() if simulator == "icarus" else runner.Verilator()
+    made.log.disabled = True
     if simulator == "icarus":
         plusargs = [f"+dumpfile_path={run / 'waves.fst'}"]
     else:

@@ -1,11 +1,14 @@
 """Elements of 1 bit and of 8 bits: the record is what the tools count, and one element has one area."""
 
+import pytest
+
 from signum.fpga.flow.families import ECP5, ICE40
 from signum.verif.benchmarks.area import config_of
 from signum.verif.benchmarks.elements import ELEMENTS, FLOWS, element_cells, element_config, element_rows, part_rows
 from signum.verif.benchmarks.record import load
 
 
+@pytest.mark.slow
 def test_the_record_is_what_the_tools_count() -> None:
     recorded = load("elements")["rows"]
     elements = [row for row in recorded if row["unit"] == "element"]

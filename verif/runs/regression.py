@@ -17,7 +17,8 @@ FOLDER = "verif"
 def pytest_arguments(quick: bool, jobs: int, further: tuple[str, ...]) -> list[str]:
     """The arguments of pytest; paths among ``further`` stand in for the whole of verif/."""
     paths = any((REPOSITORY / text.split("::")[0]).exists() for text in further)
-    return ["-n", str(jobs), "-q", *(["-m", "not slow"] if quick else []), *further, *([] if paths else [FOLDER])]
+    chosen = ["-m", "not slow"] if quick else []
+    return ["-n", str(jobs), "--dist", "worksteal", "-q", *chosen, *further, *([] if paths else [FOLDER])]
 
 
 @click.command("test", cls=Command, failed=(OSError,), repository=True)

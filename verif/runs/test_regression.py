@@ -11,10 +11,11 @@ from signum.verif.runs.regression import pytest_arguments
 
 
 @pytest.mark.parametrize(("quick", "further", "arguments"), [
-    (False, (), ["-n", "3", "-q", "verif"]),
-    (True, (), ["-n", "3", "-q", "-m", "not slow", "verif"]),
-    (False, ("verif/hdl/test_config.py::test_x",), ["-n", "3", "-q", "verif/hdl/test_config.py::test_x"]),
-    (False, ("-k", "popcount"), ["-n", "3", "-q", "-k", "popcount", "verif"]),
+    (False, (), ["-n", "3", "--dist", "worksteal", "-q", "verif"]),
+    (True, (), ["-n", "3", "--dist", "worksteal", "-q", "-m", "not slow", "verif"]),
+    (False, ("verif/hdl/test_config.py::test_x",),
+     ["-n", "3", "--dist", "worksteal", "-q", "verif/hdl/test_config.py::test_x"]),
+    (False, ("-k", "popcount"), ["-n", "3", "--dist", "worksteal", "-q", "-k", "popcount", "verif"]),
 ])
 def test_arguments(quick, further, arguments):
     assert pytest_arguments(quick, 3, further) == arguments
@@ -31,7 +32,8 @@ def test_the_command(monkeypatch, capsys):
     monkeypatch.setattr(regression.subprocess, "run", run)
     assert main(["test", "--quick", "--jobs", "4", "--seed", "7", "--waves", "verif/runs", "--", "-k", "popcount"]) == 5
     [(command, options)] = calls
-    assert command[1:] == ["-m", "pytest", "-n", "4", "-q", "-m", "not slow", "verif/runs", "-k", "popcount"]
+    assert command[1:] == ["-m", "pytest", "-n", "4", "--dist", "worksteal", "-q", "-m", "not slow", "verif/runs", "-k",
+                           "popcount"]
     assert options["cwd"] == REPOSITORY
     assert (options["env"]["SEED"], options["env"]["WAVES"]) == ("7", "1")
     assert main(["test", "-k", "popcount"]) == 2

@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from signum.fpga.host.model import Model, ModelError, Port, build_model, model_ports
+from signum.fpga.host.model import Model, ModelError, build_model
+from signum.fpga.host.verilate import Port
 from signum.hdl.lib.emit import to_verilog
 from signum.hdl.lib.memory import Bank
 from signum.verif.bench.trace import AMARANTH, play
@@ -24,8 +25,8 @@ def bank(verilog):
         yield model
 
 
-def test_ports(verilog):
-    assert model_ports(verilog, "bank") == {
+def test_ports(bank):
+    assert bank.ports == {
         "clk": Port(True, 1), "rst": Port(True, 1), "read_address": Port(True, 4), "read_data": Port(False, WIDTH),
         "write_address": Port(True, 4), "write_data": Port(True, WIDTH), "write": Port(True, 3)}
 
@@ -78,4 +79,11 @@ def test_what_cannot_be_built(verilog):
         build_model(verilog, "nothing")
     with pytest.raises(ModelError, match=r"^verilator: %Error: bank.v:17"):
         build_model(verilog.replace("  wire clk;", "  wire clk clk;"), "bank")
+
+
+def test_a_store_of_ones_own(verilog, tmp_path):
+    library = build_model(verilog, "bank", store=tmp_path)
+    assert library.is_relative_to(tmp_path)
+    assert build_model(verilog, "bank", store=tmp_path) == library
+    assert [path for path in tmp_path.iterdir() if path.is_dir()] == [library.parent]
 

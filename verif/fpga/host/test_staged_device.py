@@ -59,7 +59,7 @@ def same(found, graph, maps):
     return True
 
 
-@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("number", [0, pytest.param(1, marks=pytest.mark.slow), 2])
 def test_the_maps_of_the_graph(board, number, seed):
     rng = np.random.default_rng([seed, number])
     device = device_of(board)

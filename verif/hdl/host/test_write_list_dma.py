@@ -9,7 +9,8 @@ import pyosys
 import pytest
 from amaranth.sim import Simulator, SimulatorContext
 
-from signum.fpga.host.model import Model, model_ports
+from signum.fpga.host.model import Model
+from signum.fpga.host.verilate import module_ports
 from signum.hdl.config import ArrayConfig
 from signum.hdl.host.bus import AddressMap, Region
 from signum.hdl.host.write_list_dma import SPRAM_WORDS, LoaderMap, LoaderMemory, LoaderRegister, WriteListDMA
@@ -203,7 +204,7 @@ def test_single_port_rams_are_the_same_memory(depth: int, seed: int, tmp_path: P
     cell = cells[begin:cells.index("endmodule", begin) + len("endmodule\n")]
     verilog = (tmp_path / "memory.v").read_text() + cell
     assert verilog.count("SB_SPRAM256KA ") - 1 == 2 * -(-depth // SPRAM_WORDS)
-    assert model_ports(verilog, "memory")["address"].width == (depth - 1).bit_length()
+    assert module_ports(verilog, "memory")["address"].width == (depth - 1).bit_length()
     held: dict[int, int] = {}
     places = [rng.randrange(depth) for _ in range(20)]
     with Model(verilog, "memory") as model:

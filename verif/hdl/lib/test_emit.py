@@ -293,7 +293,8 @@ def test_a_bad_value_is_one_line_and_nothing_is_written(arguments: list[str], me
     assert not (tmp_path / "out").exists()
 
 
-@pytest.fixture(scope="module", params=SHAPES)
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=pytest.mark.slow if name == "16x16x32" else ())
+                                        for name in SHAPES])
 def accelerator(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Verilog of an accelerator of each shape, by the command line."""
     folder = tmp_path_factory.mktemp("accelerator")

@@ -11,7 +11,7 @@ from signum.verif.bench.streams import unpack
 from signum.verif.bench.trace import AMARANTH, play
 
 # stacked 1, 2 and 3 deep; the last tile row is whole, or not
-SIZES = [(1, 1), (3, 4), (4, 1), (5, 2), (11, 1), (19, 2), (66, 1)]
+SIZES = [(1, 1), (3, 4), (4, 1), (5, 2), (11, 1), (19, 2), pytest.param(66, 1, marks=pytest.mark.slow)]
 DEPTH = 16
 
 

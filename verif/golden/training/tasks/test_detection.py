@@ -121,6 +121,7 @@ def test_a_near_miss_costs_less(task) -> None:
     assert task.loss(near, targets) < task.loss(far, targets)
 
 
+@pytest.mark.slow
 def test_baselines(task) -> None:
     contrast, one, ten = task.baselines().values()
     assert 0 < contrast < one < ten < 90

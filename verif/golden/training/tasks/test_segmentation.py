@@ -89,6 +89,7 @@ def test_ink_weighs_more(task) -> None:
     assert task.loss(for_ink, (labels,)) < task.loss(for_none, (labels,))
 
 
+@pytest.mark.slow
 def test_baselines(task) -> None:
     background, digit = task.baselines().values()
     assert 1 + background < digit < 60

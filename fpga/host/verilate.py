@@ -1,0 +1,167 @@
+"""Modules compiled by Verilator, and folders of results that are made once and kept by content.
+
+A build is a folder of files that other programs open by name (an executable, a library, the log of a failed compiler),
+named by a digest of everything that went into it. `joblib.Memory` and `diskcache` keep values of Python instead, and a
+file lock beside each folder is needed with them, too: without one, parallel tests build the same module at once.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from filelock import FileLock
+
+from signum.fpga.flow.tools import tool, verilator_environment
+from signum.hdl.lib.folders import BUILD
+
+__all__ = ["BuildError", "Port", "compilers", "digest", "first_error", "keep", "module_ports", "runtime", "verilate"]
+
+RUNTIMES = BUILD / "runtime"
+STAMP = "built"
+EMPTY = "module empty(input clk); endmodule\n"
+HEADERS = '#include "verilated.h"\n#include "verilated_vpi.h"\n'
+PRECOMPILE = """\
+include Vempty.mk
+headers.h.gch: headers.h
+	$(CXX) $(CXXFLAGS) $(filter-out -MMD,$(CPPFLAGS)) -O1 -x c++-header $< -o $@
+"""
+POSITION_INDEPENDENT = ("-CFLAGS", "-fPIC")     # one run time for executables and for libraries
+
+
+class BuildError(RuntimeError):
+    """A module that Verilator or the compiler refused; in one line, with the log."""
+
+
+class Port(NamedTuple):
+    """A port of a module."""
+
+    is_input: bool
+    width: int
+
+
+def module_ports(verilog: str, top: str) -> dict[str, Port]:
+    """Ports of a module as Yosys writes them, by name; BuildError if there is no such module."""
+    module = re.search(rf"^module {re.escape(top)}\s*\(.*?^endmodule", verilog, re.MULTILINE | re.DOTALL)
+    if not module:
+        raise BuildError(f"the Verilog must have a module {top}")
+    return {found[3]: Port(found[1] == "input", int(found[2] or 0) + 1) for found in re.finditer(
+        r"^  (input|output|inout) (?:\[(\d+):0\] )?\\?(\S+?) ?;", module[0], re.MULTILINE)}
+
+
+def digest(*values: Any) -> str:
+    """A short name for all that a result depends on; the values must be what JSON holds."""
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
+
+
+def compilers() -> list[str]:
+    """Versions of the programs that `verilate` calls."""
+    return [tool("verilator").version, tool("g++").version]
+
+
+def first_error(log: Path) -> str:
+    """The first line of a log that tells of an error or a warning, or its first line."""
+    lines = log.read_text(errors="replace").splitlines()
+    wrong = [line for line in lines if re.search(r"error|%Warning", line, re.IGNORECASE)]
+    return (wrong or lines or ["no output"])[0].strip()
+
+
+def keep(folder: Path, make: Callable[[Path], None]) -> Path:
+    """A folder that ``make`` fills once, for all processes that want it; a failed attempt stays until the next one."""
+    stamp = folder / STAMP
+    if stamp.exists():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(f"{folder.name}.lock")):
+        if not stamp.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            stamp.touch()
+    return folder
+
+
+def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
+    """Run a program in a folder, its output at the end of ``build.log`` there; BuildError if it fails."""
+    path = folder / "build.log"
+    with open(path, "a") as log:
+        run = subprocess.run(command, cwd=folder, env={**os.environ, **environment}, stdin=subprocess.DEVNULL,
+                             stdout=log, stderr=subprocess.STDOUT)
+    if run.returncode:
+        raise BuildError(f"{Path(command[0]).name}: {first_error(path)} (see {path})")
+
+
+def verilate(folder: Path, sources: Sequence[Path], top: str, options: Sequence[str], *, optimise: str,
+             waves: bool = False) -> None:
+    """Compile a module and a C++ file of its own ``main`` into the program, or library, that the options name.
+
+    Parameters
+    ----------
+    folder : Path
+        Where everything is written; intermediate files do not stay.
+    sources : sequence of Path
+        Verilog, configuration files and C++.
+    top : str
+        Name of the module.
+    options : sequence of str
+        Of Verilator; ``--prefix`` among them.
+    optimise : str
+        The compiler's option for the module.
+    waves : bool
+        Whether the program can write waves.
+
+    Raises
+    ------
+    BuildError
+        If Verilator or the compiler refuses it.
+    ToolError
+        If one of them is missing.
+    """
+    kept = runtime(waves)
+    prefix = options[options.index("--prefix") + 1]
+    _translate(folder, sources, top, options, waves)
+    # a module in several files has precompiled headers of its own, and the compiler reads one such file at most
+    if "VM_PARALLEL_BUILDS = 0" in (folder / f"{prefix}_classes.mk").read_text():
+        optimise += f" -include {kept / 'headers.h'}"
+    for path in kept.glob("*.o"):
+        shutil.copy(path, folder)
+    _run([str(tool("make").find()), "-f", f"{prefix}.mk", f"OPT_FAST={optimise}", f"VM_TRACE={int(waves)}"],
+         folder, verilator_environment())
+    for pattern in ("*.[oa]", "*.gch"):             # a hundred megabytes
+        for path in folder.glob(pattern):
+            path.unlink()
+
+
+def _translate(folder: Path, sources: Sequence[Path], top: str, options: Sequence[str], waves: bool) -> None:
+    """Verilog to C++ and a makefile."""
+    program = tool("verilator").find() / "bin" / "verilator"
+    names = [path.name if path.parent == folder else str(path) for path in sources]
+    _run([str(program), "--cc", "--exe", *POSITION_INDEPENDENT, *(["--trace"] if waves else []), *options,
+          "--top-module", top, "--Mdir", ".", *names], folder, verilator_environment())
+
+
+def runtime(waves: bool = False) -> Path:
+    """Folder with the objects and the precompiled headers of Verilator's own run time, compiled once for all modules.
+
+    ``waves`` tells whether programs can write waves. The compiler takes the headers for ``-O1`` alone, and else parses
+    the sources.
+
+    Raises
+    ------
+    BuildError, ToolError
+        As `verilate`.
+    """
+    def make(folder: Path) -> None:
+        for name, text in (("empty.v", EMPTY), ("headers.h", HEADERS), ("headers.mk", PRECOMPILE)):
+            (folder / name).write_text(text)
+        _translate(folder, [folder / "empty.v"], "empty", ["--vpi", "--prefix", "Vempty"], waves)
+        objects = [f"verilated{part}.o" for part in ("", "_threads", "_vpi", "_dpi", *(["_vcd_c"] if waves else []))]
+        _run([str(tool("make").find()), "-f", "headers.mk", f"VM_TRACE={int(waves)}", "headers.h.gch", *objects],
+             folder, verilator_environment())
+
+    return keep(RUNTIMES / digest(compilers(), waves, PRECOMPILE), make)
