@@ -18,10 +18,12 @@ from rich.table import Table
 
 from signum.fpga.flow.board_top import Board
 from signum.fpga.flow.boards import board_named
-from signum.fpga.flow.build import BuildError, place, synthesize
+from signum.fpga.flow.build import place, synthesize
 from signum.fpga.flow.commands import FAILED, REFUSED, board_option
-from signum.fpga.flow.estimate import device_of, fit_area
+from signum.fpga.flow.estimate import fit_area
+from signum.fpga.flow.families import FAMILIES
 from signum.fpga.flow.report import fmax_mhz, load_board_rows, utilization
+from signum.fpga.flow.tools import BuildError
 from signum.golden.networks.digits import NETWORKS
 from signum.hdl.config import PRESETS, ArrayConfig
 from signum.hdl.lib.command import Command, Folder, Integer, Number, OneOf, Refusal
@@ -29,7 +31,6 @@ from signum.hdl.lib.command import Command, Folder, Integer, Number, OneOf, Refu
 from .cache import Cache, sources
 from .candidates import (
     AXES,
-    AXES_OF,
     OBJECTIVES,
     Candidate,
     ExploreError,
@@ -55,10 +56,6 @@ STAGED = 16
 """How many arrays are modelled with a network in stages, where no array holds it whole: the largest that fit."""
 SHOWN = 12
 GET_DASK = "the scheduler needs Dask: python -m pip install 'distributed>=2024.8'"
-
-RAM_CELLS: Mapping[str, tuple[str, ...]] = {
-    "ice40": ("SB_RAM40",), "ecp5": ("DP16KD", "PDPW16KD"), "gowin": ("SDP", "DPB", "DPX9", "SPX9", "SP", "pROM")}
-"""How the names of Yosys's block RAM cells begin, by the name of the family."""
 
 
 @contextmanager
@@ -161,7 +158,7 @@ def build_candidate(name: str, values: Mapping[str, int], placed: bool) -> dict[
         folder = Path(folder_name)
         counts = synthesize(board, ArrayConfig.from_dict(dict(values)), pll, board.baud, folder)
         kinds = json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
-        rams = sum(count for kind, count in kinds.items() if kind.startswith(RAM_CELLS[board.family.name]))
+        rams = sum(count for kind, count in kinds.items() if kind.startswith(board.family.rams))
         found: dict[str, Any] = {"lut": counts["lut4_equivalents"], "ram": rams, "ff": counts["ff"]}
         if placed:
             try:
@@ -313,7 +310,7 @@ def save(result: Mapping[str, Any], folder: Path) -> dict[str, Path]:
     rows = result["candidates"]
     paths["candidates"].write_text(json.dumps(result, indent=1) + "\n")
     for name, speed in (("throughput", "images_per_s"), ("latency", "latency_ms")):
-        picture_candidates(paths[name], rows, speed, device_of(result["device"]).luts,
+        picture_candidates(paths[name], rows, speed, board_named(result["board"]).capacity.luts,
                            f"{result['network']} on {result['board']}")
     best = rows[result["best"]]
     paths["config"].write_text(
@@ -360,8 +357,8 @@ class Values(click.ParamType):
 def axis_options(function: Callable[..., None]) -> Callable[..., None]:
     """An option for each axis, with the values that are tried by default."""
     for name, values in reversed(list(AXES.items())):
-        others = "".join(f"; {family} {','.join(map(str, own[name]))}"
-                         for family, own in AXES_OF.items() if name in own)
+        others = "".join(f"; {family.name} {','.join(map(str, family.axes[name]))}"
+                         for family in FAMILIES.values() if name in family.axes)
         function = click.option(f"--{name.replace('_', '-')}", name, type=Values(), metavar="N,N",
                                 help=f"Values to try.  [default: {','.join(map(str, values))}{others}]")(function)
     return function

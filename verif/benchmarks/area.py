@@ -18,10 +18,9 @@ from amaranth.lib import wiring
 from rich.console import Console
 from rich.table import Table
 
-from signum.fpga.flow.build import run_tool
 from signum.fpga.flow.estimate import mapped
-from signum.fpga.flow.families import ECP5, FAMILIES, ICE40, Family
-from signum.fpga.flow.netlist import open_chains
+from signum.fpga.flow.families import FAMILIES, Family
+from signum.fpga.flow.tools import run_tool
 from signum.hdl.accelerator import Accelerator
 from signum.hdl.array.array import Array
 from signum.hdl.array.pe import ProcessingElement
@@ -34,9 +33,7 @@ LANES = 16, 32, 64, 128
 SHAPES = {"pe": (1, 1), "row": (1, 16), "array": (8, 8), "accelerator": (4, 16)}
 UNITS = tuple(SHAPES)
 PACKED = 64, ("pe", "array")
-"""Lanes and units that ECP5's packer counts as well."""
-PACK = {"ice40": ("--hx8k", "--package", "ct256"), "ecp5": ("--85k", "--package", "CABGA756")}
-CELLS = {"ice40": r"ICESTORM_LC:\s+(\d+)", "ecp5": r"TRELLIS_COMB:\s+(\d+)"}
+"""Lanes and units that are packed as well, on families whose areas are Yosys's cells."""
 
 
 class PlainElement(ProcessingElement):
@@ -66,14 +63,13 @@ def component(unit: str, lanes: int) -> wiring.Component:
 
 
 def packed(family: Family, folder: Path) -> int:
-    """Logic cells that nextpnr makes of ``unit.json`` in a folder, on iCE40 or ECP5."""
-    if family is ECP5:
-        netlist = json.loads((folder / "unit.json").read_text())
-        open_chains(netlist)
+    """Logic cells that nextpnr makes of ``unit.json`` in a folder: with the family's savings, and without what its
+    repairs add for the router."""
+    netlist = json.loads((folder / "unit.json").read_text())
+    if family.save(netlist):
         (folder / "unit.json").write_text(json.dumps(netlist))
-    free = {"ice40": "--pcf-allow-unconstrained", "ecp5": "--lpf-allow-unconstrained"}[family.name]
-    words = run_tool(family.place, [*PACK[family.name], free, "--json", "unit.json", "--pack-only"], folder)
-    found = re.search(CELLS[family.name], "\n".join(words))
+    words = run_tool(family.place, [*family.pack_only, "--json", "unit.json", "--pack-only"], folder)
+    found = re.search(rf"{family.resources['lut'][0]}:\s+(\d+)", "\n".join(words))
     assert found, f"{family.place} must tell how many cells it uses"
     return int(found[1])
 
@@ -81,12 +77,12 @@ def packed(family: Family, folder: Path) -> int:
 def size(unit: wiring.Component, config: ArrayConfig, family: Family, folder: Path, *, default: bool = False,
          portable: bool = False) -> int:
     counts = mapped(unit, config, family, folder, default=default, portable=portable)
-    return packed(family, folder) if family is ICE40 else counts["lut4_equivalents"]
+    return packed(family, folder) if family.counts_packed else counts["lut4_equivalents"]
 
 
 def popcounts(family: Family, unit: str) -> tuple[str, ...]:
     """How the popcount of a unit is made, the build's way first."""
-    if family is not ECP5:
+    if not family.has_carry_cells(config_of(unit, PACKED[0])):
         return ("portable",)
     return ("mapped", "portable") if unit in PACKED[1] else ("mapped",)
 
@@ -107,7 +103,7 @@ def rows(families: Iterable[Family], units: Iterable[str], lanes: Iterable[int])
                     row: Row = {"family": family.name, "unit": unit, "popcount": popcount, "lanes": count,
                                 "binops_per_cycle": binops, "cells": total, "cells_per_binop": round(total / binops, 3),
                                 "baseline_cells_per_binop": round(baseline / count, 3)}
-                    if family is ECP5 and (count, unit) in {(PACKED[0], each) for each in PACKED[1]}:
+                    if family.pack_only and not family.counts_packed and count == PACKED[0] and unit in PACKED[1]:
                         row["packed_cells_per_binop"] = round(packed(family, folder) / binops, 3)
                     yield row
 
@@ -124,5 +120,5 @@ def measure(console: Console) -> Path:
         table.add_row(row["family"], row["unit"], row["popcount"], str(row["lanes"]), str(row["cells"]),
                       f"{row['cells_per_binop']:.2f}", f"{row['baseline_cells_per_binop']:.2f}")
     console.print(table)
-    return save("area", found, versions("yosys", ICE40.place, ECP5.place),
+    return save("area", found, versions("yosys", *(family.place for family in FAMILIES.values() if family.pack_only)),
                 shapes={unit: list(shape) for unit, shape in SHAPES.items()})

@@ -14,10 +14,10 @@ from typing import Any
 from rich.console import Console
 
 from signum.fpga.flow.boards import board_named
-from signum.fpga.flow.build import STALLED, BuildError, place, synthesize
+from signum.fpga.flow.build import STALLED, place, synthesize
 from signum.fpga.flow.families import FAMILIES
 from signum.fpga.flow.report import ReportError, board_row, critical_path, fmax_mhz, utilization
-from signum.fpga.flow.tools import tool
+from signum.fpga.flow.tools import BuildError, tool
 from signum.hdl.config import ArrayConfig
 from signum.verif.benchmarks.record import BUILD, RECORDED, Row, load, save, versions
 

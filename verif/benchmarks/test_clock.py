@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from signum.fpga.flow.build import STALLED, BuildError
+from signum.fpga.flow.build import STALLED
 from signum.fpga.flow.report import ReportError
+from signum.fpga.flow.tools import BuildError
 from signum.hdl.config import ArrayConfig
 from signum.verif.benchmarks import clock
 from signum.verif.benchmarks.record import RECORDED, load

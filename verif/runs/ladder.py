@@ -16,8 +16,7 @@ import click
 from rich.console import Console
 
 from signum.fpga.flow.boards import board_named
-from signum.fpga.flow.build import BuildError
-from signum.fpga.flow.tools import ToolError, tool
+from signum.fpga.flow.tools import BuildError, ToolError, tool
 from signum.fpga.host.device import Device, DeviceError
 from signum.fpga.host.link import Link, LinkError
 from signum.fpga.host.model import ModelError
@@ -39,7 +38,8 @@ __all__ = ["BOARDS", "RUNGS", "climb", "command"]
 
 OUT = Path("build/ladder")
 RUNGS = {"netlist": netlist_verilog, "bitstream": bitstream_verilog}
-BOARDS = {"ice40": "ice40_hx8k_b_evn", "ecp5": "ulx3s-25f", "gowin": "tang_nano_9k"}
+BOARDS = "ice40_hx8k_b_evn", "ulx3s-25f", "tang_nano_9k"
+"""One of a family."""
 PRESET, IMAGES = "icebreaker", 40
 TIMEOUT, QUIET = 1.0, 0.05      # of the link, in seconds of the board
 
@@ -121,12 +121,13 @@ def command(preset: str, images: int, network: Path | None, record: bool) -> int
         trained = load_digits_network(network)
         graph = fold(trained.model, trained.encoder, DIGITS_SHAPE)
     rows = []
-    for family, name in BOARDS.items():
-        board, folder = board_named(name), OUT / family
+    for name in BOARDS:
+        board = board_named(name)
+        family, folder = board.family.name, OUT / board.family.name
         console.print(f"{family}: synthesis")
         synthesize_without_pll(board, config, folder)
         for rung, verilog in RUNGS.items():
-            if rung == "bitstream" and (family != "ice40" or not tool("icebox_vlog").available):
+            if rung == "bitstream" and not (board.family.read_back and tool("icebox_vlog").available):
                 continue
             console.print(f"{family}: {rung}")
             row = {**climb(rung, verilog(board, folder), family, config, graph, images),

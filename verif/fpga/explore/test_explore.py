@@ -13,6 +13,7 @@ from signum.fpga.explore.candidates import ExploreError, candidates, graph_of, l
 from signum.fpga.explore.explore import Runner, build_candidate, clock_of, executor_of, explore, save
 from signum.fpga.flow.boards import board_named
 from signum.fpga.flow.estimate import board_cells, element_cells, ram_blocks
+from signum.fpga.flow.families import ECP5, ICE40
 from signum.golden.compiler.compile import compile_graph
 from signum.golden.compiler.cycles import predict_cycles
 from signum.golden.compiler.sizing import roomy
@@ -46,7 +47,7 @@ class Quick(Runner):
         return super().map(what, function, calls)
 
     def build(self, name: str, config: dict[str, int], placed: bool) -> dict[str, Any]:
-        return {"lut": luts(config), "ram": ram_blocks(ArrayConfig.from_dict(config), "ecp5"), "ff": 0}
+        return {"lut": luts(config), "ram": ram_blocks(ArrayConfig.from_dict(config), ECP5), "ff": 0}
 
 
 @pytest.fixture
@@ -140,7 +141,7 @@ def test_in_stages_where_no_array_holds_it(runner):
     result = explore("cnv", board, runner, axes=ONE, top=0)
     row = result["candidates"][result["best"]]
     config = ArrayConfig.from_dict(row["config"])
-    assert ram_blocks(config, "ice40") <= limits(board)[1]
+    assert ram_blocks(config, ICE40) <= limits(board)[1]
     stages = plan_stages(graph_of("cnv"), config, split=row["mode"] == "split")
     assert row["stages"] == len(stages) > 1
     assert row["cycles"] == sum(predict_cycles(stage.program.config, stage.program.records) for stage in stages)
@@ -154,7 +155,7 @@ def test_stage_memories_take_what_there_is():
     assert maps.activation_depth > turns.activation_depth
     assert maps.weight_depth < turns.weight_depth
     for config in (turns, maps):
-        assert limits(BOARD)[1] // 2 < ram_blocks(config, "ecp5") <= limits(BOARD)[1]
+        assert limits(BOARD)[1] // 2 < ram_blocks(config, ECP5) <= limits(BOARD)[1]
 
 
 def test_nothing_fits(runner):

@@ -10,7 +10,7 @@ import signum.fpga.flow.commands
 import signum.fpga.flow.report
 from signum.fpga.flow.board_top import BoardError, baud_divisor
 from signum.fpga.flow.boards import BOARDS
-from signum.fpga.flow.build import STALLED, BuildError, Stall, build, place_best
+from signum.fpga.flow.build import STALLED, Stall, build, place_best
 from signum.fpga.flow.families import ECP5, GOWIN, ICE40
 from signum.fpga.flow.report import (
     ReportError,
@@ -26,6 +26,7 @@ from signum.fpga.flow.report import (
     table,
     utilization,
 )
+from signum.fpga.flow.tools import BuildError
 from signum.hdl.config import PRESETS, ArrayConfig
 from signum.verif.command_line import main
 
@@ -230,13 +231,13 @@ def test_a_stalled_router_is_told_from_a_slow_one():
     assert not any(slow(row(1000 * i, i % 2, 4802)) for i in rows)
     assert not slow("Info: Routing complete.")
     found = [stalled(row(1000 * i, max(0, 20 - i), 4802 + max(0, 20 - i))) for i in rows]
-    assert found.index(True) == 20 + Stall.PATIENCE - 1
+    assert found.index(STALLED) == 20 + Stall.PATIENCE - 1
 
 
 def test_the_second_router_stalls_where_it_gets_no_lower():
     watch = Stall()
     rows = [f"Info:     iter={i} wires=44758 overused={max(7, 300 - i)} overuse=9 archfail=NA" for i in range(600)]
-    assert [watch(row) for row in rows].index(True) == 293 + Stall.PATIENCE2
+    assert [watch(row) for row in rows].index(STALLED) == 293 + Stall.PATIENCE2
 
 
 def test_a_further_seed_where_the_router_stalls(tmp_path, monkeypatch):

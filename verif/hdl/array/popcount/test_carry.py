@@ -7,6 +7,7 @@ import pytest
 from amaranth.hdl import Value
 
 import signum.hdl.array.popcount.carry
+from signum.fpga.flow.families import ECP5
 from signum.fpga.host.model import Model
 from signum.fpga.host.netlist_board import cell_models
 from signum.golden.reference.units import processing_element
@@ -81,7 +82,7 @@ def test_the_model_of_yosys(lanes: int, pipeline: int, seed: int) -> None:
     verilog, _ = to_verilog(ProcessingElement(config=config), "unit", Target("ecp5"))
     assert "CCU2C" in verilog
     sums = []
-    with Model(cell_models("ecp5") + verilog, "unit") as model:
+    with Model(cell_models(ECP5) + verilog, "unit") as model:
         model["rst"], model["load"] = 0, 1
         for step in steps_of(words, pipeline):
             for name, value in step.items():
