@@ -10,7 +10,7 @@ from typing import Any
 
 from signum.fpga.flow.board_top import Board
 from signum.fpga.flow.estimate import AreaModel, ram_blocks
-from signum.fpga.flow.families import Family
+from signum.fpga.flow.families.family import Family
 from signum.golden.compiler.compile import CapacityError
 from signum.golden.compiler.cycles import predict_cycles
 from signum.golden.compiler.graph import Graph

@@ -21,7 +21,7 @@ from signum.fpga.flow.boards import board_named
 from signum.fpga.flow.build import place, synthesize
 from signum.fpga.flow.commands import FAILED, REFUSED, board_option
 from signum.fpga.flow.estimate import fit_area
-from signum.fpga.flow.families import FAMILIES
+from signum.fpga.flow.families import BOARD_FAMILIES
 from signum.fpga.flow.report import fmax_mhz, load_board_rows, utilization
 from signum.fpga.flow.tools import BuildError
 from signum.golden.networks.digits import NETWORKS
@@ -358,7 +358,7 @@ def axis_options(function: Callable[..., None]) -> Callable[..., None]:
     """An option for each axis, with the values that are tried by default."""
     for name, values in reversed(list(AXES.items())):
         others = "".join(f"; {family.name} {','.join(map(str, family.axes[name]))}"
-                         for family in FAMILIES.values() if name in family.axes)
+                         for family in BOARD_FAMILIES.values() if name in family.axes)
         function = click.option(f"--{name.replace('_', '-')}", name, type=Values(), metavar="N,N",
                                 help=f"Values to try.  [default: {','.join(map(str, values))}{others}]")(function)
     return function

@@ -16,9 +16,8 @@ from signum.hdl.host.bus import AddressMap
 from signum.hdl.host.uart import UARTReceiver, UARTTransmitter
 from signum.hdl.host.write_list_dma import LoaderMap, WriteListDMA
 
-from .families import Family
 from .families.clock import Clock
-from .families.family import Chip, Device
+from .families.family import BoardFamily, Chip, Device
 from .families.pll import PLL
 
 __all__ = ["QUIET", "Board", "BoardError", "BoardTop", "PlatformTop", "baud_divisor"]
@@ -155,7 +154,7 @@ class Board:
     ----------
     name : str
         As people call it.
-    family : Family
+    family : BoardFamily
     platform : callable
         Makes the platform, with resource ``uart`` and the crystal as its default clock.
     clock : type, optional
@@ -177,7 +176,7 @@ class Board:
     """
 
     name: str
-    family: Family
+    family: BoardFamily
     platform: Callable[[], Platform]
     clock: type[Clock] | None = None
     led: str = "led"

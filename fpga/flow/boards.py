@@ -17,8 +17,9 @@ from amaranth_boards.ulx3s import (
 from signum.hdl.host.write_list_dma import UP5K_WORDS
 
 from .board_top import Board, BoardError
-from .families import ECP5, GOWIN, ICE40
-from .families.ice40 import ICE40CoreClock
+from .families.ecp5 import ECP5
+from .families.gowin import GOWIN
+from .families.ice40 import ICE40, ICE40CoreClock
 
 __all__ = ["BOARDS", "board_named"]
 

@@ -11,7 +11,8 @@ from signum.hdl.config import ArrayConfig
 from signum.hdl.lib.emit import EmitError, run_yosys
 
 from .board_top import Board, baud_divisor
-from .families import FAMILIES, NAME
+from .families import BOARD_FAMILIES
+from .families.family import NAME
 from .families.pll import PLL
 from .report import cells, check_clock, critical_path, fmax_mhz, utilization
 from .tools import BuildError, run_tool, tool
@@ -24,7 +25,7 @@ AFTER_READ = "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:TRANSPARENCY_MASK
 # marks of the hierarchy, which nextpnr may take for cells
 AFTER_SYNTHESIS = "delete t:$scopeinfo"
 OUTPUTS = {"place.json", "stat.json", "report.json"}.union(
-    *((family.netlist, family.routed, family.bitstream) for family in FAMILIES.values()))
+    *((family.netlist, family.routed, family.bitstream) for family in BOARD_FAMILIES.values()))
 
 FURTHER = 3
 STALLED = "the router makes no progress"

@@ -26,7 +26,8 @@ from signum.hdl.lib.memory import FEW
 
 from .board_top import BoardTop
 from .build import AFTER_READ, AFTER_SYNTHESIS
-from .families import FAMILIES, Family
+from .families import FAMILIES
+from .families.family import Family
 from .report import cells
 
 __all__ = ["AreaModel", "board_cells", "element_cells", "fit_area", "mapped", "memories", "ram_blocks"]

@@ -8,7 +8,7 @@ from typing import Any
 from signum.hdl.config import PRESETS, ArrayConfig
 from signum.hdl.lib.folders import REPOSITORY
 
-from .families import Family
+from .families.family import BoardFamily, Family
 
 __all__ = ["BOARDS_REPORT", "RECORDED_BOARDS", "ReportError", "TimingError", "board_row", "boards_table", "cells",
            "check_clock", "critical_path", "fmax_mhz", "keep_board_row", "load_board_rows", "save_board_rows", "table",
@@ -29,7 +29,7 @@ class TimingError(RuntimeError):
     """A design that is too slow for its clock."""
 
 
-def utilization(report: Mapping[str, Any], family: Family) -> dict[str, int]:
+def utilization(report: Mapping[str, Any], family: BoardFamily) -> dict[str, int]:
     """Used and available resources of nextpnr's report: ``lut`` (logic cells), ``lut_capacity``, and so on.
 
     A resource that the device lacks counts as 0 of 0.

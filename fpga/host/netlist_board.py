@@ -14,8 +14,9 @@ from amaranth.lib import io
 
 from signum.fpga.flow.board_top import Board
 from signum.fpga.flow.build import place, synthesize
-from signum.fpga.flow.families import FAMILIES, NAME, Family
+from signum.fpga.flow.families import BOARD_FAMILIES
 from signum.fpga.flow.families.clock import Clock
+from signum.fpga.flow.families.family import NAME, Family
 from signum.fpga.flow.families.pll import PLL
 from signum.fpga.flow.tools import BuildError, run_tool
 from signum.hdl.config import ArrayConfig
@@ -122,8 +123,8 @@ def drop_contents(netlist: dict[str, Any]) -> None:
 
 
 def drop_open_outputs(netlist: dict[str, Any]) -> None:
-    """Take outputs that lead nowhere (`fpga.flow.families.ecp5.open_chains`) out of a netlist in Yosys's JSON, where they
-    are the constant x, which no simulator lets an output drive."""
+    """Take outputs that lead nowhere (`fpga.flow.families.ecp5.open_chains`) out of a netlist in Yosys's JSON, where
+    they are the constant x, which no simulator lets an output drive."""
     for module in netlist["modules"].values():
         for cell in module["cells"].values():
             pins, directions = cell["connections"], cell["port_directions"]
@@ -176,7 +177,7 @@ def bitstream_verilog(board: Board, folder: Path) -> str:
     """
     family = board.family
     if not family.read_back:
-        known = ", ".join(name for name, each in FAMILIES.items() if each.read_back)
+        known = ", ".join(name for name, each in BOARD_FAMILIES.items() if each.read_back)
         raise BuildError(f"the bitstream must be of {known}, not {family.name}")
     place(board, 1, folder, board.crystal_frequency)
     run_tool(family.pack, [*board.chip.pack, *board.pack, *family.pack_options], folder)

@@ -19,12 +19,15 @@ from rich.console import Console
 from rich.table import Table
 
 from signum.fpga.flow.estimate import mapped
-from signum.fpga.flow.families import FAMILIES, Family
+from signum.fpga.flow.families import BOARD_FAMILIES
+from signum.fpga.flow.families.family import BoardFamily
 from signum.fpga.flow.tools import run_tool
 from signum.hdl.accelerator import Accelerator
 from signum.hdl.array.array import Array
 from signum.hdl.array.pe import ProcessingElement
+from signum.hdl.array.popcount.registry import structure_of
 from signum.hdl.config import ArrayConfig
+from signum.hdl.lib.emit import Target
 from signum.verif.benchmarks.record import BUILD, Row, save, versions
 
 __all__ = ["LANES", "UNITS", "PlainElement", "measure", "packed", "rows"]
@@ -62,7 +65,7 @@ def component(unit: str, lanes: int) -> wiring.Component:
     return kinds.get(unit, Array)(config=config_of(unit, lanes))
 
 
-def packed(family: Family, folder: Path) -> int:
+def packed(family: BoardFamily, folder: Path) -> int:
     """Logic cells that nextpnr makes of ``unit.json`` in a folder: with the family's savings, and without what its
     repairs add for the router."""
     netlist = json.loads((folder / "unit.json").read_text())
@@ -74,20 +77,20 @@ def packed(family: Family, folder: Path) -> int:
     return int(found[1])
 
 
-def size(unit: wiring.Component, config: ArrayConfig, family: Family, folder: Path, *, default: bool = False,
+def size(unit: wiring.Component, config: ArrayConfig, family: BoardFamily, folder: Path, *, default: bool = False,
          portable: bool = False) -> int:
     counts = mapped(unit, config, family, folder, default=default, portable=portable)
     return packed(family, folder) if family.counts_packed else counts["lut4_equivalents"]
 
 
-def popcounts(family: Family, unit: str) -> tuple[str, ...]:
+def popcounts(family: BoardFamily, unit: str) -> tuple[str, ...]:
     """How the popcount of a unit is made, the build's way first."""
-    if not family.has_carry_cells(config_of(unit, PACKED[0])):
+    if not structure_of(Target(family.name), config_of(unit, PACKED[0])).families:
         return ("portable",)
     return ("mapped", "portable") if unit in PACKED[1] else ("mapped",)
 
 
-def rows(families: Iterable[Family], units: Iterable[str], lanes: Iterable[int]) -> Iterable[Row]:
+def rows(families: Iterable[BoardFamily], units: Iterable[str], lanes: Iterable[int]) -> Iterable[Row]:
     """Measure, a row of the table at a time."""
     for family in families:
         for count in lanes:
@@ -113,12 +116,12 @@ def measure(console: Console) -> Path:
     BUILD.mkdir(parents=True, exist_ok=True)
     found = []
     table = Table("family", "unit", "popcount", "lanes", "cells", "cells a binary operation", "plain element")
-    for row in rows(FAMILIES.values(), UNITS, LANES):
+    for row in rows(BOARD_FAMILIES.values(), UNITS, LANES):
         found.append(row)
         console.print(f"{row['family']} {row['unit']} ({row['popcount']}), {row['lanes']} lanes: {row['cells']} cells",
                       highlight=False)
         table.add_row(row["family"], row["unit"], row["popcount"], str(row["lanes"]), str(row["cells"]),
                       f"{row['cells_per_binop']:.2f}", f"{row['baseline_cells_per_binop']:.2f}")
     console.print(table)
-    return save("area", found, versions("yosys", *(family.place for family in FAMILIES.values() if family.pack_only)),
-                shapes={unit: list(shape) for unit, shape in SHAPES.items()})
+    tools = versions("yosys", *(family.place for family in BOARD_FAMILIES.values() if family.pack_only))
+    return save("area", found, tools, shapes={unit: list(shape) for unit, shape in SHAPES.items()})

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from signum.fpga.flow.boards import board_named
 from signum.fpga.flow.build import STALLED, place, synthesize
-from signum.fpga.flow.families import FAMILIES
+from signum.fpga.flow.families import BOARD_FAMILIES
 from signum.fpga.flow.report import ReportError, board_row, critical_path, fmax_mhz, utilization
 from signum.fpga.flow.tools import BuildError, tool
 from signum.hdl.config import ArrayConfig
@@ -85,7 +85,7 @@ def built(report: Mapping[str, Any], folder: Path = BUILD) -> Path:
     preset = board_row(report)["preset"]
     if not preset:
         raise ReportError(f"the build for {report['board']} must be of a preset")
-    place_tool = FAMILIES[report["family"]].place
+    place_tool = BOARD_FAMILIES[report["family"]].place
     return keep(clock_row(report["board"], preset, report["clock_mhz"], report["fmax_mhz_by_seed"],
                           report["stalled_seeds"], report, path_text(report["critical_path"]),
                           f"{place_tool} {report['tools'][place_tool]}"), folder)
@@ -100,7 +100,7 @@ def replaced(row: Row, rows: Sequence[Row]) -> list[Row]:
 def keep(row: Row, folder: Path = BUILD) -> Path:
     """Add a row to ``clock.json`` in a folder, which begins with the rows that are recorded."""
     known = load("clock", folder if (folder / "clock.json").exists() else RECORDED)["rows"]
-    tools = versions("yosys", *(family.place for family in FAMILIES.values()))
+    tools = versions("yosys", *(family.place for family in BOARD_FAMILIES.values()))
     return save("clock", replaced(row, known), tools, folder)
 
 

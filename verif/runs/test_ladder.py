@@ -5,7 +5,7 @@ import json
 import pytest
 
 from signum.fpga.flow.boards import board_named
-from signum.fpga.flow.families import ECP5
+from signum.fpga.flow.families.ecp5 import ECP5
 from signum.fpga.flow.tools import tool
 from signum.fpga.host.netlist_board import synthesize_without_pll
 from signum.golden.networks.digits import digits_graph_untrained

@@ -13,7 +13,7 @@ from amaranth.build import Platform
 from amaranth.hdl import ClockSignal, Const, Instance, Module
 
 from .clock import Clock
-from .family import NAME, Chip, Device, Family
+from .family import NAME, BoardFamily, Chip, Device
 from .pll import OutputPLL, Parameters
 
 __all__ = ["ECP5", "ECP5PLL", "ECP5Clock", "absorb_registers", "open_chains"]
@@ -190,7 +190,7 @@ def chip_of(platform: Platform) -> Chip:
                 (f"--{size}k", "--package", package, "--speed", platform.speed))
 
 
-ECP5 = Family(
+ECP5 = BoardFamily(
     name="ecp5", chip=chip_of,
     devices={"LFE5U-12F": Device(24288, 56), "LFE5U-25F": Device(24288, 56), "LFE5U-45F": Device(43848, 108),
              "LFE5U-85F": Device(83640, 208)},

@@ -14,7 +14,7 @@ from signum.hdl.lib.emit import Target
 from .clock import Clock
 from .pll import PLL
 
-__all__ = ["NAME", "Chip", "Device", "Family", "Pass"]
+__all__ = ["NAME", "BoardFamily", "Chip", "Device", "Family", "Pass"]
 
 NAME = "signum"
 """What the files of a build are called."""
@@ -50,17 +50,12 @@ class Chip:
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """A family's tools and cells.
+    """A family that Yosys synthesizes units for; one that boards are built for is a `BoardFamily`.
 
     Parameters
     ----------
     name : str
-        As people write it in small letters, and as `hdl.lib.family.family_of` gives it.
-    chip : callable
-        From a platform to its `Chip`.
-    devices : mapping of str to Device
-        By the first letters of the device's name.
-
+        In small letters, the name of its file, and as `hdl.lib.family.family_of` gives it.
     synthesis : str
         Yosys's command without ``-top``.
     delay : int
@@ -70,25 +65,6 @@ class Family:
         Changes to the netlist between synthesis and placement, in order: those that save cells, then those that spend
         some, so that it can be routed.
 
-    pll, clock : type
-        Settings of its PLL, and the clock that is made with it.
-
-    netlist : str
-        File that goes from synthesis to placement.
-    place, pack : str
-        Tools of `fpga.flow.tools`.
-    place_options, pack_options : tuple of str
-        Files of both, beside the options of the chip and the board.
-    routed, bitstream : str
-        Files that they write.
-    pack_only : tuple of str
-        Options with which the place tool packs a unit without pins into a device that is large enough; empty where it
-        cannot.
-    counts_packed : bool
-        Areas are the place tool's logic cells after packing (``pack_only``), not Yosys's cells.
-    read_back : callable, optional
-        From the folder of a build to Verilog of a module ``chip`` that behaves as the bitstream in it, by other tools.
-
     luts : mapping of str to int
         LUT4s that the cells of Yosys's netlist are worth.
     carries : mapping of str to int
@@ -97,20 +73,10 @@ class Family:
         How the names of its flip-flops begin.
     rams : tuple of str
         How the names of its block RAMs begin.
-    resources : mapping of str to tuple of str
-        Resources in nextpnr's report by our names: ``lut``, ``ram``, ``dsp`` and ``pll``. The uses of several add up;
-        the first one tells how many there are.
-
     ram_shapes : tuple of (int, int)
         Shapes of a block RAM with one port to read and one to write: words, bits.
     lut_memory_bits : int
         Memories of at most so many bits are made of LUTs, but for banks with registers.
-    fill : float
-        Share of a device's LUTs that Yosys's count may come to: nextpnr's count is larger, and routing needs room.
-    axes : mapping of str to tuple of int
-        Values that an exploration tries of some parameters instead of the usual ones.
-    common : mapping of str to int
-        Parameters that the explored arrays have in common.
 
     yosys_models : str
         Yosys's simulation models of the cells, below its ``share``.
@@ -121,43 +87,22 @@ class Family:
     """
 
     name: str
-    chip: Callable[[Platform], Chip]
-    devices: Mapping[str, Device]
 
     synthesis: str
     delay: int
     savings: tuple[Pass, ...] = ()
     repairs: tuple[Pass, ...] = ()
 
-    pll: type[PLL]
-    clock: type[Clock]
-
-    netlist: str
-    place: str
-    place_options: tuple[str, ...]
-    routed: str
-    pack: str
-    pack_options: tuple[str, ...]
-    bitstream: str
-    pack_only: tuple[str, ...] = ()
-    counts_packed: bool = False
-    read_back: Callable[[Path], str] | None = None
-
     luts: Mapping[str, int]
     carries: Mapping[str, int]
     flop: str
     rams: tuple[str, ...]
-    resources: Mapping[str, tuple[str, ...]]
-
     ram_shapes: tuple[tuple[int, int], ...]
     lut_memory_bits: int
-    fill: float
-    axes: Mapping[str, tuple[int, ...]]
-    common: Mapping[str, int]
 
     yosys_models: str
     macros: tuple[str, ...] = ()
-    models: tuple[str, ...]
+    models: tuple[str, ...] = ()
 
     def mapping(self, config: ArrayConfig, *, portable: bool = False) -> str:
         """Before synthesis: map for area, within ``delay`` for each level of the elements that has no register.
@@ -186,10 +131,72 @@ class Family:
         """Make the ``savings`` and the ``repairs``, in place; returns the number of changes."""
         return self.save(netlist) + sum(change(netlist) for change in self.repairs)
 
-    def device(self, name: str) -> Device:
-        """The device of a part, such as LFE5U-85F-6BG381C; KeyError where it is not in ``devices``."""
-        return self.devices[next((prefix for prefix in self.devices if name.startswith(prefix)), name)]
-
     def own_models(self) -> str:
         """The text of ``models``."""
         return "\n".join(Path(__file__).with_name(name).read_text() for name in self.models)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoardFamily(Family):
+    """A family that boards are built for: its devices, its PLL, and its tools for placement and bitstreams.
+
+    Parameters
+    ----------
+    chip : callable
+        From a platform to its `Chip`.
+    devices : mapping of str to Device
+        By the first letters of the device's name.
+    pll, clock : type
+        Settings of its PLL, and the clock that is made with it.
+
+    netlist : str
+        File that goes from synthesis to placement.
+    place, pack : str
+        Tools of `fpga.flow.tools`.
+    place_options, pack_options : tuple of str
+        Files of both, beside the options of the chip and the board.
+    routed, bitstream : str
+        Files that they write.
+    pack_only : tuple of str
+        Options with which the place tool packs a unit without pins into a device that is large enough; empty where it
+        cannot.
+    counts_packed : bool
+        Areas are the place tool's logic cells after packing (``pack_only``), not Yosys's cells.
+    read_back : callable, optional
+        From the folder of a build to Verilog of a module ``chip`` that behaves as the bitstream in it, by other tools.
+    resources : mapping of str to tuple of str
+        Resources in nextpnr's report by our names: ``lut``, ``ram``, ``dsp`` and ``pll``. The uses of several add up;
+        the first one tells how many there are.
+
+    fill : float
+        Share of a device's LUTs that Yosys's count may come to: nextpnr's count is larger, and routing needs room.
+    axes : mapping of str to tuple of int
+        Values that an exploration tries of some parameters instead of the usual ones.
+    common : mapping of str to int
+        Parameters that the explored arrays have in common.
+    """
+
+    chip: Callable[[Platform], Chip]
+    devices: Mapping[str, Device]
+    pll: type[PLL]
+    clock: type[Clock]
+
+    netlist: str
+    place: str
+    place_options: tuple[str, ...]
+    routed: str
+    pack: str
+    pack_options: tuple[str, ...]
+    bitstream: str
+    pack_only: tuple[str, ...] = ()
+    counts_packed: bool = False
+    read_back: Callable[[Path], str] | None = None
+    resources: Mapping[str, tuple[str, ...]]
+
+    fill: float
+    axes: Mapping[str, tuple[int, ...]]
+    common: Mapping[str, int]
+
+    def device(self, name: str) -> Device:
+        """The device of a part, such as LFE5U-85F-6BG381C; KeyError where it is not in ``devices``."""
+        return self.devices[next((prefix for prefix in self.devices if name.startswith(prefix)), name)]

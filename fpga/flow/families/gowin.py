@@ -9,7 +9,7 @@ from amaranth.build import Platform
 from amaranth.hdl import ClockSignal, Const, Instance, Module
 
 from .clock import Clock
-from .family import NAME, Chip, Device, Family
+from .family import NAME, BoardFamily, Chip, Device
 from .pll import OutputPLL, Parameters
 
 __all__ = ["GOWIN", "GowinClock", "GowinPLL"]
@@ -62,7 +62,7 @@ def chip_of(platform: Platform) -> Chip:
     return Chip(platform.part, ("--device", platform.part, "--vopt", f"family={known}"), ("-d", known))
 
 
-GOWIN = Family(
+GOWIN = BoardFamily(
     name="gowin", chip=chip_of,
     devices={"GW1NR-LV9": Device(8640, 26), "GW2A-LV18": Device(20736, 46)},
     synthesis="synth_gowin -abc9 -nowidelut", delay=5000,

@@ -16,7 +16,7 @@ from amaranth.hdl import ClockSignal, Const, Instance, IOValue, Module, Signal, 
 from signum.fpga.flow.tools import BuildError, run_tool
 
 from .clock import Clock
-from .family import NAME, Chip, Device, Family
+from .family import NAME, BoardFamily, Chip, Device
 from .pll import PLL, Parameters
 
 __all__ = ["ICE40", "ICE40PLL", "ICE40Clock", "ICE40CoreClock", "part_doubled_inputs"]
@@ -216,7 +216,7 @@ def read_back(folder: Path) -> str:
     return text.replace(header[0], "\n".join([f"module chip ({names});", *(f"{port};" for port in ports)]))
 
 
-ICE40 = Family(
+ICE40 = BoardFamily(
     name="ice40", chip=chip_of,
     devices={"iCE40UP5K": Device(5280, 30), "iCE40HX8K": Device(7680, 32)},
     synthesis="synth_ice40 -abc9", delay=4000, repairs=(part_doubled_inputs,),

@@ -13,7 +13,8 @@ from signum.fpga.explore.candidates import ExploreError, candidates, graph_of, l
 from signum.fpga.explore.explore import Runner, build_candidate, clock_of, executor_of, explore, save
 from signum.fpga.flow.boards import board_named
 from signum.fpga.flow.estimate import board_cells, element_cells, ram_blocks
-from signum.fpga.flow.families import ECP5, ICE40
+from signum.fpga.flow.families.ecp5 import ECP5
+from signum.fpga.flow.families.ice40 import ICE40
 from signum.golden.compiler.compile import compile_graph
 from signum.golden.compiler.cycles import predict_cycles
 from signum.golden.compiler.sizing import roomy

@@ -11,7 +11,9 @@ import signum.fpga.flow.report
 from signum.fpga.flow.board_top import BoardError, baud_divisor
 from signum.fpga.flow.boards import BOARDS
 from signum.fpga.flow.build import STALLED, Stall, build, place_best
-from signum.fpga.flow.families import ECP5, GOWIN, ICE40
+from signum.fpga.flow.families.ecp5 import ECP5
+from signum.fpga.flow.families.gowin import GOWIN
+from signum.fpga.flow.families.ice40 import ICE40
 from signum.fpga.flow.report import (
     ReportError,
     TimingError,

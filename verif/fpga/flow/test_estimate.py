@@ -8,7 +8,8 @@ import pytest
 from signum.fpga.flow.boards import board_named
 from signum.fpga.flow.build import synthesize
 from signum.fpga.flow.estimate import board_cells, element_cells, fit_area, ram_blocks
-from signum.fpga.flow.families import ECP5, ICE40
+from signum.fpga.flow.families.ecp5 import ECP5
+from signum.fpga.flow.families.ice40 import ICE40
 from signum.hdl.config import ArrayConfig
 
 BASE = ArrayConfig(rows=1, cols=1, lanes=8, tile=8, acc_bits=10, sum_bits=12, fetch_width=4, access_patterns=1,

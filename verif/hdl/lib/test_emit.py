@@ -15,6 +15,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from signum.fpga.flow.families.ecp5 import ECP5
 from signum.fpga.flow.tools import tool, verilator_environment
 from signum.fpga.host.netlist_board import cell_models
 from signum.hdl.config import PRESETS
@@ -146,7 +147,7 @@ def with_models(path: Path) -> list[Path]:
     if "CCU2C" not in path.read_text():
         return [path]
     models = path.with_name("cells.v")
-    used = re.findall(r"^module (?:CCU2C|LUT4|LUT2)\b.*?^endmodule\n", cell_models("ecp5"), re.MULTILINE | re.DOTALL)
+    used = re.findall(r"^module (?:CCU2C|LUT4|LUT2)\b.*?^endmodule\n", cell_models(ECP5), re.MULTILINE | re.DOTALL)
     models.write_text(re.sub(r"specify.*?endspecify", "", "".join(used), flags=re.DOTALL))
     return [models, path]
 

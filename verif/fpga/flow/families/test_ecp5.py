@@ -1,12 +1,12 @@
 """ECP5: registers that go into block RAMs, open ends of carry chains, and a PLL no further off than ecppll's."""
 
 import copy
-import re
+from pathlib import Path
 
 import pytest
 
 from signum.fpga.flow.families.ecp5 import ECP5PLL, absorb_registers, open_chains
-from signum.verif.fpga.flow.families.pll_programs import SWEEP, chosen
+from signum.verif.fpga.flow.families.pll_programs import SWEEP, chosen, number, plain, written
 
 
 def block_ram(width: int, outputs: dict[str, int]) -> dict:
@@ -103,15 +103,21 @@ def test_the_same_signal_on_both_operands():
 
 
 @pytest.mark.parametrize(("reference", "wanted"), [*SWEEP, (12, 10), (100, 400), (25, 125)])
-def test_settings_against_those_of_ecppll(reference: int, wanted: int) -> None:
-    """The formulas give its frequencies for its dividers, its choice is in our ranges, and ours is no further off."""
-    text = chosen("yowasp-ecppll", reference, wanted)
-    divider, feedback, post = (int(re.search(rf"{name} divisor: (\d+)", text)[1])
+def test_settings_against_those_of_ecppll(reference: int, wanted: int, tmp_path: Path) -> None:
+    """The formulas give its frequencies and its cell for its dividers, its choice is in our ranges, and ours is no
+    further off."""
+    text = chosen("yowasp-ecppll", reference, wanted, "-f", "pll.v", folder=tmp_path)
+    divider, feedback, post = (int(number(rf"{name} divisor: (\d+)", text))
                                for name in ("Refclk", "Feedback", "clkout0"))
-    output, vco = (float(re.search(pattern, text)[1]) for pattern in (r"clkout0 frequency: ([\d.]+)",
-                                                                      r"VCO frequency: ([\d.]+)"))
+    output, vco = (number(rf"{name} frequency: ([\d.]+)", text) for name in ("clkout0", "VCO"))
     theirs = ECP5PLL(reference=reference * 1_000_000, divider=divider, feedback=feedback, post=post)
     assert [theirs.frequency / 1e6, theirs.vco / 1e6] == pytest.approx([output, vco], rel=1e-5)
+    cell, expected = plain(theirs.parameters()), written((tmp_path / "pll.v").read_text())
+    assert cell.pop("FREQUENCY_PIN_CLKOP") == pytest.approx(expected.pop("FREQUENCY_PIN_CLKOP"), rel=1e-5)
+    # half the divisor, which ecppll truncates from a float: 2 of 6 and 4 of 8
+    assert cell.pop("CLKOP_CPHASE") == pytest.approx(expected.pop("CLKOP_CPHASE"), abs=1)
+    unused = {f"OUTDIVIDER_MUX{letter}" for letter in "BCD"}
+    assert cell == {name: value for name, value in expected.items() if name not in unused}
     assert theirs.allowed
     ours = ECP5PLL.nearest(reference * 1_000_000, wanted * 1e6)
     assert abs(ours.frequency - wanted * 1e6) <= abs(theirs.frequency - wanted * 1e6) + 1e-3

@@ -3,12 +3,13 @@
 import copy
 import itertools
 import re
+from pathlib import Path
 
 import pytest
 
 from signum.fpga.flow.families.ice40 import ICE40PLL, part_doubled_inputs
 from signum.fpga.flow.families.pll import PLLError
-from signum.verif.fpga.flow.families.pll_programs import SWEEP, chosen
+from signum.verif.fpga.flow.families.pll_programs import SWEEP, chosen, number, plain, written
 
 XOR_OF_THREE = 0b11000011_00111100
 
@@ -90,18 +91,17 @@ def test_nothing_to_do():
 
 
 @pytest.mark.parametrize(("reference", "wanted"), [*SWEEP, (12, 16), (16, 275), (133, 200)])
-def test_settings_against_those_of_icepll(reference: int, wanted: int) -> None:
-    """The formulas give its frequencies for its dividers, its choice is in our ranges, and ours is no further off."""
-    text = chosen("yowasp-icepll", reference, wanted)
-    divr, divf, divq, filter_range = (
-        int(re.search(rf"{name}:\s+(\d+)", text)[1]) for name in ("DIVR", "DIVF", "DIVQ", "FILTER_RANGE"))
-    detector, vco, output = (
-        float(re.search(rf"{name}:\s+([\d.]+) MHz{which}", text)[1])
-        for name, which in (("F_PFD", ""), ("F_VCO", ""), ("F_PLLOUT", r" \(achieved")))
+def test_settings_against_those_of_icepll(reference: int, wanted: int, tmp_path: Path) -> None:
+    """The formulas give its frequencies and its cell for its dividers, its choice is in our ranges, and ours is no
+    further off."""
+    text = chosen("yowasp-icepll", reference, wanted, "-m", "-f", "pll.v", folder=tmp_path)
+    divr, divf, divq = (int(number(rf"{name}:\s+(\d+)", text)) for name in ("DIVR", "DIVF", "DIVQ"))
+    detector, vco, output = (number(rf"{name}:\s+([\d.]+) MHz{which}", text) for name, which in (
+        ("F_PFD", ""), ("F_VCO", ""), ("F_PLLOUT", r" \(achieved")))
     theirs = ICE40PLL(reference=reference * 1_000_000, divr=divr, divf=divf, divq=divq)
     assert [theirs.detector / 1e6, theirs.vco / 1e6, theirs.frequency / 1e6] == pytest.approx(
         [detector, vco, output], abs=0.001)
-    assert theirs.filter_range == filter_range
+    assert plain(theirs.parameters()) == written((tmp_path / "pll.v").read_text())
     ours = ICE40PLL.nearest(reference * 1_000_000, wanted * 1e6)
     assert ours.allowed
     if theirs.allowed:              # it goes beyond the largest output

@@ -7,7 +7,7 @@ import pytest
 from amaranth.hdl import Value
 
 import signum.hdl.array.popcount.carry
-from signum.fpga.flow.families import ECP5
+from signum.fpga.flow.families.ecp5 import ECP5
 from signum.fpga.host.model import Model
 from signum.fpga.host.netlist_board import cell_models
 from signum.golden.reference.units import processing_element
