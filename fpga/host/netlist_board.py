@@ -70,11 +70,12 @@ def synthesize_without_pll(board: Board, config: ArrayConfig, folder: Path, *, l
 
 
 def whole_text(path: Path, read: set[Path]) -> str:
-    """A file of Verilog with those that it includes, each of them once."""
-    if path in read:
+    """A file of Verilog with the files that it includes: modules once, functions wherever a module includes them."""
+    text = path.read_text()
+    if path in read and re.search("^module ", text, re.MULTILINE):
         return ""
     read.add(path)
-    return re.sub(r'^`include "(\S+)"', lambda found: whole_text(path.parent / found[1], read), path.read_text(),
+    return re.sub(r'^`include "(\S+)"', lambda found: whole_text(path.parent / found[1], read), text,
                   flags=re.MULTILINE)
 
 
@@ -82,8 +83,8 @@ def cell_models(family: Family) -> str:
     """Verilog of the cells of a family: Yosys's models for simulation, and ours where it has none for Verilator."""
     ours = family.own_models()
     text = whole_text(MODELS / family.yosys_models, set())
-    replaced = "|".join(re.findall(r"^module (\w+)", ours, re.MULTILINE))
-    for module in (r"^\(\* blackbox \*\)\s*^module ", rf"^module (?:{replaced})\b"):
+    replaced = [rf"^module {name}\b" for name in re.findall(r"^module (\w+)", ours, re.MULTILINE)]
+    for module in (r"^\(\* blackbox \*\)\s*^module ", *replaced):
         text = re.sub(rf"{module}.*?^endmodule", "", text, flags=re.MULTILINE | re.DOTALL)
     waived = "\n".join(f"/* verilator lint_off {name} */" for name in WAIVED)
     macros = "\n".join(f"`define {name}" for name in family.macros)

@@ -69,6 +69,8 @@ class Family:
         LUT4s that the cells of Yosys's netlist are worth.
     carries : mapping of str to int
         The same of its carry cells. An iCE40's carry stands in a LUT's own logic cell.
+    free : tuple of str
+        Cells that take no logic: constants, and pads that synthesis puts around any top.
     flop : str
         How the names of its flip-flops begin.
     rams : tuple of str
@@ -95,6 +97,7 @@ class Family:
 
     luts: Mapping[str, int]
     carries: Mapping[str, int]
+    free: tuple[str, ...] = ()
     flop: str
     rams: tuple[str, ...]
     ram_shapes: tuple[tuple[int, int], ...]

@@ -72,8 +72,8 @@ GOWIN = BoardFamily(
     place_options=("--json", f"{NAME}.syn.json", "--vopt", f"cst={NAME}.cst", "--write", f"{NAME}.pnr.json"),
     routed=f"{NAME}.pnr.json",
     pack="gowin_pack", pack_options=("-o", f"{NAME}.fs", f"{NAME}.pnr.json"), bitstream=f"{NAME}.fs",
-    luts={"LUT1": 1, "LUT2": 1, "LUT3": 1, "LUT4": 1, "RAM16SDP4": 4}, carries={"ALU": 1}, flop="DFF",
-    rams=("SDP", "DPB", "DPX9", "SPX9", "SP", "pROM"),
+    luts={"LUT1": 1, "LUT2": 1, "LUT3": 1, "LUT4": 1, "RAM16SDP4": 4}, carries={"ALU": 1},
+    free=("GND", "VCC", "IBUF", "OBUF"), flop="DFF", rams=("SDP", "DPB", "DPX9", "SPX9", "SP", "pROM"),
     resources={"lut": ("LUT4", "ALU"), "ram": ("BSRAM",), "dsp": ("MULT18X18",), "pll": ("rPLL",)},
     ram_shapes=((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1)), lut_memory_bits=2048,
     fill=0.8,           # nextpnr counts 1.08 times as many
