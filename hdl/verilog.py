@@ -19,6 +19,7 @@ from signum.hdl.lib.command import (
     read_config,
 )
 from signum.hdl.lib.emit import EmitError, Target, emit
+from signum.hdl.lib.family import CELLS
 from signum.hdl.lib.fusesoc import write_core
 
 from .accelerator import Accelerator
@@ -27,7 +28,6 @@ from .config import ArrayConfig, ConfigError
 __all__ = ["WRAPPERS", "describe", "verilog"]
 
 PORTABLE = "portable"
-CELLS = PORTABLE, "ecp5", "gowin"
 POPCOUNTS = tuple(structure.name for structure in STRUCTURES)
 WRAPPERS = {"none": Accelerator, "axi": AxiAccelerator, "wishbone": WishboneAccelerator}
 
@@ -58,7 +58,7 @@ def describe(config: ArrayConfig, wrapper: str = "none") -> dict[str, Any]:
 @config_options
 @click.option("--wrapper", type=OneOf(WRAPPERS), default="none", show_default=True,
               help="Bus around the accelerator's own.")
-@click.option("--cells", type=OneOf(CELLS), default=PORTABLE, show_default=True,
+@click.option("--cells", type=OneOf((PORTABLE, *CELLS)), default=PORTABLE, show_default=True,
               help="Elements for any tool, or of a family's own cells, which takes fewer of them.")
 @click.option("--popcount", type=OneOf(POPCOUNTS), default=None,
               help=f"Structure of the elements, of {', '.join(POPCOUNTS)}; by default the preferred one for the cells.")

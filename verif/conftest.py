@@ -1,4 +1,4 @@
-"""What all tests share: the simulators, and the seed in the header."""
+"""Fixtures of all tests: the simulators, and the seed in the header."""
 
 import gc
 import os
@@ -19,7 +19,7 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Look for garbage among what tests make, not among the modules that stay."""
+    """Look for garbage among the objects of tests, not among the modules that stay."""
     gc.freeze()
 
 

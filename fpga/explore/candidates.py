@@ -1,4 +1,4 @@
-"""Arrays that may suit a network and a board: which there are, what the models say of each, and which is the best.
+"""Candidate arrays for a network and a board: their enumeration, the figures of the models, and the choice of the best.
 
 A candidate is a dict that goes into JSON as it is; see `candidate`.
 """
@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from signum.fpga.flow.board_top import Board
-from signum.fpga.flow.estimate import FILL, AreaModel, device_of, ram_blocks
+from signum.fpga.flow.estimate import AreaModel, ram_blocks
+from signum.fpga.flow.families.family import Family
 from signum.golden.compiler.compile import CapacityError
 from signum.golden.compiler.cycles import predict_cycles
 from signum.golden.compiler.graph import Graph
@@ -20,8 +21,6 @@ from signum.hdl.config import ArrayConfig, ConfigError
 
 __all__ = [
     "AXES",
-    "AXES_OF",
-    "FURTHER",
     "OBJECTIVES",
     "ExploreError",
     "axes_of",
@@ -42,17 +41,7 @@ AXES: Mapping[str, tuple[int, ...]] = {
     "rows": (1, 2, 4, 8, 16, 32), "cols": (4, 8, 16, 32, 64), "lanes": (16, 32, 64), "tile": (4, 8, 16),
     "pipeline": (1, 2), "drain_width": (1, 2, 4),
 }
-"""Values that are tried of each parameter, but for those of `AXES_OF`."""
-
-# where a flip-flop costs no logic cell, more stages; words of 64 lanes leave no way through an ECP5 of some size
-AXES_OF: Mapping[str, Mapping[str, tuple[int, ...]]] = {
-    "ecp5": {"lanes": (16, 32), "pipeline": (2, 3)}, "gowin": {"pipeline": (3, 5)}}
-"""Values that are tried on a family instead."""
-
-FURTHER: Mapping[str, Mapping[str, int]] = {
-    "ice40": {"fetch_width": 1}, "ecp5": {"fetch_width": 8, "memory_registers": 2},
-    "gowin": {"fetch_width": 8, "memory_registers": 1}}
-"""Parameters that a family's arrays have in common."""
+"""Values that are tried of each parameter, but for those that the board's family has its own values of."""
 
 OBJECTIVES: Mapping[str, str] = {
     "images_per_s": "images/s", "latency": "ms an image", "images_per_s_per_lut": "images/s a LUT"}
@@ -79,7 +68,7 @@ def graph_of(network: str) -> Graph:
 
 def axes_of(board: Board) -> dict[str, tuple[int, ...]]:
     """Values that are tried of each parameter on a board."""
-    return {**AXES, **AXES_OF.get(board.family.name, {})}
+    return {**AXES, **board.family.axes}
 
 
 def candidates(graph: Graph, board: Board, axes: Mapping[str, Sequence[int]]) -> list[tuple[ArrayConfig, bool]]:
@@ -87,13 +76,12 @@ def candidates(graph: Graph, board: Board, axes: Mapping[str, Sequence[int]]) ->
 
     Their sums are as wide as the network needs them. A tile is no larger than the array.
     """
-    further = FURTHER[board.family.name]
     found: dict[tuple[ArrayConfig, bool], None] = {}
     for values in itertools.product(*axes.values()):
         size = dict(zip(axes, values, strict=True))
         size["tile"] = min(size["tile"], max(size["rows"], size["cols"]))
         try:
-            config = widened(graph, ArrayConfig(**size, acc_bits=13, sum_bits=16, **further))
+            config = widened(graph, ArrayConfig(**size, acc_bits=13, sum_bits=16, **board.family.common))
         except ConfigError:         # such as a drain that does not divide the tile
             continue
         for split in (False, True) if config.rows > 1 else (False,):
@@ -142,7 +130,7 @@ def stage_configs(config: ArrayConfig, board: Board) -> list[ArrayConfig]:
     Depths of activations and weights are doubled in turn, and, in another array, first those of activations:
     weights can always be cut into groups of channels, but a map only into bands of lines.
     """
-    rams, family = device_of(board.device).rams, board.family.name
+    rams, family = board.capacity.rams, board.family
     config = config.replace(**STAGE_DEPTHS, requantize_depth=min(config.requantize_depth, 1024))
     if ram_blocks(config, family) > rams:
         return []
@@ -155,7 +143,7 @@ def stage_configs(config: ArrayConfig, board: Board) -> list[ArrayConfig]:
     return list(dict.fromkeys(found))
 
 
-def _deeper(config: ArrayConfig, names: Sequence[str], rams: int, family: str) -> ArrayConfig:
+def _deeper(config: ArrayConfig, names: Sequence[str], rams: int, family: Family) -> ArrayConfig:
     """The array with these depths doubled in turn as long as the block RAMs suffice."""
     found: ArrayConfig | None = config
     while found:
@@ -169,13 +157,12 @@ def _deeper(config: ArrayConfig, names: Sequence[str], rams: int, family: str) -
 
 def limits(board: Board) -> tuple[int, int]:
     """LUT4s that Yosys's count may come to, and block RAMs."""
-    device = device_of(board.device)
-    return round(FILL[board.family.name] * device.luts), device.rams
+    return round(board.family.fill * board.capacity.luts), board.capacity.rams
 
 
 def candidate(board: Board, config: ArrayConfig, split: bool, area: AreaModel, clock: float,
               modelled: Mapping[str, Any] | None) -> Candidate:
-    """What is known of a candidate before it is synthesized.
+    """The figures of a candidate before synthesis.
 
     Parameters
     ----------
@@ -194,7 +181,7 @@ def candidate(board: Board, config: ArrayConfig, split: bool, area: AreaModel, c
         ``config``, ``mode``, ``binops_per_cycle``, ``lut`` and ``ram`` by the models, ``clock_mhz``, ``cycles`` and
         ``images`` of a run, ``stages``, ``link_words``, ``images_per_s``, ``latency_ms``, ``images_per_s_per_lut``,
         ``fits``, and ``why`` not. With one stage times are those of the array alone; with several the host loads
-        them over the board's serial line, and that time is in them. What is not known is None.
+        them over the board's serial line, and that time is in them. Unknown figures are None.
     """
     modelled = modelled or {}
     config = ArrayConfig.from_dict(modelled["config"]) if "config" in modelled else config
@@ -202,7 +189,7 @@ def candidate(board: Board, config: ArrayConfig, split: bool, area: AreaModel, c
     row: Candidate = {
         "config": config.to_dict(), "mode": "split" if split else "batch",
         "binops_per_cycle": config.binops_per_cycle, "lut": area(config),
-        "ram": ram_blocks(config, board.family.name) if "config" in modelled else None, "clock_mhz": clock / 1e6,
+        "ram": ram_blocks(config, board.family) if "config" in modelled else None, "clock_mhz": clock / 1e6,
         "cycles": None, "images": None, "stages": None, "link_words": None, "images_per_s": None, "latency_ms": None,
         "images_per_s_per_lut": None, "measured": None,
         **{name: modelled[name] for name in ("cycles", "images", "stages", "link_words") if name in modelled}}
@@ -245,7 +232,7 @@ def ranked(rows: Sequence[Candidate], objective: str) -> list[Candidate]:
 
 
 def nearest(rows: Sequence[Candidate], board: Board) -> Candidate:
-    """Of candidates none of which fits, the one that is least above what the board has."""
+    """The candidate with the smallest excess over the resources of the board, if none fits."""
     most_luts, most_rams = limits(board)
 
     def excess(row: Candidate) -> tuple[bool, float]:

@@ -18,10 +18,12 @@ from rich.table import Table
 
 from signum.fpga.flow.board_top import Board
 from signum.fpga.flow.boards import board_named
-from signum.fpga.flow.build import BuildError, place, synthesize
+from signum.fpga.flow.build import place, synthesize
 from signum.fpga.flow.commands import FAILED, REFUSED, board_option
-from signum.fpga.flow.estimate import device_of, fit_area
+from signum.fpga.flow.estimate import fit_area
+from signum.fpga.flow.families import BOARD_FAMILIES
 from signum.fpga.flow.report import fmax_mhz, load_board_rows, utilization
+from signum.fpga.flow.tools import BuildError
 from signum.golden.networks.digits import NETWORKS
 from signum.hdl.config import PRESETS, ArrayConfig
 from signum.hdl.lib.command import Command, Folder, Integer, Number, OneOf, Refusal
@@ -29,7 +31,6 @@ from signum.hdl.lib.command import Command, Folder, Integer, Number, OneOf, Refu
 from .cache import Cache, sources
 from .candidates import (
     AXES,
-    AXES_OF,
     OBJECTIVES,
     Candidate,
     ExploreError,
@@ -56,14 +57,10 @@ STAGED = 16
 SHOWN = 12
 GET_DASK = "the scheduler needs Dask: python -m pip install 'distributed>=2024.8'"
 
-RAM_CELLS: Mapping[str, tuple[str, ...]] = {
-    "ice40": ("SB_RAM40",), "ecp5": ("DP16KD", "PDPW16KD"), "gowin": ("SDP", "DPB", "DPX9", "SPX9", "SP", "pROM")}
-"""How the names of Yosys's block RAM cells begin, by the name of the family."""
-
 
 @contextmanager
 def executor_of(jobs: int, scheduler: str | None) -> Iterator[Executor | None]:
-    """What runs the work: None for this process alone, processes of this machine, or the workers of a Dask scheduler.
+    """The executor of the work: None for this process alone, processes of this machine, or workers of a Dask scheduler.
 
     Raises
     ------
@@ -95,7 +92,7 @@ def executor_of(jobs: int, scheduler: str | None) -> Iterator[Executor | None]:
 
 @dataclass(frozen=True)
 class Runner:
-    """Calls functions of what JSON holds, here or elsewhere, and keeps their results.
+    """Calls functions of JSON values, here or elsewhere, and keeps their results.
 
     Parameters
     ----------
@@ -103,7 +100,7 @@ class Runner:
     executor : Executor, optional
         By default the calls are made here, one after the other.
     progress : callable
-        Called with what is done, how many calls are done, and of how many.
+        Called with the name of the work, the number of finished calls, and the number of calls.
     """
 
     cache: Cache
@@ -111,7 +108,7 @@ class Runner:
     progress: Callable[[str, int, int], None] = field(default=lambda what, done, total: None)
 
     def map(self, what: str, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """The results in order; what was called before is not called again."""
+        """The results in order; calls with kept results are not repeated."""
         results: dict[int, Any] = {}
         for i, call in enumerate(calls):
             try:
@@ -150,7 +147,7 @@ def clock_of(board: Board, pipeline: int) -> float:
 
 
 def build_candidate(name: str, values: Mapping[str, int], placed: bool) -> dict[str, Any]:
-    """What synthesis for a board, and if wanted placement, makes of an array.
+    """Synthesize an array for a board, and place it if asked.
 
     ``lut`` (LUT4 equivalents of Yosys), ``ram``, ``ff``, and with ``placed`` nextpnr's ``fmax_mhz`` and ``logic``
     cells; ``why`` where nextpnr could not place or route it.
@@ -161,7 +158,7 @@ def build_candidate(name: str, values: Mapping[str, int], placed: bool) -> dict[
         folder = Path(folder_name)
         counts = synthesize(board, ArrayConfig.from_dict(dict(values)), pll, board.baud, folder)
         kinds = json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
-        rams = sum(count for kind, count in kinds.items() if kind.startswith(RAM_CELLS[board.family.name]))
+        rams = sum(count for kind, count in kinds.items() if kind.startswith(board.family.rams))
         found: dict[str, Any] = {"lut": counts["lut4_equivalents"], "ram": rams, "ff": counts["ff"]}
         if placed:
             try:
@@ -173,7 +170,7 @@ def build_candidate(name: str, values: Mapping[str, int], placed: bool) -> dict[
 
 
 def measure(row: Candidate, found: Mapping[str, Any], board: Board) -> None:
-    """Set what synthesis found of a candidate; it may not fit after all, or run at another clock."""
+    """Set the figures of a candidate from synthesis; it may not fit after all, or run at another clock."""
     most_luts, most_rams = limits(board)
     row["measured"] = {name: value for name, value in found.items() if name != "why"}
     why = [found["why"]] if "why" in found else []
@@ -305,7 +302,7 @@ def refusal(network: str, board: Board, rows: Sequence[Candidate]) -> str:
 
 
 def save(result: Mapping[str, Any], folder: Path) -> dict[str, Path]:
-    """Write NETWORK-BOARD.json, two pictures and the best array as TOML; the paths by what they are."""
+    """Write NETWORK-BOARD.json, two pictures and the best array as TOML; returns the paths by kind."""
     folder.mkdir(parents=True, exist_ok=True)
     stem = f"{result['network']}-{result['board']}"
     paths = {"candidates": folder / f"{stem}.json", "throughput": folder / f"{stem}-images_per_s.png",
@@ -313,7 +310,7 @@ def save(result: Mapping[str, Any], folder: Path) -> dict[str, Path]:
     rows = result["candidates"]
     paths["candidates"].write_text(json.dumps(result, indent=1) + "\n")
     for name, speed in (("throughput", "images_per_s"), ("latency", "latency_ms")):
-        picture_candidates(paths[name], rows, speed, device_of(result["device"]).luts,
+        picture_candidates(paths[name], rows, speed, board_named(result["board"]).capacity.luts,
                            f"{result['network']} on {result['board']}")
     best = rows[result["best"]]
     paths["config"].write_text(
@@ -360,8 +357,8 @@ class Values(click.ParamType):
 def axis_options(function: Callable[..., None]) -> Callable[..., None]:
     """An option for each axis, with the values that are tried by default."""
     for name, values in reversed(list(AXES.items())):
-        others = "".join(f"; {family} {','.join(map(str, own[name]))}"
-                         for family, own in AXES_OF.items() if name in own)
+        others = "".join(f"; {family.name} {','.join(map(str, family.axes[name]))}"
+                         for family in BOARD_FAMILIES.values() if name in family.axes)
         function = click.option(f"--{name.replace('_', '-')}", name, type=Values(), metavar="N,N",
                                 help=f"Values to try.  [default: {','.join(map(str, values))}{others}]")(function)
     return function

@@ -34,7 +34,7 @@ def pareto_front(rows: Sequence[dict[str, Any]], speed: str) -> list[dict[str, A
 
 
 def picture_candidates(path: Path, rows: Sequence[dict[str, Any]], speed: str, capacity: int, title: str) -> None:
-    """LUTs and speed of all candidates with known cycles; what fits, what does not, and the front with its arrays.
+    """LUTs and speed of all candidates with known cycles, fitting or not, and the front with its arrays.
 
     Parameters
     ----------

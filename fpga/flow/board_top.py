@@ -1,5 +1,6 @@
-"""The accelerator on a board: the part that is the same on all of them, and what a board adds."""
+"""The accelerator on a board: the part common to all boards, and the parts of each."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,9 +16,9 @@ from signum.hdl.host.bus import AddressMap
 from signum.hdl.host.uart import UARTReceiver, UARTTransmitter
 from signum.hdl.host.write_list_dma import LoaderMap, WriteListDMA
 
-from .clock import Clock
-from .families import Family
-from .pll import PLL
+from .families.clock import Clock
+from .families.family import BoardFamily, Chip, Device
+from .families.pll import PLL
 
 __all__ = ["QUIET", "Board", "BoardError", "BoardTop", "PlatformTop", "baud_divisor"]
 
@@ -115,9 +116,9 @@ class PlatformTop(Elaboratable):
     Parameters
     ----------
     top : BoardTop
-        What runs on the board.
+        The design on the board.
     clock : Elaboratable
-        What drives the clock and the reset of domain ``sync``.
+        The driver of clock and reset of domain ``sync``.
     led : str
         Name of the light's resource, or nothing.
     """
@@ -147,27 +148,23 @@ class PlatformTop(Elaboratable):
 
 @dataclass(frozen=True, kw_only=True)
 class Board:
-    """A board, and what is usual on it.
+    """A board and its defaults. FPGA and crystal are those of its platform.
 
     Parameters
     ----------
-    name, device : str
-        As people call them.
-    family : Family
+    name : str
+        As people call it.
+    family : BoardFamily
     platform : callable
-        Makes the platform, with resource ``uart`` and the crystal.
+        Makes the platform, with resource ``uart`` and the crystal as its default clock.
     clock : type, optional
-        What makes the clock, where it is not what its family usually takes.
+        The clock generator, if not the default of the family.
     led : str
         Name of the resource that is lit while a program runs; empty where there is none.
-    place, pack : tuple of str
-        Options of the family's tools that name the device.
+    pack : tuple of str
+        Options of the family's packer, beside those that name the device.
     flash : tuple of str
         Program that writes the bitstream to the board, and its options; empty where the board is a drive.
-    crystal : str
-        Name of the crystal's resource.
-    crystal_frequency : int
-        In Hz.
     frequency : float
         Default frequency of the clock in Hz.
     baud : int
@@ -179,20 +176,46 @@ class Board:
     """
 
     name: str
-    device: str
-    family: Family
+    family: BoardFamily
     platform: Callable[[], Platform]
     clock: type[Clock] | None = None
     led: str = "led"
-    place: tuple[str, ...]
     pack: tuple[str, ...] = ()
     flash: tuple[str, ...] = ("iceprog",)
-    crystal: str
-    crystal_frequency: int
     frequency: float
     baud: int = 1_000_000
     preset: str
     spram: int = 0
+
+    @functools.cached_property
+    def known(self) -> Platform:
+        """A platform to ask; each build makes one of its own."""
+        return self.platform()
+
+    @property
+    def chip(self) -> Chip:
+        """The name of its FPGA, and the options that name it to the tools."""
+        return self.family.chip(self.known)
+
+    @property
+    def device(self) -> str:
+        """The part, as its maker writes it."""
+        return self.chip.name
+
+    @property
+    def capacity(self) -> Device:
+        """The LUTs and block RAMs of its FPGA."""
+        return self.family.device(self.device)
+
+    @property
+    def crystal(self) -> str:
+        """Name of the crystal's resource."""
+        return self.known.default_clk
+
+    @property
+    def crystal_frequency(self) -> int:
+        """In Hz."""
+        return round(self.known.default_clk_frequency)
 
     def pll(self, frequency: float) -> PLL:
         """The PLL for a clock as near to ``frequency`` (Hz) as can be; PLLError if none is."""
@@ -205,12 +228,12 @@ class Board:
         return self.spram
 
     def design(self, config: ArrayConfig, pll: PLL, baud: int, *, loader: bool = False) -> PlatformTop:
-        """What is built for the board, with or without a loader in its single-port RAMs.
+        """The design for the board, with or without a loader in its single-port RAMs.
 
         Raises
         ------
         BoardError
-            If the clock does not make the baud rate, or the board has no such RAMs.
+            If the clock does not make the baud rate, or the board has no single-port RAMs.
         """
         words = self.loader_words() if loader else 0
         top = BoardTop(config=config, clock=pll.frequency, baud=baud, loader=words, spram=True)

@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -12,14 +11,13 @@ from signum.hdl.config import ArrayConfig
 from signum.hdl.lib.emit import EmitError, run_yosys
 
 from .board_top import Board, baud_divisor
-from .families import FAMILIES, NAME
-from .netlist import absorb_registers, open_chains, part_doubled_inputs
-from .pll import PLL
+from .families import BOARD_FAMILIES
+from .families.family import NAME
+from .families.pll import PLL
 from .report import cells, check_clock, critical_path, fmax_mhz, utilization
-from .tools import tool
+from .tools import BuildError, run_tool, tool
 
-__all__ = ["AFTER_READ", "AFTER_SYNTHESIS", "BuildError", "Placed", "build", "place", "place_best", "run_tool",
-           "synthesize"]
+__all__ = ["AFTER_READ", "AFTER_SYNTHESIS", "STALLED", "Placed", "build", "place", "place_best", "synthesize"]
 
 # No memory of ours uses what it reads in the cycle in which the same word is written, unless its read port is
 # transparent. Yosys does not know and would add a register, a comparator and a multiplexer to each.
@@ -27,37 +25,12 @@ AFTER_READ = "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:TRANSPARENCY_MASK
 # marks of the hierarchy, which nextpnr may take for cells
 AFTER_SYNTHESIS = "delete t:$scopeinfo"
 OUTPUTS = {"place.json", "stat.json", "report.json"}.union(
-    *((family.netlist, family.routed, family.bitstream) for family in FAMILIES.values()))
+    *((family.netlist, family.routed, family.bitstream) for family in BOARD_FAMILIES.values()))
 
 FURTHER = 3
 STALLED = "the router makes no progress"
 
 Progress = Callable[[str], None]
-
-
-class BuildError(RuntimeError):
-    """A tool that failed; in one line, with its last words."""
-
-
-def run_tool(name: str, arguments: list[str], folder: Path, watch: Callable[[str], bool] | None = None,
-             ) -> list[str]:
-    """Run a tool of `fpga.flow.tools` in a folder; returns the lines that it printed.
-
-    BuildError if it fails, or when ``watch`` is true of a line.
-    """
-    words = []
-    with subprocess.Popen([str(tool(name).find()), *arguments], cwd=folder, text=True, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as run:
-        assert run.stdout is not None
-        for line in filter(None, map(str.strip, run.stdout)):
-            words.append(line)
-            if watch and watch(line):
-                run.kill()
-                raise BuildError(f"{name}: {STALLED}")
-    if run.returncode:
-        errors = [line for line in words if "ERROR" in line] or words[-1:]
-        raise BuildError(f"{name}: {errors[0] if errors else f'exit status {run.returncode}'}")
-    return words
 
 
 class Stall:
@@ -74,7 +47,11 @@ class Stall:
         self.left, self.rows = "", 0
         self.lowest: int | None = None
 
-    def __call__(self, line: str) -> bool:
+    def __call__(self, line: str) -> str:
+        """`STALLED` once the router has made no progress for too long; "" until then."""
+        return STALLED if self._stalled(line) else ""
+
+    def _stalled(self, line: str) -> bool:
         if row := self.ROUTER1.match(line):
             free, left = row.groups()
             self.rows = self.rows + 1 if (free, left) == ("0", self.left) else 0
@@ -102,14 +79,14 @@ def synthesize(board: Board, config: ArrayConfig, pll: PLL, baud: int, folder: P
     except EmitError as error:
         raise BuildError(str(error)) from None
     netlist = json.loads((folder / family.netlist).read_text())
-    if part_doubled_inputs(netlist) + absorb_registers(netlist) + open_chains(netlist):
+    if family.finish(netlist):
         (folder / family.netlist).write_text(json.dumps(netlist))
     return cells(json.loads((folder / "stat.json").read_text()), family)
 
 
 def place(board: Board, seed: int, folder: Path, clock: float) -> dict[str, Any]:
     """Place and route the netlist for a clock in Hz, in time or not; returns nextpnr's report."""
-    run_tool(board.family.place, [*board.place, *board.family.place_options, "--report", "place.json",
+    run_tool(board.family.place, [*board.chip.place, *board.family.place_options, "--report", "place.json",
                                   "--freq", str(clock / 1e6), "--seed", str(seed), "--timing-allow-fail"],
              folder, Stall())
     return json.loads((folder / "place.json").read_text())
@@ -236,5 +213,5 @@ def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | No
         (out / family.routed).unlink()
         raise
     progress("bitstream")
-    run_tool(family.pack, [*board.pack, *family.pack_options], out)
+    run_tool(family.pack, [*board.chip.pack, *board.pack, *family.pack_options], out)
     return report

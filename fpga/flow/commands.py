@@ -13,9 +13,9 @@ from signum.hdl.lib.folders import IN_REPOSITORY
 
 from .board_top import BoardError
 from .boards import BOARDS, board_named
-from .build import BuildError, build
+from .build import build
+from .families.pll import PLLError
 from .flash import flash
-from .pll import PLLError
 from .report import (
     BOARDS_REPORT,
     RECORDED_BOARDS,
@@ -28,7 +28,7 @@ from .report import (
     save_board_rows,
     table,
 )
-from .tools import ToolError
+from .tools import BuildError, ToolError
 
 __all__ = ["FAILED", "REFUSED", "board_option", "boards_command", "build_command", "flash_command"]
 

@@ -12,7 +12,7 @@ __all__ = ["doctor", "state"]
 
 
 def state(tool: Tool) -> str:
-    """``ok``, or what to do about the tool, in one line."""
+    """``ok``, or the remedy for the tool, in one line."""
     if tool.available and tool.recent:
         return "ok"
     problem = "missing" if not tool.available else "too old"

@@ -26,55 +26,17 @@ from signum.hdl.lib.memory import FEW
 
 from .board_top import BoardTop
 from .build import AFTER_READ, AFTER_SYNTHESIS
-from .families import FAMILIES, Family
+from .families import FAMILIES
+from .families.family import Family
 from .report import cells
 
-__all__ = ["DEVICES", "AreaModel", "Device", "board_cells", "device_of", "element_cells", "fit_area", "mapped",
-           "memories", "ram_blocks"]
-
-BLOCKS: Mapping[str, tuple[tuple[int, int], ...]] = {
-    "ice40": ((256, 16), (512, 8), (1024, 4), (2048, 2)),
-    "ecp5": ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1)),
-    "gowin": ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1)),
-}
-"""Shapes of a block RAM with one port to read and one to write, (words, bits), by the name of the family."""
-
-SMALLEST: Mapping[str, int] = {"ice40": 0, "ecp5": 2048, "gowin": 2048}
-"""Memories of at most so many bits are made of LUTs, but for banks with registers."""
-
-FILL: Mapping[str, float] = {"ice40": 0.7, "ecp5": 0.8, "gowin": 0.8}
-"""Share of a device's LUTs that Yosys's count may come to.
-
-In builds for the boards nextpnr's count is 1.27, 1.02 and 1.08 times Yosys's: an iCE40's flip-flops take logic cells of
-their own, and carries do not share theirs. The rest is left for routing.
-"""
+__all__ = ["AreaModel", "board_cells", "element_cells", "fit_area", "mapped", "memories", "ram_blocks"]
 
 SHAPES = ((1, 2, 8, 1), (3, 2, 8, 1), (1, 8, 8, 1), (1, 2, 32, 1), (3, 2, 32, 1), (2, 4, 8, 2), (2, 8, 8, 4))
 """Rows, columns, lanes and drain width of the arrays that are mapped."""
 
 CLOCK = 50e6        # of the host link, whose size hardly depends on it
 BAUD = 1_000_000
-
-
-@dataclass(frozen=True)
-class Device:
-    """What an FPGA has: LUT4s (logic cells) and block RAMs, as nextpnr counts them."""
-
-    luts: int
-    rams: int
-
-
-DEVICES = {
-    "iCE40UP5K": Device(5280, 30), "iCE40HX8K": Device(7680, 32),
-    "LFE5U-12F": Device(24288, 56), "LFE5U-25F": Device(24288, 56), "LFE5U-45F": Device(43848, 108),
-    "LFE5U-85F": Device(83640, 208), "GW1NR-LV9": Device(8640, 26), "GW2A-LV18": Device(20736, 46),
-}
-"""By the first letters of the device's name."""
-
-
-def device_of(name: str) -> Device:
-    """The device of a board, such as LFE5U-85F-6BG381C; KeyError where it is not in `DEVICES`."""
-    return DEVICES[next((prefix for prefix in DEVICES if name.startswith(prefix)), name)]
 
 
 def mapped(unit: wiring.Component, config: ArrayConfig, family: Family, folder: Path, *,
@@ -122,7 +84,7 @@ def element_cells(config: Mapping[str, Any], family: str) -> int:
 
 
 def _parts(config: ArrayConfig) -> list[int]:
-    """What the area around the elements is made of: once, a row, a sum of a row, a lane of a row, and so on."""
+    """Terms of the area around the elements: a constant, a row, a sum of a row, a lane of a row, and so on."""
     return [1, config.rows, config.rows * config.drain_width, config.rows * config.lanes, config.cols, config.lanes,
             config.rows * config.cols]
 
@@ -193,8 +155,8 @@ def memories(config: ArrayConfig) -> list[tuple[int, int, int]]:
     return [entry for entry in (*slices, (units, config.beats, config.sum_bits)) if all(entry)]
 
 
-def ram_blocks(config: ArrayConfig, family: str) -> int:
+def ram_blocks(config: ArrayConfig, family: Family) -> int:
     """Block RAMs of an accelerator, each memory in the shape of block that takes the fewest."""
-    return sum(count * min(words_per(depth, words) * words_per(bits, width) for words, width in BLOCKS[family])
-               for count, depth, bits in memories(config)
-               if depth > 1 and (depth * bits > SMALLEST[family] or (config.memory_registers and depth > FEW)))
+    return sum(count * min(words_per(depth, words) * words_per(bits, width) for words, width in family.ram_shapes)
+               for count, depth, bits in memories(config) if depth > 1
+               and (depth * bits > family.lut_memory_bits or (config.memory_registers and depth > FEW)))

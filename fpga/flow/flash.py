@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from .board_top import Board, BoardError
-from .build import BuildError, run_tool
+from .tools import BuildError, run_tool
 
 __all__ = ["flash"]
 

@@ -1,4 +1,4 @@
-"""What a build came to, from the JSON reports of the tools."""
+"""The results of a build, from the JSON reports of the tools."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,17 +8,17 @@ from typing import Any
 from signum.hdl.config import PRESETS, ArrayConfig
 from signum.hdl.lib.folders import REPOSITORY
 
-from .families import Family
+from .families.family import BoardFamily, Family
 
 __all__ = ["BOARDS_REPORT", "RECORDED_BOARDS", "ReportError", "TimingError", "board_row", "boards_table", "cells",
            "check_clock", "critical_path", "fmax_mhz", "keep_board_row", "load_board_rows", "save_board_rows", "table",
            "utilization"]
 
 BOARDS_REPORT = Path("build/boards/report.json")
-"""What `signum build` came to, a row for each board and preset."""
+"""Results of `signum build`, a row for each board and preset."""
 
 RECORDED_BOARDS = REPOSITORY / "docs" / "performance" / "boards.json"
-"""The same of builds that were made before, whose rows stand in for what was not built here."""
+"""Results of earlier builds; their rows fill in for boards without a build here."""
 
 
 class ReportError(RuntimeError):
@@ -29,7 +29,7 @@ class TimingError(RuntimeError):
     """A design that is too slow for its clock."""
 
 
-def utilization(report: Mapping[str, Any], family: Family) -> dict[str, int]:
+def utilization(report: Mapping[str, Any], family: BoardFamily) -> dict[str, int]:
     """Used and available resources of nextpnr's report: ``lut`` (logic cells), ``lut_capacity``, and so on.
 
     A resource that the device lacks counts as 0 of 0.
@@ -115,7 +115,7 @@ def table(report: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def board_row(report: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a build's report belongs into the table of boards; ``preset`` is empty for another configuration."""
+    """The row of a build's report in the table of boards; ``preset`` is empty for another configuration."""
     config = ArrayConfig.from_dict(report["config"])
     named = [name for name in PRESETS if ArrayConfig.preset(name) == config]
     kept = ("binops_per_cycle", "lut", "lut_capacity", "ram", "ram_capacity", "fmax_mhz", "clock_mhz", "seed")

@@ -1,4 +1,4 @@
-"""Every outside tool in one place: where it is, which version, and how to get it."""
+"""Every outside tool in one place: where it is, which version, how to get it, and how to run it."""
 
 import functools
 import importlib.util
@@ -7,17 +7,22 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 from find_libpython import find_libpython
 
-__all__ = ["TOOLS", "Tool", "ToolError", "tool", "verilator_environment"]
+__all__ = ["TOOLS", "BuildError", "Tool", "ToolError", "run_tool", "tool", "verilator_environment"]
 
 
 class ToolError(RuntimeError):
     """A tool that is not there or too old; the message says how to get it."""
+
+
+class BuildError(RuntimeError):
+    """A tool that failed; in one line, with its last words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +34,7 @@ class Tool:
     name : str
         Name of the native program.
     use : str
-        What it is for, in a few words.
+        Its purpose, in a few words.
     get : str
         The command that installs it.
     minimum : tuple of int
@@ -102,7 +107,7 @@ class Tool:
 
 
 def program_version(program: str) -> str:
-    """What a program says of its version, as text; empty where it does not tell."""
+    """The version that a program prints; empty if it prints none."""
     for option in ("--version", "-V"):
         run = subprocess.run([program, option], text=True, stdin=subprocess.DEVNULL,
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -174,6 +179,27 @@ TOOLS = (
 def tool(name: str) -> Tool:
     """The tool of a name in `TOOLS`."""
     return next(tool for tool in TOOLS if tool.name == name)
+
+
+def run_tool(name: str, arguments: Sequence[str], folder: Path, watch: Callable[[str], str] = lambda line: "",
+             ) -> list[str]:
+    """Run a tool of `TOOLS` in a folder; returns the lines that it printed.
+
+    BuildError if it fails, or as soon as ``watch`` has a reason to end it, which is given each line.
+    """
+    words = []
+    with subprocess.Popen([str(tool(name).find()), *arguments], cwd=folder, text=True, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as run:
+        assert run.stdout is not None
+        for line in filter(None, map(str.strip, run.stdout)):
+            words.append(line)
+            if reason := watch(line):
+                run.kill()
+                raise BuildError(f"{name}: {reason}")
+    if run.returncode:
+        errors = [line for line in words if "ERROR" in line] or words[-1:]
+        raise BuildError(f"{name}: {errors[0] if errors else f'exit status {run.returncode}'}")
+    return words
 
 
 def verilator_environment() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The accelerator as a Verilated library: what a host does over the bus, without a simulator around it."""
+"""The accelerator as a Verilated library: the operations of a host over the bus, without a simulator around it."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -28,7 +28,7 @@ class AcceleratorModel:
     verilog : str
         Text with the accelerator as module ``signum``, where it was emitted before: large arrays take seconds.
     seed : int
-        Of what the registers and memories hold in the beginning.
+        Seed of the initial values of registers and memories.
     store : Path
         Where the compiled hardware is kept.
 

@@ -27,11 +27,11 @@ T = TypeVar("T")
 
 
 class DeviceError(RuntimeError):
-    """A board that is no accelerator, has another array, or does not do what the program says; in one line."""
+    """A board that is no accelerator, has another array, or does not run the program; in one line."""
 
 
 class BoardResetError(Exception):
-    """The counters are not those of what was done: the board lost its program."""
+    """The counters differ from the finished runs: the board lost its program."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Device:
     LinkError
         If nothing answers, or no longer.
     DeviceError
-        If what answers is no accelerator of this version.
+        If the board is no accelerator of this version.
     """
 
     def __init__(self, link: Link) -> None:
@@ -161,7 +161,7 @@ class Device:
     def _fill(self, places: Sequence[int], bits: int, writes: Iterable[tuple[int, int]]) -> None:
         """Write memories, and before them random words of some bits to addresses that the writes leave alone.
 
-        All memories are lost together: if what was written first is still there, so is the rest.
+        All memories are lost together: if the first written word is still there, the others are as well.
         """
         canary = [secrets.randbits(bits) for _ in places]
         self._write(zip(places, canary, strict=True))
@@ -272,7 +272,7 @@ class Device:
         return self._registers(Register.STATUS, 3)
 
     def read_counters(self) -> Counters:
-        """What the board and the link counted; LinkError if the link fails."""
+        """The counters of the board and of the link; LinkError if the link fails."""
         cycles, runs = self._registers(Register.CYCLES, 2)
         return Counters(cycles, runs, self.link.retries, self.reloads)
 

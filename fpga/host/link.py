@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class LinkError(RuntimeError):
-    """No checked answer in as many attempts as allowed, or no such port; in one line."""
+    """No checked answer in the allowed attempts, or a missing port; in one line."""
 
 
 class Send(NamedTuple):
@@ -151,7 +151,7 @@ class Host:
     def write_steps(self, address: int, values: Iterable[int], attempts: int | None = None) -> Steps[None]:
         """Write words from ``address`` on, in frames of up to 255; LinkError if that fails.
 
-        With ``attempts=1``, for what must not be done twice, an error leaves open whether it was done.
+        With ``attempts=1``, for requests that must not be repeated, an error leaves open whether they took effect.
         """
         words = list(values)
         for start in range(0, len(words), MAX_WORDS):
@@ -159,7 +159,7 @@ class Host:
             yield from self._exchange(Command.WRITE, address + start, 0, burst, attempts or self.attempts)
 
     def settle_steps(self) -> Steps[None]:
-        """Throw away what comes until the line has been quiet: answers to whoever used it before."""
+        """Discard bytes until the line has been quiet: answers to an earlier host."""
         yield from self._silence()
 
     def ping_steps(self) -> Steps[None]:
@@ -206,7 +206,7 @@ class Host:
         return [], "answers to earlier frames only"
 
     def _silence(self) -> Steps[None]:
-        """Throw away what comes until the line has been quiet."""
+        """Discard bytes until the line has been quiet."""
         for _ in range(self.NOISE):
             data = yield Receive(4096, self.quiet)
             if not data:
@@ -251,7 +251,7 @@ class Link(Host):
         self._take(self.write_steps(address, values, attempts))
 
     def settle(self) -> None:
-        """Throw away what comes until the line has been quiet."""
+        """Discard bytes until the line has been quiet."""
         self._take(self.settle_steps())
 
     def close(self) -> None:

@@ -20,11 +20,11 @@ STEP = 1 << 20          # cycles after which Python may be interrupted
 
 
 class ModelError(RuntimeError):
-    """A module that could not be built, or that did not do in time what it should; in one line."""
+    """A failed build of a module, or a timeout of its simulation; in one line."""
 
 
 def build_model(verilog: str, top: str, *, store: Path = MODELS) -> Path:
-    """The shared library of a module. It is built once, and kept in ``store`` by what it was made of.
+    """The shared library of a module. It is built once, and kept in ``store`` by a digest of its inputs.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A board's netlist, or its iCE40 bitstream read back, as Verilog for `fpga.host.virtual_board.VirtualBoard`."""
+"""A board's netlist, or its bitstream read back, as Verilog for `fpga.host.virtual_board.VirtualBoard`."""
 
 import dataclasses
 import json
@@ -13,10 +13,12 @@ from amaranth.hdl import ClockSignal, Module
 from amaranth.lib import io
 
 from signum.fpga.flow.board_top import Board
-from signum.fpga.flow.build import BuildError, place, run_tool, synthesize
-from signum.fpga.flow.clock import Clock
-from signum.fpga.flow.families import ICE40, NAME
-from signum.fpga.flow.pll import PLL
+from signum.fpga.flow.build import place, synthesize
+from signum.fpga.flow.families import BOARD_FAMILIES
+from signum.fpga.flow.families.clock import Clock
+from signum.fpga.flow.families.family import NAME, Family
+from signum.fpga.flow.families.pll import PLL
+from signum.fpga.flow.tools import BuildError, run_tool
 from signum.hdl.config import ArrayConfig
 from signum.hdl.lib.emit import run_yosys
 
@@ -27,9 +29,7 @@ __all__ = ["bitstream_verilog", "cell_models", "drop_contents", "drop_open_outpu
            "synthesize_without_pll"]
 
 MODELS = Path(pyosys.__file__).parent / "share"
-OURS = Path(__file__).with_name("cells.v")
-FILES = {"ice40": "ice40/cells_sim.v", "ecp5": "ecp5/cells_sim.v", "gowin": "gowin/cells_sim.v"}
-# what the makers of the models and of icebox_vlog do not mind
+# warnings about the models and the output of icebox_vlog
 WAIVED = "ASSIGNDLY", "CASEINCOMPLETE", "IMPLICIT", "INITIALDLY", "PINMISSING", "SPECIFYIGN", "UNOPTFLAT"
 
 
@@ -62,7 +62,7 @@ def synthesize_without_pll(board: Board, config: ArrayConfig, folder: Path, *, l
     """Write a board's netlist and pins as `fpga.flow.build.synthesize` does, with the virtual board's clock and baud
     rate.
 
-    The clock comes from the crystal's pin, not from a PLL, and the pin of the second light is what the PLL's lock was.
+    The clock comes from the crystal's pin, not from a PLL, and the pin of the second light replaces the PLL's lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
     without = dataclasses.replace(board, clock=PinClock, platform=lambda: platform_with_lock(board))
@@ -70,30 +70,31 @@ def synthesize_without_pll(board: Board, config: ArrayConfig, folder: Path, *, l
 
 
 def whole_text(path: Path, read: set[Path]) -> str:
-    """A file of Verilog with those that it includes, each of them once."""
-    if path in read:
+    """A file of Verilog with the files that it includes: modules once, functions wherever a module includes them."""
+    text = path.read_text()
+    if path in read and re.search("^module ", text, re.MULTILINE):
         return ""
     read.add(path)
-    return re.sub(r'^`include "(\S+)"', lambda found: whole_text(path.parent / found[1], read), path.read_text(),
+    return re.sub(r'^`include "(\S+)"', lambda found: whole_text(path.parent / found[1], read), text,
                   flags=re.MULTILINE)
 
 
-def cell_models(family: str) -> str:
+def cell_models(family: Family) -> str:
     """Verilog of the cells of a family: Yosys's models for simulation, and ours where it has none for Verilator."""
-    ours = OURS.read_text()
-    text = whole_text(MODELS / FILES[family], set())
-    replaced = "|".join(re.findall(r"^module (\w+)", ours, re.MULTILINE))
-    for module in (r"^\(\* blackbox \*\)\s*^module ", rf"^module (?:{replaced})\b"):
+    ours = family.own_models()
+    text = whole_text(MODELS / family.yosys_models, set())
+    replaced = [rf"^module {name}\b" for name in re.findall(r"^module (\w+)", ours, re.MULTILINE)]
+    for module in (r"^\(\* blackbox \*\)\s*^module ", *replaced):
         text = re.sub(rf"{module}.*?^endmodule", "", text, flags=re.MULTILINE | re.DOTALL)
     waived = "\n".join(f"/* verilator lint_off {name} */" for name in WAIVED)
-    # without this, inputs have defaults, which Verilator does not take
-    return f"{waived}\n`define NO_ICE40_DEFAULT_ASSIGNMENTS\n{text}\n{ours}"
+    macros = "\n".join(f"`define {name}" for name in family.macros)
+    return f"{waived}\n{macros}\n{text}\n{ours}"
 
 
 def board_verilog(board: Board, module: str, text: str) -> str:
     """Verilog with the ports of a `fpga.flow.board_top.BoardTop` around a module with the pins of a board."""
     inverted = board.platform().lookup(board.led, 0).ios[0].invert
-    return f"""{cell_models(board.family.name)}
+    return f"""{cell_models(board.family)}
 {text}
 module {TOP}(clk, rst, rx, tx, busy);
   input clk;
@@ -114,7 +115,7 @@ endmodule
 
 
 def drop_contents(netlist: dict[str, Any]) -> None:
-    """Take what block RAMs begin with out of a netlist in Yosys's JSON; BuildError if it is not zeros."""
+    """Remove the initial contents of block RAMs from a netlist in Yosys's JSON; BuildError if they are not zeros."""
     for module in netlist["modules"].values():
         for name, cell in module["cells"].items():
             for key in [key for key in cell["parameters"] if re.match("INIT(VAL|_RAM)?_", key)]:
@@ -123,8 +124,8 @@ def drop_contents(netlist: dict[str, Any]) -> None:
 
 
 def drop_open_outputs(netlist: dict[str, Any]) -> None:
-    """Take outputs that lead nowhere (`fpga.flow.netlist.open_chains`) out of a netlist in Yosys's JSON, where they
-    are the constant x, which no simulator lets an output drive."""
+    """Take outputs that lead nowhere (`fpga.flow.families.ecp5.open_chains`) out of a netlist in Yosys's JSON, where
+    they are the constant x, which no simulator lets an output drive."""
     for module in netlist["modules"].values():
         for cell in module["cells"].values():
             pins, directions = cell["connections"], cell["port_directions"]
@@ -164,30 +165,21 @@ def netlist_verilog(board: Board, folder: Path) -> str:
 
 
 def bitstream_verilog(board: Board, folder: Path) -> str:
-    """What an iCE40 board's bitstream says: the netlist placed and routed, packed, unpacked, and turned back into
-    Verilog by icebox_vlog.
+    """A board's bitstream turned back into Verilog: the netlist placed and routed, packed, and read back by its family.
 
     Parameters and result are those of `netlist_verilog`.
 
     Raises
     ------
     BuildError
-        If the board is no iCE40, or a tool fails.
+        If bitstreams of the family cannot be read back, or a tool fails.
     ToolError
         If a tool is missing.
     """
-    if board.family is not ICE40:
-        raise BuildError(f"the bitstream must be of ice40, not {board.family.name}")
+    family = board.family
+    if not family.read_back:
+        known = ", ".join(name for name, each in BOARD_FAMILIES.items() if each.read_back)
+        raise BuildError(f"the bitstream must be of {known}, not {family.name}")
     place(board, 1, folder, board.crystal_frequency)
-    run_tool(ICE40.pack, [*board.pack, *ICE40.pack_options], folder)
-    run_tool("iceunpack", [ICE40.bitstream, "unpacked.asc"], folder)
-    lines = run_tool("icebox_vlog", ["-s", "-p", f"{NAME}.pcf", "unpacked.asc"], folder)
-    text = "\n".join(lines)
-    # it declares its ports twice, which only the older style allows
-    header = re.search(r"^module chip \((.*)\);$", text, re.MULTILINE)
-    if not header:
-        raise BuildError("icebox_vlog must write a module chip")
-    ports = header[1].split(", ")
-    names = ", ".join(port.split()[1] for port in ports)
-    older = "\n".join([f"module chip ({names});", *(f"{port};" for port in ports)])
-    return board_verilog(board, "chip", text.replace(header[0], older))
+    run_tool(family.pack, [*board.chip.pack, *board.pack, *family.pack_options], folder)
+    return board_verilog(board, "chip", family.read_back(folder))

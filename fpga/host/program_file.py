@@ -74,14 +74,14 @@ def _value(plain: Any, arrays: dict[str, np.ndarray]) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class ProgramFile:
-    """What a program file holds.
+    """The contents of a program file.
 
     Members
     -------
     program : Program, or Streamed
         The latter for a board with a loader.
     encoder : Encoder, or None
-        What makes the program's input maps of images; without one the maps themselves are given.
+        Encoder of images as the program's input maps; without one the host passes the maps themselves.
     name : str
         Of the network, for people.
     """

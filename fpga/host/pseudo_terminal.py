@@ -10,7 +10,7 @@ from .virtual_board import VirtualBoard
 __all__ = ["PseudoTerminal"]
 
 STEP = 512              # cycles from one look at the line to the next
-REST = 0.1              # seconds of the board after which nothing more comes of what was said to it
+REST = 0.1              # seconds of the board after which its answer is complete
 WAIT = 0.2              # seconds between looks at whether it is to stop
 
 

@@ -44,7 +44,7 @@ class StagedDevice(Device):
     LinkError
         If nothing answers, or no longer.
     DeviceError
-        If what answers is no accelerator of this version, or has no loader.
+        If the board is no accelerator of this version, or has no loader.
     """
 
     def __init__(self, link: Link) -> None:

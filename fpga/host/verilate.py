@@ -46,7 +46,7 @@ class Port(NamedTuple):
 
 
 def module_ports(verilog: str, top: str) -> dict[str, Port]:
-    """Ports of a module as Yosys writes them, by name; BuildError if there is no such module."""
+    """Ports of a module as Yosys writes them, by name; BuildError if the module is missing."""
     module = re.search(rf"^module {re.escape(top)}\s*\(.*?^endmodule", verilog, re.MULTILINE | re.DOTALL)
     if not module:
         raise BuildError(f"the Verilog must have a module {top}")
@@ -55,7 +55,7 @@ def module_ports(verilog: str, top: str) -> dict[str, Port]:
 
 
 def digest(*values: Any) -> str:
-    """A short name for all that a result depends on; the values must be what JSON holds."""
+    """A short name for the inputs of a result; the values must be JSON values."""
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
 
 

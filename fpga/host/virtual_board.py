@@ -32,7 +32,7 @@ class VirtualBoard:
     loader : int
         Words of the loader; 0 for none.
     seed : int
-        Of what registers hold that nothing sets.
+        Seed of the values of registers without an initial value.
     verilog : str
         What the board's top has become, such as its netlist, with the same ports (see `fpga.host.netlist_board`). By
         default the board's top as it is emitted.
@@ -99,7 +99,7 @@ class VirtualBoard:
         return data
 
     def reset(self) -> None:
-        """Pulse the reset: registers begin anew, memories keep what they hold."""
+        """Pulse the reset: registers take their initial values, memories keep their contents."""
         self._model.reset()
 
     def power_cycle(self) -> None:

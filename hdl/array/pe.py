@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from signum.hdl.config import ArrayConfig
-from signum.hdl.lib.family import family_of
+from signum.hdl.lib.family import cells_of
 
 from .popcount.registry import structure_of
 
@@ -19,7 +19,7 @@ def takes_sums_early(platform: object, config: ArrayConfig) -> bool:
     for each bit of a count. But a logic cell of iCE40 gives out its adder's sum or its register, not both, and
     accumulating structures, such as `hdl.array.popcount.carry`, begin a sum by themselves.
     """
-    return family_of(platform) == "gowin" and not structure_of(platform, config).accumulates
+    return cells_of(platform).sums_early and not structure_of(platform, config).accumulates
 
 
 class ProcessingElement(wiring.Component):

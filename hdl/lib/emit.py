@@ -25,13 +25,13 @@ from amaranth.hdl._ir import PortDirection
 from amaranth.lib import data, wiring
 
 from .explicit import explicit, open_pins, unread_inputs
-from .family import family_of
+from .family import cells_of
 from .keywords import is_reserved
 from .rtlil import format_netlists, parse_netlists
 from .share import Units, collect, ports
 from .waivers import waivers
 
-__all__ = ["LIBRARIES", "EmitError", "Target", "emit", "run_yosys", "to_rtlil", "to_verilog", "write_whole"]
+__all__ = ["EmitError", "Target", "emit", "run_yosys", "to_rtlil", "to_verilog", "write_whole"]
 
 YOSYS_MAIN = """\
 import sys
@@ -53,10 +53,6 @@ VERILOG_SCRIPT = """\
 read_rtlil explicit.il
 write_verilog -noattr design.v
 """
-
-LIBRARIES = {"ecp5": "read_verilog -lib +/ecp5/cells_sim.v"}
-"""How Yosys gets to know the cells of a family, where units are made of them."""
-
 
 @dataclass(frozen=True)
 class Target:
@@ -229,7 +225,7 @@ def convert(component: wiring.Component, name: str, platform: object = None) -> 
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)
         (directory / "design.il").write_text(text)
-        library = LIBRARIES.get(family_of(platform), "")
+        library = cells_of(platform).library
         run_yosys(NETLIST_SCRIPT.format(name=name, library=library), directory)
         netlists = explicit(parse_netlists((directory / "netlist.il").read_text()), name)
         (directory / "explicit.il").write_text(format_netlists(netlists))

@@ -1,1 +1,1 @@
-"""What tests share: simulation runners, cocotb benches, drivers, monitors and random cases."""
+"""Common parts of tests: simulation runners, cocotb benches, drivers, monitors and random cases."""

@@ -71,7 +71,7 @@ class Serial:
         await Timer(round(seconds * self.clock) * PERIOD, unit="ns")
 
     async def take(self, steps):
-        """Take the steps of a `Host` and return what they give."""
+        """Take the steps of a `Host` and return their results."""
         return await take(steps, self.send, self.receive)
 
 
@@ -92,7 +92,7 @@ async def answers(dut):
 
 
 class Machine:
-    """What a host does with an accelerator behind a serial line; ``registers`` are addresses by name."""
+    """The requests of a host to an accelerator behind a serial line; ``registers`` are addresses by name."""
 
     def __init__(self, line, host, registers):
         self.line = line

@@ -1,4 +1,4 @@
-"""Sizes that Yosys counts: what a choice of the architecture costs, as data."""
+"""Sizes by Yosys: the cost of each choice of the architecture, as data."""
 
 import json
 import tempfile
@@ -8,6 +8,8 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from signum.fpga.flow.families import FAMILIES
+from signum.fpga.flow.report import cells
 from signum.hdl.config import ArrayConfig
 from signum.hdl.lib.emit import run_yosys, to_verilog
 from signum.hdl.output.requantize import Requantize
@@ -66,8 +68,7 @@ def lut4(unit: wiring.Component, family: str, *, blocks: bool = False) -> int:
         path = Path(folder)
         (path / "unit.v").write_text(to_verilog(unit, "unit")[0])
         run_yosys(f"read_verilog unit.v\n{prepare}\n{flow}\ntee -q -o stat.json stat -json\n", path)
-        cells = json.loads((path / "stat.json").read_text())["design"]["num_cells_by_type"]
-    return sum(count * cells.get(kind, 0) for kind, count in (("SB_LUT4", 1), ("LUT4", 1), ("CCU2C", 2)))
+        return cells(json.loads((path / "stat.json").read_text()), FAMILIES[family])["lut4_equivalents"]
 
 
 def shifter_lut4(config: ArrayConfig) -> dict[str, dict[str, int]]:

@@ -18,7 +18,7 @@ __all__ = ["check_cases", "check_values", "draw_short_case", "program_job", "run
 
 
 def program_job(program: Program, batches: Sequence[dict[str, np.ndarray]], interrupt: int | None = None) -> dict:
-    """What `verif.bench.bench_accelerator` does with one program: a run for each batch of input maps."""
+    """The job of `verif.bench.bench_accelerator` for one program: a run for each batch of input maps."""
     runs = []
     for maps in batches:
         images = len(next(iter(maps.values())))

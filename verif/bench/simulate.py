@@ -1,4 +1,4 @@
-"""Run cocotb benches on a component or a Verilog file, such that a pass means that tests ran and passed.
+"""Run cocotb benches on a component or a Verilog file; a pass means that tests ran and passed.
 
 The variables of the environment: ``SIM`` (verilator or icarus), ``SEED``, ``WAVES=1``.
 """
@@ -37,14 +37,14 @@ class BenchError(AssertionError):
 
 @dataclass(frozen=True)
 class Result:
-    """What a run of a bench left.
+    """The results of a bench.
 
     Members
     -------
     tests : tuple of str
         The tests that ran, and passed.
     values : dict
-        What the bench gave to `verif.bench.streams.give`.
+        Values that the bench passed to `verif.bench.streams.give`.
     seed : int
         The seed of the run.
     waves : Path or None

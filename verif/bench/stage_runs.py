@@ -18,7 +18,7 @@ __all__ = ["StageRun", "check_stages", "stream_stages"]
 
 @dataclass(frozen=True)
 class StageRun:
-    """What a stage did on the hardware.
+    """The run of a stage on the hardware.
 
     Members
     -------
@@ -42,7 +42,7 @@ def check_stages(config: ArrayConfig, stages: Sequence[Stage], maps: Mapping[str
                  ) -> list[StageRun]:
     """Run stages on the accelerator, and compare their results.
 
-    Only what does not lie in the array's memories from the stages before is written. Each stage is given the maps as
+    Only words that earlier stages have not left in the array's memories are written. Each stage is given the maps as
     they should be, so that one wrong result is counted once.
 
     Parameters
@@ -70,7 +70,7 @@ def check_stages(config: ArrayConfig, stages: Sequence[Stage], maps: Mapping[str
 
 
 def compared(stage: Stage, maps: Mapping[str, np.ndarray], cycles: int, words: list[int]) -> StageRun:
-    """What a stage did, from the cycles and the result words of its run."""
+    """The run of a stage, from the cycles and the result words of its run."""
     expected = stage.part_of(maps[stage.layer.name])
     found = stage.program.results(len(expected), words).reshape(expected.shape)
     predicted = predict_cycles(stage.program.config, stage.program.records)

@@ -1,4 +1,4 @@
-"""What benches share: the clock, drivers and monitors of streams, checked reads, data in and out."""
+"""Common parts of benches: the clock, drivers and monitors of streams, checked reads, data in and out."""
 
 import json
 import os

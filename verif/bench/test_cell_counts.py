@@ -1,4 +1,4 @@
-"""What Yosys counts of the architecture's choices. It repeats exactly, so it is asserted."""
+"""Yosys's counts of the architecture's choices. They repeat exactly, so they are asserted."""
 
 from signum.hdl.config import ArrayConfig
 from signum.verif.bench.cell_counts import FLOWS, requantize_lut4, shifter_lut4

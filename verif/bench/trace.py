@@ -1,4 +1,4 @@
-"""A unit's inputs, cycle by cycle, and what it answers: on a simulator of Verilog or on Amaranth's own."""
+"""A unit's inputs, cycle by cycle, and its outputs: on a simulator of Verilog or on Amaranth's own."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -31,7 +31,7 @@ def play(unit: wiring.Component, steps: Sequence[Mapping[str, Any]], simulator: 
         "amaranth" for Amaranth's simulator (at once, but slow in the run, and without X), else as for
         `verif.bench.simulate.simulate`.
     platform : object
-        What the unit is elaborated for, on Amaranth's simulator.
+        Platform of the elaboration, on Amaranth's simulator.
 
     Returns
     -------

@@ -1,1 +1,1 @@
-"""What Signum costs and how fast it is: each module measures one table of docs/performance.md."""
+"""Benchmarks of area, clock and speed: each module measures one record of docs/performance."""

@@ -1,10 +1,10 @@
 """The area of processing elements, rows, arrays and accelerators, on every family.
 
 `make bench-area`. Cells are LUT4s, with 2 for a CCU2C of ECP5 and 1 for an ALU of Gowin; on iCE40 the logic cells after
-packing. Element, row and array are mapped as they stand, with what forwards their words; an accelerator is all that is
-behind the bus. Equal modules are mapped once, and nothing is optimised from one into the next. On ECP5 the popcount is
-made of carry cells (`hdl.array.popcount.carry`), and for comparison the portable one is measured as well.
-The baseline is the element that is written in three lines, with each flow's default flags.
+packing. Element, row and array are mapped as they stand, with the registers that forward their words; an accelerator is
+the whole design behind the bus. Equal modules are mapped once, without optimisation across modules. On ECP5 the popcount is
+built from carry cells (`hdl.array.popcount.carry`), and the portable popcount is measured for comparison.
+The baseline is an element of three lines, with each flow's default flags.
 """
 
 import json
@@ -18,14 +18,16 @@ from amaranth.lib import wiring
 from rich.console import Console
 from rich.table import Table
 
-from signum.fpga.flow.build import run_tool
 from signum.fpga.flow.estimate import mapped
-from signum.fpga.flow.families import ECP5, FAMILIES, ICE40, Family
-from signum.fpga.flow.netlist import open_chains
+from signum.fpga.flow.families import BOARD_FAMILIES
+from signum.fpga.flow.families.family import BoardFamily
+from signum.fpga.flow.tools import run_tool
 from signum.hdl.accelerator import Accelerator
 from signum.hdl.array.array import Array
 from signum.hdl.array.pe import ProcessingElement
+from signum.hdl.array.popcount.registry import structure_of
 from signum.hdl.config import ArrayConfig
+from signum.hdl.lib.emit import Target
 from signum.verif.benchmarks.record import BUILD, Row, save, versions
 
 __all__ = ["LANES", "UNITS", "PlainElement", "measure", "packed", "rows"]
@@ -34,9 +36,7 @@ LANES = 16, 32, 64, 128
 SHAPES = {"pe": (1, 1), "row": (1, 16), "array": (8, 8), "accelerator": (4, 16)}
 UNITS = tuple(SHAPES)
 PACKED = 64, ("pe", "array")
-"""Lanes and units that ECP5's packer counts as well."""
-PACK = {"ice40": ("--hx8k", "--package", "ct256"), "ecp5": ("--85k", "--package", "CABGA756")}
-CELLS = {"ice40": r"ICESTORM_LC:\s+(\d+)", "ecp5": r"TRELLIS_COMB:\s+(\d+)"}
+"""Lanes and units that are packed as well, on families whose areas are Yosys's cells."""
 
 
 class PlainElement(ProcessingElement):
@@ -65,33 +65,32 @@ def component(unit: str, lanes: int) -> wiring.Component:
     return kinds.get(unit, Array)(config=config_of(unit, lanes))
 
 
-def packed(family: Family, folder: Path) -> int:
-    """Logic cells that nextpnr makes of ``unit.json`` in a folder, on iCE40 or ECP5."""
-    if family is ECP5:
-        netlist = json.loads((folder / "unit.json").read_text())
-        open_chains(netlist)
+def packed(family: BoardFamily, folder: Path) -> int:
+    """Logic cells that nextpnr makes of ``unit.json`` in a folder: with the family's savings, and without what its
+    repairs add for the router."""
+    netlist = json.loads((folder / "unit.json").read_text())
+    if family.save(netlist):
         (folder / "unit.json").write_text(json.dumps(netlist))
-    free = {"ice40": "--pcf-allow-unconstrained", "ecp5": "--lpf-allow-unconstrained"}[family.name]
-    words = run_tool(family.place, [*PACK[family.name], free, "--json", "unit.json", "--pack-only"], folder)
-    found = re.search(CELLS[family.name], "\n".join(words))
+    words = run_tool(family.place, [*family.pack_only, "--json", "unit.json", "--pack-only"], folder)
+    found = re.search(rf"{family.resources['lut'][0]}:\s+(\d+)", "\n".join(words))
     assert found, f"{family.place} must tell how many cells it uses"
     return int(found[1])
 
 
-def size(unit: wiring.Component, config: ArrayConfig, family: Family, folder: Path, *, default: bool = False,
+def size(unit: wiring.Component, config: ArrayConfig, family: BoardFamily, folder: Path, *, default: bool = False,
          portable: bool = False) -> int:
     counts = mapped(unit, config, family, folder, default=default, portable=portable)
-    return packed(family, folder) if family is ICE40 else counts["lut4_equivalents"]
+    return packed(family, folder) if family.counts_packed else counts["lut4_equivalents"]
 
 
-def popcounts(family: Family, unit: str) -> tuple[str, ...]:
+def popcounts(family: BoardFamily, unit: str) -> tuple[str, ...]:
     """How the popcount of a unit is made, the build's way first."""
-    if family is not ECP5:
+    if not structure_of(Target(family.name), config_of(unit, PACKED[0])).families:
         return ("portable",)
     return ("mapped", "portable") if unit in PACKED[1] else ("mapped",)
 
 
-def rows(families: Iterable[Family], units: Iterable[str], lanes: Iterable[int]) -> Iterable[Row]:
+def rows(families: Iterable[BoardFamily], units: Iterable[str], lanes: Iterable[int]) -> Iterable[Row]:
     """Measure, a row of the table at a time."""
     for family in families:
         for count in lanes:
@@ -107,7 +106,7 @@ def rows(families: Iterable[Family], units: Iterable[str], lanes: Iterable[int])
                     row: Row = {"family": family.name, "unit": unit, "popcount": popcount, "lanes": count,
                                 "binops_per_cycle": binops, "cells": total, "cells_per_binop": round(total / binops, 3),
                                 "baseline_cells_per_binop": round(baseline / count, 3)}
-                    if family is ECP5 and (count, unit) in {(PACKED[0], each) for each in PACKED[1]}:
+                    if family.pack_only and not family.counts_packed and count == PACKED[0] and unit in PACKED[1]:
                         row["packed_cells_per_binop"] = round(packed(family, folder) / binops, 3)
                     yield row
 
@@ -117,12 +116,12 @@ def measure(console: Console) -> Path:
     BUILD.mkdir(parents=True, exist_ok=True)
     found = []
     table = Table("family", "unit", "popcount", "lanes", "cells", "cells a binary operation", "plain element")
-    for row in rows(FAMILIES.values(), UNITS, LANES):
+    for row in rows(BOARD_FAMILIES.values(), UNITS, LANES):
         found.append(row)
         console.print(f"{row['family']} {row['unit']} ({row['popcount']}), {row['lanes']} lanes: {row['cells']} cells",
                       highlight=False)
         table.add_row(row["family"], row["unit"], row["popcount"], str(row["lanes"]), str(row["cells"]),
                       f"{row['cells_per_binop']:.2f}", f"{row['baseline_cells_per_binop']:.2f}")
     console.print(table)
-    return save("area", found, versions("yosys", ICE40.place, ECP5.place),
-                shapes={unit: list(shape) for unit, shape in SHAPES.items()})
+    tools = versions("yosys", *(family.place for family in BOARD_FAMILIES.values() if family.pack_only))
+    return save("area", found, tools, shapes={unit: list(shape) for unit, shape in SHAPES.items()})

@@ -2,7 +2,7 @@
 
 `make bench-clock` places the cases of `QUICK`. The larger presets take minutes to an hour a seed; each is measured by
 `signum clock --board ulx3s-12f --preset ecp5_2k`, which adds its row to
-build/bench/clock.json, or taken with `--built build/BOARD` from what `make bitstream BOARD=... SEEDS=5` reported.
+build/bench/clock.json, or taken with `--built build/BOARD` from the report of `make bitstream BOARD=... SEEDS=5`.
 """
 
 import statistics
@@ -14,10 +14,10 @@ from typing import Any
 from rich.console import Console
 
 from signum.fpga.flow.boards import board_named
-from signum.fpga.flow.build import STALLED, BuildError, place, synthesize
-from signum.fpga.flow.families import FAMILIES
+from signum.fpga.flow.build import STALLED, place, synthesize
+from signum.fpga.flow.families import BOARD_FAMILIES
 from signum.fpga.flow.report import ReportError, board_row, critical_path, fmax_mhz, utilization
-from signum.fpga.flow.tools import tool
+from signum.fpga.flow.tools import BuildError, tool
 from signum.hdl.config import ArrayConfig
 from signum.verif.benchmarks.record import BUILD, RECORDED, Row, load, save, versions
 
@@ -71,7 +71,7 @@ def path_text(path: Sequence[Mapping[str, Any]]) -> str:
 
 def clock_row(board: str, preset: str, wanted: float, reached: Mapping[Any, float], stalled: Sequence[int],
               use: Mapping[str, int], path: str, placer: str) -> Row:
-    """A row of the table: what each seed reached in MHz, the MHz that were wanted, the slowest path of the best,
+    """A row of the table: the MHz of each seed, the requested MHz, the slowest path of the best,
     and the tool that placed it with its version."""
     return {"board": board, "preset": preset, "binops_per_cycle": ArrayConfig.preset(preset).binops_per_cycle,
             "fmax_mhz_median": round(statistics.median(reached.values()), 2),
@@ -85,7 +85,7 @@ def built(report: Mapping[str, Any], folder: Path = BUILD) -> Path:
     preset = board_row(report)["preset"]
     if not preset:
         raise ReportError(f"the build for {report['board']} must be of a preset")
-    place_tool = FAMILIES[report["family"]].place
+    place_tool = BOARD_FAMILIES[report["family"]].place
     return keep(clock_row(report["board"], preset, report["clock_mhz"], report["fmax_mhz_by_seed"],
                           report["stalled_seeds"], report, path_text(report["critical_path"]),
                           f"{place_tool} {report['tools'][place_tool]}"), folder)
@@ -100,7 +100,7 @@ def replaced(row: Row, rows: Sequence[Row]) -> list[Row]:
 def keep(row: Row, folder: Path = BUILD) -> Path:
     """Add a row to ``clock.json`` in a folder, which begins with the rows that are recorded."""
     known = load("clock", folder if (folder / "clock.json").exists() else RECORDED)["rows"]
-    tools = versions("yosys", *(family.place for family in FAMILIES.values()))
+    tools = versions("yosys", *(family.place for family in BOARD_FAMILIES.values()))
     return save("clock", replaced(row, known), tools, folder)
 
 

@@ -14,7 +14,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from signum.fpga.flow.families import ECP5, ICE40, Family
+from signum.fpga.flow.families.ecp5 import ECP5
+from signum.fpga.flow.families.family import BoardFamily
+from signum.fpga.flow.families.ice40 import ICE40
 from signum.fpga.flow.report import cells
 from signum.hdl.array.pe import ProcessingElement
 from signum.hdl.config import ArrayConfig
@@ -37,7 +39,7 @@ def element_config(element_bits: int, lanes: int) -> ArrayConfig:
     return widest.replace(acc_bits=widest.dot_bits(TAPS), pipeline=1)
 
 
-def element_cells(config: ArrayConfig, family: Family) -> int:
+def element_cells(config: ArrayConfig, family: BoardFamily) -> int:
     """Cells of one processing element; portable, which ECP5's carry cells are not."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)

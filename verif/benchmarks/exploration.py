@@ -10,7 +10,6 @@ from signum.fpga.explore.cache import Cache
 from signum.fpga.explore.candidates import axes_of
 from signum.fpga.explore.explore import Runner, explore
 from signum.fpga.flow.boards import board_named
-from signum.fpga.flow.estimate import device_of
 from signum.verif.benchmarks.record import BUILD, Row, save, versions
 
 __all__ = ["CASES", "exploration_row", "measure"]
@@ -24,9 +23,9 @@ CASES: tuple[tuple[str, str, int, Mapping[str, Sequence[int]]], ...] = (
 
 
 def exploration_row(result: Mapping[str, Any]) -> Row:
-    """The row of a result of `explore`: what fits, and the best array by the models and as it is synthesized."""
+    """The row of a result of `explore`: the fitting candidates, and the best array by the models and by synthesis."""
     best = result["candidates"][result["best"]]
-    device = device_of(result["device"])
+    device = board_named(result["board"]).capacity
     measured = best["measured"] or {}
     return {"network": result["network"], "board": result["board"], "candidates": len(result["candidates"]),
             "fit": sum(row["fits"] for row in result["candidates"]),

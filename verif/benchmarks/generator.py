@@ -1,4 +1,4 @@
-"""Arrays to Verilog by the command line: seconds, bytes and memory, and what it takes to read them back."""
+"""Arrays to Verilog by the command line: seconds, bytes and memory, and the cost of reading them back."""
 
 import os
 import subprocess

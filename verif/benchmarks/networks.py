@@ -38,7 +38,7 @@ CONFIRMED = {("digits", 8, 4), ("digits", 2, 32), ("sfc", 2, 32), ("cnv", 2, 32)
 """Networks, rows and columns whose cycles are counted by the RTL as well, in both modes."""
 
 STAGE_DEPTHS = {"weight_depth": 4096, "activation_depth": 16384, "threshold_depth": 4096, "requantize_depth": 4096}
-"""Memories of the array that runs a network in stages: what is larger comes from the host, piece by piece."""
+"""Memories of the array that runs a network in stages: larger layers come from the host, piece by piece."""
 
 
 @dataclass(frozen=True)

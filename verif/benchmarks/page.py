@@ -32,7 +32,7 @@ class Goal:
     ----------
     benchmark : str
     text : str
-        What is wanted.
+        The goal.
     value : callable
         Of the benchmark's rows; the figure, or None where it was not measured.
     bound : float
@@ -92,7 +92,7 @@ def whole_network(name: str, mode: str, binops: int) -> Callable[[Rows], float |
 
 
 def utilizations(mode: str, binops: int, *networks: str) -> Callable[[Rows], float | None]:
-    """The least over networks of what the best array of a size makes of all layers but the first, in per cent."""
+    """The least utilisation over networks, by the best array of a size, of all layers but the first, in per cent."""
     def value(rows: Rows) -> float | None:
         best = [extreme(max, "utilization", network=name, mode=mode, binops_per_cycle=binops)(rows)
                 for name in networks]
@@ -176,12 +176,12 @@ MISSING = (
 
 
 def bound_by(goal: Goal) -> str:
-    """What binds a goal, with its figures."""
+    """The bottleneck of a goal, with its figures."""
     return re.sub(r"\{(.+?)\}", lambda found: figure(found[1]), goal.binds)
 
 
 def goal_rows(found: Mapping[str, Rows]) -> list[list[str]]:
-    """Each goal, its bound, our figure, whether it is met, the command, and what binds it."""
+    """Each goal, its bound, our figure, whether it is met, the command, and its bottleneck."""
     table = []
     for goal in GOALS:
         value = goal.value(found[goal.benchmark]) if goal.benchmark in found else None

@@ -37,7 +37,7 @@ BASELINE = "Verilator from cocotb, default flags"
 
 @dataclass(frozen=True)
 class Rate:
-    """What a simulator did: seconds are those of the processor.
+    """A measurement of a simulator: seconds are those of the processor.
 
     ``running`` are the seconds of the ``counted`` cycles of runs alone; ``words`` the results; ``build_seconds`` the
     time of the build, without Verilator's own run time where that is kept.

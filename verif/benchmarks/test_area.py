@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from signum.fpga.flow.families import ECP5, FAMILIES, GOWIN, ICE40
+from signum.fpga.flow.families import BOARD_FAMILIES
+from signum.fpga.flow.families.ecp5 import ECP5
+from signum.fpga.flow.families.gowin import GOWIN
+from signum.fpga.flow.families.ice40 import ICE40
 from signum.golden.reference.units import processing_element
 from signum.hdl.config import ArrayConfig
 from signum.verif.bench.trace import play
@@ -23,7 +26,7 @@ def check(units: tuple[str, ...], lanes: tuple[int, ...]) -> None:
     record = load("area")
     exact = record["tools"] == versions("yosys", ICE40.place, ECP5.place)
     recorded = {key(row): row for row in record["rows"]}
-    for row in rows(FAMILIES.values(), units, lanes):
+    for row in rows(BOARD_FAMILIES.values(), units, lanes):
         before = recorded[key(row)]
         if exact:
             assert row == before
@@ -42,12 +45,12 @@ def test_arrays_and_accelerators_are_no_larger() -> None:
 
 def test_the_record_is_whole() -> None:
     found = [key(row) for row in load("area")["rows"]]
-    assert sorted(found) == sorted((family.name, unit, popcount, lanes) for family in FAMILIES.values()
+    assert sorted(found) == sorted((family.name, unit, popcount, lanes) for family in BOARD_FAMILIES.values()
                                    for unit in UNITS for popcount in popcounts(family, unit) for lanes in LANES)
 
 
 def test_the_goals_that_are_met() -> None:
-    """Cells a binary operation of 64 lanes: an element, and an array with what forwards its words."""
+    """Cells a binary operation of 64 lanes: an element, and an array with the registers that forward its words."""
     record = {key(row)[:3]: row for row in load("area")["rows"] if row["lanes"] == 64}
     for family, popcount, element, array in (("ice40", "portable", 2.5, 2.8), ("ecp5", "portable", 2.8, 2.8),
                                              ("ecp5", "mapped", 2.2, 2.6), ("gowin", "portable", 2.6, 2.8)):
@@ -58,7 +61,7 @@ def test_the_goals_that_are_met() -> None:
 
 
 def test_the_counts_of_a_netlist(tmp_path: Path) -> None:
-    """The plain element of one lane and one bit: what is counted is there to be seen."""
+    """The plain element of one lane and one bit: the counted cells are in the netlist."""
     config = ArrayConfig(rows=1, cols=1, lanes=1, acc_bits=1)
     for family in (ICE40, ECP5, GOWIN):
         counts = mapped(PlainElement(config=config), config, family, tmp_path)

@@ -1,4 +1,4 @@
-"""The benchmark of clocks: what it makes of several placements."""
+"""The benchmark of clocks: its row of several placements."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from signum.fpga.flow.build import STALLED, BuildError
+from signum.fpga.flow.build import STALLED
 from signum.fpga.flow.report import ReportError
+from signum.fpga.flow.tools import BuildError
 from signum.hdl.config import ArrayConfig
 from signum.verif.benchmarks import clock
 from signum.verif.benchmarks.record import RECORDED, load

@@ -1,8 +1,9 @@
-"""Elements of 1 bit and of 8 bits: the record is what the tools count, and one element has one area."""
+"""Elements of 1 bit and of 8 bits: the record equals the counts of the tools, and one element has one area."""
 
 import pytest
 
-from signum.fpga.flow.families import ECP5, ICE40
+from signum.fpga.flow.families.ecp5 import ECP5
+from signum.fpga.flow.families.ice40 import ICE40
 from signum.verif.benchmarks.area import config_of
 from signum.verif.benchmarks.elements import ELEMENTS, FLOWS, element_cells, element_config, element_rows, part_rows
 from signum.verif.benchmarks.record import load

@@ -26,7 +26,7 @@ def test_the_best_array_for_the_digits_takes_the_recorded_cycles_and_rams() -> N
             getattr(config, column) == row[column] for column in ("rows", "cols", "lanes", "tile", "drain_width")))
     modelled = model_whole(network, config.to_dict(), split)
     assert row["images_per_s"] == round(1e6 * row["clock_mhz"] * modelled["images"] / modelled["cycles"])
-    assert row["ram"] == ram_blocks(ArrayConfig.from_dict(modelled["config"]), board.family.name)
+    assert row["ram"] == ram_blocks(ArrayConfig.from_dict(modelled["config"]), board.family)
 
 
 def test_a_row_has_the_best_candidate() -> None:

@@ -1,4 +1,4 @@
-"""Records of runs: what is cheap to work out again is exact, and records of one design agree."""
+"""Records of runs: cheap figures are computed again exactly, and records of one design agree."""
 
 from pathlib import Path
 

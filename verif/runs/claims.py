@@ -54,7 +54,7 @@ def int8_array(lanes: int, *, rows: int = BINARY_ARRAY.rows) -> ArrayConfig:
 class Machine:
     """An 8-bit array that the binary one is compared with.
 
-    ``equal`` says in what they are equal, ``size`` how much of it the binary and the 8-bit array have.
+    ``equal`` names the quantity in which they are equal, ``size`` its amount in the binary and the 8-bit array.
     """
 
     equal: str

@@ -1,4 +1,4 @@
-"""A board on a line that fails in every way: `signum faults` counts what came of it.
+"""A board on a line that fails in every way: `signum faults` counts the outcomes.
 
 The board is the Verilated top with its serial pins, the host is `fpga.host.device.Device`, and what lies between them
 loses,
@@ -35,7 +35,7 @@ OUT = Path("build/faults")
 CONFIG = ArrayConfig(rows=2, cols=3, lanes=12, tile=2, acc_bits=8, sum_bits=16, weight_depth=128, activation_depth=256,
                      threshold_depth=128, program_depth=128, requantize_depth=32)
 BYTES = ("lost", "doubled", "flipped", "invented")
-DRAWS, PROGRAMS = 60, 6      # those with most results are taken: what else is damaged is seen only in them
+DRAWS, PROGRAMS = 60, 6      # programs with the most results: other damage shows only in them
 INFERENCES = 12             # of a session
 TIMEOUT, QUIET, ATTEMPTS = 0.15, 0.03, 12       # of the link, in seconds of the board
 PATIENCE = 600.0        # seconds of the board after which a load or an inference hangs
@@ -56,7 +56,7 @@ class FaultyLine:
     rate : float
         Probability of a fault for each byte.
     event : str
-        "reset", "power" or "dead": what happens after some bytes, or nothing.
+        "reset", "power" or "dead": the event after some bytes, or none.
     within : int
         Bytes among which it happens.
 
@@ -124,7 +124,7 @@ class FaultyLine:
 
 @dataclass
 class Counts:
-    """What became of all faults.
+    """The outcomes of all faults.
 
     Members
     -------

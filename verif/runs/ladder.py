@@ -1,6 +1,6 @@
 """The digits program further down: on netlists after synthesis, and on the bitstream turned back into Verilog.
 
-`signum ladder` takes a board of each family through its flow, makes a virtual board of what comes
+`signum ladder` takes a board of each family through its flow, makes a virtual board of the result that comes
 out, loads
 the program through its serial pins with the driver of real boards, and compares every logit with the golden model and
 the cycles of every run with those predicted.
@@ -16,8 +16,7 @@ import click
 from rich.console import Console
 
 from signum.fpga.flow.boards import board_named
-from signum.fpga.flow.build import BuildError
-from signum.fpga.flow.tools import ToolError, tool
+from signum.fpga.flow.tools import BuildError, ToolError, tool
 from signum.fpga.host.device import Device, DeviceError
 from signum.fpga.host.link import Link, LinkError
 from signum.fpga.host.model import ModelError
@@ -39,20 +38,21 @@ __all__ = ["BOARDS", "RUNGS", "climb", "command"]
 
 OUT = Path("build/ladder")
 RUNGS = {"netlist": netlist_verilog, "bitstream": bitstream_verilog}
-BOARDS = {"ice40": "ice40_hx8k_b_evn", "ecp5": "ulx3s-25f", "gowin": "tang_nano_9k"}
+BOARDS = "ice40_hx8k_b_evn", "ulx3s-25f", "tang_nano_9k"
+"""One of a family."""
 PRESET, IMAGES = "icebreaker", 40
 TIMEOUT, QUIET = 1.0, 0.05      # of the link, in seconds of the board
 
 
 def climb(rung: str, verilog: str, family: str, config: ArrayConfig, graph: Graph, images: int) -> dict[str, Any]:
-    """Run the first held-out digits on what a board has become.
+    """Run the first held-out digits on the netlist of a board.
 
     Parameters
     ----------
     rung : str
         Of `RUNGS`.
     verilog : str
-        What it gives for the board.
+        The Verilog of the board.
     family : str
         Of the board.
     config : ArrayConfig
@@ -70,7 +70,7 @@ def climb(rung: str, verilog: str, family: str, config: ArrayConfig, graph: Grap
     Raises
     ------
     DeviceError, LinkError
-        If the board does not do what the program says, or nothing.
+        If the board deviates from the program, or does not answer.
     """
     program = compile_graph(graph, config)
     maps = digits_encoder().bits(digits().test.images[:images])
@@ -121,12 +121,13 @@ def command(preset: str, images: int, network: Path | None, record: bool) -> int
         trained = load_digits_network(network)
         graph = fold(trained.model, trained.encoder, DIGITS_SHAPE)
     rows = []
-    for family, name in BOARDS.items():
-        board, folder = board_named(name), OUT / family
+    for name in BOARDS:
+        board = board_named(name)
+        family, folder = board.family.name, OUT / board.family.name
         console.print(f"{family}: synthesis")
         synthesize_without_pll(board, config, folder)
         for rung, verilog in RUNGS.items():
-            if rung == "bitstream" and (family != "ice40" or not tool("icebox_vlog").available):
+            if rung == "bitstream" and not (board.family.read_back and tool("icebox_vlog").available):
                 continue
             console.print(f"{family}: {rung}")
             row = {**climb(rung, verilog(board, folder), family, config, graph, images),

@@ -70,7 +70,7 @@ def quoted(text: str) -> set[str]:
 def unmarked(text: str, allowed: Mapping[str, str]) -> Iterator[str]:
     """Numbers with a unit that stand in a page's prose as somebody typed them, with some words around each.
 
-    What stands in code, in a figure or in a table of a record is left out, and so is each phrase of ``allowed``.
+    Code, figures and tables of records are left out, and so is each phrase of ``allowed``.
     """
     text = re.sub(r"^( *```).*?^\1", "", TABLE.sub("", text), flags=re.DOTALL | re.MULTILINE)
     text = re.sub(r"^    .*$", "", text, flags=re.MULTILINE)

@@ -29,7 +29,7 @@ REPORTS = DOCS / "paper" / "reports.json"
 """Everything that the page is made of, as `gather` found it."""
 
 RECORDED = DOCS / "paper" / "resnet18.json"
-"""What the last recorded `make resnet18` found; a newer one in ``build/paper`` goes first."""
+"""The results of the last recorded `make resnet18`; a newer one in ``build/paper`` takes precedence."""
 
 GOALS = {"classification": 1.0, "detection": 3.0, "segmentation": 3.0, "super_resolution": 0.3, "matching": 3.0}
 """How far a binary network may be behind its 8-bit twin, in units of the metric."""
@@ -182,7 +182,7 @@ def _resnet_table(data: dict[str, Any]) -> str:
 
 
 def _best_variants(record: dict[str, Any]) -> str:
-    """What the best variant of each width has over the first one, beside how far seeds lie apart."""
+    """The gain of the best variant of each width over the first, and the spread of the seeds."""
     (_, plain), *others = table(record)
     said = []
     for place, multiplier in enumerate(MULTIPLIERS):

@@ -23,7 +23,7 @@ SHOWN = 16      # elements of an axis that the floor plan draws
 
 
 def picture_array(path: Path, config: ArrayConfig, uses: Sequence[LayerUse]) -> None:
-    """The floor plan of an array, and what each layer makes of it."""
+    """The floor plan of an array, and its utilisation by each layer."""
     figure = Figure(figsize=(11, 4.2), layout="constrained")
     plan, bars = figure.subplots(1, 2, width_ratios=(1, 1.35))
     _floor_plan(plan, config)

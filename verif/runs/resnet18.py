@@ -130,7 +130,7 @@ def run_resnet18(network: ResNet18, size: int, config: ArrayConfig, out: Path,
     out : Path
         Folder for the Verilog.
     tell : callable
-        Called with the bits computed so far, all of them, and what is done next.
+        Called with the number of computed bits, of all bits, and the next step.
 
     Returns
     -------

@@ -50,7 +50,7 @@ BINARY = ("binary_m1", "binary_m2")
 
 @dataclass(frozen=True)
 class OnArray:
-    """What the simulated array made of a network's body.
+    """Results of a network's body on the simulated array.
 
     ``mismatches`` of ``values`` results differ from PyTorch's; ``predicted`` and ``measured`` are the cycles of each
     of ``runs`` runs, ``per_image`` those of an image in a full run.
@@ -69,7 +69,7 @@ class OnArray:
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """What the array is given for some images, and what PyTorch's body is.
+    """Inputs of the array for some images, and PyTorch's body.
 
     ``encoder`` and ``shape`` (C, H, W) are those that `golden.compiler.fold.fold` wants, ``maps`` the bits, bool (B,
     H, W, C) by name, ``tensor`` the body's input.
@@ -139,7 +139,7 @@ def run_int8_on_array(network: Network, images: np.ndarray) -> OnArray:
 
 
 def where(network: Network, graph: Graph) -> list[dict[str, str]]:
-    """Which part of the machine computes each layer, and in what."""
+    """The machine and the number format of each layer."""
     rows = []
     for layer in graph.layers:
         planes = len(layer.segments) if layer.combine == "shift_accumulate" else 0
@@ -152,7 +152,7 @@ def where(network: Network, graph: Graph) -> list[dict[str, str]]:
 
 
 def _has_int8_body(network: Network) -> bool:
-    """Whether the body's last sums are results as they are, which is what the 8-bit array gives."""
+    """Whether the body's last sums are results as they are, as on the 8-bit array."""
     *_, last = network.body.modules()
     return isinstance(last, Int8Conv2d)
 
@@ -224,7 +224,7 @@ def show(console: Console, report: dict[str, Any]) -> None:
 def command(name: str, images: int, out: Path) -> int:
     """Judge a task's networks, and run their binary layers on the array.
 
-    The array is simulated, and what the networks do is drawn. The exit status is 1 if a result or a cycle count
+    The array is simulated, and the results of the networks are drawn. The exit status is 1 if a result or a cycle count
     differs.
     """
     console = Console()

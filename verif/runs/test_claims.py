@@ -1,4 +1,4 @@
-"""The claims: what is compared is equal in what it says, and the counts are those of the cycle model."""
+"""The claims: compared designs are equal in the named respect, and the counts are those of the cycle model."""
 
 from math import prod
 

@@ -1,4 +1,4 @@
-"""The lock file: everything that the project needs is in it, and is what runs here."""
+"""The lock file: it has every requirement of the project, in the installed version."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""The command `signum test`: what it gives to pytest."""
+"""The command `signum test`: the arguments of pytest."""
 
 from types import SimpleNamespace
 

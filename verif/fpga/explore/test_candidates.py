@@ -1,4 +1,4 @@
-"""Which arrays are tried, and the order of what is known of them."""
+"""The candidate arrays, and the order of their figures."""
 
 import pytest
 

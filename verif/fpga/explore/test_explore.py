@@ -1,4 +1,4 @@
-"""The exploration of arrays: the best is the best, what does not fit is left out and said, work is done once."""
+"""The exploration of arrays: the best is the best, misfits are left out and reported, work is done once."""
 
 import json
 import sys
@@ -13,6 +13,8 @@ from signum.fpga.explore.candidates import ExploreError, candidates, graph_of, l
 from signum.fpga.explore.explore import Runner, build_candidate, clock_of, executor_of, explore, save
 from signum.fpga.flow.boards import board_named
 from signum.fpga.flow.estimate import board_cells, element_cells, ram_blocks
+from signum.fpga.flow.families.ecp5 import ECP5
+from signum.fpga.flow.families.ice40 import ICE40
 from signum.golden.compiler.compile import compile_graph
 from signum.golden.compiler.cycles import predict_cycles
 from signum.golden.compiler.sizing import roomy
@@ -26,12 +28,12 @@ BOARD = board_named("ulx3s-85f")
 
 
 def luts(config: dict[str, int]) -> int:
-    """What stands for Yosys here."""
+    """A stand-in for Yosys."""
     return 1500 + config["rows"] * config["cols"] * 3 * config["lanes"] + 50 * config["rows"] * config["drain_width"]
 
 
 class Quick(Runner):
-    """Without Yosys; keeps the calls of what takes its place."""
+    """Without Yosys; keeps the calls of its stand-in."""
 
     built: list[dict[str, int]]
 
@@ -46,7 +48,7 @@ class Quick(Runner):
         return super().map(what, function, calls)
 
     def build(self, name: str, config: dict[str, int], placed: bool) -> dict[str, Any]:
-        return {"lut": luts(config), "ram": ram_blocks(ArrayConfig.from_dict(config), "ecp5"), "ff": 0}
+        return {"lut": luts(config), "ram": ram_blocks(ArrayConfig.from_dict(config), ECP5), "ff": 0}
 
 
 @pytest.fixture
@@ -140,7 +142,7 @@ def test_in_stages_where_no_array_holds_it(runner):
     result = explore("cnv", board, runner, axes=ONE, top=0)
     row = result["candidates"][result["best"]]
     config = ArrayConfig.from_dict(row["config"])
-    assert ram_blocks(config, "ice40") <= limits(board)[1]
+    assert ram_blocks(config, ICE40) <= limits(board)[1]
     stages = plan_stages(graph_of("cnv"), config, split=row["mode"] == "split")
     assert row["stages"] == len(stages) > 1
     assert row["cycles"] == sum(predict_cycles(stage.program.config, stage.program.records) for stage in stages)
@@ -154,7 +156,7 @@ def test_stage_memories_take_what_there_is():
     assert maps.activation_depth > turns.activation_depth
     assert maps.weight_depth < turns.weight_depth
     for config in (turns, maps):
-        assert limits(BOARD)[1] // 2 < ram_blocks(config, "ecp5") <= limits(BOARD)[1]
+        assert limits(BOARD)[1] // 2 < ram_blocks(config, ECP5) <= limits(BOARD)[1]
 
 
 def test_nothing_fits(runner):

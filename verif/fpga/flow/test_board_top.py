@@ -66,7 +66,7 @@ class Digits:
                         for i in range(0, 3 * size, size)]
 
     def run(self, runs, *, flips=0, answer_flips=0, timeout=1.0, quiet=2 * QUIET):
-        """Simulate runs, as `bench_board.runs_a_network` has them, and check their cycles; what it gives."""
+        """Simulate runs, as `bench_board.runs_a_network` has them, and check cycles; returns the bench's values."""
         program = self.program
         top = BoardTop(config=program.config, clock=self.CLOCK, baud=self.BAUD)
         registers = {register.name: program.address_map.address(Region.REGISTERS, word=register)

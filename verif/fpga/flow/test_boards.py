@@ -3,16 +3,15 @@
 import json
 
 import pytest
+from amaranth.hdl import Module
 
 from signum.fpga.flow.board_top import Board, BoardError, baud_divisor
 from signum.fpga.flow.boards import BOARDS, board_named
 from signum.fpga.flow.report import RECORDED_BOARDS
 from signum.hdl.config import ArrayConfig
 
-PINS = {"ice40": "pcf", "ecp5": "lpf", "gowin": "cst"}
-PLLS = {"ice40": ("SB_PLL40_PAD", "SB_PLL40_CORE"), "ecp5": ("EHXPLLL",), "gowin": ("rPLL",)}
-RAMS = {"iCE40UP5K": 30, "iCE40HX8K": 32, "LFE5U-12F": 56, "LFE5U-25F": 56, "LFE5U-45F": 108, "LFE5U-85F": 208,
-        "GW1NR-LV9": 26, "GW2A-LV18": 46}
+PINS = "pcf", "lpf", "cst"
+"""How the names of files with pins end."""
 
 
 @pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
@@ -29,14 +28,14 @@ def test_a_board_has_what_it_promises(board: Board) -> None:
 def test_the_memories_of_the_preset_fit(board: Board) -> None:
     """Banks in words of a block RAM; the small memories that go into LUTs on some families are left out."""
     config = ArrayConfig.preset(board.preset)
-    width, depth = (16, 256) if board.family.name == "ice40" else (36, 512)
+    depth, width = board.family.ram_shapes[0]
     slices = -(-config.word_bits // width)
     blocks = (config.cols * slices * -(-config.weight_depth // depth)
               + config.rows * slices * -(-config.activation_depth // depth)
               + config.rows * -(-config.threshold_depth // depth) + 1)
-    if board.family.name == "ice40":        # which has no small memories
+    if not board.family.lut_memory_bits:
         blocks += config.rows * config.drain_width
-    capacity = next(count for device, count in RAMS.items() if board.device.startswith(device))
+    capacity = board.capacity.rams
     assert blocks <= capacity
     # larger ones have not been routed on an ECP5 or a GW2A-18
     assert blocks >= 0.4 * capacity or board.preset in ("ecp5_2k", "gowin_9k")
@@ -48,11 +47,20 @@ def test_a_plan(board: Board) -> None:
     plan = board.platform().build(
         board.design(ArrayConfig.preset("small"), board.pll(board.frequency), board.baud), name="signum",
         do_build=False, debug_verilog=False)
-    pins = plan.files[f"signum.{PINS[board.family.name]}"]
+    pins = next(text for name, text in plan.files.items() if name.endswith(PINS))
     for name in (board.crystal, "uart_0__rx", "uart_0__tx", *([board.led] if board.led else [])):
         assert name in pins
-    assert sum(plan.files["signum.il"].count(f"cell \\{cell} ") for cell in PLLS[board.family.name]) == 1
+    assert plan.files["signum.il"].count(f"cell \\{(board.clock or board.family.clock).CELL} ") == 1
     assert board.family.command in plan.files["signum.ys"]
+
+
+@pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
+def test_the_tools_are_told_the_device_of_the_platform(board: Board) -> None:
+    """As in the script of the platform's own build, where ``--family`` stands for ``--vopt family``."""
+    script = board.platform().build(Module(), name="signum", do_build=False).files["build_signum.sh"]
+    options = " ".join(script.split())
+    for words in (board.chip.place, board.chip.pack):
+        assert " ".join(words).replace("--vopt family=", "--family ") in options
 
 
 def test_no_such_board() -> None:

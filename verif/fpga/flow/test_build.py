@@ -10,8 +10,10 @@ import signum.fpga.flow.commands
 import signum.fpga.flow.report
 from signum.fpga.flow.board_top import BoardError, baud_divisor
 from signum.fpga.flow.boards import BOARDS
-from signum.fpga.flow.build import STALLED, BuildError, Stall, build, place_best
-from signum.fpga.flow.families import ECP5, GOWIN, ICE40
+from signum.fpga.flow.build import STALLED, Stall, build, place_best
+from signum.fpga.flow.families.ecp5 import ECP5
+from signum.fpga.flow.families.gowin import GOWIN
+from signum.fpga.flow.families.ice40 import ICE40
 from signum.fpga.flow.report import (
     ReportError,
     TimingError,
@@ -26,6 +28,7 @@ from signum.fpga.flow.report import (
     table,
     utilization,
 )
+from signum.fpga.flow.tools import BuildError
 from signum.hdl.config import PRESETS, ArrayConfig
 from signum.verif.command_line import main
 
@@ -175,7 +178,7 @@ def test_a_slow_design_leaves_no_bitstream(monkeypatch, tmp_path, capsys):
 @pytest.mark.parametrize(("name", "size"), [
     ("ice40_hx8k_b_evn", 100_000), ("ulx3s-12f", 50_000), ("tang_nano_9k", 1_000_000)])
 def test_a_bitstream(name, size, tmp_path):
-    """A small build of each family, from Amaranth to what the board takes."""
+    """A small build of each family, from Amaranth to the bitstream."""
     board = BOARDS[name]
     fast = {} if board.family.name == "ice40" else {"memory_registers": 1, "pipeline": 2}
     report = build(board, SMALL.replace(**fast), out=tmp_path)
@@ -213,7 +216,7 @@ def test_the_table_of_boards(monkeypatch, tmp_path, capsys):
     kept = json.loads(recorded.read_text())["rows"]
     assert [(row["preset"], "recorded" in row) for row in kept] == [("icebreaker", False)]
     recorded.write_text(json.dumps({"rows": [kept[0] | {"seed": 9}, kept[0] | {"board": "other"}]}))
-    for _ in range(2):                  # what was recorded is in the way of no build, also once it is in both files
+    for _ in range(2):                  # records stand in the way of no build, also once they are in both files
         assert [(row["board"], row["seed"], row["recorded"]) for row in load_board_rows()] == [
             ("icebreaker", 1, False), ("icebreaker", 2, False), ("other", 2, True)]
         assert main(["boards"]) == 0
@@ -230,13 +233,13 @@ def test_a_stalled_router_is_told_from_a_slow_one():
     assert not any(slow(row(1000 * i, i % 2, 4802)) for i in rows)
     assert not slow("Info: Routing complete.")
     found = [stalled(row(1000 * i, max(0, 20 - i), 4802 + max(0, 20 - i))) for i in rows]
-    assert found.index(True) == 20 + Stall.PATIENCE - 1
+    assert found.index(STALLED) == 20 + Stall.PATIENCE - 1
 
 
 def test_the_second_router_stalls_where_it_gets_no_lower():
     watch = Stall()
     rows = [f"Info:     iter={i} wires=44758 overused={max(7, 300 - i)} overuse=9 archfail=NA" for i in range(600)]
-    assert [watch(row) for row in rows].index(True) == 293 + Stall.PATIENCE2
+    assert [watch(row) for row in rows].index(STALLED) == 293 + Stall.PATIENCE2
 
 
 def test_a_further_seed_where_the_router_stalls(tmp_path, monkeypatch):

@@ -1,40 +1,31 @@
-"""Sizes without synthesis: block RAMs as the tools place them, LUTs near what Yosys counts."""
+"""Sizes without synthesis: block RAMs as the tools place them, LUTs near the counts of Yosys."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from signum.fpga.flow.boards import BOARDS, board_named
+from signum.fpga.flow.boards import board_named
 from signum.fpga.flow.build import synthesize
-from signum.fpga.flow.estimate import DEVICES, board_cells, device_of, element_cells, fit_area, ram_blocks
-from signum.fpga.flow.families import ECP5
+from signum.fpga.flow.estimate import board_cells, element_cells, fit_area, ram_blocks
+from signum.fpga.flow.families.ecp5 import ECP5
+from signum.fpga.flow.families.ice40 import ICE40
 from signum.hdl.config import ArrayConfig
 
 BASE = ArrayConfig(rows=1, cols=1, lanes=8, tile=8, acc_bits=10, sum_bits=12, fetch_width=4, access_patterns=1,
                    zero_padding=0, requantize_depth=0)
 
 
-@pytest.mark.parametrize("name", sorted(BOARDS))
-def test_every_board_has_a_device(name):
-    assert device_of(BOARDS[name].device) in DEVICES.values()
-
-
-def test_an_unknown_device():
-    with pytest.raises(KeyError):
-        device_of("iCE65")
-
-
 def test_blocks_of_the_smallest_board():
     # nextpnr places 29 of the 30 for `make bitstream`
-    assert ram_blocks(ArrayConfig.preset("icebreaker"), "ice40") == 29
+    assert ram_blocks(ArrayConfig.preset("icebreaker"), ICE40) == 29
 
 
 @pytest.mark.parametrize(("depth", "blocks"), [(512, 1), (513, 2), (1024, 2), (2048, 4), (4096, 8), (16384, 32)])
 def test_a_bank_takes_the_shape_that_fits_best(depth, blocks):
     # weights of one column of 32 lanes on ECP5; all else is of LUTs
     config = BASE.replace(lanes=32, weight_depth=depth, activation_depth=16, threshold_depth=16, program_depth=16)
-    assert ram_blocks(config, "ecp5") == blocks
+    assert ram_blocks(config, ECP5) == blocks
 
 
 def test_the_fit_finds_the_shares():

@@ -1,4 +1,4 @@
-"""Writing a bitstream: what the board's program is given, and what is said where it cannot be."""
+"""Writing a bitstream: the call of the board's program, and the error without one."""
 
 import sys
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from signum.verif.command_line import main
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder that is the whole ``PATH``; what tools remember of theirs is forgotten before and after."""
+    """A folder that is the whole ``PATH``; cached locations of tools are cleared before and after."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.chdir(tmp_path)     # where a program asked for its version writes
     forget()

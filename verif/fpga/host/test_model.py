@@ -1,4 +1,4 @@
-"""A Verilated library against Amaranth's own simulator, and what it refuses."""
+"""A Verilated library against Amaranth's own simulator, and its refusals."""
 
 import random
 import re
@@ -42,7 +42,7 @@ def test_it_does_what_amaranth_simulates(bank, seed):
         for name, value in step.items():
             bank[name] = value
         bank.settle()
-        if number > DEPTH:              # a memory's words, and what is read first, are random before
+        if number > DEPTH:              # words of a memory, and its first outputs, are random before
             assert bank["read_data"] == outputs["read_data"], f"cycle {number}"
         bank.run(1)
     assert bank.cycles == len(steps)

@@ -1,4 +1,4 @@
-"""Models of cells against what memories must do, and what cannot be simulated."""
+"""Models of cells against the golden memories, and netlists that cannot be simulated."""
 
 import copy
 import json
@@ -11,8 +11,9 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from signum.fpga.flow.boards import board_named
-from signum.fpga.flow.build import AFTER_READ, BuildError
+from signum.fpga.flow.build import AFTER_READ
 from signum.fpga.flow.families import FAMILIES
+from signum.fpga.flow.tools import BuildError
 from signum.fpga.host.model import Model, ModelError
 from signum.fpga.host.netlist_board import bitstream_verilog, cell_models, drop_contents, drop_open_outputs
 from signum.hdl.lib.emit import run_yosys, to_rtlil
@@ -58,7 +59,7 @@ def test_block_rams_hold_what_is_written(family, tmp_path, seed):
     words = {name: [0] * depth for name, (_, depth) in SHAPES.items()}
     met = dict.fromkeys(SHAPES, 0)
     wrong = dict.fromkeys(SHAPES, 0)
-    with Model(cell_models(family) + (tmp_path / "unit.v").read_text(), "unit") as model:
+    with Model(cell_models(FAMILIES[family]) + (tmp_path / "unit.v").read_text(), "unit") as model:
         model["rst"] = 0
         for _ in range(3000):
             model["read_address"], model["write_address"] = read, written = rng.choices(addresses, k=2)
@@ -86,7 +87,7 @@ def test_other_modes_of_cells_are_refused(family, cell, parameters, kind):
     given = ", ".join(f".{name}({value})" for name, value in parameters.items())
     unit = f"module unit(clk, rst);\n  input clk;\n  input rst;\n  {cell} #({given}) it();\nendmodule\n"
     with pytest.raises(ModelError, match=f"{kind}_of_another_kind"):
-        Model(f"{cell_models(family)}\n{unit}", "unit")
+        Model(f"{cell_models(FAMILIES[family])}\n{unit}", "unit")
 
 
 def test_contents_of_block_rams():

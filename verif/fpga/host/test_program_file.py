@@ -1,4 +1,4 @@
-"""Program files: what comes back is what was saved, and what is no whole program is refused in words."""
+"""Program files: a loaded file equals the saved program, and damaged files are refused with a message."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The virtual board's line, its time, and what resets leave."""
+"""The virtual board's line, its time, and its state after resets."""
 
 import pytest
 

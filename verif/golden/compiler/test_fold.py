@@ -34,7 +34,7 @@ def norm_with(rng: np.random.Generator, channels: int, taps: int) -> BatchNorm:
 
 
 def expected_maps(model: nn.Sequential, x: torch.Tensor) -> dict[str, np.ndarray]:
-    """What PyTorch has at the end of each layer of a flat sequence: (B, H, W, C) or (B, N), by name."""
+    """PyTorch's outputs of each layer of a flat sequence: (B, H, W, C) or (B, N), by name."""
     maps = {}
     name = ""
     with torch.no_grad():

@@ -18,7 +18,7 @@ CONFIG = ArrayConfig(rows=2, cols=4, lanes=8, requantize_depth=32)
 
 
 def expected_maps(graph: Graph, maps: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What the graph gives, raw layers as their values."""
+    """Results of the graph, raw layers as their values."""
     found = graph.run(maps)
     for layer in graph.layers:
         if layer.raw:

@@ -1,4 +1,4 @@
-"""Binary layers: their forward values, their gradients, and what they refuse."""
+"""Binary layers: their forward values, their gradients, and their refusals."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Gain terms vanish: what is left of a network with them is signs and one threshold a channel."""
+"""Gain terms vanish: a folded network with them has signs and one threshold a channel."""
 
 from typing import cast
 

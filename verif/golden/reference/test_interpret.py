@@ -1,4 +1,4 @@
-"""The interpreter reads only what the hardware is given: a changed bit anywhere must change what it computes."""
+"""The interpreter reads only the inputs of the hardware: a changed bit anywhere must change its results."""
 
 import dataclasses
 

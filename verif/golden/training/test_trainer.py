@@ -1,4 +1,4 @@
-"""The trainer: learns, repeats itself, goes on where it stopped, and refuses what is not its own."""
+"""The trainer: it learns, repeats itself, resumes after a stop, and refuses foreign checkpoints."""
 
 from dataclasses import replace
 

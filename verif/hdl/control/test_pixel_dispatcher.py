@@ -38,7 +38,7 @@ class Dealt(wiring.Component):
 
 
 def draw_steps(rng: random.Random, rows: int, maps: int) -> tuple[list[dict[str, int]], list[dict[str, int]]]:
-    """Inputs, and what is to be seen: maps of which some are given up or reset, even in a fill."""
+    """Inputs and expected outputs: maps, some of them abandoned or reset, even during a fill."""
     steps: list[dict[str, int]] = []
     seen: list[dict[str, int]] = []
     for _ in range(maps):

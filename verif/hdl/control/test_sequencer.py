@@ -59,7 +59,7 @@ class Programmed(wiring.Component):
 
 @dataclass(frozen=True)
 class Run:
-    """What a run did.
+    """The trace of a run.
 
     Members
     -------

@@ -22,7 +22,7 @@ WALK = (Region.THRESHOLDS, Region.ALL_THRESHOLDS)
 
 @dataclass(frozen=True)
 class Request:
-    """A request of the bus: what it writes, or None for a read."""
+    """A request of the bus: the written word, or None for a read."""
 
     region: Region
     unit: int
@@ -59,7 +59,7 @@ def draw_request(rng: random.Random, layout: AddressMap) -> Request:
 
 
 class Run:
-    """Sends requests with pauses, lets programs run in between, and notes what comes out, by cycle."""
+    """Sends requests with pauses, lets programs run in between, and records the outputs by cycle."""
 
     def __init__(self, config: ArrayConfig, rng: random.Random, requests: list[Request], stall: float) -> None:
         self.unit = BusInterface(config=config)

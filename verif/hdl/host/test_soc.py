@@ -18,7 +18,7 @@ CONFIG = ArrayConfig(rows=2, cols=3, lanes=40, tile=2, sum_bits=20, weight_depth
 
 @pytest.fixture(scope="module")
 def names() -> dict[str, Any]:
-    """What the page defines."""
+    """The definitions of the page."""
     defined: dict[str, Any] = {"__name__": "soc"}
     for code in re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE):
         exec(compile(code, str(PAGE), "exec"), defined)

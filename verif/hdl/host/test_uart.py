@@ -1,4 +1,4 @@
-"""The serial ports, alone and at the edges of what a line may do."""
+"""The serial ports, alone and at the limits of the line."""
 
 import pytest
 from amaranth.hdl import Module

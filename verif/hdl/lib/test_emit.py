@@ -15,6 +15,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from signum.fpga.flow.families.ecp5 import ECP5
 from signum.fpga.flow.tools import tool, verilator_environment
 from signum.fpga.host.netlist_board import cell_models
 from signum.hdl.config import PRESETS
@@ -142,11 +143,11 @@ def output(*command: str, **environment: str) -> str:
 
 
 def with_models(path: Path) -> list[Path]:
-    """The file, and the models of a family's cells where the Verilog has such cells."""
+    """The file, and the models of a family's cells where the Verilog has these cells."""
     if "CCU2C" not in path.read_text():
         return [path]
     models = path.with_name("cells.v")
-    used = re.findall(r"^module (?:CCU2C|LUT4|LUT2)\b.*?^endmodule\n", cell_models("ecp5"), re.MULTILINE | re.DOTALL)
+    used = re.findall(r"^module (?:CCU2C|LUT4|LUT2)\b.*?^endmodule\n", cell_models(ECP5), re.MULTILINE | re.DOTALL)
     models.write_text(re.sub(r"specify.*?endspecify", "", "".join(used), flags=re.DOTALL))
     return [models, path]
 
@@ -271,7 +272,7 @@ def test_a_register_has_its_initial_value_in_a_statement(tmp_path: Path) -> None
 
 
 def signum(tmp_path: Path, *arguments: str) -> str:
-    """What the command says on both outputs; its files are in ``tmp_path / "out"``."""
+    """Both outputs of the command; its files are in ``tmp_path / "out"``."""
     return output(str(Path(sys.executable).with_name("signum")), "verilog", f"--out={tmp_path / 'out'}", *arguments)
 
 
@@ -334,7 +335,7 @@ def test_a_large_array_is_a_short_text(tile: int, tmp_path: Path) -> None:
 
 
 def test_cells_of_a_family(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The same ports, other cells; what there is no choice of is refused."""
+    """The same ports, other cells; an unknown choice is refused."""
     texts = {}
     for cells in ("portable", "ecp5", "gowin"):
         out = tmp_path / cells

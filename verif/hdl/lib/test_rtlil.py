@@ -28,7 +28,7 @@ def test_signals(text: str, bits: list[object], again: str) -> None:
 
 
 def test_a_design_stays_as_it_is(tmp_path: Path) -> None:
-    """What Yosys writes of a design with memories, instances and initial values stays the same."""
+    """Yosys's output for a design with memories, instances and initial values stays the same."""
     config = ArrayConfig(rows=2, cols=3, lanes=5)
     (tmp_path / "design.il").write_text(to_rtlil(AxiAccelerator(config=config), "design")[0])
     run_yosys("read_rtlil design.il\nhierarchy -top design\nproc\nmemory_collect\nopt_clean\nwrite_rtlil first.il\n",

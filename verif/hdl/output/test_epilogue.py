@@ -1,4 +1,4 @@
-"""The rows' ends: control goes down the tile rows, and what is meant for one row reaches that row alone."""
+"""The epilogue: control travels down the tile rows, and a write to one row reaches that row alone."""
 
 import random
 from typing import Any
@@ -21,7 +21,7 @@ def config_of(rows: int, tile: int, **values: int) -> ArrayConfig:
 
 
 class Case:
-    """Actions of the host and of the sequencer, each held until it has reached every row, and what the rows hold."""
+    """Actions of the host and of the sequencer, each held until it has reached every row, and the rows' contents."""
 
     def __init__(self, config: ArrayConfig, rng: random.Random, actions: int) -> None:
         self.config = config
@@ -79,7 +79,7 @@ class Case:
         self._hold({"pixel": fill | {"next": [value]}}, 1)
         self._hold({"border": fill | {"offset": value}}, 1)
         held = [value if r in chosen else None for r in range(self.config.rows)]
-        # a row that was not filled takes what it took before: the next one of every row is set
+        # a row without a fill repeats its last value: the next value of every row is set
         for r, now in enumerate(held):
             if now is None:
                 again = {"fill": 1, "fill_row": r}

@@ -18,7 +18,7 @@ Seen = dict[str, int]
 
 
 def seen(beat: Beat) -> Seen:
-    """What the outputs must be; nothing where there is no channel to say it of."""
+    """The expected outputs; none without a channel."""
     fields = {name: value for name, value in vars(beat).items()
               if name not in ("cycle", "addend") and value is not None}
     named = {row.addend.__name__ for row in COMBINES.values()}

@@ -1,4 +1,4 @@
-"""Filters on the host: blind to brightness, and the array sees what blocks make of them."""
+"""Filters on the host: invariant to brightness, and the array reads the outputs of blocks of them."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Scenes: always the same, of splits that share nothing, and with a truth that fits what is seen."""
+"""Scenes: reproducible, with disjoint splits, and a truth that fits the picture."""
 
 import re
 

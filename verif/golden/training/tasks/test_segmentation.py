@@ -1,4 +1,4 @@
-"""Segmentation: classes of pixels from scores, the overlap with the truth, and what simple methods reach."""
+"""Segmentation: classes of pixels from scores, the overlap with the truth, and the scores of simple methods."""
 
 import re
 

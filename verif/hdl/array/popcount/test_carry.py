@@ -7,6 +7,7 @@ import pytest
 from amaranth.hdl import Value
 
 import signum.hdl.array.popcount.carry
+from signum.fpga.flow.families.ecp5 import ECP5
 from signum.fpga.host.model import Model
 from signum.fpga.host.netlist_board import cell_models
 from signum.golden.reference.units import processing_element
@@ -35,7 +36,7 @@ def config_of(lanes: int, pipeline: int, acc_bits: int) -> ArrayConfig:
 
 
 def steps_of(words: list[Word], pipeline: int) -> list[dict[str, int]]:
-    """Inputs a cycle: what says that words are the first comes ``pipeline`` cycles after them."""
+    """Inputs of each cycle: the mark of the first words comes ``pipeline`` cycles after them."""
     late = [False] * pipeline + [first for _, _, first in words]
     idle: list[Word] = [(0, 0, False)] * (pipeline + 1)
     return [{"a": a, "w": w, "first": first} for (a, w, _), first in zip(words + idle, [*late, False], strict=True)]
@@ -81,7 +82,7 @@ def test_the_model_of_yosys(lanes: int, pipeline: int, seed: int) -> None:
     verilog, _ = to_verilog(ProcessingElement(config=config), "unit", Target("ecp5"))
     assert "CCU2C" in verilog
     sums = []
-    with Model(cell_models("ecp5") + verilog, "unit") as model:
+    with Model(cell_models(ECP5) + verilog, "unit") as model:
         model["rst"], model["load"] = 0, 1
         for step in steps_of(words, pipeline):
             for name, value in step.items():

@@ -1,89 +1,12 @@
-"""Netlists after synthesis: the same values with no signal on both inputs of a carry cell."""
+"""ECP5: registers that go into block RAMs, open ends of carry chains, and a PLL no further off than ecppll's."""
 
 import copy
-import itertools
+from pathlib import Path
 
 import pytest
 
-from signum.fpga.flow.netlist import absorb_registers, open_chains, part_doubled_inputs
-
-XOR_OF_THREE = 0b11000011_00111100
-
-
-def lut(truth: int, *inputs: object, out: int) -> dict:
-    return {"type": "SB_LUT4", "parameters": {"LUT_INIT": f"{truth:016b}"},
-            "connections": {**{f"I{i}": [bit] for i, bit in enumerate(inputs)}, "O": [out]}}
-
-
-def flop(data: int, out: int) -> dict:
-    return {"type": "SB_DFF", "parameters": {}, "connections": {"C": [2], "D": [data], "Q": [out]}}
-
-
-def carry(one: object, other: object, below: int, out: int) -> dict:
-    return {"type": "SB_CARRY", "parameters": {},
-            "connections": {"I0": [one], "I1": [other], "CI": [below], "CO": [out]}}
-
-
-def values(cells: dict, **given: int) -> dict:
-    """Every signal's value after the registers took theirs, where the LUTs stand in the order of the netlist."""
-    known: dict[object, int] = {"0": 0, "1": 1}
-    known |= {int(name[1:]): value for name, value in given.items()}
-    waiting = dict(cells)
-    while waiting:
-        for name, cell in list(waiting.items()):
-            pins = {pin: bit for pin, (bit,) in cell["connections"].items()}
-            needed = [bit for pin, bit in pins.items() if pin not in ("O", "Q", "CO", "C")]
-            if not all(bit in known for bit in needed):
-                continue
-            if cell["type"] == "SB_LUT4":
-                row = sum(known[pins[f"I{i}"]] << i for i in range(4))
-                known[pins["O"]] = int(cell["parameters"]["LUT_INIT"], 2) >> row & 1
-            elif cell["type"] == "SB_CARRY":
-                known[pins["CO"]] = int(known[pins["I0"]] + known[pins["I1"]] + known[pins["CI"]] >= 2)
-            else:
-                known[pins["Q"]] = known[pins["D"]]
-            del waiting[name]
-    return known
-
-
-def check(cells: dict, inputs: tuple[int, ...], added: int) -> dict:
-    netlist = {"modules": {"top": {"cells": copy.deepcopy(cells), "ports": {}}}}
-    assert part_doubled_inputs(netlist) == added
-    after = netlist["modules"]["top"]["cells"]
-    for bits in itertools.product((0, 1), repeat=len(inputs)):
-        given = {f"n{name}": bit for name, bit in zip(inputs, bits, strict=True)}
-        before, now = values(cells, **given), values(after, **given)
-        assert all(now[signal] == value for signal, value in before.items())
-    for cell in after.values():
-        pins = cell["connections"]
-        if cell["type"] == "SB_CARRY":
-            assert pins["I0"] != pins["I1"] or isinstance(pins["I0"][0], str)
-    return after
-
-
-def test_a_lane_of_a_lut():
-    cells = {"lane": lut(0x9999, 3, 4, "0", "0", out=6), "carry": carry(6, 6, 5, 7),
-             "sum": lut(XOR_OF_THREE, "0", 6, 6, 5, out=8)}
-    after = check(cells, (3, 4, 5), added=1)
-    # both in one logic cell: the carry's inputs are the LUT's
-    assert [after["sum"]["connections"][pin] for pin in ("I1", "I2")] == [
-        after["carry"]["connections"][pin] for pin in ("I0", "I1")]
-
-
-def test_a_registered_lane_on_two_carries():
-    cells = {"lane": lut(0x9999, 3, 4, "0", "0", out=6), "kept": flop(6, 9), "carry": carry(9, 9, 5, 7),
-             "other": carry(9, 9, 7, 10)}
-    after = check(cells, (3, 4, 5), added=1)
-    assert sorted(cell["type"] for cell in after.values()) == ["SB_CARRY"] * 2 + ["SB_DFF"] * 2 + ["SB_LUT4"] * 2
-
-
-def test_an_input_is_passed_on():
-    check({"carry": carry(3, 3, 5, 7)}, (3, 5), added=1)
-
-
-def test_nothing_to_do():
-    cells = {"carry": carry(3, 4, 5, 7), "constant": carry("1", "1", 5, 8), "lut": lut(0x6996, 3, 4, 4, 5, out=9)}
-    assert check(cells, (3, 4, 5), added=0) == cells
+from signum.fpga.flow.families.ecp5 import ECP5PLL, absorb_registers, open_chains
+from signum.verif.fpga.flow.families.pll_programs import SWEEP, chosen, number, plain, written
 
 
 def block_ram(width: int, outputs: dict[str, int]) -> dict:
@@ -177,3 +100,24 @@ def test_a_carry_in_that_matters(first, depends, other):
 
 def test_the_same_signal_on_both_operands():
     assert ends({"low": carry_cell(0x660A, "0", 10, 12, other=2)}, 11, 12) == (1, [("x", 12)])
+
+
+@pytest.mark.parametrize(("reference", "wanted"), [*SWEEP, (12, 10), (100, 400), (25, 125)])
+def test_settings_against_those_of_ecppll(reference: int, wanted: int, tmp_path: Path) -> None:
+    """The formulas give its frequencies and its cell for its dividers, its choice is in our ranges, and ours is no
+    further off."""
+    text = chosen("yowasp-ecppll", reference, wanted, "-f", "pll.v", folder=tmp_path)
+    divider, feedback, post = (int(number(rf"{name} divisor: (\d+)", text))
+                               for name in ("Refclk", "Feedback", "clkout0"))
+    output, vco = (number(rf"{name} frequency: ([\d.]+)", text) for name in ("clkout0", "VCO"))
+    theirs = ECP5PLL(reference=reference * 1_000_000, divider=divider, feedback=feedback, post=post)
+    assert [theirs.frequency / 1e6, theirs.vco / 1e6] == pytest.approx([output, vco], rel=1e-5)
+    cell, expected = plain(theirs.parameters()), written((tmp_path / "pll.v").read_text())
+    assert cell.pop("FREQUENCY_PIN_CLKOP") == pytest.approx(expected.pop("FREQUENCY_PIN_CLKOP"), rel=1e-5)
+    # half the divisor, which ecppll truncates from a float: 2 of 6 and 4 of 8
+    assert cell.pop("CLKOP_CPHASE") == pytest.approx(expected.pop("CLKOP_CPHASE"), abs=1)
+    unused = {f"OUTDIVIDER_MUX{letter}" for letter in "BCD"}
+    assert cell == {name: value for name, value in expected.items() if name not in unused}
+    assert theirs.allowed
+    ours = ECP5PLL.nearest(reference * 1_000_000, wanted * 1e6)
+    assert abs(ours.frequency - wanted * 1e6) <= abs(theirs.frequency - wanted * 1e6) + 1e-3
