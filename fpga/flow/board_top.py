@@ -148,7 +148,7 @@ class PlatformTop(Elaboratable):
 
 @dataclass(frozen=True, kw_only=True)
 class Board:
-    """A board and its defaults. FPGA and crystal are those of its platform.
+    """A board and its defaults. FPGA, crystal and the program that writes the bitstream are those of its platform.
 
     Parameters
     ----------
@@ -161,10 +161,6 @@ class Board:
         The clock generator, if not the default of the family.
     led : str
         Name of the resource that is lit while a program runs; empty where there is none.
-    pack : tuple of str
-        Options of the family's packer, beside those that name the device.
-    flash : tuple of str
-        Program that writes the bitstream to the board, and its options; empty where the board is a drive.
     frequency : float
         Default frequency of the clock in Hz.
     baud : int
@@ -180,8 +176,6 @@ class Board:
     platform: Callable[[], Platform]
     clock: type[Clock] | None = None
     led: str = "led"
-    pack: tuple[str, ...] = ()
-    flash: tuple[str, ...] = ("iceprog",)
     frequency: float
     baud: int = 1_000_000
     preset: str
@@ -192,7 +186,7 @@ class Board:
         """A platform to ask; each build makes one of its own."""
         return self.platform()
 
-    @property
+    @functools.cached_property
     def chip(self) -> Chip:
         """The name of its FPGA, and the options that name it to the tools."""
         return self.family.chip(self.known)

@@ -25,14 +25,14 @@ __all__ = ["BOARDS", "board_named"]
 
 
 def ulx3s(size: str, platform: type, preset: str = "ecp5_2k") -> Board:
-    return Board(name=f"ulx3s-{size}f", family=ECP5, platform=platform, flash=("openFPGALoader", "-b", "ulx3s"),
+    return Board(name=f"ulx3s-{size}f", family=ECP5, platform=platform,
                  frequency=100e6, preset=preset)
 
 
 BOARDS = {board.name: board for board in (
     Board(name="icebreaker", family=ICE40, platform=ICEBreakerPlatform, frequency=30e6, preset="icebreaker",
           spram=UP5K_WORDS),
-    Board(name="icesugar", family=ICE40, platform=ICESugarPlatform, flash=(), frequency=30e6, preset="icebreaker",
+    Board(name="icesugar", family=ICE40, platform=ICESugarPlatform, frequency=30e6, preset="icebreaker",
           spram=UP5K_WORDS),
     Board(name="ice40_hx8k_b_evn", family=ICE40, platform=ICE40HX8KBEVNPlatform, clock=ICE40CoreClock,
           frequency=48e6, preset="ice40_hx8k"),
@@ -42,15 +42,13 @@ BOARDS = {board.name: board for board in (
     ulx3s("85", ULX3S_85F_Platform),
     # the serial line is on the pin of the light
     Board(name="colorlight_5a75b_r7_0", family=ECP5, platform=Colorlight_5A75B_R70Platform, led="",
-          flash=("openFPGALoader", "-c", "ft232", "-m"), frequency=100e6, preset="ecp5_2k"),
-    Board(name="icepi_zero", family=ECP5, platform=IcepiZero1_3Platform,
-          flash=("openFPGALoader", "-b", "icepi-zero"), frequency=100e6, preset="ecp5_2k"),
+          frequency=100e6, preset="ecp5_2k"),
+    Board(name="icepi_zero", family=ECP5, platform=IcepiZero1_3Platform, frequency=100e6,
+          preset="ecp5_2k"),
     Board(name="tang_nano_9k", family=GOWIN, platform=lambda: TangNano9kPlatform(toolchain="Apicula"),
-          pack=("--sspi_as_gpio", "--mspi_as_gpio"), flash=("openFPGALoader", "-b", "tangnano9k"),
           frequency=81e6, preset="gowin_9k"),
     Board(name="tang_primer_20k", family=GOWIN, platform=lambda: TangPrimer20kDockPlatform(toolchain="Apicula"),
-          pack=("--sspi_as_gpio", "--mspi_as_gpio", "--ready_as_gpio", "--done_as_gpio"),
-          flash=("openFPGALoader", "-b", "tangprimer20k"), frequency=108e6, preset="gowin_9k"),
+          frequency=108e6, preset="gowin_9k"),
 )}
 
 

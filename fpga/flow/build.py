@@ -213,5 +213,5 @@ def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | No
         (out / family.routed).unlink()
         raise
     progress("bitstream")
-    run_tool(family.pack, [*board.chip.pack, *board.pack, *family.pack_options], out)
+    run_tool(family.pack, [*board.chip.pack, *family.pack_options], out)
     return report

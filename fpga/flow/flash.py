@@ -1,15 +1,19 @@
-"""A bitstream onto its board, by the program that the board is usually written with."""
+"""A bitstream onto its board, by the program that its platform in amaranth-boards calls."""
 
+import subprocess
 from pathlib import Path
 
-from .board_top import Board, BoardError
-from .tools import BuildError, run_tool
+from amaranth.build.run import LocalBuildProducts
+
+from .board_top import Board
+from .families.family import NAME
+from .tools import TOOLS, BuildError, ToolError
 
 __all__ = ["flash"]
 
 
 def flash(board: Board, folder: Path) -> None:
-    """Write the bitstream of a build to a board.
+    """Write the bitstream of a build to a board; the program prints its progress.
 
     Parameters
     ----------
@@ -19,17 +23,18 @@ def flash(board: Board, folder: Path) -> None:
 
     Raises
     ------
-    BoardError
-        If the board is not written by a program.
     ToolError
-        If the program is missing; it says how to get it.
+        If the program is missing; the message names its package.
     BuildError
         If nothing was built, or the program fails.
     """
-    if not board.flash:
-        raise BoardError(f"{board.name} must be given {board.family.bitstream} on its drive, not by a program")
     if not (folder / board.family.bitstream).exists():
         raise BuildError(f"{folder / board.family.bitstream} must be built first: "
                          f"signum build --board {board.name}")
-    name, *options = board.flash
-    run_tool(name, [*options, board.family.bitstream], folder)
+    try:
+        board.platform().toolchain_program(LocalBuildProducts(str(folder)), NAME)
+    except FileNotFoundError as error:
+        found = "".join(f" ({tool.use}): {tool.get}" for tool in TOOLS if tool.name == error.filename)
+        raise ToolError(f"{error.filename} is missing{found}") from None
+    except subprocess.CalledProcessError as error:
+        raise BuildError(f"{error.cmd[0]}: exit status {error.returncode}") from None

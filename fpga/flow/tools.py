@@ -172,6 +172,7 @@ TOOLS = (
     Tool(name="icebox_vlog", use="bitstreams as netlists", get="apt-get install fpga-icestorm",
          required=False),
     Tool(name="iceprog", use="bitstreams into iCE40 boards", get="apt-get install fpga-icestorm", required=False),
+    Tool(name="icesprog", use="bitstreams into the iCESugar", get="https://github.com/wuxx/icesugar", required=False),
     Tool(name="openFPGALoader", use="bitstreams into boards", get="apt-get install openfpgaloader", required=False),
 )
 

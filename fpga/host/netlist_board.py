@@ -181,5 +181,5 @@ def bitstream_verilog(board: Board, folder: Path) -> str:
         known = ", ".join(name for name, each in BOARD_FAMILIES.items() if each.read_back)
         raise BuildError(f"the bitstream must be of {known}, not {family.name}")
     place(board, 1, folder, board.crystal_frequency)
-    run_tool(family.pack, [*board.chip.pack, *board.pack, *family.pack_options], folder)
+    run_tool(family.pack, [*board.chip.pack, *family.pack_options], folder)
     return board_verilog(board, "chip", family.read_back(folder))

@@ -2,8 +2,8 @@
 
 `make bench-area`. Cells are LUT4s, with 2 for a CCU2C of ECP5 and 1 for an ALU of Gowin; on iCE40 the logic cells after
 packing. Element, row and array are mapped as they stand, with the registers that forward their words; an accelerator is
-the whole design behind the bus. Equal modules are mapped once, without optimisation across modules. On ECP5 the popcount is
-built from carry cells (`hdl.array.popcount.carry`), and the portable popcount is measured for comparison.
+the whole design behind the bus. Equal modules are mapped once, without optimisation across modules. On ECP5 the
+popcount is built from carry cells (`hdl.array.popcount.carry`), and the portable popcount is measured for comparison.
 The baseline is an element of three lines, with each flow's default flags.
 """
 

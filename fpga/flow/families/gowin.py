@@ -3,6 +3,7 @@
 The PLL is that of UG286 (clock) and of the data sheets of GW1NR-9 and GW2A-18, whose common ranges are taken.
 """
 
+import re
 from dataclasses import dataclass
 
 from amaranth.build import Platform
@@ -57,9 +58,13 @@ class GowinClock(Clock):
 
 def chip_of(platform: Platform) -> Chip:
     """The FPGA of a `amaranth.vendor.GowinPlatform`; the tools know a GW1NR, which adds a RAM in the package, as GW1N.
+
+    Pins of the configuration that a board uses stand in the script of its platform's own build.
     """
     known = platform.family.replace("GW1NR-", "GW1N-")
-    return Chip(platform.part, ("--device", platform.part, "--vopt", f"family={known}"), ("-d", known))
+    script = platform.build(Module(), name=NAME, do_build=False).files[f"build_{NAME}.sh"]
+    return Chip(platform.part, ("--device", platform.part, "--vopt", f"family={known}"),
+                ("-d", known, *re.findall(r"--\w+_as_gpio", script)))
 
 
 GOWIN = BoardFamily(

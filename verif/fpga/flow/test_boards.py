@@ -59,8 +59,9 @@ def test_the_tools_are_told_the_device_of_the_platform(board: Board) -> None:
     """As in the script of the platform's own build, where ``--family`` stands for ``--vopt family``."""
     script = board.platform().build(Module(), name="signum", do_build=False).files["build_signum.sh"]
     options = " ".join(script.split())
-    for words in (board.chip.place, board.chip.pack):
+    for words in (board.chip.place, board.chip.pack[:2]):
         assert " ".join(words).replace("--vopt family=", "--family ") in options
+    assert list(board.chip.pack[2:]) == [word for word in script.split() if word.endswith("_as_gpio")]
 
 
 def test_no_such_board() -> None:
