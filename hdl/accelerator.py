@@ -194,7 +194,7 @@ class Accelerator(wiring.Component):
         ]
 
     def _host(self, m: Module) -> None:
-        """What a request of the bus reads and writes."""
+        """Reads and writes of a request of the bus."""
         config, decoder = self.config, self.decoder
         m.d.comb += [
             self.busy.eq(self.sequencer.busy | decoder.starting),

@@ -187,7 +187,7 @@ class ArrayConfig:
         return self.lanes * self.element_bits
 
     def dot_bits(self, taps: int) -> int:
-        """Width that holds what a processing element makes of ``taps`` taps, whatever they are."""
+        """Width of a processing element's result for any ``taps`` taps."""
         return (taps * LARGEST_PRODUCT - 1).bit_length() + 1 if self.signed else bits_to_hold(taps)
 
     @property
@@ -235,7 +235,7 @@ class ArrayConfig:
 
     @cached_property
     def count_bits(self) -> int:
-        """Width of what a processing element makes of one pair of words."""
+        """Width of a processing element's result for one pair of words."""
         return self.dot_bits(self.lanes)
 
     @property
@@ -274,7 +274,7 @@ class ArrayConfig:
 
     @property
     def memory_latency(self) -> int:
-        """Cycles from an address to what a bank holds there."""
+        """Cycles from an address to the word of a bank."""
         return 1 + 2 * self.memory_registers
 
     @property
@@ -284,7 +284,7 @@ class ArrayConfig:
 
     @property
     def operand_bits(self) -> int:
-        """Width of what a threshold unit adds to its sum."""
+        """Width of the operand of a threshold unit."""
         return self.sum_bits if self.requantize_depth else self.acc_bits
 
     @classmethod

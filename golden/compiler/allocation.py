@@ -15,7 +15,7 @@ __all__ = ["CapacityError", "allocate_maps", "border_of", "need", "pack_inputs",
 
 
 class CapacityError(ValueError):
-    """A network that does not fit; the message says what is too large, by how much, and what would make it fit.
+    """A network that does not fit; the message names the resource, the excess, and the parameter to enlarge.
 
     ``excess`` is how much.
     """
@@ -26,7 +26,7 @@ class CapacityError(ValueError):
 
 
 def need(what: str, needed: int, has: int, parameter: str, least: int | None = None) -> None:
-    """Refuse what does not fit.
+    """Refuse an amount above the capacity.
 
     Raises
     ------

@@ -160,7 +160,7 @@ def predict_cycles(config: ArrayConfig, records: Sequence[LayerRecord]) -> int:
 
 def gaps(config: ArrayConfig, dots: Sequence[int], last_segments: Sequence[int], windows: int,
          block_sizes: Sequence[int], split: bool) -> list[int] | None:
-    """Least idle cycles behind each dot product of a window position, such that everything behind it keeps up.
+    """Least idle cycles after each dot product of a window position with which the units after the array keep up.
 
     Sums must have left the rows (`ArrayConfig.drain_cycles`) when the next ones are drained, and with several segments
     the next one must have been fetched. In split mode the writer needs R cycles for a word of every row, and must have

@@ -1,6 +1,6 @@
 """A trained PyTorch network to an integer layer graph, exactly: the walk over its modules.
 
-`golden.compiler.lowering` turns what stands between two signs into one layer.
+`golden.compiler.lowering` turns the modules between two signs into one layer.
 """
 
 import copy
@@ -32,7 +32,7 @@ def fold(model: nn.Module, encoder: Encoder, input_shape: tuple[int, int, int]) 
         ``nn.Identity`` and ``nn.Dropout``. It is not changed. A layer is named like the module that makes
         its sums.
     encoder : Encoder
-        What turns images into the maps of the graph and into the input of ``model``.
+        Encoder of images as the maps of the graph and as the input of ``model``.
     input_shape : (C, H, W)
         Shape of one image.
 
@@ -74,7 +74,7 @@ def _title(name: str, module: nn.Module) -> str:
 
 
 def unknown(name: str, module: nn.Module) -> str:
-    """What is wrong with a module that cannot be folded at all."""
+    """The error of a module that cannot be folded at all."""
     return (f"{_title(name, module)} must be of golden.layers.binary, gains or residual, or Flatten, Identity or "
             "Dropout, in an nn.Sequential")
 
@@ -86,7 +86,7 @@ class _Folder:
         self.layers: list[Layer] = []
 
     def visit(self, modules: Iterator[tuple[str, nn.Module]], source: Source) -> Source | Sums:
-        """Fold modules that start at the maps ``source``; what is left open at the end is returned."""
+        """Fold modules that start at the maps ``source``; returns the open end."""
         state: Source | Sums = source
         for name, module in modules:
             if isinstance(module, nn.Identity | nn.Dropout | nn.Dropout2d):

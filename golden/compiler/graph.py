@@ -1,6 +1,6 @@
 """The integer layer graph: a network as bits, thresholds and integer sums, or as 8-bit numbers; its plain evaluation.
 
-A graph says what is computed and nothing of how: no words, no banks, no cycles. `golden.compiler.fold` makes one from a
+A graph describes the computation alone: no words, no banks, no cycles. `golden.compiler.fold` makes one from a
 PyTorch network, `golden.compiler.compile` makes a program of it.
 
 The weights tell which of the two it is. Of type bool, they and the elements of all maps are bits; of type int8, the
@@ -83,7 +83,7 @@ class Segment:
     pad : bool or uint8 (C,)
         The element that a padded position holds, for each input channel.
     requantize : Requantize, or None
-        What a "residual" layer adds in place of the popcount or dot product.
+        Summand of a "residual" layer in place of the popcount or dot product.
     """
 
     source: str
@@ -115,7 +115,7 @@ class Segment:
         return 1 if self.weights.dtype == bool else 8
 
     def sums(self, elements: np.ndarray) -> np.ndarray:
-        """What the array counts: `popcounts` or `dots`, (B, H, W, C) to int64 (B, OH, OW, N)."""
+        """The sums of the array: `popcounts` or `dots`, (B, H, W, C) to int64 (B, OH, OW, N)."""
         return self.popcounts(elements) if self.element_bits == 1 else self.dots(elements, self.weights, self.pad)
 
     def popcounts(self, bits: np.ndarray) -> np.ndarray:
@@ -151,7 +151,7 @@ class Segment:
         return np.minimum(weights, 0).sum(axis=1), np.maximum(weights, 0).sum(axis=1)
 
     def operands(self, sums: np.ndarray) -> np.ndarray:
-        """What is added of sums, int64 (..., N): they themselves, or what becomes of them."""
+        """The summands of sums, int64 (..., N): themselves, or requantized."""
         if self.requantize is None:
             return sums
         return self.requantize.levels(sums) if self.element_bits == 1 else self.requantize.scaled(sums)
@@ -159,7 +159,7 @@ class Segment:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Layer:
-    """One layer: segments, how their sums combine, and what becomes of the result.
+    """One layer: segments, how their sums combine, and the use of the result.
 
     Parameters
     ----------

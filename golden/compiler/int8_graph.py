@@ -23,7 +23,7 @@ SCALE_BITS = 16
 """Bits of the multipliers."""
 
 OFFSET_BITS = 32
-"""Bits of what is added to a product, in two's complement."""
+"""Bits of the offset of a product, in two's complement."""
 
 
 class Int8GraphError(ValueError):
@@ -57,7 +57,7 @@ class Int8Graph:
         return {"input": integers.permute(0, 2, 3, 1).numpy().astype(np.uint8)}
 
     def results(self, x: Tensor) -> np.ndarray:
-        """What the graph makes of a network's input: float64 (B, N, H, W)."""
+        """Results of the graph for a network's input: float64 (B, N, H, W)."""
         layer = self.graph.layers[-1]
         values = layer.values(self.graph.run(self.maps(x))[layer.name])
         return (values * self.scale).transpose(0, 3, 1, 2)
@@ -148,7 +148,7 @@ def int8_graph(body: nn.Module, input_shape: tuple[int, int, int]) -> Int8Graph:
 
 
 def _scale(readers: dict[str, Int8Conv2d], step: _Step) -> float:
-    """What an integer of a step's map stands for; 1 for the results."""
+    """The value of an integer in a step's map; 1 for the results."""
     return float(readers[step.name].input_scale) if step.name in readers else 1.0
 
 

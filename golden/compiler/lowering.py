@@ -3,7 +3,7 @@
 The thresholds come from evaluating those modules themselves, in float32, at every sum, so that ties and
 rounding are PyTorch's own. With step 2 (bits) or 1 (bit planes) a sum S of the array stands for the value
 ``z = step*S + base``; ``base`` differs between channels for bit planes, and between border classes where
-padding counts as zero: such a position is fed as a constant bit, and what it adds is taken off again.
+padding counts as zero: a padded position is fed as a constant bit, and its contribution is subtracted again.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ class FoldError(ValueError):
 class Source:
     """The maps between two layers: more than one only for bit planes, most significant first.
 
-    ``inverted``, bool (C,), marks the channels that hold the opposite of what the network has there.
+    ``inverted``, bool (C,), marks the channels that hold the inverse of the network's bits.
     """
 
     names: tuple[str, ...]
@@ -92,7 +92,7 @@ class Part:
 
 @dataclass
 class Sums:
-    """The sums of a layer, and what follows them as far as it is known.
+    """The sums of a layer, and the modules that follow, as far as they are known.
 
     ``combine`` is the row by which the parts combine; ``int4`` has the end of each part where it is requantized.
     """
@@ -189,7 +189,7 @@ class Sums:
         """From which z on a channel's bit is 1, after inversions: int64 (N,); ``bound + 1`` where never.
 
         Also which channels need inverted weights, and which keep inverted bits, bool (N,) each. Pooling takes
-        the largest value: where what follows falls with it, the network's bit is an AND over the window, and
+        the largest value: where the following functions fall with it, the network's bit is an AND over the window, and
         the inverted bit an OR. Inverted weights negate S where the row is linear; under another row a channel whose bit
         falls with S keeps inverted bits.
         """
@@ -217,7 +217,7 @@ class Sums:
         return np.asarray(up)
 
     def _evaluate(self, sign: Sign, values: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """What the modules make of the sums ``values``, (Z,) in rising order: values at the pool, bits; (Z, N)."""
+        """Results of the modules for sums ``values``, (Z,) in rising order: values at the pool, bits; (Z, N)."""
         pooled, found = [], []
         for z in values.split(CHUNK):
             value: Tensor = z.to(torch.float32)[:, None, None, None].expand(-1, self.channels, 1, 1)

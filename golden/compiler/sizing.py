@@ -27,7 +27,7 @@ def fitted(program: Program) -> ArrayConfig:
 
 
 def widened(graph: Graph, config: ArrayConfig) -> ArrayConfig:
-    """The array with sums as wide as a binary graph needs them, and with the hardware for what its layers are."""
+    """The array with sums of the width of a binary graph, and with the hardware for its kinds of layers."""
     taps = max(segment.taps for layer in graph.layers for segment in layer.segments)
     acc_bits = max(config.count_bits, config.dot_bits(taps))
     sum_bits = max(acc_bits, *((layer.top + 1).bit_length() for layer in graph.layers))

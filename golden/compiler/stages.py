@@ -45,7 +45,7 @@ class Stage:
         The layer of the graph.
     program : Program
     inputs : dict of str to MapLines
-        What each input map of the program is.
+        The content of each input map of the program.
     lines, channels : (int, int)
         The piece of the layer's result, from and to.
     """
@@ -62,7 +62,7 @@ class Stage:
         return {name: maps[part.source][:, part.first:part.end] for name, part in self.inputs.items()}
 
     def part_of(self, result: np.ndarray) -> np.ndarray:
-        """What the stage makes of the layer's result (B, H, W, N), as a view."""
+        """The stage's part of the layer's result (B, H, W, N), as a view."""
         return result[:, slice(*self.lines), :, slice(*self.channels)]
 
     @property
@@ -285,7 +285,7 @@ def run_stages(graph: Graph, stages: Sequence[Stage], maps: Mapping[str, np.ndar
 
 
 class Resident:
-    """What lies in an array's memories while stages run one after the other: nothing of it is written twice."""
+    """Contents of an array's memories while stages run one after the other: no word is written twice."""
 
     def __init__(self) -> None:
         self._held: dict[int, int] = {}
@@ -319,7 +319,7 @@ class Resident:
 
 @dataclass(frozen=True)
 class StageCost:
-    """What a stage takes: cycles of the array, and 32-bit words over the bus: the program with its weights and all
+    """The cost of a stage: cycles of the array, and 32-bit words over the bus: the program with its weights and all
     else that is loaded, the input maps, and the results. In batch mode for ``Program.images`` images.
     """
 

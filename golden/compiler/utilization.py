@@ -1,4 +1,4 @@
-"""What a program makes of its array: the share of operations that the network asked for, and where the rest goes."""
+"""Utilisation of an array by a program: the share of the network's operations, and the losses by cause."""
 
 from dataclasses import dataclass
 

@@ -1,6 +1,6 @@
 """Weights that arrive while the array runs: the next stage's fill one half of the banks, this one's are in the other.
 
-The weight banks can be written during a run, everything else cannot. So of what a stage needs, its weights come during
+The weight banks can be written during a run, everything else cannot. So the weights of a stage come during
 the stage before, as far as that lasts; its program, thresholds and maps come between the two. All but the maps may lie
 in a loader (`hdl.host.write_list_dma`) beside the array, where the link need not carry them again for each image.
 """
@@ -76,7 +76,7 @@ class Streamed:
 
 @dataclass(frozen=True)
 class Transfer:
-    """What the bus carries for a stage: weights, which may come ahead, what must come between, and whether the maps."""
+    """Words on the bus for a stage: weights, which may come ahead, words between the runs, and whether the maps."""
 
     stage: Stage
     weights: Writes
@@ -128,7 +128,7 @@ class StreamedCost:
 
     @property
     def bound(self) -> str:
-        """What a faster one of would shorten the stage: ``array``, or ``link``."""
+        """The bottleneck of the stage: ``array``, or ``link``."""
         return "link" if self.weights > self.array else "array"
 
 
@@ -160,7 +160,7 @@ def streamed_costs(stages: Sequence[Stage], words_per_cycle: Fraction | float) -
 
 @dataclass(frozen=True)
 class LoaderImage:
-    """What a loader (`hdl.host.write_list_dma`) holds of stages that run again and again, on an array that had all of
+    """Contents of a loader (`hdl.host.write_list_dma`) for stages that run again and again, on an array that had all of
     them once.
 
     Members
@@ -168,7 +168,7 @@ class LoaderImage:
     words : list of int
         From word 0 on.
     begins : tuple of int
-        For each stage the word where its sequence begins: what the stage needs but its input maps, its start, and the
+        For each stage the word where its sequence begins: all words of the stage but its input maps, its start, and the
         weights of the next stage. The weights of the first one are in its own sequence.
     fresh : tuple of bool
         For each stage whether its input maps must be written before.

@@ -43,7 +43,7 @@ def binarize(x: Tensor) -> Tensor:
 
 
 def clamp(x: Tensor) -> Tensor:
-    """The values within -1..1: what stands for binary weights while they are still real."""
+    """The values within -1..1: the stand-in for binary weights during real-valued training."""
     return x.clamp(-1, 1)
 
 
@@ -60,7 +60,7 @@ def _pair(value: int | tuple[int, int], name: str, least: int) -> tuple[int, int
 
 
 class BinaryWeights(nn.Module):
-    """What layers with binary weights share.
+    """The base of layers with binary weights.
 
     Members
     -------
@@ -171,8 +171,8 @@ class Paths(nn.Module):
 class Sum(Paths):
     """The exact sum of several paths from one input, each ending in a binary convolution.
 
-    The concatenated residual: ``Sum(nn.Sequential(conv, norm, sign, conv), conv)`` adds what a body and a
-    skip path say before one norm and one sign. Paths have kernels and strides of their own; their results
+    The concatenated residual: ``Sum(nn.Sequential(conv, norm, sign, conv), conv)`` adds the results of a body and a
+    skip path in front of one norm and one sign. Paths have kernels and strides of their own; their results
     are of one size.
     """
 
@@ -199,7 +199,7 @@ class BatchNorm(ChannelFunction):
     channels : int
         Size C of the second axis.
     momentum, eps : float
-        As in PyTorch: the share of a new batch in the running statistics, and what is added to the variance.
+        As in PyTorch: the share of a new batch in the running statistics, and the constant added to the variance.
     """
 
     running_mean: Tensor
@@ -243,7 +243,7 @@ class Sign(ChannelFunction):
 
 
 class MaxPool(nn.Module):
-    """The largest value of each window of ``size`` positions; windows touch, what is left over is dropped.
+    """The largest value of each window of ``size`` positions; windows touch, remainders are dropped.
 
     It may stand before the norm, after it, or after the sign.
     """
@@ -267,7 +267,7 @@ class Logits(nn.Module):
     channels : int
         Number of results.
     scale : float
-        What a loss multiplies the integers by; a positive constant changes no answer, so hardware knows
+        The factor of the integers in a loss; a positive constant changes no answer, so hardware knows
         nothing of it. About one over the root of the taps of the sums.
 
     Raises
@@ -284,7 +284,7 @@ class Logits(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def integer_bias(self) -> Tensor:
-        """What is added to the sums: integers as floats, (C,)."""
+        """The bias of the sums: integers as floats, (C,)."""
         return round_through(self.bias / self.scale)
 
     def forward(self, x: Tensor) -> Tensor:

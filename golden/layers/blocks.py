@@ -1,7 +1,7 @@
 """Blocks to build vision networks of: the same network with real or with binary blocks.
 
 A task describes its network once, over `Blocks`. Swapping the blocks is the whole adaptation: `FloatBlocks` make the
-float twin (which `golden.layers.int8` turns into integers), `BinaryBlocks` what the array runs.
+float twin (which `golden.layers.int8` turns into integers), `BinaryBlocks` the part that the array runs.
 """
 
 from abc import ABC, abstractmethod
@@ -72,14 +72,14 @@ FLOAT = Style(binary=False)
 
 
 class Network(nn.Module):
-    """A network with a body that the array runs, and what the host does before and after it.
+    """A network with a body for the array, and layers of the host before and after it.
 
     This one leaves the host nothing to do; a network with 8-bit layers at its ends overrides `before` and `after`.
 
     Parameters
     ----------
     blocks : Blocks
-        What the body was built of.
+        The blocks of the body.
     body : Module
     """
 

@@ -19,7 +19,7 @@ __all__ = ["BitPlanes", "Encoder", "SignEncoder", "Thermometer", "encoder_from_d
 
 @dataclass(frozen=True)
 class Encoder:
-    """What all encoders share.
+    """The interface of all encoders.
 
     Members
     -------
@@ -56,7 +56,7 @@ class Encoder:
         raise NotImplementedError
 
     def tensor(self, images: np.ndarray) -> Tensor:
-        """What the network sees: float32 (B, channels, H, W)."""
+        """The input of the network: float32 (B, channels, H, W)."""
         maps = self.bits(images)
         values = np.where(maps[self.names[0]], np.float32(1), np.float32(-1))
         return torch.from_numpy(np.ascontiguousarray(values.transpose(0, 3, 1, 2)))

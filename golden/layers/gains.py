@@ -60,7 +60,7 @@ class Gain(ChannelFunction):
     taps : int
         Of one dot product: lambda begins as one over their root, so that the sums begin with a variance near 1.
     activation : GainSign, optional
-        What made the activations that the convolution reads; its ``k`` is shared, not copied.
+        The source of the activations that the convolution reads; its ``k`` is shared, not copied.
     """
 
     def __init__(self, channels: int, taps: int, activation: "GainSign | None" = None) -> None:
@@ -129,7 +129,7 @@ class GainSign(Sign):
         return self.b0 - torch.where(self.b1 > 0, self.b1 / self.slope(), self.b1)
 
     def reshaped(self, x: Tensor) -> Tensor:
-        """What the sign is taken of."""
+        """The argument of the sign."""
         shape = (1, -1, *[1] * (x.dim() - 2))
         u = x - self.b0.reshape(shape)
         return torch.where(u >= 0, u, self.slope().reshape(shape) * u) + self.b1.reshape(shape)

@@ -59,7 +59,7 @@ class Int8Conv2d(nn.Module):
         self.register_buffer("signed", torch.zeros((), dtype=torch.bool))
 
     def set(self, conv: nn.Conv2d, inputs: Tensor) -> None:
-        """Take the weights of a convolution, and the scale of its input from what it has seen, any shape."""
+        """Take the weights of a convolution, and the scale of its input from the observed values, any shape."""
         weight = conv.weight.detach()
         scale = (weight.abs().amax(dim=(1, 2, 3)) / 127).clamp(min=1e-12)
         self.weight.copy_((weight / scale[:, None, None, None]).round())

@@ -21,7 +21,7 @@ SCALE_LIMIT = (1 << 16) - 1
 """The largest A: hardware multiplies by 16 bits. Only channels that hardly vary reach it."""
 
 INT4_STEP = 0.25
-"""What a level stands for: the sixteen levels reach from -2 to 1.75 standard deviations of a normed value."""
+"""The value of a level: the sixteen levels reach from -2 to 1.75 standard deviations of a normed value."""
 
 
 class Int4(nn.Module):

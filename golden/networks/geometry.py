@@ -43,7 +43,7 @@ class Builder:
               combine: str = "sum", valid: bool = False, raw: bool = False) -> str:
         """A layer that adds convolutions, each (source, kernel, stride); returns the name.
 
-        The maps are padded such that their size divides by the stride alone, or not at all (``valid``); ``raw`` sums
+        Padding makes the size of the maps divide by the stride alone, or not at all (``valid``); ``raw`` sums
         are the network's results.
         """
         bits = self.element_bits == 1

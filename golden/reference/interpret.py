@@ -13,7 +13,7 @@ __all__ = ["interpret"]
 def interpret(program: Program, maps: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Run a program.
 
-    It reads nothing of a program but what the hardware is given: the program words, the memory images, and the input
+    It reads only the inputs of the hardware from a program: the program words, the memory images, and the input
     words at their addresses.
 
     Parameters
@@ -114,7 +114,7 @@ class LayerRun:
         return total
 
     def _wrapped(self, values: np.ndarray, bits: int) -> np.ndarray:
-        """What a register of so many bits holds of values."""
+        """Values modulo the width of a register, as the register holds them."""
         lowest = -(1 << bits - 1) if self.config.signed else 0
         return (values - lowest & (1 << bits) - 1) + lowest
 

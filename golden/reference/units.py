@@ -1,4 +1,4 @@
-"""What each unit of `hdl` computes, in plain loops and numbers: the golden twins of the unit tests.
+"""The function of each unit of `hdl` in plain loops and numbers: the golden twins of the unit tests.
 
 Where a unit promises cycles, its twin gives them too.
 """
@@ -32,7 +32,7 @@ def multiply(a: int, w: int, lanes: int) -> int:
 
 
 def count(config: ArrayConfig, a: int, w: int) -> int:
-    """What a processing element makes of two words."""
+    """The result of a processing element for two words."""
     return multiply(a, w, config.lanes) if config.signed else popcount(a, w, config.lanes)
 
 

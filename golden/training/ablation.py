@@ -1,4 +1,4 @@
-"""What each part of the over-parameterised training scheme brings: a table of small trainings."""
+"""The gain of each part of the over-parameterised training scheme: a table of small trainings."""
 
 import json
 from collections.abc import Callable, Sequence

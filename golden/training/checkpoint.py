@@ -51,7 +51,7 @@ def save_network(network: Network, path: Path) -> None:
 
 
 def load_network(network: Network, path: Path) -> Network:
-    """Read what `save_network` wrote into a network of the same shape; it is left in evaluation mode.
+    """Read a file of `save_network` into a network of the same shape, and set it to evaluation mode.
 
     Raises
     ------

@@ -31,13 +31,13 @@ TRAINED = Path(__file__).parent / "trained"
 RECORD = "record.json"
 
 CONTESTANTS = {"float": FLOAT, "binary_m1": Style(multiplier=1), "binary_m2": Style(multiplier=2)}
-"""What is trained; the 8-bit network "int8" is made of the float one. Binary blocks have the paper's INT4 residual."""
+"""Trained networks; "int8", of 8 bits, derives from the float one. Binary blocks have the paper's INT4 residual."""
 
 CALIBRATION = 64
 """Training images for the scales of 8-bit layers."""
 
 Tell = Callable[[str, int, int, str], None]
-"""Called with what is trained, the steps done, the steps in all, and how it goes."""
+"""Called with the name of the network, the finished steps, all steps, and the state of the training."""
 
 
 def contestant(task: Task, name: str, seed: int) -> Network:

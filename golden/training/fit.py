@@ -24,7 +24,7 @@ __all__ = ["DIGITS_RECIPE", "FLOAT_RECIPE", "Point", "Progress", "Recipe", "Trai
            "load_digits_network", "save_digits_network", "train_digits"]
 
 Progress = Callable[[int, int, str], None]
-"""Called now and then with the steps done, the steps in all, and what is going on."""
+"""Called at intervals with the finished steps, all steps, and the state of the training."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ class Point:
 
 @dataclass(frozen=True, eq=False)
 class TrainedDigits:
-    """A trained digits network, in evaluation mode, with what is known of it; accuracies are shares 0..1.
+    """A trained digits network, in evaluation mode, with its record; accuracies are shares 0..1.
 
     ``accuracy`` and ``accuracy_float`` (that of the float twin) are on the held-out digits.
     """
@@ -101,7 +101,7 @@ def _reproducible(seed: int) -> Iterator[None]:
 
 
 def _shifted(images: np.ndarray) -> Iterator[np.ndarray]:
-    """The images as they are, then moved by one pixel up, left, right and down; what comes in is 0."""
+    """The images as they are, then moved by one pixel up, left, right and down; vacated pixels are 0."""
     height, width = images.shape[2:]
     board = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)))
     for y, x in ((1, 1), (2, 1), (1, 2), (1, 0), (0, 1)):
@@ -200,7 +200,7 @@ def save_digits_network(trained: TrainedDigits, path: Path) -> None:
 
 
 def load_digits_network(path: Path) -> TrainedDigits:
-    """Read what `save_digits_network` wrote; no code in the file is run.
+    """Read a file of `save_digits_network`; no code in the file is run.
 
     Raises
     ------

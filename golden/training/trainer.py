@@ -27,7 +27,7 @@ __all__ = ["Point", "Progress", "Recipe", "Trainable", "Trainer", "TrainingError
            "reproducible"]
 
 Progress = Callable[[int, int, str], None]
-"""Called after steps with the steps done, the steps in all, and what is going on."""
+"""Called after steps with the finished steps, all steps, and the state of the training."""
 
 EVALUATION_BATCH = 32
 
@@ -37,7 +37,7 @@ class TrainingError(ValueError):
 
 
 class Trainable(Protocol):
-    """What a trainer needs of a task; see `golden.training.tasks.task.Task`."""
+    """The part of a task that a trainer uses; see `golden.training.tasks.task.Task`."""
 
     def batch(self, rng: np.random.Generator, size: int) -> tuple[np.ndarray, tuple[Tensor, ...]]: ...
     def loss(self, outputs: Tensor, targets: tuple[Tensor, ...]) -> Tensor: ...
@@ -91,7 +91,7 @@ class Recipe:
         return round(self.steps * self.real_share)
 
     def rate_factor(self, step: int, staged: bool) -> float:
-        """What the learning rates of a step, counted from 0, are multiplied by."""
+        """The factor of the learning rates in a step, counted from 0."""
         first = self.real_steps if staged else 0
         start, end = (0, first) if step < first else (first, self.steps)
         return (1 + math.cos(math.pi * (step - start) / (end - start))) / 2

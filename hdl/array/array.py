@@ -74,14 +74,14 @@ class Tile(wiring.Component):
             m.d.comb += self.a_next[r].eq(behind_registers(m, self.a[r], 1, f"a{r}"))
         for c in range(self.cols):
             m.d.comb += self.w_next[c].eq(behind_registers(m, self.w[c], 1, f"w{c}"))
-        # nothing is reset: what was under way leaves before anything that begins anew
+        # no resets: words in flight leave the array before the first words of a new run
         m.d.comb += [self.first_next.eq(behind_registers(m, self.first, 1, "first")),
                      self.load_next.eq(behind_registers(m, self.load, 1, "load"))]
         return m
 
 
 class Rows(wiring.Component):
-    """Some rows of an array: those of one row of tiles, or a stack of such rows, or a stack of stacks.
+    """Some rows of an array: those of one row of tiles, a stack of rows, or a stack of stacks.
 
     Activation words go from each tile to the next one on the right, weight words to the one below.
 
@@ -203,7 +203,7 @@ class Array(wiring.Component):
         first, load = Signal(), Signal()
         sums = Signal.like(self.sums)
         stack(m, self, first, load, sums)
-        # elements that have their sums early are given all else early as well; what is left of the two is a register
+        # elements with early sums get all other inputs early as well; the difference between the two is a register
         early, late = (m.d.comb, m.d.sync) if takes_sums_early(platform, self.config) else (m.d.sync, m.d.comb)
         early += [first.eq(self.first), load.eq(self.load)]
         late += self.sums.eq(sums)

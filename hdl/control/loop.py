@@ -12,8 +12,8 @@ __all__ = ["Loop", "Nest"]
 class Loop(wiring.Component):
     """Counts the turns of a loop, over and over.
 
-    ``first`` and ``at_end`` are registers, and what they become depends on registers alone: nothing that waits for the
-    end of a loop waits for a comparison.
+    ``first`` and ``at_end`` are registers, and their next values depend on registers alone: no comparator is in
+    the path of the logic that uses the end of a loop.
 
     Parameters
     ----------

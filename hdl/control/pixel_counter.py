@@ -46,7 +46,7 @@ class PixelCounter(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        # what is left of the line and of the lines, and whether it is nothing: registers, since much waits for it
+        # remaining pixels of the line and remaining lines, and flags of none: registers, off the critical path
         left_x, left_y, lowest = Signal.like(self.x_last), Signal.like(self.y_last), Signal()
         position = [self.x, self.y, self.past, self.wrap, left_x, left_y, lowest]
         marked = [Signal.like(signal, name_suffix="_marked") for signal in position]

@@ -92,7 +92,7 @@ class Sequencer(wiring.Component):
         self.registers |= {field.name: self.layer[field.name] for field in self.isa.drain}
         self.next_store = {field.name: Signal(field.bits, name=f"next_store_{field.name}") for field in self.isa.store}
         self.fetched = {field.name: Signal(field.bits, name=f"next_{field.name}") for field in self.isa.segment}
-        # whether what was fetched is 0, is 1: a segment may begin in the first cycle that has it
+        # whether a fetched field is 0, is 1: a segment may begin in the first cycle of its fields
         self.none, self.one = ({name: Signal(name=f"next_{name}_{what}") for name in (*STEP_LOOPS, "gap")}
                                for what in ("none", "one"))
         self.prepare = Signal()         # all of the next layer's record is there but its drain fields
@@ -225,7 +225,7 @@ class Sequencer(wiring.Component):
         loops = STEP_LOOPS
         current = {name: Signal.like(self.fetched[name], name=name)
                    for name in (*loops, "run_step", "line_step", "flags", "gap")}
-        # what is left of each loop, and whether it is none: a register, since all that follows waits for it, and so is
+        # remaining turns of each loop, and a flag of none: a register, since the logic after it is long, and so is
         # whether it is one, and whether the whole loop has one turn, or two
         left = [Signal.like(current[name], name=f"{name}_left") for name in loops]
         at_end, one_left, once, twice = ([Signal(name=f"{name}_{what}") for name in loops]
@@ -280,7 +280,7 @@ class Sequencer(wiring.Component):
         last_group, this_group_is_last, block_ends = Signal(), Signal(), Signal()
         block_weight = Signal(self.config.weight_bits)   # first weight of the block
         next_weight = Signal(self.config.weight_bits)
-        following = Signal(self.config.weight_bits)     # what comes after the latest one
+        following = Signal(self.config.weight_bits)     # successor of the latest address
         m.d.comb += [
             last_group.eq(Mux(group_begins, filler.raster.past, this_group_is_last)),
             block_ends.eq(last_segment & last_window),

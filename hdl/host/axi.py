@@ -69,7 +69,7 @@ class AxiAccelerator(wiring.Component):
     """An `Accelerator` on AXI. No path leads from an input to an output without a register.
 
     While a program runs, registers answer and weights can be written, by either way; the streams stand still otherwise,
-    and what else the control bus asks for holds it up until the end of the run. The stream writes a word in two cycles;
+    and any other request stalls the control bus until the end of the run. The stream writes a word in two cycles;
     thresholds and reads take as many cycles as a request of the accelerator's own bus. All responses are OKAY. Words
     are whole: a write with any strobe set writes all of its word.
 

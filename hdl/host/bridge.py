@@ -61,14 +61,14 @@ WORD_BYTES = DATA_BITS // 8
 
 
 class Command(enum.IntEnum):
-    """What a request wants."""
+    """The operation of a request."""
 
     READ = 0x52
     WRITE = 0x57
 
 
 class Answer(enum.IntEnum):
-    """What became of a request."""
+    """The outcome of a request."""
 
     OK = 0
     BAD_HEADER = 1      # no sync byte where a frame should begin, or a wrong CRC of the header
@@ -145,7 +145,7 @@ class Bridge(wiring.Component):
         with m.If(arrived | self.error | ~waiting):
             m.d.sync += timer.eq(self.quiet - 2)
 
-        # what a frame's fields say, in registers: some bytes pass before anyone asks
+        # decoded fields of a frame, in registers: some bytes pass before their use
         reads, writes, none, one = Signal(), Signal(), Signal(), Signal()
         m.d.sync += [
             reads.eq(command == Command.READ),
@@ -176,9 +176,9 @@ class Bridge(wiring.Component):
 
         @contextmanager
         def receiving(state: str) -> Iterator[None]:
-            """A state that takes the bytes of a frame; what stands in it is done for each.
+            """A state that takes the bytes of a frame; its body runs for each byte.
 
-            Also for one that comes as the frame fails: what it does to the fields is of no account then, and they need
+            Also for a byte that comes as the frame fails: its effect on the fields does not matter then, and they need
             not wait for it.
             """
             with m.State(state):
@@ -193,7 +193,7 @@ class Bridge(wiring.Component):
 
         @contextmanager
         def sending(state: str) -> Iterator[None]:
-            """A state that sends bytes; what stands in it is done for each."""
+            """A state that sends bytes; its body runs for each byte."""
             with m.State(state):
                 m.d.comb += self.o.valid.eq(1)
                 with m.If(self.o.ready):
@@ -202,7 +202,7 @@ class Bridge(wiring.Component):
 
         @contextmanager
         def at_last() -> Iterator[None]:
-            """What is done with the last byte of a state; in the next one that counts its bytes there are four."""
+            """The action of the last byte of a state; the next state that counts bytes has four."""
             with m.If(last):
                 m.d.sync += [left.eq(WORD_BYTES - 1), last.eq(0)]
                 yield

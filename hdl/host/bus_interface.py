@@ -21,7 +21,7 @@ class BusInterface(wiring.Component):
 
     A write strobes two cycles after the request was taken at the earliest, and a request is taken every two cycles at
     most. Reads, and writes of thresholds, wait until their address has reached every row; while a program runs, only
-    registers and writes of weights are served, and what else comes waits for its end.
+    registers and writes of weights are served, and other requests wait for its end.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class BusInterface(wiring.Component):
     parts : Out
         ``part``, a bit for each.
     data : Out(32)
-        What is written.
+        The written word.
     write : Out, a bit for each `Region`
         Strobe.
     starting : Out(1)

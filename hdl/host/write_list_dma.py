@@ -46,7 +46,7 @@ class LoaderRegister(enum.IntEnum):
 
 
 class Step(enum.IntEnum):
-    """What a sequence's word is."""
+    """The kind of a sequence's word."""
 
     COUNT = 0
     ADDRESS = 1
@@ -78,9 +78,9 @@ class LoaderMap:
 
 
 class LoaderMemory(wiring.Component):
-    """Words behind one port: ``word`` is what was at ``address`` a cycle before, unless that cycle wrote.
+    """Words behind one port: ``word`` is the word at ``address`` of the cycle before, unless that cycle wrote.
 
-    Nothing sets what is in it at first.
+    The initial contents are undefined.
 
     Parameters
     ----------
@@ -138,10 +138,9 @@ class LoaderMemory(wiring.Component):
 
 
 class WriteListDMA(wiring.Component):
-    """Stands between a host and an accelerator, with a memory of what it sends by itself. The host's requests go
-    through, but for those of the loader.
+    """Sends words to an accelerator from its own memory, and forwards the requests of a host, except those to itself.
 
-    A sequence takes two cycles for each of its words, which is what the accelerator takes, or more where that waits;
+    A sequence takes two cycles for each of its words, the pace of the accelerator, or more where that waits;
     each request of the host delays it by some cycles. Beginning another sequence ends the one that goes on.
 
     Parameters
@@ -201,7 +200,7 @@ class WriteListDMA(wiring.Component):
         return m
 
     def _sequence(self, m: Module) -> None:
-        """What the words of a sequence mean."""
+        """The meaning of the words of a sequence."""
         word, layout = self.memory.word, self.inner
         left, last = Signal.like(self.cursor), Signal()         # words of the run that were not sent; it is one
         *_, region = split_address(layout, self.address)
@@ -224,8 +223,8 @@ class WriteListDMA(wiring.Component):
                         m.d.sync += self.step.eq(Step.COUNT)
 
     def _requests(self, m: Module) -> None:
-        """Who has the accelerator's bus and the memory: what was offered stays until it is taken, and then the
-        other goes next. Nothing of the sequence waits for what the host does in the same cycle."""
+        """Who has the accelerator's bus and the memory: an offered request stays until it is taken, and then the
+        other goes next. No part of the sequence waits for the host's request of the same cycle."""
         request, target = self.bus.request, self.target.request
         own, of_registers = request.p.address[-1], request.p.address[-2]
         mine = Signal()                                 # the sequence's word is offered to the accelerator

@@ -1,1 +1,1 @@
-"""What units share: memories, delays, emission to Verilog, shared modules, FPGA families."""
+"""Common parts of units: memories, delays, emission to Verilog, shared modules, FPGA families."""

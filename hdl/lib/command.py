@@ -42,7 +42,7 @@ class Command(click.Command):
     Parameters
     ----------
     refused : tuple of exception types
-        Errors of what the command was given; the exit status is 2.
+        Errors of the options; the exit status is 2.
     failed : tuple of exception types
         Errors of the work itself; the exit status is 1.
     repository : bool

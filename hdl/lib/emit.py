@@ -126,7 +126,7 @@ def plain_names(texts: list[str]) -> list[str]:
 
 @contextmanager
 def no_collector() -> Iterator[None]:
-    """Do not look for cyclic garbage: what a conversion makes lives until its end, and looking costs a third more."""
+    """Disable the cyclic garbage collector: objects of a conversion live until its end, and it costs a third more."""
     running = gc.isenabled()
     gc.disable()
     try:
@@ -256,7 +256,7 @@ def describe_ports(component: wiring.Component) -> dict[str, dict[str, Any]]:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file such that it is there whole or not at all."""
+    """Write a file atomically: whole or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_text(text)
@@ -275,7 +275,7 @@ def emit(component: wiring.Component, *, name: str, directory: Path,
     Parameters
     ----------
     component : Component
-        What to emit; it is elaborated once.
+        The design; it is elaborated once.
     name : str
         Name of the module and of the files; a plain Verilog identifier.
     directory : Path

@@ -26,7 +26,7 @@ class Bank(wiring.Component):
     width, depth : int
         Bits of a word; words.
     registers : int
-        So many registers one behind the other hold the address, and as many what was read; one less, what is written.
+        Number of registers in series on the address, and on the read word; the written word has one less.
         More than `FEW` words are then in block RAM: the few bits of a last slice would else be made of LUTs, and read
         through multiplexers.
 

@@ -70,7 +70,7 @@ class Units:
     Members
     -------
     prefix : str
-        What the names of their modules begin with.
+        Prefix of the names of their modules.
     modules : dict of str to Component
         One component for each module name.
     """
@@ -100,7 +100,7 @@ class Units:
 
 @contextmanager
 def collect(prefix: str) -> Iterator[Units]:
-    """Within the context `add_shared` makes instances, and the result fills with what they are instances of."""
+    """Within the context `add_shared` makes instances, and the result fills with their modules."""
     units = Units(prefix)
     token = _units.set(units)
     try:

@@ -1,4 +1,4 @@
-"""The ends of the rows: what feeds them with activations, and what makes elements of their sums."""
+"""The epilogue of the rows: the supply of activations, and the units that turn sums into elements."""
 
 from amaranth.hdl import Cat, Module, Mux, Value
 from amaranth.lib import data, wiring
@@ -17,13 +17,13 @@ __all__ = ["Epilogue", "control_layout", "host_layout"]
 
 
 def fill_layout(config: ArrayConfig, **value: data.ShapeLike) -> data.StructLayout:
-    """What comes with a value that waits in row ``fill_row``, or in all rows, until it is taken."""
+    """Control of a value that waits in row ``fill_row``, or in all rows, until it is taken."""
     return data.StructLayout({"take": 1, "clear": 1, "fill": 1, "fill_all": 1,
                               "fill_row": bits_to_hold(config.rows - 1), **value})
 
 
 def control_layout(config: ArrayConfig) -> data.StructLayout:
-    """What goes down the tile rows, from each to the next in a cycle.
+    """Control that travels down the tile rows, from each to the next in a cycle.
 
     Fields
     ------
@@ -205,7 +205,7 @@ class Epilogue(wiring.Component):
         return threshold
 
     def _operand(self, m: Module, r: int, k: int) -> Value:
-        """What the threshold unit combines: the row's sum, or the level of a residual layer."""
+        """The operand of the threshold unit: the row's sum, or the level of a residual layer."""
         value = self.sums[r].word_select(k, self.config.acc_bits)
         if not self.config.requantize_depth:
             return value

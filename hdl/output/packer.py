@@ -26,7 +26,7 @@ class Packer(wiring.Component):
     Members
     -------
     restart : In(1)
-        Begin a word; what an earlier one held is dropped.
+        Begin a word, and drop an unfinished one.
     insert : In(1), elements : In(width * bits), one for each row
         Where a pixel ends within them, the elements behind its end are 0.
     pixel_end : In(1)

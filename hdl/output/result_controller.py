@@ -1,4 +1,4 @@
-"""What the sums are that come out of the rows: the loop nest once more, as it passes the end of the array."""
+"""Tags of the sums that leave the rows: the loop nest once more, at the end of the array."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
@@ -93,7 +93,7 @@ class ResultController(wiring.Component):
         # apart from the beat, whose other fields follow from them: no field then depends on its own vector
         self.enable = Signal()
         self.channel = Signal.like(self.beat.channel)
-        # what follows a drain is known a cycle before the next one comes, unless that is at once
+        # the successor of a drain is known a cycle before the next drain, unless drains follow at once
         self.early = "sync" if config.drain_cycles > 1 else "comb"
 
     def elaborate(self, platform: object) -> Module:

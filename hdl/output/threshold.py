@@ -14,7 +14,7 @@ __all__ = ["ThresholdUnit", "combine_layout"]
 
 
 def combine_layout(config: ArrayConfig) -> data.StructLayout:
-    """What a threshold unit does with the sum of this cycle; the fields are those of
+    """Control of a threshold unit for the sum of this cycle; the fields are those of
     `hdl.output.result_controller.beat_layout`."""
     return data.StructLayout({
         "channel": bits_to_hold(config.beats - 1),
@@ -44,7 +44,7 @@ class ThresholdUnit(wiring.Component):
     channel : In
         Beat of the next sum: its column, divided by ``drain_width``.
     sum : In(operand_bits)
-        What is combined: a sum of the row, or a level of it.
+        The operand: a sum of the row, or its level.
     combine : In(combine_layout)
     element : Out(element_bits)
     fill, take, clear, offset : In

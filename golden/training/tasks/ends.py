@@ -14,7 +14,7 @@ class Ends(Network):
     ----------
     blocks : Blocks
     first, last : Module
-        What the host does before and after the body: convolutions `nn.Conv2d`, norms directly behind them, and what
+        The host's layers before and after the body: convolutions `nn.Conv2d`, norms directly behind them, and what
         has no weights. ``first`` ends in an activation of the blocks.
     body : Module
         Ends in an activation, too.

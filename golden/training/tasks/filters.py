@@ -21,7 +21,7 @@ class _Centred(nn.Module):
 
 
 class Filtered(Network):
-    """A network that begins with filters of real weights; the array sees the activations of what they give.
+    """A network that begins with filters of real weights; the array sees the activations of their outputs.
 
     Each filter's weights sum to zero: that a brighter image is the same to it need not be learned.
 
@@ -56,7 +56,7 @@ class Filtered(Network):
         return torch.from_numpy(np.asarray(images).astype(np.float32))
 
     def features(self, x: Tensor) -> Tensor:
-        """What the filters give, (B, filters, H, W)."""
+        """Outputs of the filters, (B, filters, H, W)."""
         return self.filters(nn.functional.pad(x, self.sides, mode="replicate"))
 
     def before(self, x: Tensor) -> Tensor:

@@ -77,7 +77,7 @@ def mapped(homography: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def warp(photograph: np.ndarray, homography: np.ndarray, origin: tuple[int, int], size: int) -> np.ndarray:
-    """The image, float64 (size, size), that has at `mapped` (homography, p) what the photograph has at origin + p.
+    """The image, float64 (size, size), whose value at `mapped` (homography, p) is the photograph's at origin + p.
 
     Values between pixels are linear, those outside of the photograph are its nearest.
     """
@@ -120,7 +120,7 @@ Place = tuple[np.ndarray, int, int]
 
 def _pairs(rng: np.random.Generator, places: list[Place], size: int,
            choose: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, Correspondences]:
-    """Pairs cut at these places: images (2N, 1, size, size), all A before all B, and what corresponds of the points
+    """Pairs cut at these places: images (2N, 1, size, size), all A before all B, and the correspondences of the points
     (N, 3) that are chosen in all A."""
     homographies = [random_homography(rng, size) for _ in places]
     a = np.array([_cut(place, size) for place in places]).astype(np.int64)
@@ -265,7 +265,7 @@ class Matching(Task):
     recipe = Recipe(steps=600, batch=4)
 
     def network(self, blocks: Blocks) -> Network:
-        """Filters of 8 bits on the host, a pair of convolutions, and one that compares what lies up to 6 pixels away.
+        """Filters of 8 bits on the host, a pair of convolutions, and one that compares pixels up to 6 apart.
 
         A bit of a descriptor sees 25x25 pixels.
         """

@@ -46,7 +46,7 @@ def photographs(split: str) -> list[np.ndarray]:
     Raises
     ------
     ValueError
-        If there is no such split.
+        If the split is unknown.
     """
     if split not in PHOTOGRAPHS:
         raise ValueError(f"split must be one of {', '.join(PHOTOGRAPHS)}, not {split}")
@@ -64,7 +64,7 @@ def stereo_pair() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def pieces(image: np.ndarray, size: int) -> np.ndarray:
-    """Squares of ``size`` pixels, side by side, (N, size, size); what is left over at the right and bottom is lost."""
+    """Squares of ``size`` pixels, side by side, (N, size, size); the remainders at the right and bottom are dropped."""
     lines, columns = (length // size for length in image.shape)
     whole = image[:lines * size, :columns * size].reshape(lines, size, columns, size)
     return whole.swapaxes(1, 2).reshape(-1, size, size)

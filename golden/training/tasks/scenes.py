@@ -23,11 +23,11 @@ CLASSES = 11
 """Classes of a pixel: 0 is background, 1 + d the digit d."""
 
 SHRINKS = (1, 2)        # how many times smaller a photograph becomes, so that its textures come in two sizes
-HAZE = (0.4, 0.8)       # what is left of a photograph's contrast
+HAZE = (0.4, 0.8)       # remaining share of a photograph's contrast
 DIGITS = 4              # in a scene at most
 CROWD = 8               # the same, for training scenes that are to teach more in a step
 SIZES = (14, 18)        # pixels that the 8 of a digit become
-CONTRAST = (100, 127)   # between ink and the mean of what it covers; always possible on one side of 0..255
+CONTRAST = (100, 127)   # between ink and the mean of its background; always possible on one side of 0..255
 FULL = 14               # a digit's value that covers all below; the largest is 16
 MARGIN = 1              # pixels between two digits
 TRIES = 20              # places tried for a digit
@@ -103,13 +103,13 @@ def scenes(split: str, count: int, seed: int | np.random.Generator, size: int = 
     """Draw ``count`` scenes of a split, "train", "validation" or "test"; equal seeds give equal scenes.
 
     A scene is a crop of a photograph, turned and hazed at random, with 1 to 4 digits of 14 to 18 pixels blended over
-    it in one grey each, brighter or darker than what is below, and apart from each other. A digit's pixels are those
+    it in one grey each, brighter or darker than the background, and apart from each other. A digit's pixels are those
     of its silhouette: on each line, all from the first to the last that is at least half ink.
 
     Raises
     ------
     ValueError
-        If there is no such split, or a photograph is smaller than ``size`` or a digit larger.
+        If the split is unknown, or a photograph is smaller than ``size`` or a digit larger.
     """
     largest = min(min(image.shape) for image in _backgrounds(split, max(SHRINKS)))
     if not SIZES[1] <= size <= largest:
@@ -159,7 +159,7 @@ def _paste(image: np.ndarray, labels: np.ndarray, drawn: Split, most: int, rng: 
 
 
 def _grey(below: float, rng: np.random.Generator) -> float:
-    """Grey of ink that stands out from what it covers."""
+    """Grey of ink that stands out from its background."""
     contrast = rng.uniform(*CONTRAST)
     signs = [sign for sign in (-1, 1) if 0 <= below + sign * contrast <= 255]
     return below + signs[rng.integers(len(signs))] * contrast

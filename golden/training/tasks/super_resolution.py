@@ -1,6 +1,6 @@
 """Super-resolution: a photograph of twice the resolution from one whose pixels are means of 2x2.
 
-A network's result holds, for each pixel of the low resolution, what to add to it at its four places (top left, top
+A network's result holds, for each pixel of the low resolution, the difference at its four places (top left, top
 right, bottom left, bottom right) in the high resolution, in grey levels: EDSR's last map before its pixel shuffle, with
 the nearest pixel as global skip (Lim et al., 2017).
 """
@@ -40,7 +40,7 @@ class HighResolution:
     Members
     -------
     images : (B, 2H, 2W) int64
-        What the images of low resolution were made of.
+        The originals of the images of low resolution.
     low : (B, H, W) int64
         Those images.
     photograph : (B,) int64
@@ -59,7 +59,7 @@ def shrink(images: np.ndarray) -> np.ndarray:
 
 
 def enlarge(low: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-    """What a network's results (B, 4, H, W) make of images (B, H, W): int64 (B, 2H, 2W), rounded, 0..255."""
+    """Images (B, H, W) enlarged by a network's results (B, 4, H, W): int64 (B, 2H, 2W), rounded, 0..255."""
     count, height, width = low.shape
     places = (low[:, None] + outputs).reshape(count, 2, 2, height, width)
     whole = places.transpose(0, 3, 1, 4, 2).reshape(count, 2 * height, 2 * width)
@@ -129,7 +129,7 @@ def _split(name: SplitName) -> tuple[np.ndarray, HighResolution]:
 
 
 class Enlarger(Filtered):
-    """A body between two layers of 8 bits on the host, the second of which sees what the first gives as well.
+    """A body between two layers of 8 bits on the host, the second of which also reads the output of the first.
 
     Both together hold every filter of 5x5 pixels.
 
@@ -185,7 +185,7 @@ class SuperResolution(Task):
         return low, (torch.from_numpy(_places(images) - low).float(),)
 
     def loss(self, outputs: Tensor, targets: tuple[Tensor, ...]) -> Tensor:
-        """Mean squared error in units of 50 squared grey levels: PSNR is what judges."""
+        """Mean squared error in units of 50 squared grey levels: the score is PSNR."""
         return functional.mse_loss(outputs, targets[0]) / 50
 
     def split(self, name: SplitName) -> tuple[np.ndarray, HighResolution]:

@@ -1,4 +1,4 @@
-"""What every task offers to training, to the reports and to the runs on hardware."""
+"""The interface of every task for training, reports and runs on hardware."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -50,7 +50,7 @@ class Task(ABC):
 
     @abstractmethod
     def batch(self, rng: np.random.Generator, size: int) -> tuple[np.ndarray, tuple[Tensor, ...]]:
-        """``size`` training images, drawn and augmented, and what `loss` wants to know of them."""
+        """``size`` training images, drawn and augmented, and the targets of `loss`."""
 
     @abstractmethod
     def loss(self, outputs: Tensor, targets: tuple[Tensor, ...]) -> Tensor:
@@ -66,7 +66,7 @@ class Task(ABC):
 
     @abstractmethod
     def baselines(self) -> dict[str, float]:
-        """What simple methods reach on the test split, by their names."""
+        """Scores of simple methods on the test split, by name."""
 
     def further(self) -> dict[str, tuple[np.ndarray, Any, dict[str, float]]]:
         """Other images to judge by, by name: the images, their truth, and the scores of the simple methods."""
@@ -74,4 +74,4 @@ class Task(ABC):
 
     @abstractmethod
     def picture(self, path: Path, images: np.ndarray, truth: Any, outputs: dict[str, np.ndarray]) -> None:
-        """Draw some images with their truth, and what the networks of these names made of them."""
+        """Draw some images with their truth, and the outputs of the named networks."""

@@ -1,4 +1,4 @@
-"""Finding digits by their mean images: what detection and segmentation are compared with."""
+"""Finding digits by their mean images: the baseline of detection and segmentation."""
 
 from functools import cache
 

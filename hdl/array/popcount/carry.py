@@ -16,7 +16,7 @@ from .tree import split_lanes
 
 __all__ = ["CarryChains", "CarryPopcount"]
 
-# What a half looks up. EQUAL, DIFFER, BIT and NONE begin an adder; their D is 1, as is that of ADD and ADD_INVERTED.
+# LUTs of a half. EQUAL, DIFFER, BIT and NONE begin an adder; their D is 1, as is that of ADD and ADD_INVERTED.
 EQUAL = 0x0009          # hands on whether A and B are equal
 DIFFER = 0x0006         # hands on whether A and B differ
 BIT = 0x000A            # hands on A
@@ -33,7 +33,7 @@ Half = tuple[int, Value, Value, Value, Value]
 class CarryChains:
     """Adders one behind the other in chains of CCU2C.
 
-    What an adder adds must not depend on an adder that comes later.
+    The operands of an adder must not depend on a later adder.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ class CarryPopcount(Structure):
         return m
 
     def _leaf(self, chains: CarryChains, lanes: list[int]) -> Value:
-        """How many of three pairs differ: those of up to three lanes, and such that always do."""
+        """The number of pairs that differ, of three: pairs of up to three lanes, and pairs that always differ."""
         a, w = ([word[lane] for lane in lanes] + [bit] * (3 - len(lanes))
                 for word, bit in ((self.a, ZERO), (self.w, ONE)))
         return chains.add(f"differ{lanes[0]}", (DIFFER, a[2], w[2], ZERO, ONE), [(PAIRS, a[0], w[0], a[1], w[1])])
@@ -163,7 +163,7 @@ class CarryPopcount(Structure):
                           [(table, x, y, ZERO, ONE) for x, y in zip(*bits, strict=True)])
 
     def _lane(self, m: Module, lane: int, stages: int) -> Half:
-        """What begins an adder that takes in a lane as many cycles later."""
+        """The half that begins an adder by a lane, ``stages`` cycles later."""
         if not stages:
             return EQUAL, self.a[lane], self.w[lane], ZERO, ONE
         value = ~(self.a[lane] ^ self.w[lane])
