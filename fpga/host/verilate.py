@@ -127,8 +127,9 @@ def verilate(folder: Path, sources: Sequence[Path], top: str, options: Sequence[
     _translate(folder, sources, top, ["-CFLAGS", f"-include {kept / 'headers.h'}", *options], waves)
     for path in kept.glob("*.o"):
         shutil.copy(path, folder)
-    _run([str(tool("make").find()), "-f", f"{prefix}.mk", f"OPT_FAST={optimise}", f"VM_TRACE={int(waves)}"],
-               folder, verilator_environment())
+    # all files at once: a large module's own precompiled headers would take the place of the run time's
+    _run([str(tool("make").find()), "-f", f"{prefix}.mk", f"OPT_FAST={optimise}", f"VM_TRACE={int(waves)}",
+          "VM_PARALLEL_BUILDS=0"], folder, verilator_environment())
     for pattern in ("*.[oa]", "*.gch"):             # a hundred megabytes
         for path in folder.glob(pattern):
             path.unlink()

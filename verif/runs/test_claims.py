@@ -35,6 +35,7 @@ def size(config: ArrayConfig) -> int:
     return config.rows * config.cols
 
 
+@pytest.mark.slow
 def test_machines_are_equal(sizes):
     bandwidth, elements, area = sizes
     assert [machine.equal for machine in sizes] == ["operand bandwidth", "processing elements", "LUT4"]
