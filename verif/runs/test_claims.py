@@ -68,6 +68,7 @@ def test_resnet_rows():
     assert all(row.ratio == row.ratio_array for row in rows)
 
 
+@pytest.mark.slow
 def test_reactnet_rows():
     rows = reactnet_rows()
     ours = {row["multiplier"]: row for row in rows if row["trunk"] == "nothing"}
