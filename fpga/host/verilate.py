@@ -159,7 +159,8 @@ def runtime(waves: bool = False) -> Path:
             (folder / name).write_text(text)
         _translate(folder, [folder / "empty.v"], "empty", ["--vpi", "--prefix", "Vempty"], waves)
         objects = [f"verilated{part}.o" for part in ("", "_threads", "_vpi", "_dpi", *(["_vcd_c"] if waves else []))]
-        _run([str(tool("make").find()), "-f", "headers.mk", f"VM_TRACE={int(waves)}", "headers.h.gch", *objects],
-             folder, verilator_environment())
+        # on all cores: other processes wait for it
+        _run([str(tool("make").find()), f"-j{os.cpu_count() or 1}", "-f", "headers.mk", f"VM_TRACE={int(waves)}",
+              "headers.h.gch", *objects], folder, verilator_environment())
 
     return keep(RUNTIMES / digest(compilers(), waves, PRECOMPILE), make)

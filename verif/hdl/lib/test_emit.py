@@ -35,7 +35,7 @@ SHAPES = {
     "gowin": ["--preset=tiny", "--cells=gowin"],
 }
 
-LARGE = ("16x16x32", "8x8x64")
+NOT_QUICK = ("1x1x64", "8x8x64", "16x16x32")
 
 
 class Storage(wiring.Component):
@@ -294,7 +294,7 @@ def test_a_bad_value_is_one_line_and_nothing_is_written(arguments: list[str], me
     assert not (tmp_path / "out").exists()
 
 
-@pytest.fixture(scope="module", params=[pytest.param(name, marks=pytest.mark.slow if name in LARGE else ())
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=pytest.mark.slow if name in NOT_QUICK else ())
                                         for name in SHAPES])
 def accelerator(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Verilog of an accelerator of each shape, by the command line."""
