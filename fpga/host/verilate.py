@@ -31,6 +31,7 @@ include Vempty.mk
 headers.h.gch: headers.h
 	$(CXX) $(CXXFLAGS) $(filter-out -MMD,$(CPPFLAGS)) -O1 -x c++-header $< -o $@
 """
+PRECOMPILED_FOR = "-O1"
 POSITION_INDEPENDENT = ("-CFLAGS", "-fPIC")     # one run time for executables and for libraries
 
 
@@ -125,13 +126,13 @@ def verilate(folder: Path, sources: Sequence[Path], top: str, options: Sequence[
     kept = runtime(waves)
     prefix = options[options.index("--prefix") + 1]
     _translate(folder, sources, top, options, waves)
-    # a module in several files has precompiled headers of its own, and the compiler reads one such file at most
-    if "VM_PARALLEL_BUILDS = 0" in (folder / f"{prefix}_classes.mk").read_text():
+    if optimise == PRECOMPILED_FOR:             # g++ 12 crashes where it reads them at another level
         optimise += f" -include {kept / 'headers.h'}"
     for path in kept.glob("*.o"):
         shutil.copy(path, folder)
-    _run([str(tool("make").find()), "-f", f"{prefix}.mk", f"OPT_FAST={optimise}", f"VM_TRACE={int(waves)}"],
-         folder, verilator_environment())
+    # all files at once: a large module's own precompiled headers would take the place of the run time's
+    _run([str(tool("make").find()), "-f", f"{prefix}.mk", f"OPT_FAST={optimise}", f"VM_TRACE={int(waves)}",
+          "VM_PARALLEL_BUILDS=0"], folder, verilator_environment())
     for pattern in ("*.[oa]", "*.gch"):             # a hundred megabytes
         for path in folder.glob(pattern):
             path.unlink()
@@ -148,7 +149,7 @@ def _translate(folder: Path, sources: Sequence[Path], top: str, options: Sequenc
 def runtime(waves: bool = False) -> Path:
     """Folder with the objects and the precompiled headers of Verilator's own run time, compiled once for all modules.
 
-    ``waves`` tells whether programs can write waves. The compiler takes the headers for ``-O1`` alone, and else parses
+    ``waves`` tells whether programs can write waves. The headers are for ``-O1``; at other levels the compiler parses
     the sources.
 
     Raises
@@ -161,7 +162,8 @@ def runtime(waves: bool = False) -> Path:
             (folder / name).write_text(text)
         _translate(folder, [folder / "empty.v"], "empty", ["--vpi", "--prefix", "Vempty"], waves)
         objects = [f"verilated{part}.o" for part in ("", "_threads", "_vpi", "_dpi", *(["_vcd_c"] if waves else []))]
-        _run([str(tool("make").find()), "-f", "headers.mk", f"VM_TRACE={int(waves)}", "headers.h.gch", *objects],
-             folder, verilator_environment())
+        # on all cores: other processes wait for it
+        _run([str(tool("make").find()), f"-j{os.cpu_count() or 1}", "-f", "headers.mk", f"VM_TRACE={int(waves)}",
+              "headers.h.gch", *objects], folder, verilator_environment())
 
     return keep(RUNTIMES / digest(compilers(), waves, PRECOMPILE), make)

@@ -29,6 +29,7 @@ __all__ = ["SIMULATORS", "BenchError", "Result", "default_seed", "simulate", "si
 SIMULATIONS = BUILD / "sim"
 SIMULATORS = ("verilator", "icarus")
 VARIABLE = "SIGNUM_BENCH"
+ASSERTING = "bench_*.py"        # files whose assertions tell their values; by default each import of a run is rewritten
 
 
 class BenchError(AssertionError):
@@ -230,7 +231,8 @@ def simulate(design: wiring.Component | Path, bench: str, *, top: str | None = N
                   test_dir=run, seed=seed, waves=waves, results_xml=str(results), log_file=log,
                   test_filter=rf"\.{re.escape(test)}$" if test else None,
                   plusargs=plusargs,
-                  extra_env={VARIABLE: str(run), "COCOTB_ANSI_OUTPUT": "0"})
+                  extra_env={VARIABLE: str(run), "COCOTB_ANSI_OUTPUT": "0",
+                             "COCOTB_REWRITE_ASSERTION_FILES": ASSERTING})
     except (RuntimeError, SystemExit):
         if not results.exists():
             raise BenchError(f"{bench} on {simulator} did not end: {first_error(log)} (see {log})") from None

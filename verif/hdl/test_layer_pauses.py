@@ -37,7 +37,7 @@ def check(config: ArrayConfig, graph: Graph, split: bool) -> Case:
     return cases[-1]
 
 
-@pytest.mark.parametrize("registers", [0, 1, 2])
+@pytest.mark.parametrize("registers", [0, pytest.param(1, marks=pytest.mark.slow), 2])
 @pytest.mark.parametrize("split", [False, True])
 def test_the_first_step_reads_the_word_that_was_written_last(split: bool, registers: int) -> None:
     """One group of pixels: one word in batch mode, in split mode one a row, of which the last row reads the last."""

@@ -35,6 +35,7 @@ def size(config: ArrayConfig) -> int:
     return config.rows * config.cols
 
 
+@pytest.mark.slow
 def test_machines_are_equal(sizes):
     bandwidth, elements, area = sizes
     assert [machine.equal for machine in sizes] == ["operand bandwidth", "processing elements", "LUT4"]
@@ -67,6 +68,7 @@ def test_resnet_rows():
     assert all(row.ratio == row.ratio_array for row in rows)
 
 
+@pytest.mark.slow
 def test_reactnet_rows():
     rows = reactnet_rows()
     ours = {row["multiplier"]: row for row in rows if row["trunk"] == "nothing"}

@@ -4,6 +4,7 @@ import json
 import struct
 
 import numpy as np
+import pytest
 
 from signum.fpga.host.device import Device
 from signum.fpga.host.link import Response
@@ -25,6 +26,7 @@ def test_no_wrong_answer_is_accepted(seed):
     assert {"lost", "doubled", "flipped", "invented"} < counts.injected.keys()
 
 
+@pytest.mark.slow
 def test_a_link_that_does_not_check_is_found_out(monkeypatch, seed):
     """The run can fail: answers that are taken without a look at their CRC are wrong ones in time."""
     def unchecked(data):

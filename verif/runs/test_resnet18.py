@@ -56,6 +56,7 @@ def test_a_difference_is_counted_and_fails_the_command(tmp_path, monkeypatch):
     assert json.loads((tmp_path / "resnet18.json").read_text())["mismatches"]["graph"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("cycles", "wrong"), [(0, 0), (1, 17)])
 def test_cycles_that_differ_are_counted(tmp_path, monkeypatch, cycles, wrong):
     def off(config, stages, maps, **options):

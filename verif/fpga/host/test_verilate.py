@@ -77,7 +77,8 @@ def test_the_first_error(tmp_path, log, line):
     assert first_error(path) == line
 
 
-def test_a_program_uses_the_run_time_that_is_kept(tmp_path):
+@pytest.mark.parametrize("options", [[], ["--output-split", "1"]], ids=["one file", "several files"])
+def test_a_program_uses_the_run_time_that_is_kept(tmp_path, options):
     kept = {path.name: path.stat().st_mtime_ns for path in runtime().glob("*.o")}
     assert kept.keys() == {"verilated.o", "verilated_threads.o", "verilated_vpi.o", "verilated_dpi.o"}
     (tmp_path / "top.v").write_text("module top(input clk, output q); assign q = ~clk; endmodule\n")
@@ -85,7 +86,7 @@ def test_a_program_uses_the_run_time_that_is_kept(tmp_path):
         '#include "Vtop.h"\nint main() { Vtop top; top.clk = 0; top.eval(); return top.q ? 0 : 1; }\n')
     # the compiler would tell of a precompiled header that it does not take, and that is an error then
     verilate(tmp_path, [tmp_path / "top.v", tmp_path / "main.cpp"], "top",
-             ["--vpi", "--prefix", "Vtop", "-o", "program", "-CFLAGS", "-Winvalid-pch -Werror=invalid-pch"],
+             ["--vpi", "--prefix", "Vtop", "-o", "program", "-CFLAGS", "-Winvalid-pch -Werror=invalid-pch", *options],
              optimise="-O1")
     assert os.spawnl(os.P_WAIT, tmp_path / "program", "program") == 0
     log = (tmp_path / "build.log").read_text()

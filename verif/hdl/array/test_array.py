@@ -14,7 +14,7 @@ from signum.verif.bench.trace import AMARANTH, play
 
 SIZES = [(1, 1, 1, 1), (1, 1, 5, 4), (1, 5, 3, 1), (5, 1, 3, 1), (2, 3, 7, 1), (3, 5, 7, 2), (4, 4, 12, 4),
          (7, 3, 4, 3), (5, 8, 10, 4), (6, 9, 2, 4),
-         (11, 2, 3, 1), (19, 2, 3, 2), (66, 1, 2, 1)]
+         (11, 2, 3, 1), (19, 2, 3, 2), pytest.param(66, 1, 2, 1, marks=pytest.mark.slow)]
 
 
 @dataclass

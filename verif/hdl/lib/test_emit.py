@@ -36,6 +36,8 @@ SHAPES = {
     "gowin": ["--preset=tiny", "--cells=gowin"],
 }
 
+NOT_QUICK = ("1x1x64", "8x8x64", "16x16x32")
+
 
 class Storage(wiring.Component):
     """A memory with a write port of two halves and a read port of each kind; a counter that begins at 5."""
@@ -294,7 +296,7 @@ def test_a_bad_value_is_one_line_and_nothing_is_written(arguments: list[str], me
     assert not (tmp_path / "out").exists()
 
 
-@pytest.fixture(scope="module", params=[pytest.param(name, marks=pytest.mark.slow if name == "16x16x32" else ())
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=pytest.mark.slow if name in NOT_QUICK else ())
                                         for name in SHAPES])
 def accelerator(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Verilog of an accelerator of each shape, by the command line."""

@@ -75,7 +75,8 @@ def test_no_chain_goes_on_behind_a_register(monkeypatch: pytest.MonkeyPatch) -> 
     assert all(names <= {"a", "w"} or len(names) == 1 for names in chains.values())
 
 
-@pytest.mark.parametrize(("lanes", "pipeline"), [(5, 0), (64, 0), (64, 4), (64, 5), (70, 1)])
+@pytest.mark.parametrize(("lanes", "pipeline"), [
+    (64, 0), (70, 1), *(pytest.param(*size, marks=pytest.mark.slow) for size in ((5, 0), (64, 4), (64, 5)))])
 def test_the_model_of_yosys(lanes: int, pipeline: int, seed: int) -> None:
     config = config_of(lanes, pipeline, 12)
     words = draw(random.Random(f"{seed} {lanes} {pipeline}"), lanes, 300)
