@@ -1,15 +1,16 @@
-"""Results of slow functions, kept by content: what the function was given, and the sources that it is made of."""
+"""Results of slow functions, kept by the arguments and by a hash of the sources."""
 
 import functools
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+import joblib
 
 from signum import fpga, golden, hdl
-from signum.hdl.lib.emit import write_whole
 
 __all__ = ["Cache", "sources"]
 
@@ -28,30 +29,35 @@ def sources() -> str:
     return found.hexdigest()
 
 
+def result(key: str, compute: Callable[[], Any]) -> Any:
+    """The function that joblib keeps results of, by the key alone."""
+    return compute()
+
+
+def absent() -> NoReturn:
+    raise KeyError("no result is kept")
+
+
 class Cache:
-    """A folder of results, one JSON file each; values must be what JSON holds.
+    """A folder of results, kept by joblib.
+
+    A result may come from another process or machine, so that it is handed to joblib and not computed there.
 
     Parameters
     ----------
     folder : Path
-        Made when the first result is kept.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self._result = joblib.Memory(folder, verbose=0).cache(result, ignore=["compute"])
 
-    def _path(self, function: str, arguments: Sequence[Any]) -> Path:
-        key = json.dumps([sources(), function, arguments], sort_keys=True)
-        return self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+    @staticmethod
+    def _key(function: str, arguments: Sequence[Any]) -> str:
+        return json.dumps([sources(), function, arguments], sort_keys=True)
 
     def get(self, function: str, arguments: Sequence[Any]) -> Any:
-        """What was kept of a function with these arguments; KeyError where nothing was, or no whole file is there."""
-        try:
-            return json.loads(self._path(function, arguments).read_text())["result"]
-        except (FileNotFoundError, json.JSONDecodeError):
-            raise KeyError(function) from None
+        """The result of a function with these arguments, of what JSON holds; KeyError where none is kept."""
+        return self._result(self._key(function, arguments), absent)
 
-    def put(self, function: str, arguments: Sequence[Any], result: Any) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        content = {"function": function, "arguments": arguments, "result": result}
-        write_whole(self._path(function, arguments), json.dumps(content) + "\n")
+    def put(self, function: str, arguments: Sequence[Any], value: Any) -> None:
+        self._result(self._key(function, arguments), lambda: value)

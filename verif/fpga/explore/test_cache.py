@@ -1,4 +1,4 @@
-"""Results kept by content: found again, and only for what they are."""
+"""Results kept by content: found again, and for the same function, arguments and sources only."""
 
 import pytest
 
@@ -30,10 +30,12 @@ def test_other_sources_are_another_key(tmp_path, monkeypatch):
 
 def test_a_broken_file_is_none(tmp_path):
     Cache(tmp_path).put("area", [1], 5)
-    path, = tmp_path.glob("*.json")
-    path.write_text(path.read_text()[:10])
+    path, = tmp_path.rglob("output.pkl")
+    path.write_bytes(path.read_bytes()[:3])
     with pytest.raises(KeyError):
         Cache(tmp_path).get("area", [1])
+    Cache(tmp_path).put("area", [1], 6)
+    assert Cache(tmp_path).get("area", [1]) == 6
 
 
 def test_sources_follow_a_change(tmp_path, monkeypatch):

@@ -81,7 +81,7 @@ def test_the_doctor_shows_every_tool(capsys: pytest.CaptureFixture[str]) -> None
     assert status == 0
     for each in TOOLS:
         assert each.name[:8] in shown
-        assert re.fullmatch(r"(apt-get|\S*python\S* -m pip) install \S+", each.get)
+        assert re.fullmatch(r"(apt-get|\S*python\S* -m pip) install \S+|https://\S+", each.get)
 
 
 def test_the_doctor_fails_for_what_is_required(monkeypatch: pytest.MonkeyPatch, folder: Path,

@@ -1,15 +1,21 @@
-"""The host's side of the link against a model of the bridge, on a line that fails in every way."""
+"""The host's side of the link against the hardware of a board, on a line that fails in every way."""
 
 import random
 import re
+from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from signum.fpga.host.link import Link, LinkError, SerialTransport, bursts, decode_response, encode_read, encode_write
+from signum.fpga.host.virtual_board import VirtualBoard
 from signum.hdl.host.bridge import CRC, Answer
+from signum.hdl.host.bus import AddressMap, Region
+from signum.verif.runs.faults import CONFIG, QUIET, TIMEOUT, FaultyLine
 
+ACTIVATIONS = AddressMap(CONFIG).address(Region.ACTIVATIONS)
 WORDS = st.lists(st.integers(0, 2**32 - 1), max_size=255)
 
 
@@ -23,89 +29,30 @@ def response(sequence, answer, words):
     return b"\x5a" + body + crc(body)
 
 
-class Bridge:
-    """What `hdl.host.bridge` does with bytes, and with silence."""
+class Line:
+    """A transport to a board."""
 
-    def __init__(self):
-        self.memory = {}
-        self.frame = bytearray()
-        self.broken = None
+    def __init__(self, board: VirtualBoard) -> None:
+        self.board = board
+        self.frames = 0
 
-    def silence(self):
-        """The line was quiet: what the bridge says then."""
-        why = self.broken if self.broken is not None else Answer.GAP if self.frame else None
-        sequence = self.frame[1] if len(self.frame) > 1 else 0
-        self.frame.clear()
-        self.broken = None
-        return b"" if why is None else self.response(sequence, why, [])
+    def write(self, data: bytes) -> None:
+        self.frames += 1
+        self.board.write(data)
 
-    def byte(self, byte):
-        """A byte came: what the bridge says to it."""
-        if self.broken is not None:
-            return b""
-        self.frame.append(byte)
-        frame = bytes(self.frame)
-        if frame[0] != 0xA5 or (len(frame) == 12 and crc(frame[1:8]) != frame[8:]):
-            self.broken = Answer.BAD_HEADER
-        elif len(frame) >= 12:
-            return self.serve(frame)
-        return b""
+    def read(self, count: int, timeout: float) -> bytes:
+        return self.board.read(count, timeout)
 
-    def serve(self, frame):
-        _, sequence, command, count = frame[:4]
-        address = int.from_bytes(frame[4:8], "little")
-        payload = frame[12:]
-        if command == 0x52:
-            self.frame.clear()
-            return self.response(sequence, Answer.OK, [self.memory.get(address + i, 0) for i in range(count)])
-        if payload and len(payload) % 4 == 0 and len(payload) <= 4 * count:
-            place = address + len(payload) // 4 - 1
-            self.memory[place] = int.from_bytes(payload[-4:], "little")
-        if len(payload) < 4 * count + 4:
-            return b""
-        if crc(payload[:-4]) != payload[-4:]:
-            self.broken = Answer.BAD_PAYLOAD
-            return b""
-        self.frame.clear()
-        return self.response(sequence, Answer.OK, [])
-
-    def response(self, sequence, answer, words):
-        return response(sequence, answer, words)
+    def close(self) -> None:
+        """The board stays for the next test."""
 
 
-class Wire:
-    """A transport to a `Bridge` whose time passes in `read` alone; bytes are lost, doubled and flipped."""
-
-    def __init__(self, fault=0.0, seed=0):
-        self.bridge = Bridge()
-        self.fault = fault
-        self.random = random.Random(seed)
-        self.inbox = bytearray()
-        self.reads = 0
-
-    def damaged(self, data):
-        for byte in data:
-            if self.random.random() < self.fault:
-                bit = 1 << self.random.randrange(8)
-                yield from self.random.choice([b"", bytes([byte, byte]), bytes([byte ^ bit])])
-            else:
-                yield byte
-
-    def write(self, data):
-        for byte in self.damaged(data):
-            self.inbox += bytes(self.damaged(self.bridge.byte(byte)))
-
-    def read(self, count, timeout):
-        self.reads += 1
-        assert timeout > 0
-        if len(self.inbox) < count:
-            self.inbox += bytes(self.damaged(self.bridge.silence()))
-        data = bytes(self.inbox[:count])
-        del self.inbox[:count]
-        return data
-
-    def close(self):
-        pass
+@pytest.fixture(scope="module")
+def board() -> Iterator[VirtualBoard]:
+    """The hardware at the other end: bridge, serial line and memories in Verilator."""
+    made = VirtualBoard(CONFIG)
+    yield made
+    made.close()
 
 
 @given(st.integers(0, 255), st.integers(0, 2**32 - 1), WORDS)
@@ -138,15 +85,14 @@ def test_a_length_that_lies_is_none():
     assert decode_response(b"\x5a" + body + crc(body)) is None
 
 
-@pytest.mark.parametrize("count", [0, 1, 254, 255, 256, 600])
-def test_reads_what_was_written(count):
-    wire = Wire()
-    link = Link(wire)
-    values = [random.getrandbits(32) for _ in range(count)]
+@pytest.mark.parametrize("count", [0, 1, 254, 255, 256, 512])
+def test_reads_what_was_written(board: VirtualBoard, count: int, seed: int) -> None:
+    """In the activations of both rows, which follow one another."""
+    link = Link(board)
+    values = [random.Random(seed + i).getrandbits(CONFIG.lanes) for i in range(count)]
     link.ping()
-    link.write(0x1234, values)
-    assert link.read(0x1234, count) == values
-    assert wire.bridge.memory == {0x1234 + i: value for i, value in enumerate(values)}
+    link.write(ACTIVATIONS, values)
+    assert link.read(ACTIVATIONS, count) == values
     assert link.retries == 0
 
 
@@ -170,77 +116,99 @@ def test_bursts_keep_every_pair_in_order(runs):
 
 
 @pytest.mark.parametrize("fault", [0.003, 0.01, 0.03])
-def test_a_faulty_line_never_gives_a_wrong_word(fault):
-    wire = Wire(fault, seed=1)
-    link = Link(wire, attempts=40)
+def test_a_faulty_line_never_gives_a_wrong_word(board: VirtualBoard, fault: float, seed: int) -> None:
+    rng = random.Random(seed)
+    line = FaultyLine(board, np.random.default_rng(seed), fault)
+    link = Link(line, timeout=TIMEOUT, quiet=QUIET, attempts=200)
     known: dict[int, int] = {}
-    for step in range(150):
-        address = wire.random.randrange(50)
-        values = [wire.random.getrandbits(32) for _ in range(wire.random.choice([1, 3, 12]))]
+    for _ in range(150):
+        address = ACTIVATIONS + rng.randrange(50)
+        values = [rng.getrandbits(CONFIG.lanes) for _ in range(rng.choice([1, 3, 12]))]
         link.write(address, values)
         known |= {address + i: value for i, value in enumerate(values)}
-        assert known.items() <= wire.bridge.memory.items(), f"step {step}"
         assert link.read(address, len(values)) == values
     assert link.retries > 10
+    good = Link(board)
+    good.settle()
+    assert {address: good.read(address, 1)[0] for address in known} == known
 
 
-def test_a_dead_line_is_given_up():
-    class Dead(Wire):
-        def write(self, data):
-            pass
+def test_a_dead_line_is_given_up() -> None:
+    class Dead:
+        reads = 0
 
-    wire = Dead()
+        def write(self, data: bytes) -> None:
+            """Nothing leaves."""
+
+        def read(self, count: int, timeout: float) -> bytes:
+            self.reads += 1
+            return b""
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    line = Dead()
     message = ("no good answer to a read of 3 words at address 0x10 in 5 attempts; the last one: "
                "0 bytes, then none for 0.5 s")
     with pytest.raises(LinkError, match=f"^{re.escape(message)}$"):
-        Link(wire, attempts=5, timeout=0.5).read(0x10, 3)
-    assert wire.reads == 10
+        Link(line, attempts=5, timeout=0.5).read(0x10, 3)
+    assert line.reads == 10
 
 
-def test_endless_noise_is_given_up():
-    class Noise(Wire):
-        def read(self, count, timeout):
+def test_endless_noise_is_given_up(board: VirtualBoard, seed: int) -> None:
+    class Noise(Line):
+        reads = 0
+        random = random.Random(seed)
+
+        def read(self, count: int, timeout: float) -> bytes:
             self.reads += 1
             return self.random.randbytes(count)
 
-    wire = Noise()
+    line = Noise(board)
     with pytest.raises(LinkError, match="in 4 attempts"):
-        Link(wire, attempts=4).write(0, [1])
-    assert wire.reads < 1000
+        Link(line, attempts=4).write(ACTIVATIONS, [1])
+    assert line.reads < 1000
+    Link(board).settle()
 
 
-def test_a_late_answer_is_not_taken_for_the_next():
-    class Late(Wire):
-        """The answers of the first frame come with those of the second."""
+def test_a_late_answer_is_not_taken_for_the_next(board: VirtualBoard) -> None:
+    class Late(Line):
+        """The answer to the first frame comes with the one to the second; the word has changed in between."""
 
-        late = b""
+        held = inbox = b""
 
-        def read(self, count, timeout):
-            if not self.late:
-                self.late, self.inbox = bytes(self.inbox), bytearray()
-                return b""
-            if self.late != b"gone" and self.inbox:
-                self.inbox[:0] = self.late
-                self.late = b"gone"
-            return super().read(count, timeout)
+        def write(self, data: bytes) -> None:
+            if self.frames == 1:
+                self.inbox += self.held
+                Link(self.board).write(ACTIVATIONS, [8])
+            super().write(data)
+            if self.frames == 1:
+                self.held = self.board.read(12, TIMEOUT)
+                assert decode_response(self.held)
 
-    wire = Late()
-    wire.bridge.memory = {0: 7}
-    link = Link(wire)
-    assert link.read(0, 1) == [7]
-    assert link.retries == 1
+        def read(self, count: int, timeout: float) -> bytes:
+            data, self.inbox = self.inbox[:count], self.inbox[count:]
+            return data + self.board.read(count - len(data), timeout)
+
+    Link(board).write(ACTIVATIONS, [7])
+    line = Late(board)
+    link = Link(line)
+    assert link.read(ACTIVATIONS, 1) == [8]
+    assert (link.retries, line.frames) == (1, 2)
+    assert line.inbox == b""
 
 
-def test_what_must_not_be_done_twice_is_tried_once():
-    class Mute(Bridge):
-        def response(self, *_):
+def test_one_attempt_sends_one_frame(board: VirtualBoard) -> None:
+    class Mute(Line):
+        def read(self, count: int, timeout: float) -> bytes:
+            self.board.read(count, timeout)
             return b""
 
-    wire = Wire()
-    wire.bridge = Mute()
+    line = Mute(board)
     with pytest.raises(LinkError, match="in 1 attempts"):
-        Link(wire).write(5, [9], attempts=1)
-    assert wire.bridge.memory == {5: 9}
+        Link(line).write(ACTIVATIONS + 5, [9], attempts=1)
+    assert line.frames == 1
+    assert Link(board).read(ACTIVATIONS + 5, 1) == [9]
 
 
 @pytest.mark.parametrize(("frame", "message"), [
