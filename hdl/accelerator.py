@@ -1,4 +1,4 @@
-"""The accelerator: array, banks, row ends and sequencer behind one bus."""
+"""The accelerator: array, banks, epilogues and sequencer on one bus."""
 
 from amaranth.hdl import Array as Choice
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
@@ -36,11 +36,11 @@ __all__ = ["Accelerator"]
 
 
 class Accelerator(wiring.Component):
-    """A systolic array, of bits or of elements of 8 bits, that runs a program by itself.
+    """A systolic array of binary or 8-bit elements that runs a program autonomously.
 
     The host writes program, weights, thresholds and input maps over the bus (see `hdl.host.bus`), sets `Control.START`,
-    waits until `Status.BUSY` is clear and reads the results. While a program runs, the registers answer, and weights
-    may be written that the run does not use; other requests wait.
+    waits until `Status.BUSY` is clear and reads the results. While a program runs, registers may be accessed, and
+    weights that the run does not use may be written; other requests wait.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class Accelerator(wiring.Component):
     -------
     bus : In(bus_signature)
     busy : Out(1)
-        A program runs, or is about to.
+        A program runs or starts.
     """
 
     def __init__(self, *, config: ArrayConfig) -> None:
@@ -73,13 +73,13 @@ class Accelerator(wiring.Component):
         self.weights = [Bank(width=config.word_bits, depth=config.weight_depth, registers=config.memory_registers)
                         for _ in range(config.cols)]
         self.ends = Epilogue(config=config, rows=config.rows)
-        # their ports, as wide as the array, stay whole
+        # shared modules: their ports, as wide as the array, stay whole signals
         for name in ("array", "ends", "pool", "packer", "writer", "program"):
             add_shared(m, name, getattr(self, name))
         for c in range(config.cols):
             add_shared(m, f"weights_{c}", self.weights[c])
         if config.requantize_depth:
-            # scales and offsets in turn, for each of the sums that leave a row at once
+            # scales and offsets in turn, for each sum of a beat
             self.coefficients = [Bank(width=width, depth=config.requantize_depth)
                                  for width in (config.scale_bits, config.offset_bits) * config.drain_width]
             for k, bank in enumerate(self.coefficients):
@@ -116,7 +116,7 @@ class Accelerator(wiring.Component):
         m.d.comb += [array.load.eq(counted), self.drain.strobe.eq(counted), self.drain.ends.eq(ended)]
 
     def _back(self, m: Module) -> None:
-        """From the array's rows through the threshold units, all rows in step again, to the writer."""
+        """From the array through the threshold units to the writeback unit, all rows in step again."""
         config, sequencer, layer, restart = self.config, self.sequencer, self.sequencer.layer, self.sequencer.restart
         drain, control = self.drain, self.ends.control
         beat = delay(m, drain.beat, config.requantize_cycles, "beat")
@@ -152,7 +152,7 @@ class Accelerator(wiring.Component):
         ]
 
     def _ends(self, m: Module) -> None:
-        """Around the rows' ends; their elements are brought in step again."""
+        """Connect the epilogues; the elements of all rows are brought in step."""
         config, ends, writer = self.config, self.ends, self.writer
         tile_rows = [ends.elements[first:first + config.tile] for first in range(0, config.rows, config.tile)]
         m.d.comb += [
@@ -251,7 +251,7 @@ class Accelerator(wiring.Component):
         ]
 
     def _registers(self, m: Module) -> Value:
-        """Read value of a register; begins runs, and counts them and their cycles."""
+        """The value of the addressed register; starts runs, and counts runs and cycles."""
         cycles, runs = Signal(32), Signal(8)
         word, busy = self.decoder.word, self.sequencer.busy
         start = self.decoder.write[Region.REGISTERS] & self.decoder.starting
@@ -263,7 +263,7 @@ class Accelerator(wiring.Component):
         fixed: dict[int, int] = {Register.MAGIC: MAGIC, Register.VERSION: VERSION}
         values = self.config.to_dict()
         fixed |= {place: values[name] for name, place in config_registers(self.config).items()}
-        # in four steps, while the decoder waits: is it one, which one, its value if that never changes, and any value
+        # in four steps, while the bus interface waits: address in range, one-hot select, constant value, value
         live = {Register.STATUS: busy, Register.CYCLES: cycles, Register.RUNS: runs}
         low = max(fixed).bit_length()
         known, which, chosen = Signal(), Signal(1 << low), Signal(len(live))

@@ -10,10 +10,10 @@ from typing import Any, Self
 __all__ = ["DATA_BITS", "PRESETS", "WIDEST_SCALE", "ArrayConfig", "ConfigError"]
 
 DATA_BITS = 32                      # width of the bus, and of a memory's slice
-WIDEST_SCALE = 18                   # bits that a multiplier of an FPGA takes
+WIDEST_SCALE = 18                   # bits of an operand of an FPGA's multiplier
 MAY_BE_ZERO = {"pipeline", "zero_padding", "requantize_depth", "requantize_shift", "memory_registers"}
-WIDEST_SIGNAL = 1 << 16             # bits of a signal that Amaranth does not write out; one holds the words of all rows
-LARGEST_PRODUCT = 255 * 128         # of an unsigned and a signed element of 8 bits; the negative one
+WIDEST_SIGNAL = 1 << 16             # bits of a signal too wide for Amaranth; one signal holds the words of all rows
+LARGEST_PRODUCT = 255 * 128         # magnitude of 255 * -128, of 8-bit elements
 
 
 class ConfigError(ValueError):
@@ -35,12 +35,12 @@ def popcount_levels(lanes: int) -> int:
 
 
 def popcount_stages(lanes: int) -> int:
-    """Most register stages of a popcount: behind its leaves, and behind each level of its adders."""
+    """Most register stages of a popcount: after its leaves, and after each level of its adders."""
     return 1 + popcount_levels(lanes)
 
 
 def multiply_levels(lanes: int) -> int:
-    """Levels of the products of ``lanes`` lanes and the adders behind them (see `hdl.array.multiply`)."""
+    """Levels of the products of ``lanes`` lanes and their tree of adders (see `hdl.array.multiply`)."""
     return 1 + (lanes - 1).bit_length()
 
 
@@ -50,9 +50,9 @@ def most_stages(lanes: int, element_bits: int) -> int:
 
 
 def registered_levels(levels: int, pipeline: int) -> set[int]:
-    """Levels of a tree with a register behind them: ``pipeline`` of them, spread, the last one at the end.
+    """Registered levels of a tree: ``pipeline`` levels, spread evenly, the last level among them.
 
-    The first level is 1; the leaves are level 0, which comes last to have a register.
+    The first level is 1; the leaves are level 0, registered only with ``levels + 1`` stages.
     """
     return {levels * (stage + 1) // pipeline for stage in range(pipeline)}
 
@@ -178,7 +178,7 @@ class ArrayConfig:
 
     @property
     def signed(self) -> bool:
-        """Accumulators and sums are in two's complement, as those of dot products are and popcounts are not."""
+        """Accumulators and sums are in two's complement: dot products are, popcounts are not."""
         return self.element_bits > 1
 
     @property
@@ -192,12 +192,12 @@ class ArrayConfig:
 
     @property
     def most_stages(self) -> int:
-        """Most register stages that a processing element has room for; see ``pipeline``."""
+        """Most register stages of a processing element; see ``pipeline``."""
         return most_stages(self.lanes, self.element_bits)
 
     @property
     def most_taps(self) -> int:
-        """Taps of the longest dot product that the accumulator holds, whatever they are."""
+        """Taps of the longest dot product that fits into the accumulator for all values."""
         return (1 << self.acc_bits - 1) // LARGEST_PRODUCT if self.signed else (1 << self.acc_bits) - 1
 
     @property
@@ -215,7 +215,7 @@ class ArrayConfig:
 
     @property
     def drain_cycles(self) -> int:
-        """Cycles D from the first to the last sum of a row at its end, both counted."""
+        """Cycles D from the first to the last sum of a row at its end, both included."""
         return self.beats + self.tile_cols - 1
 
     @property
@@ -230,7 +230,7 @@ class ArrayConfig:
 
     @property
     def beats(self) -> int:
-        """Cycles of a drain in which sums come out of a row, ``drain_width`` at a time."""
+        """Cycles of a drain in which sums leave a row, ``drain_width`` at a time."""
         return self.cols // self.drain_width
 
     @cached_property
@@ -267,8 +267,8 @@ class ArrayConfig:
     def offset_bits(self) -> int:
         """Width of a requantization's offset, in two's complement.
 
-        An offset beyond this range gives the lowest or the highest INT4 level whatever the sum is, as one within it
-        does. Only the bus, which is 32 bits wide, may leave less.
+        A larger offset saturates at the lowest or the highest INT4 level for every sum, as does the largest offset of
+        this range. The 32-bit bus limits the width.
         """
         return min(32, max(self.acc_bits + self.scale_bits, self.requantize_shift + 3) + 2)
 
@@ -346,7 +346,7 @@ PRESETS: dict[str, dict[str, int]] = {
     "ice40_hx8k": preset(3, 8, 32, tile=8, pipeline=2, acc_bits=10, sum_bits=14, weight_depth=256, activation_depth=256,
                          threshold_depth=256, access_patterns=1, fetch_width=1),
     # two thirds of the LUTs of LFE5U-25F (and -12F, which is the same chip), of -45F and of -85F; elements of 64 lanes
-    # take more wire than the larger ones have
+    # need more routing than the larger chips have
     "ecp5_25f": preset(8, 16, 32, pipeline=3, memory_registers=2),
     "ecp5_45f": preset(8, 32, 32, pipeline=3, memory_registers=2),
     "ecp5_85f": preset(8, 64, 32, pipeline=3, memory_registers=2),
@@ -360,7 +360,7 @@ PRESETS: dict[str, dict[str, int]] = {
                     access_patterns=1),
     "small_registered": preset(1, 8, 16, pipeline=3, memory_registers=1, weight_depth=256, activation_depth=256,
                                threshold_depth=256, access_patterns=1),
-    # small, uneven, and with every register between tiles: for trying things out
+    # small, uneven, and with all registers between tiles: for experiments
     "tiny": {
         "rows": 3, "cols": 5, "lanes": 7, "tile": 2, "pipeline": 1, "acc_bits": 10, "sum_bits": 16,
         "weight_depth": 512, "activation_depth": 512, "threshold_depth": 256, "program_depth": 256,

@@ -14,7 +14,7 @@ __all__ = ["Array", "Rows", "Tile"]
 
 
 class Tile(wiring.Component):
-    """Processing elements that share their words, and the registers that hand the words on to the next tiles.
+    """Processing elements that share their words, and the registers that pass the words to the next tiles.
 
     Parameters
     ----------
@@ -89,17 +89,17 @@ class Rows(wiring.Component):
     ----------
     config : ArrayConfig
     rows : int
-        How many; a multiple of ``config.tile`` but for the last ones of the array.
+        Number of rows; a multiple of ``config.tile``, except at the end of the array.
 
     Members
     -------
     a : In(word_bits), one for each row; w : In(word_bits), one for each column
         Activation and weight words.
     first, load : In(1)
-        Those of the first tile.
+        For the first tile.
     sums : Out(drain_bits), one for each row
     w_next, first_next, load_next : Out
-        The words as the last tiles hand them on; ``first`` and ``load`` as the lowest tile of the first column does.
+        The words from the last tiles; ``first`` and ``load`` from the lowest tile of the first column.
     """
 
     def __init__(self, *, config: ArrayConfig, rows: int) -> None:
@@ -152,7 +152,7 @@ class Rows(wiring.Component):
 
 
 def stack(m: Module, whole: "Rows | Array", first: Value, load: Value, sums: Value) -> Rows:
-    """Fill a module with the rows of ``whole``, some at a time; all but the last ones are equal. Returns the last."""
+    """Stack the rows of ``whole`` in a module, in portions that are equal but for the last; returns the last."""
     words = whole.w
     for number, rows in enumerate(portions(len(whole.a), whole.config.tile)):
         part = Rows(config=whole.config, rows=rows.stop - rows.start)
@@ -172,10 +172,10 @@ class Array(wiring.Component):
     """R x C processing elements.
 
     Words enter at the left and at the top, skewed: the words of tile row i and of tile column j come i and j cycles
-    after those of the first. ``first`` comes a cycle before the first tile has the first count of a dot product, and
-    ``load`` in the cycle in which it has the last one; they spread by themselves. The sums of a row leave at its left
-    end in the order of the columns, ``drain_width`` in a cycle, those of tile row i from i + 2 cycles after
-    ``load`` on; behind those of every tile comes one cycle without.
+    after those of the first. ``first`` comes a cycle before the first count of a dot product in the first tile,
+    ``load`` in the cycle of its last count; the tiles pass both on. The sums of a row leave at its left end in the
+    order of the columns, ``drain_width`` in a cycle, those of tile row i from i + 2 cycles after ``load`` on; an idle
+    cycle follows the sums of each tile.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The dot product of a word of activations and a word of weights, of elements of 8 bits."""
+"""Dot product of a word of 8-bit activations and a word of 8-bit weights."""
 
 from amaranth.hdl import Module, Signal, signed
 from amaranth.lib.wiring import Out
@@ -12,8 +12,8 @@ __all__ = ["Multiply"]
 class Multiply(Structure):
     """Multiplies the elements of two words, lane by lane, and adds the products.
 
-    A product for each lane, and a tree of adders. The register stages are spread over the levels, the products'
-    included; the last one is at the end.
+    One multiplier a lane feeds a tree of adders. The register stages are spread over the levels, the products'
+    included; the last stage registers the result.
 
     Parameters
     ----------

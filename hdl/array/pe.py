@@ -1,4 +1,4 @@
-"""The processing element: XNOR and popcount, or products; accumulate; and a place in the drain chain of its row."""
+"""The processing element: XNOR and popcount, or products; accumulator; result register of the drain chain."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
@@ -13,7 +13,7 @@ __all__ = ["ProcessingElement", "takes_sums_early"]
 
 
 def takes_sums_early(platform: object, config: ArrayConfig) -> bool:
-    """Whether elements take a finished sum from the adder, not from the accumulator: those of Gowin.
+    """Whether the result register takes a finished sum from the adder, not from the accumulator: on Gowin.
 
     The accumulator is cleared as the sum ends, which costs nothing, and not as the next one begins, which costs a LUT
     for each bit of a count. But a logic cell of iCE40 gives out its adder's sum or its register, not both, and
@@ -23,13 +23,13 @@ def takes_sums_early(platform: object, config: ArrayConfig) -> bool:
 
 
 class ProcessingElement(wiring.Component):
-    """Accumulates the number of equal bits of the words it is given, or their dot product where elements have 8 bits,
-    and hands finished sums to its row's drain.
+    """Accumulates the number of equal bits of activation and weight words, or their dot product with 8-bit elements,
+    and passes finished sums to the drain chain of its row.
 
-    A pair of words is counted ``pipeline`` cycles later; in that cycle ``first`` says whether the sum begins anew.
-    The accumulator holds the sum one cycle after that. In the cycle of ``load`` the sum is taken into the result
-    register; in every other cycle that register takes over the neighbour's. Nothing is reset: a sum is valid once
-    it has begun with ``first``. Where `takes_sums_early` holds, ``first`` and ``load`` come a cycle earlier.
+    A pair of words is counted ``pipeline`` cycles later; in the cycle of the count, ``first`` begins a new sum. The
+    accumulator holds the sum one cycle later. With ``load`` the result register takes the sum; in every other cycle
+    it takes the neighbour's result. No register is reset: a sum is valid once ``first`` has begun it. Where
+    `takes_sums_early` holds, ``first`` and ``load`` come a cycle earlier.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Where a row reads its activations: the address of its pixel plus the offset of the step."""
+"""Activation address of a row: the address of its pixel plus the offset of the step."""
 
 from amaranth.hdl import Array, Module, Signal
 from amaranth.lib import wiring
@@ -10,10 +10,10 @@ __all__ = ["AddressGenerator"]
 
 
 class AddressGenerator(wiring.Component):
-    """Holds the addresses of a row's current pixel and of its next one, one for each access pattern.
+    """Holds the addresses of a row's current and next pixel, one address for each access pattern.
 
     ``address`` follows ``offset`` and ``pattern`` in the same cycle. ``fill`` stores the next pixel, ``take`` makes it
-    the current one, ``clear`` makes the current addresses zero; each takes effect in the next cycle.
+    current, ``clear`` sets the current addresses to zero; each takes effect in the next cycle.
 
     Parameters
     ----------

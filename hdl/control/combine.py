@@ -1,7 +1,7 @@
-"""How the sums of a layer's segments combine: a table with one row for each way, from which all other parts read.
+"""The combines, operations on the sums of a layer's segments: a table, one row each, for all other units.
 
-The program format takes the flag of a row, the threshold unit its addend, the interpreter and the integer graph its
-reference, the compiler and folding its rules, and the tests draw layers of every row.
+The program format reads the flag of a row, the threshold unit its addend, the interpreter and the integer graph its
+reference, the compiler and folding its rules; the tests draw layers of every row.
 """
 
 from collections.abc import Callable, Iterable
@@ -20,9 +20,9 @@ Addend = Callable[[Value, Value], Value]
 
 @dataclass(frozen=True, kw_only=True)
 class Combine:
-    """A way to combine: the first segment gives S = p, each further one a new S of S and its p.
+    """A combine: the first segment gives S = p, each further segment a new S from S and its p.
 
-    S must not fall where p or the S before rises: the bounds of S follow from those of p.
+    The new S must be non-decreasing in S and in p: the bounds of S are computed from the bounds of p.
 
     Parameters
     ----------
@@ -83,17 +83,17 @@ COMBINES = {row.name: row for row in (
 
 
 def combines_of(config: ArrayConfig) -> list[Combine]:
-    """The rows that an array has hardware for."""
+    """The rows in the hardware of an array."""
     return [row for row in COMBINES.values() if config.requantize_depth or not row.requantized]
 
 
 def combine_of(flags: int) -> Combine:
-    """The row that a layer's flags choose."""
+    """The row chosen by the flags of a layer."""
     return next((row for row in COMBINES.values() if row.flag & flags), COMBINES["sum"])
 
 
 def addends(config: ArrayConfig) -> dict[str, tuple[Addend, list[int]]]:
-    """The addends by name, each with the flags of its rows; the first is taken where no flag of the others is set."""
+    """The addends by name, each with the flags of its rows; the first is the default, taken without another's flag."""
     found: dict[str, tuple[Addend, list[int]]] = {}
     for row in combines_of(config):
         found.setdefault(row.addend.__name__, (row.addend, []))[1].append(row.flag)

@@ -3,10 +3,11 @@
 A program is a list of layer records; each is followed by the records of its segments. Counts are stored as the
 last index (count - 1). Steps are added to an address modulo its width, so a negative step is its two's complement.
 
-Front, segment, store and drain each begin a new word. The front fields of a layer steer the walk over activations and
-weights, those of the store all until its words are stored, those of the drain its sums as they leave the array. They
-come in the order in which the next layer's may be fetched: front and first segment while the last steps of a layer are
-issued, store fields too, which the sequencer keeps until the layer begins, and drain fields once its last sums leave.
+Front, segment, store and drain fields each begin a new word. The front fields of a layer control the addresses of
+activations and weights, the drain fields its sums as they leave the array, the store fields all units until its words
+are stored. Their order is the order of fetching for the next layer: front fields, first segment and store fields while
+the last steps of a layer are issued (the sequencer buffers the store fields until the layer begins), drain fields
+once the last sums of the layer leave.
 """
 
 import enum
@@ -27,15 +28,15 @@ SEGMENTS_BITS = 6
 WINDOW_BITS = 4
 LINES_BITS = 8
 
-# cycles between two dot products, besides those of the array and of a bank, that a gap must hold
+# cycles of the longest gap between two dot products, beyond those of the array and of a bank
 LONGEST_FETCH = 9
 
 
 class LayerFlag(enum.IntFlag):
-    """Flags of a layer; those of `hdl.control.combine.COMBINES` are the others."""
+    """Flags of a layer, besides the flags of `hdl.control.combine.COMBINES`."""
 
     SPLIT = 1       # rows are neighbouring pixels of one image, not the same pixel of several images
-    RAW = 2         # sums go to the threshold memory; there are no bits
+    RAW = 2         # sums go to the threshold memory, without thresholds
     LAST = 8        # the program ends here
 
 
@@ -60,7 +61,7 @@ class Field:
 
 @dataclass(frozen=True)
 class LayerRecord:
-    """A decoded layer: field values by name, and those of its segments."""
+    """A decoded layer: field values by name, of the layer and of each segment."""
 
     fields: Mapping[str, int]
     segments: tuple[Mapping[str, int], ...]
@@ -95,7 +96,7 @@ class Isa:
         patterns = [Field(f"pattern{i}_{name}", a) for i in range(config.access_patterns) for name in ("step", "line")]
         coefficients = (
             Field("coefficients", config.coefficient_bits),         # first scale and offset
-            Field("coefficients_step", config.coefficient_bits),    # from those of a drain to those of the next
+            Field("coefficients_step", config.coefficient_bits),    # step from a drain's to the next drain's
         ) if config.requantize_depth else ()
         classes = (
             Field("class_x_low", a),                # x below this: the next pixel is of the next border class
@@ -120,7 +121,7 @@ class Isa:
             Field("x", a),                          # last output pixel of a line
             Field("y", a),                          # last line
             Field("channel_blocks", config.weight_bits),    # last block; each has at least one weight word
-            Field("out_step", a),                   # from its word to the next pixel's; steps as of an access pattern
+            Field("out_step", a),                   # steps of the output address, as of an access pattern
             Field("out_line", a),
         )
         self.drain = (
@@ -143,7 +144,7 @@ class Isa:
             Field("lines", LINES_BITS),             # last line
             Field("run_step", a),                   # from the last word of a run to the next run
             Field("line_step", a),                  # from the last word of a line to the next line
-            Field("gap", gap),                      # cycles without a step behind a dot product that ends here
+            Field("gap", gap),                      # idle cycles after a dot product that ends here
         )
 
     @property
@@ -156,7 +157,7 @@ class Isa:
 
     @cached_property
     def field_bits(self) -> int:
-        """Width of a field's place in a program word."""
+        """Width of a field slot in a program word."""
         return max(field.bits for field in self.layer + self.segment)
 
     @property
@@ -174,7 +175,7 @@ class Isa:
 
     @property
     def address_fields(self) -> set[str]:
-        """Fields that are added to an address, modulo its width."""
+        """Fields added to an address, modulo its width."""
         names = {"window_step", "window_line", "out_step", "out_line", "start", "run_step", "line_step",
                  "coefficients_step", "thresholds_window", "class_x_step", "class_y_step"}
         return names | {f"pattern{i}_{name}" for i in range(self.config.access_patterns) for name in ("step", "line")}
@@ -189,7 +190,7 @@ class Isa:
             value &= (1 << field.bits) - 1
         if not 0 <= value < 1 << field.bits:
             raise ConfigError(f"program field {field.name} must be from 0 to {(1 << field.bits) - 1}, not {value}")
-        return int(value)       # not a flag, whose own width would cut it in a memory's initial words
+        return int(value)       # a plain int: an enum flag would be cut to its own width in a memory's initial words
 
     def _decode(self, fields: tuple[Field, ...], source: Iterator[int]) -> dict[str, int]:
         found = {}
@@ -219,7 +220,7 @@ class Isa:
         return words
 
     def decode(self, words: list[int]) -> list[LayerRecord]:
-        """The inverse of `encode`; reads on until the layer with `LayerFlag.LAST`."""
+        """The inverse of `encode`; reads up to the layer with `LayerFlag.LAST`."""
         layers: list[LayerRecord] = []
         source = iter(words)
         while not layers or not layers[-1].has(LayerFlag.LAST):

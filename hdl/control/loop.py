@@ -1,4 +1,4 @@
-"""A loop's counter that knows its last turn early."""
+"""Loop counter with registered flags of the first and the last turn, and nests of loops."""
 
 from collections.abc import Mapping
 
@@ -23,15 +23,15 @@ class Loop(wiring.Component):
     Members
     -------
     last : In(bits)
-        Turns of the loop, less one; it stays from ``restart`` on.
+        Turns of the loop, less one; constant from ``restart`` on.
     restart : In(1)
-        Go to the first turn; in the next cycle the outputs are right.
+        Go to the first turn; the outputs are valid in the next cycle.
     step : In(1)
-        Go to the next turn, from the last one to the first.
+        Go to the next turn, from the last turn to the first.
     first, at_end : Out(1)
-        This is the first turn, or the last one.
+        The turn is the first, the last.
     then_end : Out(1)
-        The turn after this one is the last one.
+        The next turn is the last.
     """
 
     def __init__(self, *, bits: int) -> None:
@@ -47,7 +47,7 @@ class Loop(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         left, one_left = Signal.like(self.last), Signal()
-        once, twice = Signal(), Signal()                # the loop has one turn, has two
+        once, twice = Signal(), Signal()                # the loop has one turn, two turns
         anew = self.restart | self.step & self.at_end
         m.d.comb += self.then_end.eq(Mux(self.at_end, once, one_left))
         m.d.sync += [once.eq(self.last == 0), twice.eq(self.last == 1)]
@@ -62,25 +62,25 @@ class Loop(wiring.Component):
 
 
 class Nest:
-    """Loops within each other, the innermost first: each steps at the end of all those within.
+    """Nested loops, the innermost first: each steps at the end of all loops within it.
 
-    Which of them are in their last turns is in registers as well, so that a step goes through one gate to each loop.
-    These are right from two cycles after ``restart``, and no step may come before that.
+    A register for each loop holds whether it and all loops within it are in their last turns, so a step reaches each
+    loop through one gate. The registers are valid two cycles after ``restart``; no step may come earlier.
 
     Parameters
     ----------
     m : Module
         Gets the loops as submodules.
     lasts : mapping of str to Value
-        Of each loop, by name.
+        ``last`` of each loop, by name.
     restart, step : Value
-        Of all loops, and of the innermost one.
+        ``restart`` of all loops, ``step`` of the innermost.
 
     Members
     -------
     loops : dict of str to Loop
     ended : Signal
-        All of them are in their last turns.
+        All loops are in their last turns.
     """
 
     def __init__(self, m: Module, lasts: Mapping[str, Value], *, restart: Value, step: Value) -> None:

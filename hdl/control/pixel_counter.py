@@ -1,4 +1,4 @@
-"""Stepping through the pixels of a map, line by line."""
+"""Counter of the pixels of a map, line by line."""
 
 from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import wiring
@@ -10,9 +10,9 @@ __all__ = ["PixelCounter", "follow"]
 class PixelCounter(wiring.Component):
     """The position in a map of ``x_last + 1`` by ``y_last + 1`` pixels.
 
-    ``restart`` goes to the first pixel, ``back`` to the pixel that was current at the last ``mark`` (which may be this
-    cycle's), ``step`` to the next one; all take effect in the next cycle, and the first of them that is set counts.
-    Steps past the last pixel keep ``past`` set. Before the first ``restart`` there is no pixel.
+    ``restart`` goes to the first pixel, ``back`` to the pixel of the last ``mark`` (this cycle's included), ``step`` to
+    the next pixel; each takes effect in the next cycle, with priority in this order. Steps past the last pixel keep
+    ``past`` set. The position is undefined before the first ``restart``.
 
     Parameters
     ----------
@@ -25,9 +25,9 @@ class PixelCounter(wiring.Component):
     restart, back, mark, step : In(1)
     x, y : Out(bits)
     wrap : Out(1)
-        This is the last pixel of its line: the next step goes to another line.
+        The pixel is the last of its line: the next step goes to the next line.
     past : Out(1)
-        All pixels have been stepped through.
+        The position is past the last pixel.
     """
 
     def __init__(self, *, bits: int) -> None:
@@ -68,7 +68,7 @@ class PixelCounter(wiring.Component):
 
 
 def follow(m: Module, raster: PixelCounter, address: Signal, *, start: Value, step: Value, line: Value) -> None:
-    """Let an address register follow a raster: ``step`` to the next pixel, ``line`` to the next line."""
+    """Let an address register follow a pixel counter: ``step`` to the next pixel, ``line`` to the next line."""
     marked = Signal.like(address, name_suffix="_marked")
     with m.If(raster.mark):
         m.d.sync += marked.eq(address)

@@ -1,4 +1,4 @@
-"""Dealing out the pixels of the next group to the rows while the array works on the current one."""
+"""Dispatch of the next pixel group to the rows while the array works on the current group."""
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
@@ -12,11 +12,11 @@ __all__ = ["PixelDispatcher"]
 
 
 class PixelDispatcher(wiring.Component):
-    """Steps a raster through a group of pixels, one for each row, or one for all rows.
+    """Steps a pixel counter through a pixel group: one pixel a row, or one for all rows.
 
     A fill begins in the cycle after ``restart`` or ``take`` and lasts R cycles in split mode, otherwise one; the
-    parent lets its registers follow ``raster`` and hands their values to row ``row`` (or to all) while ``fill`` is
-    set. A group may be taken when ``busy`` is not set.
+    parent lets its registers follow ``raster`` and passes their values to row ``row`` (or to all rows) while ``fill``
+    is set. A group may be taken while ``busy`` is clear.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class PixelDispatcher(wiring.Component):
     restart : In(1)
         Fill the first group of a map.
     take : In(1)
-        The group that was filled is taken: fill the next one.
+        The filled group is taken: fill the next.
     fill, row : Out
         In this cycle the current pixel goes to this row.
     busy : Out(1)

@@ -1,8 +1,8 @@
-"""The sequencer: fetches layers, and walks over weights and activations, a word of each a cycle.
+"""The sequencer: fetches layers and issues the addresses of weights and activations, a word of each a cycle.
 
-For every group of pixels, block of output channels, position of the pooling window and segment, it issues the steps
-of one dot product. Nothing ever stops within a dot product; between two it waits until the gap of the segment is
-over, the rows know their next pixels and the next segment has been fetched.
+For every pixel group, channel block, position of the pooling window and segment, the sequencer issues the steps of one
+dot product. A dot product is never interrupted; before the next, the sequencer waits until the gap of the segment is
+over, the rows have their next pixels and the next segment has been fetched.
 """
 
 from itertools import accumulate
@@ -44,19 +44,19 @@ class Sequencer(wiring.Component):
         Drain fields of the current layer, until it has drained its last sums, and store fields, until all
         is stored.
     restart : Out(1)
-        All fields of a layer are there, and all results of the layer before are stored in this cycle at the latest; the
-        units behind the array start anew.
+        All fields of a layer are fetched, and all results of the previous layer are stored in this cycle at the latest;
+        the units downstream of the array restart.
     take, fill, fill_row, fill_next : Out
         Pixel addresses for the rows, see `AddressGenerator` and `PixelDispatcher`; ``take`` is one cycle before the
         first step.
     fill_all : Out(1)
         The fill is for all rows.
     offset, pattern : Out
-        Activation address of this step, relative to the pixel's.
+        Activation address of this step, relative to the pixel's address.
     weight : Out(weight_bits)
         Weight address of this step.
     first, last : Out(1)
-        This step begins a dot product; it is the last one and the sum is to be drained.
+        This step begins a dot product; this step ends it, and the sum is drained.
     ends : Out(1)
         With ``last``: the layer's last step.
     done : In(1)
@@ -118,9 +118,9 @@ class Sequencer(wiring.Component):
     def _fetch(self, m: Module) -> None:
         """Read records from the program memory, a word of fields a cycle, into their registers.
 
-        A layer's record is read as its registers become free. Front fields and the first segment are free from the
-        layer's last segment on, and store fields have a second set of registers, so that the rows are dealt their
-        first pixels meanwhile. Drain fields wait for the layer's last drain.
+        A layer's record is read as its registers become free. Front fields and first segment are free from the layer's
+        last segment on; store fields have a second set of registers, so the rows get their first pixels meanwhile.
+        Drain fields wait for the layer's last drain.
         """
         isa, config = self.isa, self.config
         parts = [isa.words_of(fields) for fields in (isa.front, isa.segment, isa.store, isa.drain)]
@@ -128,17 +128,17 @@ class Sequencer(wiring.Component):
         at_segment, at_store, at_drain, end = accumulate(map(len, parts))
         pc = Signal(config.program_bits)
         index = Signal(range(end))                      # the word at pc, within the record
-        arriving = Signal.like(index)                   # the word that the memory puts out
+        arriving = Signal.like(index)                   # the word at the memory's output
         arrived = Signal()
         reading = Signal()
-        whole = Signal()                                # a layer's record is read, not only a segment's
+        whole = Signal()                                # a layer's record is read, not just a segment's
         pause = Signal()
         first_segment = Signal.like(pc)
-        rereading = Signal()                            # the segment that is read is the layer's first, once more
+        rereading = Signal()                            # the layer's first segment is read again
         segments_left = Signal(SEGMENTS_BITS)
         ending = Signal()
-        drained = Signal(init=1)                        # the drain fields of the layer before are not needed any more
-        stored = Signal(init=1)                         # nothing of the layer before is under way any more
+        drained = Signal(init=1)                        # the previous layer no longer needs its drain fields
+        stored = Signal(init=1)                         # all results of the previous layer are stored
         there, there_now = Signal(), Signal()           # the whole record has been read
         m.d.comb += [
             self.program_address.eq(pc),
@@ -146,7 +146,7 @@ class Sequencer(wiring.Component):
             there_now.eq(there | arrived & (arriving == end - 1)),
             self.launch.eq(there_now & (stored | self.done)),
         ]
-        # the array's pipeline later, a word that is read now takes the old one's place just after the last drain
+        # delayed by the array's pipeline: a word read from here on replaces the old word just after the last drain
         with m.If(delay(m, self.ends, max(config.pipeline, 1) - 1, "ends")):
             m.d.sync += drained.eq(1)
         m.d.sync += [self.restart.eq(self.launch), there.eq(there_now & ~self.launch),
@@ -169,7 +169,7 @@ class Sequencer(wiring.Component):
                             value = value[:field.bits]
                             m.d.sync += [self.none[field.name].eq(value == 0), self.one[field.name].eq(value == 1)]
         with m.If(reading & ~pause):
-            # the records of further segments lie behind the drain fields
+            # the records of further segments follow the drain fields
             jump = rereading & (index == at_store - 1)
             m.d.sync += [index.eq(index + 1), pc.eq(pc + Mux(jump, end - at_store + 1, 1))]
             with m.If(whole & (index == at_segment)):
@@ -231,7 +231,7 @@ class Sequencer(wiring.Component):
         at_end, one_left, once, twice = ([Signal(name=f"{name}_{what}") for name in loops]
                                          for what in ("at_end", "one_left", "once", "twice"))
         run_ends, line_ends = Signal(), Signal()
-        ends = Signal()                                 # all three are, which is a register as well
+        ends = Signal()                                 # all three loops are at their ends; a register
         m.d.comb += [
             run_ends.eq(at_end[0]),
             line_ends.eq(run_ends & at_end[1]),
@@ -262,7 +262,7 @@ class Sequencer(wiring.Component):
         return ends
 
     def _loops(self, m: Module, filler: PixelDispatcher, step_ends: Value) -> None:
-        """The loops around a segment: which one comes next, and when."""
+        """The loops around a segment: they choose the next segment and its start."""
         registers = self.registers
         running = self.running
         lasts = {name: registers[name] for name in ("segments", "window_x", "window_y")}
@@ -271,9 +271,9 @@ class Sequencer(wiring.Component):
         loops = nest.loops
         waiting = Signal.like(self.gap)                 # cycles left of the gap
         without_gap, short_gap = Signal(), Signal()     # the gap is 0, is 0 or 1
-        continuing = Signal()                           # the segment before left its sums in the accumulators
-        gap_over = Signal(init=1)                       # so, or none are left, or none will be after the last step
-        # the next segment is the first one of its block of channels, of its group of pixels
+        continuing = Signal()                           # the previous segment left its sums in the accumulators
+        gap_over = Signal(init=1)                       # continuing, or the gap is over, or will be after the last step
+        # the next segment is the first of its channel block, of its pixel group
         block_begins, group_begins = Signal(init=1), Signal(init=1)
         last_segment, last_x, last_block = (loops[name].at_end for name in ("segments", "window_x", "channel_blocks"))
         last_window = last_x & loops["window_y"].at_end

@@ -1,9 +1,9 @@
 """The accelerator as a peripheral on AXI: AXI4-Lite for its registers and memories, AXI4-Stream for runs of words.
 
-A byte address of the control bus is four times the address of the accelerator's bus (see `hdl.host.bus`). Above those
-addresses lie the registers of the streams, `StreamRegister`: a run of words is an address and a count. While a count
-is not zero, each word that moves counts it down and takes its address to the next, over the slices of a word and
-then to the next word, as `AddressMap.following`. Addresses in these registers are byte addresses too.
+A byte address of the control bus is four times the address of the accelerator's bus (see `hdl.host.bus`). The stream
+registers, `StreamRegister`, follow these addresses: a run of words is an address and a count. While a count is not
+zero, each transferred word decrements the count and advances the address over the slices of a word, then to the next
+word, as `AddressMap.following`. Addresses in these registers are byte addresses too.
 """
 
 import enum
@@ -21,17 +21,17 @@ from .bus_interface import following, split_address
 
 __all__ = ["AxiAccelerator", "StreamRegister", "axi_lite_signature", "axi_stream_signature", "stream_register"]
 
-BYTE_BITS = 2                   # of an address, below those that choose a word
-QUEUE = 2                       # words that a channel takes in before they are used: one each cycle
+BYTE_BITS = 2                   # of a byte address, below the word address
+QUEUE = 2                       # words that a channel buffers, to take one each cycle
 
 
 class StreamRegister(enum.IntEnum):
     """Registers of the streams, in words above the accelerator's addresses; all can be written and read."""
 
-    WRITE_ADDRESS = 0           # where the next word that comes goes
-    WRITE_COUNT = 1             # words that are still to come
-    READ_ADDRESS = 2            # where the next word that leaves is read
-    READ_COUNT = 3              # words that are still to be read
+    WRITE_ADDRESS = 0           # of the next word to write
+    WRITE_COUNT = 1             # words left to write
+    READ_ADDRESS = 2            # of the next word to read
+    READ_COUNT = 3              # words left to read
 
 
 def stream_register(address_map: AddressMap, register: StreamRegister) -> int:
@@ -56,7 +56,7 @@ def axi_stream_signature() -> wiring.Signature:
 
 
 class Grant(enum.Enum):
-    """Who has the accelerator's bus; the first that wants it gets it."""
+    """Owner of the accelerator's bus; the first in this order has priority."""
 
     NONE = 0
     WRITE = 1
@@ -80,10 +80,10 @@ class AxiAccelerator(wiring.Component):
     Members
     -------
     s_axi : In(axi_lite_signature)
-        Control. Reads and writes are served in turn, each channel takes its requests on its own.
+        Control. Reads and writes are served in turn; each channel takes its requests independently.
     s_axis : In(axi_stream_signature)
         Words to be written, as many as `StreamRegister.WRITE_COUNT`; up to `QUEUE` more are held until it is set
-        again. ``tlast`` is not looked at.
+        again. ``tlast`` is ignored.
     m_axis : Out(axi_stream_signature)
         The words of a read; ``tlast`` comes with the last of `StreamRegister.READ_COUNT`.
     busy : Out(1)
@@ -109,7 +109,7 @@ class AxiAccelerator(wiring.Component):
         self.w = queue(m, "w", axi.wvalid, axi.wready, Cat(axi.wdata, axi.wstrb))
         self.ar = queue(m, "ar", axi.arvalid, axi.arready, axi.araddr[BYTE_BITS:])
         self.sink = queue(m, "sink", self.s_axis.tvalid, self.s_axis.tready, self.s_axis.tdata)
-        # a read is with the accelerator; its answer is for the stream
+        # a read is pending; its response goes to the stream
         self.waiting, self.streams = Signal(), Signal()
         m.d.comb += self.busy.eq(self.accelerator.busy)
         for valid, ready in ((axi.bvalid, axi.bready), (axi.rvalid, axi.rready),
@@ -121,7 +121,7 @@ class AxiAccelerator(wiring.Component):
         return m
 
     def _grant(self, m: Module) -> Value:
-        """Who has the bus; a request that must wait keeps it."""
+        """The owner of the bus; a waiting request keeps it."""
         request, registers = self.accelerator.bus.request, self.registers
         idle = ~self.accelerator.busy
         *_, region = split_address(self.accelerator.map, registers[StreamRegister.WRITE_ADDRESS])
@@ -143,7 +143,7 @@ class AxiAccelerator(wiring.Component):
     def _requests(self, m: Module, grant: Value) -> None:
         request, registers = self.accelerator.bus.request, self.registers
         bits = self.accelerator.map.address_bits
-        # of the control bus: the word is one of the streams' registers
+        # of the control bus: its target is a stream register
         target = Mux(grant == Grant.WRITE, self.aw.r_data, self.ar.r_data)
         own, which = target[bits], target[:2]
         data, strobes = self.w.r_data[:DATA_BITS], self.w.r_data[DATA_BITS:]
@@ -194,7 +194,7 @@ class AxiAccelerator(wiring.Component):
                     self._step(m, registers[StreamRegister.WRITE_ADDRESS], registers[StreamRegister.WRITE_COUNT])
 
     def _step(self, m: Module, address: Signal, count: Signal) -> None:
-        """On to the next word of a run."""
+        """Advance to the next word of a run."""
         m.d.sync += [count.eq(count - 1), address.eq(following(m, self.accelerator.map, address))]
 
     def _responses(self, m: Module) -> None:
@@ -214,7 +214,7 @@ def shift_of(register: StreamRegister) -> int:
 
 
 def queue(m: Module, name: str, valid: Value, ready: Value, payload: Value) -> SyncFIFO:
-    """A channel's way in."""
+    """The input queue of a channel."""
     m.submodules[name] = fifo = SyncFIFO(width=len(payload), depth=QUEUE)
     m.d.comb += [fifo.w_en.eq(valid), fifo.w_data.eq(payload), ready.eq(fifo.w_rdy)]
     return fifo

@@ -1,4 +1,4 @@
-"""From a byte stream to the bus: a framed protocol, checked by CRCs; the host asks and the bridge answers.
+"""Bridge from a byte stream to the bus: a framed protocol of requests and responses, checked by CRCs.
 
 A request. Numbers of several bytes are sent least significant byte first.
 
@@ -28,14 +28,14 @@ offset   bytes  meaning
 4+4*n    4      CRC of the bytes 1 to here
 =======  =====  ==========================================================================================
 
-The CRC is `CRC`, the complement of the usual CRC-32: over data and their CRC together it is 0. A doubled byte moves
-all bytes behind it, so that chance alone decides whether the CRC still fits: 16 bits would not be enough.
+The CRC is `CRC`, the complement of the usual CRC-32: over data and their CRC together it is 0. A doubled byte shifts
+all later bytes, and the CRC of such a frame matches only by chance: 16 bits would not be enough.
 
-A header has its own CRC, so one that was damaged writes nowhere. The words of a write go to the bus as they
-arrive: after a damaged payload the host sends the same range again. After any error the bridge ignores the
-line until it has been quiet for a time, and only then says so: no piece of a broken frame is taken for a
-frame. It says so with the sequence number that it has, right or wrong; whoever waits for an answer takes each
-error as its own. A host that got no answer keeps quiet for longer than that time and begins anew.
+A header has its own CRC, so a damaged header causes no write. The words of a write go to the bus as they arrive: after
+a damaged payload the host sends the same range again. After any error the bridge ignores the line until it has been
+quiet for a time, and only then responds: no piece of a broken frame is taken for a frame. The response has the
+sequence number as received, right or wrong; a waiting host takes each error as its own. A host without a response
+keeps quiet for longer than this time and sends its request again.
 """
 
 import enum
@@ -54,7 +54,7 @@ __all__ = ["CRC", "CRC_BYTES", "REQUEST_SYNC", "RESPONSE_SYNC", "WORD_BYTES", "A
 
 CRC = catalog.CRC32_JAMCRC(data_width=8)
 CRC_BYTES = 4
-HEADER_BYTES = 7        # behind the first one
+HEADER_BYTES = 7        # after the sync byte
 REQUEST_SYNC = 0xA5
 RESPONSE_SYNC = 0x5A
 WORD_BYTES = DATA_BITS // 8
@@ -79,10 +79,10 @@ class Answer(enum.IntEnum):
 
 
 class Bridge(wiring.Component):
-    """Master of the bus that serves requests from a byte stream.
+    """Bus master that serves requests from a byte stream.
 
-    One request at a time: bytes that come while it is answered wait before the bridge. It waits for the bus
-    without limit.
+    One request at a time: bytes that arrive during a response wait upstream. The bridge waits for the bus without
+    limit.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ class Bridge(wiring.Component):
     i, o : In, Out(stream.Signature(8))
         Bytes of the requests and of the responses.
     error : In(1)
-        High for a cycle where a byte was lost before the bridge; it ends the frame with `Answer.BAD_LINE`.
+        High for a cycle when a byte was lost upstream; ends the frame with `Answer.BAD_LINE`.
     bus : Out(bus_signature(address_bits))
         Requests to the accelerator, and its responses.
 
@@ -132,8 +132,8 @@ class Bridge(wiring.Component):
         word = Signal(DATA_BITS)
         address = Signal.like(request.p.address)
         answer = Signal(Answer)
-        left = Signal(3)                # bytes of the state that are still to come, less one
-        last = Signal()                 # there are none
+        left = Signal(3)                # bytes left of the state, less one
+        last = Signal()                 # left is 0
 
         arrived = self.i.valid & self.i.ready
         sent = self.o.valid & self.o.ready
@@ -159,7 +159,7 @@ class Bridge(wiring.Component):
             request.p.write.eq(writes),
             self.o.payload.eq(word[:8]),
         ]
-        # the CRC takes each byte a cycle later; it is right when none is fed to it, and a cycle later that it fits
+        # the CRC unit takes each byte a cycle later; its value is valid when it takes none, ``fits`` a cycle later
         begin, fed, fits = Signal(), Signal(), Signal()
         checked = ~crc.valid & ~fed
         m.d.sync += [

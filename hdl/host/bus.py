@@ -24,16 +24,16 @@ VERSION = 6
 
 
 class Region(enum.IntEnum):
-    """Regions of the address space; those of one row also come as "all rows at once", to write only."""
+    """Regions of the address space; the memories of a row also have write-only regions for all rows at once."""
 
     REGISTERS = 0
     PROGRAM = 1             # write only
     WEIGHTS = 2             # write only
-    THRESHOLDS = 3          # a slice for each of the sums that leave a row at once
+    THRESHOLDS = 3          # a slice for each sum of a beat
     ALL_THRESHOLDS = 4      # write only
     ACTIVATIONS = 5
     ALL_ACTIVATIONS = 6     # write only
-    COEFFICIENTS = 7        # write only; even units have the scales, odd ones the offsets, two for each such sum
+    COEFFICIENTS = 7        # write only; even units hold scales, odd units offsets, a pair for each sum of a beat
 
 
 class Register(enum.IntEnum):
@@ -76,7 +76,7 @@ class AddressMap:
     Members
     -------
     slices, program_slices : int
-        Bus words that make one word of the array, and one of the program.
+        Bus words of a word of the array, and of a word of the program.
     drain_width : int
         Slices of a word of thresholds or results.
     slice_bits, word_bits, unit_bits, address_bits : int
@@ -119,14 +119,14 @@ class AddressMap:
         return self.program_slices if region == Region.PROGRAM else 1
 
     def following(self, address: int) -> int:
-        """The address after another: its word's next slice, and after the last one the next word, or unit."""
+        """The next address: the next slice of the word, and after the last slice the next word, or unit."""
         location = self.decode(address)
         if location.slice + 1 < self.slices_of(location.region):
             return address + 1
         return (address >> self.slice_bits) + 1 << self.slice_bits
 
     def runs(self, addresses: Iterable[int]) -> list[tuple[int, int]]:
-        """Addresses cut into runs, each (first address, count), in which one is `following` the other."""
+        """Cut addresses into runs, each (first address, count), in which each address is `following` the previous."""
         runs: list[tuple[int, int]] = []
         expected = None
         for address in addresses:
@@ -143,7 +143,7 @@ def request_layout(address_bits: int) -> data.StructLayout:
 
 
 def bus_signature(address_bits: int) -> wiring.Signature:
-    """The bus as its master sees it: requests go out, the answers to reads come in."""
+    """The bus as its master sees it: requests go out, the responses to reads come in."""
     return wiring.Signature({
         "request": Out(stream.Signature(request_layout(address_bits))),
         "response": In(stream.Signature(DATA_BITS)),

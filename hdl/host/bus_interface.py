@@ -1,4 +1,4 @@
-"""The accelerator's end of the bus: takes requests one after the other and turns them into strobes."""
+"""The bus interface of the accelerator: serves one request at a time and turns it into strobes."""
 
 from amaranth.hdl import Array as Choice
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
@@ -13,11 +13,11 @@ from .bus import DATA_BITS, AddressMap, Control, Region, Register, bus_signature
 __all__ = ["BusInterface", "choose_row", "following", "settling_cycles", "split_address"]
 
 CHOICE_BITS = 2
-"""Bits of a row's number by which a read chooses in a cycle."""
+"""Bits of a row number that a level of the multiplexer tree decodes."""
 
 
 class BusInterface(wiring.Component):
-    """Holds a request while it is served. Registers stand on every way in and out, so that no path leads through.
+    """Holds a request while it is served. No combinational path leads from an input to an output.
 
     A write strobes two cycles after the request was taken at the earliest, and a request is taken every two cycles at
     most. Reads, and writes of thresholds, wait until their address has reached every row; while a program runs, only
@@ -43,8 +43,8 @@ class BusInterface(wiring.Component):
     starting : Out(1)
         The request is the write that starts a program.
     answer : In(32)
-        What is read at ``region``, ``unit``, ``word`` and ``part``; of what a row holds, ``config.memory_latency`` and
-        one more after the row has the address.
+        Data read at ``region``, ``unit``, ``word`` and ``part``; from a row's memory, ``config.memory_latency + 1``
+        cycles after the row has the address.
     """
 
     def __init__(self, *, config: ArrayConfig) -> None:
@@ -71,7 +71,7 @@ class BusInterface(wiring.Component):
         write = request.p.write
         there = Signal()
         writes = Signal()
-        target = Signal.like(self.write)                # the region, a bit for each
+        target = Signal.like(self.write)                # the region, one-hot
         direct, ahead = Signal(), Signal()              # need not wait for the rows; need not wait for a run's end
         registers = region == Region.REGISTERS
         m.d.comb += request.ready.eq(~there)
@@ -111,19 +111,19 @@ class BusInterface(wiring.Component):
 
 
 def settling_cycles(config: ArrayConfig) -> int:
-    """Cycles that a read, or a write of thresholds, takes longer: its address reaches the last tile row after a cycle
-    for each; then come the bank, the choice of a row, and one more."""
+    """Additional cycles of a read, or of a write of thresholds: one for each tile row that the address passes, the
+    latency of the bank, the levels of the multiplexer tree, and one more."""
     return config.tile_rows + config.memory_latency + choices(config.rows) + 1
 
 
 def choices(rows: int) -> int:
-    """Cycles of the choice of one of so many rows."""
+    """Levels of the multiplexer tree of ``rows`` rows; each takes a cycle."""
     return max(1, -(-(rows - 1).bit_length() // CHOICE_BITS))
 
 
 def choose_row(m: Module, rows: list[Value], number: Value) -> Value:
-    """A row's value, of some neighbours' in a cycle: rows lie all over a large chip, far from each other and from what
-    holds the number, of which this keeps its own. All rows have values of one shape."""
+    """Select one row's value with a pipelined 4:1 mux tree and a copy of the row number: rows may be far apart on the
+    die. All rows have values of one shape."""
     number = behind_registers(m, number, 1, "row_number")
     for _ in range(choices(len(rows))):
         chosen: list[Value] = []
@@ -136,7 +136,7 @@ def choose_row(m: Module, rows: list[Value], number: Value) -> Value:
 
 
 def split_address(map_: AddressMap, address: Value) -> tuple[Value, Value, Value, Value]:
-    """Slice, word, unit and region of a bus address, as in `AddressMap.place`."""
+    """Slice, word, unit and region of a bus address, as in `AddressMap.decode`."""
     fields = []
     for bits in (map_.slice_bits, map_.word_bits, map_.unit_bits, map_.REGION_BITS):
         fields.append(address[:bits])
@@ -145,7 +145,7 @@ def split_address(map_: AddressMap, address: Value) -> tuple[Value, Value, Value
 
 
 def following(m: Module, map_: AddressMap, address: Value) -> Value:
-    """`AddressMap.following` of a bus address."""
+    """`AddressMap.following` in hardware."""
     part, _, _, region = split_address(map_, address)
     last = Signal(map_.slice_bits)
     with m.Switch(region):

@@ -18,9 +18,8 @@ def checked_divisor(divisor: int) -> int:
 class UARTReceiver(wiring.Component):
     """Serial line to bytes.
 
-    The line passes two flip-flops and is sampled in the middle of each bit. A start bit that is gone by its
-    middle is taken for a glitch. A byte is offered as soon as its stop bit was sampled and may wait there
-    while the next one arrives.
+    The line passes two flip-flops and is sampled in the middle of each bit. A start bit that ends before its middle is
+    ignored as a glitch. A byte is offered as soon as its stop bit was sampled, and may wait while the next arrives.
 
     Parameters
     ----------
@@ -37,7 +36,7 @@ class UARTReceiver(wiring.Component):
         High for the cycle after a stop bit that was 0: the byte is dropped, and the line must return to 1 before
         the next start bit.
     overflow : Out(1)
-        High for the cycle after a byte came while the last one was still waiting: the new byte is dropped.
+        High for the cycle after a byte came while the previous byte was still waiting: the new byte is dropped.
 
     Raises
     ------
@@ -60,7 +59,7 @@ class UARTReceiver(wiring.Component):
         m.submodules.synchronizer = cdc.FFSynchronizer(self.rx, line, init=1)
 
         timer = Signal(range(self.divisor))
-        # the lowest bit is a marker: once it has moved there from the top, the bits above it are the byte
+        # a marker moves from the top to the lowest bit; the bits above it are then the byte
         shift = Signal(9)
         sample = Signal()               # the timer is 0
         m.d.sync += [timer.eq(timer - 1), sample.eq(timer == 1), self.framing_error.eq(0), self.overflow.eq(0)]
@@ -123,9 +122,9 @@ class UARTTransmitter(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         timer = Signal(range(self.divisor))
-        # start bit, byte, stop bit; the stop bit is the last 1, and stays on the line when all is sent
+        # start bit, byte, stop bit; the stop bit is the last 1, and stays on the line at the end
         shift = Signal(10, init=1)
-        free = Signal(init=1)           # the timer is 0, and so is all but the stop bit
+        free = Signal(init=1)           # the timer is 0, and so are all bits but the stop bit
         m.d.comb += [
             self.tx.eq(shift[0]),
             self.i.ready.eq(free),

@@ -32,9 +32,9 @@ def wishbone_signature(address_bits: int) -> wiring.Signature:
 class WishboneAccelerator(wiring.Component):
     """An `Accelerator` behind a Wishbone slave; addresses and words are those of its own bus (see `hdl.host.bus`).
 
-    A write is acknowledged one cycle after the accelerator took it, a read one after it answered; a request that
-    must wait for the end of a run (any but of registers, and writes of weights) is not acknowledged before. Words are
-    whole: a write with any bit of ``sel`` set writes all of its word.
+    A write is acknowledged one cycle after the accelerator took it, a read one cycle after its response; a request
+    that waits for the end of a run (any but accesses to registers and writes of weights) is acknowledged after the
+    wait. Words are whole: a write with any bit of ``sel`` set writes all of its word.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""A memory of writes to the accelerator, and a reader that sends them by itself: weights for which the banks are too
-small come from it while the array runs.
+"""Write-list DMA: a memory of bus writes, sent to the accelerator without the host.
 
-The memory holds sequences of 32-bit words. A sequence is runs, one after the other, and then a 0:
+Weights that exceed the banks come from this memory while the array runs. It holds sequences of 32-bit words. A sequence
+is a list of runs, followed by a 0:
 
 =======  =====================================================================
 word     meaning
@@ -11,8 +11,8 @@ word     meaning
 2        n words, written there in turn
 =======  =====================================================================
 
-A write that starts a program is one like any other. While a program runs, writes of weights go on, which is what the
-accelerator takes then; the first other write waits for the program's end, and requests of the host go by.
+A sequence may contain the write that starts a program. While a program runs, the accelerator takes writes of weights,
+and these continue; the first other write waits for the program's end, and requests of the host overtake it.
 """
 
 import enum
@@ -42,7 +42,7 @@ class LoaderRegister(enum.IntEnum):
     """Words above those of the memory."""
 
     DEPTH = 0       # read only: words of the memory
-    BEGIN = 1       # a write begins a sequence, at the word that is written; it reads 1 while one goes on
+    BEGIN = 1       # a write begins the sequence at the written address; reads 1 while a sequence runs
 
 
 class Step(enum.IntEnum):
@@ -54,13 +54,15 @@ class Step(enum.IntEnum):
 
 
 class LoaderMap:
-    """Addresses on the host's side of a loader: below are the accelerator's own, above the memory's and the registers'.
-    They do not depend on the depth, so that a host can ask for it; a board without a loader ignores the upper bits.
+    """Addresses on the host's side of a loader: the accelerator's below, those of memory and registers above.
+
+    The register addresses do not depend on the depth, so a host can read the depth; a board without a loader ignores
+    the upper bits.
 
     Members
     -------
     address_bits : int
-        Of the host's side.
+        Width of an address on the host's side.
     """
 
     address_bits = 32
@@ -85,9 +87,9 @@ class LoaderMemory(wiring.Component):
     Parameters
     ----------
     depth : int
-        Of words of 32 bits.
+        Words of 32 bits.
     spram : bool
-        Made of the UP5K's single-port RAMs (SB_SPRAM256KA: 16,384 words of 16 bits), two side by side.
+        Use the UP5K's single-port RAMs (SB_SPRAM256KA: 16,384 words of 16 bits), two in parallel.
     """
 
     def __init__(self, *, depth: int, spram: bool = False) -> None:
@@ -150,7 +152,7 @@ class WriteListDMA(wiring.Component):
     depth : int
         Words of the memory, a power of two of at least 2.
     spram : bool
-        As of `LoaderMemory`.
+        See `LoaderMemory`.
 
     Members
     -------
@@ -161,12 +163,12 @@ class WriteListDMA(wiring.Component):
     target_busy : In(1)
         The accelerator's ``busy``.
     busy : Out(1)
-        A sequence goes on, or the accelerator runs.
+        A sequence or the accelerator runs.
 
     Raises
     ------
     ValueError
-        If ``depth`` is something else.
+        If ``depth`` is not a power of two of at least 2.
     """
 
     def __init__(self, *, config: ArrayConfig, depth: int, spram: bool = False) -> None:
@@ -184,15 +186,15 @@ class WriteListDMA(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.memory = self.memory
-        self.cursor = Signal.like(self.memory.address)  # the word that comes from the memory
-        self.here = Signal()                            # it has come
-        self.on = Signal()                              # to the next word
+        self.cursor = Signal.like(self.memory.address)  # address of the memory's output word
+        self.here = Signal()                            # the word is valid
+        self.on = Signal()                              # advance to the next word
         self.going = Signal()
         self.step = Signal(Step)
-        self.offered, self.sent = Signal(), Signal()    # the word is to be written; the accelerator takes it
+        self.offered, self.sent = Signal(), Signal()    # the word is offered to be written; is taken
         self.address = Signal(self.inner.address_bits)
-        self.kept = Signal()                            # it was offered before, and waits
-        self.take = Signal()                            # the host has the memory
+        self.kept = Signal()                            # the word was offered before, and waits
+        self.take = Signal()                            # the host accesses the memory
         m.d.comb += self.busy.eq(self.going | self.target_busy)
         m.d.sync += [self.cursor.eq(self.cursor + self.on), self.here.eq(~self.on & ~self.take)]
         self._sequence(m)
@@ -256,7 +258,7 @@ class WriteListDMA(wiring.Component):
             m.d.sync += [self.going.eq(1), self.step.eq(Step.COUNT), self.cursor.eq(request.p.data), self.here.eq(0)]
 
     def _responses(self, m: Module) -> tuple[Signal, Signal]:
-        """Answers to the host's reads: whether one of the accelerator is waited for, and whether one of the loader."""
+        """Responses to the host's reads; returns whether the accelerator's response is pending, the loader's."""
         request, response, target = self.bus.request, self.bus.response, self.target.response
         outside, inside = Signal(), Signal()
         asked, register, ready = Signal(), Signal(2), Signal()

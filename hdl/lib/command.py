@@ -1,4 +1,4 @@
-"""How the commands of ``signum`` take options and refuse: one line on stderr, and no traceback."""
+"""Options and errors of the commands of ``signum``: an error is one line on stderr, without a traceback."""
 
 import dataclasses
 import re
@@ -21,17 +21,17 @@ Errors = tuple[type[Exception], ...]
 ARRAY_FIELDS = dataclasses.fields(ArrayConfig)
 
 FILE = click.Path(path_type=Path)
-"""The type of an option that is a file; the command itself says where it cannot be read or written."""
+"""Option type of a file; the command itself reports an unreadable or unwritable file."""
 
 
 class Refusal(click.ClickException):
-    """A command that was not begun, for an option is wrong."""
+    """A command not started, because of a wrong option."""
 
     exit_code = 2
 
 
 class Failure(click.ClickException):
-    """A command that was begun and failed."""
+    """A command that failed after its start."""
 
     exit_code = 1
 
@@ -68,14 +68,14 @@ class Command(click.Command):
 
 
 def _name(parameter: click.Parameter | None) -> str:
-    """The name that a message has for an option: weight_depth of --weight-depth."""
+    """The name of an option in messages: weight_depth of --weight-depth."""
     if not parameter:
         return "value"
     return max(parameter.opts, key=len).lstrip("-").replace("-", "_")
 
 
 def one_line(error: click.ClickException) -> str:
-    """An error of click's, or one of ours, as one line."""
+    """An error of click or of Signum, as one line."""
     if isinstance(error, click.NoSuchOption):
         command = error.ctx.command_path if error.ctx else "signum"
         nearest = f"; near it are {', '.join(sorted(error.possibilities))}" if error.possibilities else ""
@@ -117,7 +117,7 @@ class Number(click.ParamType):
 
 
 class OneOf(click.Choice[str]):
-    """One of several names, which the shell completes."""
+    """One of several names, completed by the shell."""
 
     def __init__(self, names: Iterable[str]) -> None:
         super().__init__(list(names))
@@ -129,7 +129,7 @@ class OneOf(click.Choice[str]):
 
 
 class Folder(click.Path):
-    """A folder to write into, which need not be there yet."""
+    """An output folder, which need not exist."""
 
     def __init__(self) -> None:
         super().__init__(file_okay=False, path_type=Path)
@@ -143,7 +143,7 @@ class Folder(click.Path):
 
 
 def parameter_texts(described: type) -> dict[str, str]:
-    """The text of each parameter in the docstring of a class, in one line each."""
+    """The text of each parameter in the docstring of a class, as one line."""
     section = re.search(r"^ *Parameters\n *-+\n(.*?)(?=^ *\w+\n *---|\Z)", described.__doc__ or "", re.M | re.S)
     if not section:
         return {}
@@ -152,7 +152,7 @@ def parameter_texts(described: type) -> dict[str, str]:
 
 
 def array_options(function: Function) -> Function:
-    """An option for each parameter of `ArrayConfig`, with the text and the default that it has there.
+    """An option for each parameter of `ArrayConfig`, with its text and its default.
 
     The values are texts, None where an option is not given; `read_config` checks them.
     """
@@ -166,7 +166,7 @@ def array_options(function: Function) -> Function:
 
 def config_options(function: Function) -> Function:
     """The options ``--preset`` and ``--config``, for `read_config`."""
-    # a preset's name is checked by ArrayConfig.preset, behind the check that it stands alone
+    # ArrayConfig.preset checks the name, after the check that config is not given
     presets = click.option("--preset", shell_complete=lambda ctx, param, text: [
         name for name in sorted(PRESETS) if name.startswith(text)], metavar="NAME",
         help=f"Parameters by name: {', '.join(sorted(PRESETS))}.")
@@ -174,7 +174,7 @@ def config_options(function: Function) -> Function:
 
 
 def read_config(preset: str | None, config: Path | None, given: dict[str, str | None] | None = None) -> ArrayConfig:
-    """The configuration of a preset or of a file, and single parameters over it.
+    """The configuration of a preset or of a file, overridden by single parameters.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Values some cycles later."""
+"""Delay lines, with and without a reset."""
 
 from amaranth.hdl import Cat, Module, Signal, Value
 
@@ -6,11 +6,11 @@ __all__ = ["behind_registers", "delay", "skew"]
 
 
 def delay(m: Module, value, cycles: int, name: str):
-    """The value some cycles later, of the same shape; registers that a reset sets to 0."""
+    """The value ``cycles`` later, of the same shape; a reset sets the registers to 0."""
     if cycles == 0:
         return value
     bits = Value.cast(value)
-    # the oldest value stands highest
+    # oldest value in the highest bits
     before = Signal(cycles * len(bits), name=f"{name}_before")
     later = Signal(value.shape(), name=f"{name}_later")
     m.d.sync += before.eq(Cat(bits, before))
@@ -28,7 +28,7 @@ def behind_registers(m: Module, value: Value, count: int, name: str) -> Value:
 
 
 def skew(m: Module, value, count: int, name: str) -> list:
-    """The value now, one cycle later, and so on: ``count`` of them, one for each tile row or column."""
+    """The value delayed by 0, 1, ..., ``count - 1`` cycles, one for each tile row or column."""
     values = [value]
     for i in range(1, count):
         values.append(delay(m, values[-1], 1, f"{name}_{i}"))

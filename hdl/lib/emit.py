@@ -1,6 +1,6 @@
-"""The one way from a component to Verilog: plain Verilog-2005, the same bytes for the same input.
+"""Emission of a component as Verilog-2005: the same input gives the same bytes.
 
-Amaranth writes RTLIL, and full Yosys turns it into a file without an ``always @*`` block: those stay at X in
+Amaranth writes RTLIL, and full Yosys converts it into Verilog without ``always @*`` blocks, whose outputs stay X in
 Icarus until an input changes.
 """
 
@@ -56,12 +56,12 @@ write_verilog -noattr design.v
 
 @dataclass(frozen=True)
 class Target:
-    """Stands for a platform.
+    """A target in place of a platform of Amaranth.
 
     Parameters
     ----------
     family : str
-        Units are made of cells of this family where these are better, such as "ecp5"; "" for plain logic.
+        Family whose cells units may instantiate, for example "ecp5"; "" for plain logic.
     popcount : str
         Name of the structure of the processing elements (`hdl.array.popcount.registry`); "" for the preferred one.
     """
@@ -108,7 +108,7 @@ def module_rtlil(component: wiring.Component, name: str, platform: object = None
 
 
 def plain_names(texts: list[str]) -> list[str]:
-    """RTLIL in which modules below a module are called ``parent_child`` instead of ``parent.child``."""
+    """RTLIL in which submodules are named ``parent_child`` instead of ``parent.child``."""
     names = re.findall(r"^module \\(\S+)", "\n".join(texts), re.MULTILINE)
     plain = {name: name for name in names if "." not in name}
     for name in names:
@@ -137,9 +137,9 @@ def no_collector() -> Iterator[None]:
 
 
 def to_rtlil(component: wiring.Component, name: str, platform: object = None) -> tuple[str, Units]:
-    """RTLIL of a component as module ``name``, and the modules that it shares.
+    """RTLIL of a component as module ``name``, and its shared modules.
 
-    With a `Target`, or another platform that tells its ``family``, units may be made of cells of the family.
+    With a `Target`, or another platform with a ``family``, units may instantiate cells of the family.
     """
     with no_collector(), collect(name) as units:
         texts = [module_rtlil(component, name, platform)]
@@ -182,7 +182,8 @@ def fold_initial(verilog: str) -> str:
 def initial_registers(verilog: str) -> str:
     """Give registers their initial values by statements, not in their declarations.
 
-    Tools take the value of both for a flip-flop, and linters warn of a declaration with a value that a process changes.
+    Tools accept both for a flip-flop; linters warn of an initial value in the declaration of a register that a process
+    assigns.
     """
     return REGISTER.sub(r"  reg \1;\n  initial \2 = \3;", verilog)
 
@@ -197,11 +198,11 @@ class Converted:
     modules : int
         Modules in it.
     shared : tuple of str
-        Names of those that it shares.
+        Names of the shared modules.
     unread : dict
-        By module and port, the places of the bits that a module does not read of an input, and the input's width.
+        By module and port, the indices of the unread bits of an input, and the input's width.
     open_pins : list
-        Kinds of cells of a family, and pins that are left open.
+        Library cells of a family, and their open pins.
     """
 
     verilog: str
@@ -219,7 +220,7 @@ def convert(component: wiring.Component, name: str, platform: object = None) -> 
     EmitError
         If Yosys refuses the design.
     ValueError
-        If a port is zero bits wide, or is called by a word of a tool.
+        If a port is zero bits wide, or its name is reserved.
     """
     text, units = to_rtlil(component, name, platform)
     with tempfile.TemporaryDirectory() as folder:
@@ -238,7 +239,7 @@ def convert(component: wiring.Component, name: str, platform: object = None) -> 
 
 
 def to_verilog(component: wiring.Component, name: str, platform: object = None) -> tuple[str, list[str]]:
-    """The text of `convert`, and the names of the modules that it shares."""
+    """The text of `convert`, and the names of its shared modules."""
     converted = convert(component, name, platform)
     return converted.verilog, list(converted.shared)
 
@@ -289,14 +290,14 @@ def emit(component: wiring.Component, *, name: str, directory: Path,
     Returns
     -------
     Path
-        Of the Verilog file.
+        The Verilog file.
 
     Raises
     ------
     EmitError
         If Yosys refuses the design.
     ValueError
-        If the name is not a plain identifier, a port is zero bits wide, or either is called by a word of a tool.
+        If the name is not a plain identifier, a port is zero bits wide, or the name of either is reserved.
     """
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         raise ValueError(f"name must be a plain Verilog identifier, not {name!r}")

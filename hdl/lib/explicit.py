@@ -1,8 +1,8 @@
-"""A netlist of which a strict linter has nothing to say: equal widths, no bit that nobody reads, plain names.
+"""Netlists without a message of strict linters: equal operand widths, no unread bits, plain names.
 
-Verilog extends and truncates operands by rules that readers must know, and linters warn of each use. Yosys writes a
-cell as an operator of its signals, so here the signals themselves get the width of the operation. The widths follow
-from the cells' own parameters, no value changes, and synthesis strips the added bits again.
+Verilog extends and truncates operands implicitly, and linters warn of each case. Yosys writes a cell as an operator of
+its signals, so the signals are given the width of the operation. The widths follow from the cells' parameters, no
+value changes, and synthesis strips the added bits again.
 """
 
 import re
@@ -23,12 +23,12 @@ RESULTS = {"\\Y", "\\Q", "\\RD_DATA"}               # outputs of Yosys's cells
 
 
 def of_library(netlist: Netlist) -> bool:
-    """Whether a module is a cell of a family, which stays as it is and which Yosys does not write."""
+    """Whether a module is a library cell of a family, neither changed nor written."""
     return not {"\\blackbox", "\\whitebox"}.isdisjoint(netlist.attributes)
 
 
 def extend(signal: Signal, width: int, signed: bool) -> Signal:
-    """The signal, or its low bits, or the signal and copies of its sign or zeros."""
+    """The signal truncated to a width, or extended by its sign or by zeros."""
     above: Bit = signal[-1] if signed and signal else "0"
     return signal[:width] + [above] * (width - len(signal))
 
@@ -41,7 +41,7 @@ def set_port(cell: Cell, port: str, signal: Signal) -> None:
 
 
 def equal_widths(netlist: Netlist) -> None:
-    """Give the operands of each cell the width at which it computes.
+    """Extend or truncate the operands of each cell to the width of its operation.
 
     A sum is as wide as its result, a comparison as its wider operand. Operands of a multiplication stay narrower than
     the product, since multiplier blocks are inferred from their widths, and linters know that products are wider.
@@ -87,7 +87,7 @@ def outputs_of(cell: Cell, modules: Mapping[str, Netlist]) -> list[str]:
 
 
 def dependencies(cell: Cell, modules: Mapping[str, Netlist]) -> Iterator[tuple[Bit, Signal]]:
-    """Each bit that a cell drives, and the bits it follows from."""
+    """Each bit driven by a cell, and the bits that determine it."""
     outputs = outputs_of(cell, modules)
     everything = inputs_of(cell, outputs)
     for output in outputs:
@@ -102,12 +102,12 @@ def dependencies(cell: Cell, modules: Mapping[str, Netlist]) -> Iterator[tuple[B
 
 
 def stays(cell: Cell) -> bool:
-    """Whether a cell stays although nobody reads its outputs: an instance, a memory, one that is to be kept."""
+    """Whether a cell with unread outputs stays: an instance, a memory, a cell with ``keep``."""
     return not cell.kind.startswith("$") or cell.kind.startswith("$mem") or "\\keep" in cell.attributes
 
 
 def read_bits(netlist: Netlist, modules: Mapping[str, Netlist]) -> set[Bit]:
-    """The bits of a module that its outputs, instances and memories follow from."""
+    """The bits of a module that determine its outputs, instances and memories."""
     follows: dict[Bit, Signal] = defaultdict(list)
     waiting: Signal = [(wire.name, i) for wire in netlist.wires.values() for i in range(wire.width)
                        if wire.port in ("output", "inout") or "\\keep" in wire.attributes]
@@ -135,10 +135,10 @@ def operation(cell: Cell) -> tuple[Bit | str, ...]:
 
 
 def read_bits_alone(netlist: Netlist, modules: Mapping[str, Netlist]) -> None:
-    """Take away each bit that nobody reads, of wires, registers and operations.
+    """Remove the unread bits of wires, registers and operations.
 
-    A wire of which some bits are read becomes one for each run of them, whose bits keep their numbers. A bit that comes
-    with others, such as the low bits of a difference or an output of an instance, is driven to the wire ``unused``.
+    A partly read wire becomes a wire for each run of read bits, which keep their numbers. An unread bit that comes with
+    read ones, of a difference or of an instance's output, is driven to the wire ``unused``.
     """
     read = read_bits(netlist, modules)
     beside: Signal = []
@@ -154,7 +154,7 @@ def read_bits_alone(netlist: Netlist, modules: Mapping[str, Netlist]) -> None:
                 beside.append(bit)
         return kept
 
-    # equal operations stay equal, so that synthesis makes one of them
+    # equal operations stay equal, for synthesis to merge them
     widths: dict[tuple[Bit | str, ...], int] = defaultdict(int)
     for cell in netlist.cells.values():
         if cell.kind in LOW_BITS:
@@ -186,7 +186,7 @@ def read_bits_alone(netlist: Netlist, modules: Mapping[str, Netlist]) -> None:
 
 
 def cut_wires(netlist: Netlist, kept: set[Bit]) -> None:
-    """Leave the bits of ``kept`` alone of the wires that are no ports."""
+    """Reduce the wires, ports excepted, to the bits of ``kept``."""
     new: dict[Bit, Bit] = {}
     for wire in list(netlist.wires.values()):
         places = [i for i in range(wire.width) if (wire.name, i) in kept]
@@ -211,7 +211,7 @@ def cut_wires(netlist: Netlist, kept: set[Bit]) -> None:
 
 
 def unread_inputs(netlists: Iterable[Netlist]) -> dict[tuple[str, str], tuple[list[int], int]]:
-    """The places of the bits that a module does not read of an input, and the input's width, by module and port."""
+    """Indices of the unread bits of each input, and the input's width, by module and port."""
     netlists = list(netlists)
     modules = {netlist.name: netlist for netlist in netlists}
     found = {}
@@ -226,7 +226,7 @@ def unread_inputs(netlists: Iterable[Netlist]) -> dict[tuple[str, str], tuple[li
 
 
 def open_pins(netlists: Iterable[Netlist]) -> list[tuple[str, str]]:
-    """The cells of a library, and those of their pins, that are left open somewhere."""
+    """Library cells and their pins that some instance leaves open."""
     netlists = list(netlists)
     library = {netlist.name: netlist.ports() for netlist in netlists if of_library(netlist)}
     return sorted({(cell.kind[1:], port[1:]) for netlist in netlists for cell in netlist.cells.values()
@@ -234,7 +234,7 @@ def open_pins(netlists: Iterable[Netlist]) -> list[tuple[str, str]]:
 
 
 def plain_name(name: str, taken: Container[str]) -> str:
-    """A Verilog identifier that needs no escape and is no word of a tool, like ``name`` and none of ``taken``."""
+    """An unreserved Verilog identifier without escapes, derived from ``name`` and not in ``taken``."""
     base = re.sub(r"\W+", "_", name.removeprefix("\\")).strip("_") or "unnamed"
     if base[0].isdigit() or is_reserved(base):
         base = f"{base}_" if is_reserved(base) else f"n{base}"
@@ -246,7 +246,7 @@ def plain_name(name: str, taken: Container[str]) -> str:
 
 
 def plain(netlists: Iterable[Netlist], top: str) -> None:
-    """Give wires, instances, memories and the ports of all modules but ``top`` names that Verilog need not escape."""
+    """Rename wires, instances, memories, and ports of all modules but ``top``, to names without escapes."""
     netlists = list(netlists)
     renamed: dict[str, dict[str, str]] = {}
     for netlist in netlists:
@@ -255,7 +255,7 @@ def plain(netlists: Iterable[Netlist], top: str) -> None:
         new = renamed[netlist.name] = {name: name for name in netlist.ports()} if fixed else {}
         taken = set(new.values())
         public = [name for name in dict.fromkeys(names) if name.startswith("\\") and name not in new]
-        # a name that is plain already goes before those that become like it
+        # plain names go first, and keep their names
         for name in sorted(public, key=lambda name: plain_name(name, ()) != name):
             new[name] = plain_name(name, taken)
             taken.add(new[name])
@@ -279,7 +279,7 @@ def plain(netlists: Iterable[Netlist], top: str) -> None:
 
 
 def explicit(netlists: Iterable[Netlist], top: str) -> list[Netlist]:
-    """All of it for the modules of a design, in their order, whose top keeps the names of its ports."""
+    """Apply all passes to the modules of a design, in their order; ``top`` keeps the names of its ports."""
     netlists = list(netlists)
     modules = {netlist.name: netlist for netlist in netlists}
     for netlist in netlists:

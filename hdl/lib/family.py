@@ -30,9 +30,9 @@ CELLS: Mapping[str, Cells] = {
 
 
 def family_of(platform: object) -> str:
-    """Its name in small letters, as `hdl.lib.emit.Target` and platforms of Amaranth tell it, or "" where none is told.
+    """The family in lower case, from `hdl.lib.emit.Target` or a platform of Amaranth, or "" for a platform without one.
 
-    Amaranth's platforms of Gowin tell the series of their device: all are "gowin".
+    Amaranth's Gowin platforms name the series of the device: each series is "gowin".
     """
     name = str(getattr(platform, "family", "")).lower()
     return "gowin" if name.startswith("gw") else name

@@ -5,7 +5,7 @@ from pathlib import Path
 __all__ = ["BUILD", "IN_REPOSITORY", "REPOSITORY"]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-"""The repository; where the package is installed its folder, in which of docs/ the recorded builds of boards are."""
+"""The repository; of an installed package, its folder, with the recorded board builds of docs/."""
 
 IN_REPOSITORY = (REPOSITORY / "pyproject.toml").exists()
 """Whether this runs from a clone of the repository, not from an installed package."""

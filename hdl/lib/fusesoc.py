@@ -1,4 +1,4 @@
-"""The ``.core`` file beside an emitted Verilog file, by which FuseSoC takes it into a design."""
+"""The ``.core`` file of an emitted Verilog file, for FuseSoC."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -36,12 +36,12 @@ def write_core(verilog: Path) -> Path:
     """Write ``NAME.core`` beside ``NAME.v``, whose module is ``NAME``, and ``NAME.vlt``.
 
     The core is ``signum:accelerator:NAME`` in the version of this package; its target ``lint`` runs Verilator
-    with all warnings but those that ``NAME.vlt`` gives a reason for.
+    with all warnings that ``NAME.vlt`` does not waive.
 
     Returns
     -------
     Path
-        Of the file.
+        The core file.
     """
     path = verilog.with_suffix(".core")
     write_whole(path, CORE.format(name=verilog.stem, version=version("signum")))

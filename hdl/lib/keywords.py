@@ -1,4 +1,4 @@
-"""Words that no port may be called: keywords of the languages that read the Verilog, and names that simulators take."""
+"""Reserved names, forbidden for ports: keywords of Verilog, SystemVerilog and C++, members of Verilator's model."""
 
 __all__ = ["is_reserved"]
 
@@ -34,7 +34,7 @@ MODEL = """
 atClone contextp eval eval_end_step eval_step eventsPending hierName modelName name nextTimeSlot prepareClone rootp
 threads trace traceBaseModel traceCapable traceConfig vlSymsp
 """
-"""Members of the class that Verilator makes of a module, beside which stand its ports."""
+"""Members of Verilator's class of a module; the ports are members of the same class."""
 
 RESERVED = frozenset(f"{VERILOG} {SYSTEMVERILOG} {CPP} {MODEL}".split())
 

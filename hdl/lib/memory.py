@@ -1,4 +1,4 @@
-"""A memory bank of wide words with one read and one write port, cut into slices as wide as the bus."""
+"""Memory bank of wide words with one read and one write port, in slices as wide as the bus."""
 
 from amaranth.hdl import Cat, Module
 from amaranth.lib import wiring
@@ -12,14 +12,14 @@ from .delay import behind_registers
 __all__ = ["FEW", "Bank"]
 
 
-FEW = 32            # words that LUTs hold without a multiplexer behind them, or nearly
+FEW = 32            # words of a LUT RAM with no or few multiplexers
 
 
 class Bank(wiring.Component):
-    """Words of any width; a write may leave out slices of it.
+    """Words of any width, written slice by slice.
 
-    A word is read in the cycle after its address, and with each pair of registers two cycles later. Reading an address
-    while it is written gives the old word, but with registers the new one.
+    The read latency is one cycle, and two more for each pair of registers. Reading an address while it is written
+    returns the old word; with registers, the new word.
 
     Parameters
     ----------

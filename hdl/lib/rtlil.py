@@ -1,4 +1,4 @@
-"""RTLIL of a netlist without processes as wires, cells and connections whose signals are bits, and back to text."""
+"""Reader and writer of RTLIL netlists without processes: wires, cells and connections, bit by bit."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,7 @@ __all__ = ["Bit", "Cell", "Netlist", "Signal", "Wire", "format_netlists", "forma
            "parse_signal"]
 
 Bit = tuple[str, int] | str
-"""A bit of a wire, by the wire's name and the place from 0, or a constant: "0", "1", "x" or "z"."""
+"""A bit of a wire, by the wire's name and the bit's index from 0, or a constant: "0", "1", "x" or "z"."""
 Signal = list[Bit]
 """Bits, the lowest first."""
 
@@ -19,10 +19,10 @@ PARAMETER = re.compile(r"((?:signed |real )?\S+) (.*)")
 
 @dataclass
 class Wire:
-    """A wire; ``port`` is "input", "output", "inout" or nothing, ``order`` the place among the ports.
+    """A wire; ``port`` is "input", "output", "inout" or "", ``order`` the position among the ports.
 
-    ``offset`` is the number of its lowest bit in Verilog; signals count from 0. Whether it is signed is not kept: cells
-    tell how they read it.
+    ``offset`` is the number of its lowest bit in Verilog; signals count from 0. Signedness is dropped: cells have it as
+    a parameter.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Wire:
 
 @dataclass
 class Cell:
-    """A cell of Yosys (its kind begins with ``$``) or an instance of a module; parameters as they are written."""
+    """A cell of Yosys (its kind begins with ``$``) or an instance of a module; parameters as text."""
 
     kind: str
     name: str
@@ -52,7 +52,7 @@ class Netlist:
     -------
     wires, cells : dict by name
     connections : list of pairs
-        The signal that is driven, and the signal that drives it.
+        The driven signal and its driver.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Netlist:
         return {wire.name: wire for wire in sorted(self.wires.values(), key=lambda wire: wire.order) if wire.port}
 
     def add_wire(self, base: str, width: int) -> Wire:
-        """A new wire named ``base``, or ``base_2`` and so on where there is one."""
+        """A new wire named ``base``, or ``base_2`` and so on where the name is taken."""
         name, number = base, 1
         while name in self.wires or name in self.cells:
             number += 1
@@ -77,7 +77,7 @@ class Netlist:
 
 
 def parse_signal(text: str, wires: Mapping[str, Wire]) -> Signal:
-    """The bits of a signal as RTLIL writes it."""
+    """The bits of a signal in RTLIL."""
     parts: list[Signal] = []
     for token in TOKEN.finditer(text):
         if token["name"]:
@@ -87,7 +87,7 @@ def parse_signal(text: str, wires: Mapping[str, Wire]) -> Signal:
             parts[-1] = parts[-1][low:int(token["high"]) + 1]
         elif token["width"]:
             bits = token["bits"].replace("-", "x")
-            above = bits[0] if bits[:1] in ("x", "z") else "0"      # which Yosys leaves out
+            above = bits[0] if bits[:1] in ("x", "z") else "0"      # omitted by Yosys
             parts.append(list(reversed(bits.rjust(int(token["width"]), above))))
         elif token["integer"]:
             parts.append([str(int(token["integer"]) >> i & 1) for i in range(32)])
@@ -95,12 +95,12 @@ def parse_signal(text: str, wires: Mapping[str, Wire]) -> Signal:
 
 
 def parse_netlists(text: str) -> list[Netlist]:
-    """The modules of RTLIL as Yosys writes it after ``proc`` and ``memory_collect``.
+    """The modules of RTLIL written by Yosys after ``proc`` and ``memory_collect``.
 
     Raises
     ------
     ValueError
-        If a line is none of a netlist, such as one of a process.
+        If a line does not belong to a netlist: a line of a process, for example.
     """
     netlists: list[Netlist] = []
     attributes: dict[str, str] = {}
@@ -163,7 +163,7 @@ def split_connection(text: str) -> tuple[str, str]:
 
 
 def format_signal(signal: Signal, wires: Mapping[str, Wire]) -> str:
-    """A signal as RTLIL writes it."""
+    """The RTLIL text of a signal."""
     parts: list[str] = []
     place = 0
     while place < len(signal):

@@ -1,4 +1,4 @@
-"""Identical submodules, described once: an array of a thousand equal elements is one module."""
+"""Identical submodules, emitted once: a thousand equal processing elements are one module."""
 
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
@@ -13,15 +13,15 @@ from .keywords import is_reserved
 
 __all__ = ["Units", "Vector", "add_shared", "collect", "portions", "ports"]
 
-STACK = 8                           # rows of tiles, or stacks of them, that are described together
+STACK = 8                           # tile rows, or stacks of tile rows, in one module
 _units: ContextVar["Units | None"] = ContextVar("units", default=None)
 
 
 class Vector(data.ArrayLayout):
-    """An array of equal elements, such as a word for each row, that is one signal in the output.
+    """An array of equal elements, for example a word for each row, emitted as one signal.
 
-    The elements of a ``data.ArrayLayout`` get wires of their own, each with a name; of thousands, which nobody reads,
-    these take a third of the time of a conversion.
+    The elements of a ``data.ArrayLayout`` get named wires of their own; thousands of unread wires take a third of the
+    time of a conversion.
     """
 
     def format(self, value: Any, format_spec: str) -> Format:
@@ -29,9 +29,9 @@ class Vector(data.ArrayLayout):
 
 
 def portions(rows: int, tile: int) -> Iterator[slice]:
-    """The rows of a stack, some at a time: a row of tiles each, or as many as make it no more than eight portions.
+    """The rows of a stack in portions: a tile row each, or stacks of tile rows, in eight portions at most.
 
-    All portions but the last have equal sizes, so that one description serves them.
+    All portions but the last have equal sizes, and so share one module.
     """
     size = tile
     while size * STACK < rows:
@@ -40,12 +40,12 @@ def portions(rows: int, tile: int) -> Iterator[slice]:
 
 
 def ports(component: wiring.Component) -> dict[str, tuple[Value, bool]]:
-    """Ports of a component by the name that they get in Verilog: the signal, and True where it is an input.
+    """Ports of a component by Verilog name: the signal, and True for an input.
 
     Raises
     ------
     ValueError
-        If a port is zero bits wide, which Verilog cannot say, or is called by a word of a tool (`hdl.lib.keywords`).
+        If a port is zero bits wide, which Verilog lacks, or its name is reserved (`hdl.lib.keywords`).
     """
     found = {}
     for path, member, value in component.signature.flatten(component):
@@ -65,7 +65,7 @@ def shape_of(component: wiring.Component) -> dict[str, tuple[int, bool]]:
 
 
 class Units:
-    """The components that stand for their kind, in the order in which they were met.
+    """One component for each shared module, in the order of first use.
 
     Members
     -------
@@ -140,5 +140,5 @@ def add_shared(m: Module, name: str, component: Any) -> None:
         if isinstance(signal, Signal):
             signal.name = f"{name}__{port}"
         connections[f"{'i' if is_input else 'o'}_{port}"] = signal
-    component._MustUse__used = True     # one of each kind is elaborated, the others on purpose are not
+    component._MustUse__used = True     # on purpose only one of each kind is elaborated
     m.submodules[name] = Instance(units.name(component, component.share_key), **connections)

@@ -1,4 +1,4 @@
-"""The file beside the Verilog by which Verilator's linter knows its exceptions, each with its reason."""
+"""The waiver file of an emitted Verilog file for Verilator's linter, with the reason of each waiver."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,23 +24,23 @@ REASONS = (
     *((module, r"\w+_address", ONE_WORD) for module in ("bank", "thresholds")),
     *(("thresholdunit", port, ONE_WORD) for port in ("channel", r"combine\[0\]")),
 )
-"""Inputs that a module may leave unread: an expression for the last parts of the module's name (nothing for the top),
-one for the port, with the bits in brackets where these are not all, and why. An input in no row gets no waiver, and the
-linter reports it."""
+"""Inputs that a module may leave unread: a regular expression for the last parts of the module's name (empty for the
+top), a regular expression for the port, with the unread bits in brackets unless all are unread, and the reason. The
+linter reports an input without a row."""
 
 OPEN_PINS = {("CCU2C", "CIN"): "The first cell of a carry chain has no carry in."}
 """Pins of a family's cells that may be left open, by cell and pin."""
 
 
 def reason_of(module: str, unread: str, top: str) -> str:
-    """Why a module need not read an input, or bits of it; empty where no row of `REASONS` says so."""
+    """The reason for which a module may leave an input, or bits of it, unread; empty without a row of `REASONS`."""
     parts = module.removeprefix(top).rstrip("_0123456789")
     return next((reason for name, pattern, reason in REASONS
                  if re.fullmatch(f".*_{name}" if name else "", parts) and re.fullmatch(pattern, unread)), "")
 
 
 def bits_of(port: str, places: Sequence[int], width: int) -> str:
-    """An input, with the bits in brackets where these are not all of them: ``port[7:4,2]``."""
+    """An input, with its unread bits in brackets unless all are unread: ``port[7:4,2]``."""
     if len(places) == width:
         return port
     runs = [[place for _, place in run] for _, run in groupby(enumerate(places), lambda pair: pair[1] - pair[0])]
@@ -49,7 +49,7 @@ def bits_of(port: str, places: Sequence[int], width: int) -> str:
 
 
 def message_of(unread: str) -> str:
-    """How Verilator says that a module does not read an input, or bits of it."""
+    """Verilator's message for an unread input, or unread bits of an input."""
     port, bracket, bits = unread.partition("[")
     return f"Bits of signal are not used: '{port}'[{bits}" if bracket else f"Signal is not used: '{port}'"
 
@@ -63,7 +63,7 @@ def waivers(name: str, modules: int, unread: Mapping[tuple[str, str], tuple[list
     Parameters
     ----------
     name : str
-        Of the file and its top module.
+        Name of the file and of its top module.
     modules : int
         Modules in the file.
     unread, open_pins : mapping, pairs

@@ -1,1 +1,1 @@
-"""The epilogue of each row: results to requantization, threshold, pooling, packing and writeback."""
+"""The path of the sums from the array: requantization, threshold, pooling, packing and writeback."""

@@ -1,4 +1,4 @@
-"""The border classes of the pixels: which thresholds a row uses where padding counts as zero."""
+"""Border classes of the pixels: the threshold offset of each row where padding counts as zero."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
@@ -12,10 +12,10 @@ __all__ = ["Border"]
 
 
 class Border(wiring.Component):
-    """Deals out the thresholds' offset of the next pixels, as `PixelDispatcher` does the pixels themselves.
+    """Dispatches the threshold offsets of the next pixels to the rows, as `PixelDispatcher` dispatches pixels.
 
-    Along a line the offset grows by ``class_x_step`` behind every pixel below ``class_x_low`` and from
-    ``class_x_high`` on, and likewise from line to line.
+    Along a line the offset grows by ``class_x_step`` after each pixel with x below ``class_x_low`` or from
+    ``class_x_high`` on; likewise from line to line with y.
 
     Parameters
     ----------
@@ -25,9 +25,9 @@ class Border(wiring.Component):
     -------
     layer : In(Isa.back_layout)
     restart, take : In(1)
-        As those of `PixelDispatcher`.
+        See `PixelDispatcher`.
     fill, fill_all, fill_row : Out
-        In this cycle the offset is for this row, or for all.
+        In this cycle the offset is for one row, or for all rows.
     offset : Out(threshold_bits)
     """
 

@@ -34,7 +34,7 @@ def control_layout(config: ArrayConfig) -> data.StructLayout:
     channel, combine
         See `ThresholdUnit`.
     scale, bias : only with ``config.requantize_depth``
-        Scales and offsets of the sums that leave a row at once; see `Requantize`.
+        Scales and offsets of the sums of a beat; see `Requantize`.
     border : only with ``config.zero_padding``
         Border classes of the rows' pixels; see `ThresholdUnit`.
     """
@@ -54,20 +54,20 @@ def control_layout(config: ArrayConfig) -> data.StructLayout:
 
 
 def host_layout(config: ArrayConfig) -> data.StructLayout:
-    """A write of the host's, to all rows at once.
+    """A write of the host, broadcast to all rows.
 
     Fields
     ------
     unit
         Number of a row.
     thresholds, activations
-        That row's memory is written.
+        Write the memory of this row.
     all_thresholds, all_activations
-        Those of all rows are.
+        Write the memories of all rows.
     slices, columns
-        Which ones of the activation word, and which ones of the thresholds in a word.
+        Write enables of the slices of an activation word, and of the thresholds of a beat.
     data
-        For the thresholds; activation words come with those of the writer.
+        Threshold; activation words come with those of the writeback unit.
     """
     layout = AddressMap(config)
     return data.StructLayout({
@@ -76,27 +76,26 @@ def host_layout(config: ArrayConfig) -> data.StructLayout:
 
 
 class Epilogue(wiring.Component):
-    """For each row the address, the activation bank, and for each of the sums that leave it at once the requantization
-    and the threshold unit; for each tile row the registers that hand the control on to the next one. They are stacked
-    as the `Rows` of the array.
+    """For each row the address generator and the activation bank; for each sum of a beat the requantization and the
+    threshold unit; for each tile row the registers that pass the control on. Stacked as the `Rows` of the array.
 
     Parameters
     ----------
     config : ArrayConfig
     rows : int
-        How many; a multiple of ``config.tile`` but for the last ones of the array.
+        Number of rows; a multiple of ``config.tile``, except at the end of the array.
 
     Members
     -------
     first_row : In
         Number of the first row; a constant.
     control : In(control_layout), control_next : Out(control_layout)
-        The same one cycle later for each tile row.
+        The control, a cycle later for each tile row.
     residual : In(1), only with ``config.requantize_depth``
         See `Requantize.enable`.
     host : In(host_layout)
     write : In(1), write_address : In(activation_bits), words : In(word_bits), one for each row
-        Into all banks; see `WritebackUnit`. The host writes these words at this address too.
+        Write to all banks; see `WritebackUnit`. Writes of the host use this address and these words.
     activations : Out(word_bits), one for each row
         See `Bank.read_data`.
     sums : In(drain_bits), one for each row
@@ -184,7 +183,7 @@ class Epilogue(wiring.Component):
         ]
 
     def _threshold(self, m: Module, r: int, k: int, number: Value, mine: Value) -> ThresholdUnit:
-        """The threshold unit of the ``k``-th of the sums that leave a row at once."""
+        """The threshold unit of the ``k``-th sum of a beat."""
         config, control, host = self.config, self.control, self.host
         threshold = ThresholdUnit(config=config)
         add_shared(m, f"threshold_{r}_{k}", threshold)

@@ -1,4 +1,4 @@
-"""Elements in channel order to words, for all rows in step."""
+"""Packing of elements, in channel order, into words, for all rows in step."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
@@ -10,10 +10,10 @@ __all__ = ["Packer"]
 
 
 class Packer(wiring.Component):
-    """Puts ``width`` elements a cycle into each row's word, lane 0 first.
+    """Puts ``width`` elements a cycle into the word of each row, lane 0 first.
 
-    A word is complete when its last lane is filled or with ``pixel_end``; the lanes left over are 0. ``flush`` comes in
-    the cycle after the word's last element, and the words stay until the next one.
+    A word is complete when its last lane is filled, or with ``pixel_end``; its unfilled lanes are 0. ``flush`` comes in
+    the cycle after the word's last element, and the words stay until the next insertion.
 
     Parameters
     ----------
@@ -37,9 +37,9 @@ class Packer(wiring.Component):
     flush : Out(1)
         The words are complete.
     flush_end : Out(1)
-        ... and they were the last ones of their pixel.
+        ... and are the last of their pixel.
     flush_layer_end : Out(1)
-        ``layer_end`` of the cycle before.
+        ``layer_end``, one cycle later.
     """
 
     def __init__(self, *, rows: int, lanes: int, bits: int = 1, width: int = 1) -> None:
@@ -63,7 +63,7 @@ class Packer(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         steps, size = self.lanes // self.width, self.width * self.bits
-        lane = Signal(steps, init=1)                    # one-hot: where the next elements go
+        lane = Signal(steps, init=1)                    # one-hot: position of the next elements
         whole = Signal()
         place = Cat(here.replicate(size) for here in lane)
         m.d.comb += whole.eq(lane[-1] | self.pixel_end)
@@ -73,7 +73,7 @@ class Packer(wiring.Component):
             m.d.sync += lane.eq(1)
         with m.Elif(self.insert):
             m.d.sync += lane.eq(Mux(whole, 1, lane << 1))
-            # of one bit Verilog has a short form
+            # a short form in Verilog for elements of one bit
             new = [Mux(element, place, 0) if size == 1 else place & element.replicate(steps)
                    for element in self.elements]
             m.d.sync += self.words.eq(Mux(lane[0], 0, self.words.as_value()) | Cat(new))

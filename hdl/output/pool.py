@@ -12,23 +12,23 @@ __all__ = ["Pool"]
 class Pool(wiring.Component):
     """Takes the largest element of a window, for all rows and columns.
 
-    The elements of one window position come in the order of the columns, ``width`` at a time, then those of the next
-    position. ``o`` follows ``i`` in the same cycle; it is the largest over the positions since ``first``.
+    The elements of a window position come in the order of the columns, ``width`` at a time, position after position.
+    ``o`` follows ``i`` in the same cycle; it is the largest element over the positions since ``first``.
 
     Parameters
     ----------
     rows, cols : int
     bits : int
-        Width of an element, which has no sign.
+        Width of an unsigned element.
     width : int
         Columns of a cycle; a divisor of ``cols``.
 
     Members
     -------
     enable : In(1)
-        The elements count; C / width times for each position, valid channels or not.
+        Take the elements: C / width times for each position, columns without a channel included.
     first : In(1)
-        They are those of the window's first position.
+        The elements are of the window's first position.
     i, o : In(bits), Out(bits), for each row ``width`` of them, row by row
     """
 
@@ -44,7 +44,7 @@ class Pool(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         beat = len(self.i.as_value())
-        # the oldest columns' elements stand lowest
+        # oldest columns in the lowest bits
         before = Signal(self.cols // self.width * beat, reset_less=True)
         others = Signal(self.i.shape())
         m.d.comb += others.eq(Mux(self.first, 0, before[:beat]))

@@ -1,4 +1,4 @@
-"""Requantization at the end of a row: a sum of the array as a smaller number, which the threshold unit may add."""
+"""Requantization at the end of a row: scales, offsets and shifts each sum for the threshold unit."""
 
 from amaranth.hdl import Cat, Module, Mux, Shape, Signal
 from amaranth.lib import wiring
@@ -10,11 +10,11 @@ __all__ = ["Requantize"]
 
 
 class Requantize(wiring.Component):
-    """One row's sums, requantized, one a cycle, ``config.requantize_cycles`` later.
+    """Requantizes the sums of a row, one a cycle, with a latency of ``config.requantize_cycles``.
 
-    The number is ``(sum * scale + offset) >> requantize_shift``. A binary array, for the paper's residual add, clips
-    it to the -8..7 of INT4 and adds 8. Without ``enable`` the sum itself comes out, as late. A register follows the
-    product and another one the result, as the multipliers of FPGAs have them.
+    The result is ``(sum * scale + offset) >> requantize_shift``. A binary array, for the paper's residual add, clips
+    the result to INT4, -8..7, and adds 8. Without ``enable`` the sum passes unchanged, with the same latency. Product
+    and result are registered, as in the multipliers of FPGAs.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class Requantize(wiring.Component):
     offset : In(offset_bits)
         In two's complement.
     enable : In(1)
-        Stays as it is while there are sums.
+        Constant while sums pass.
     operand : Out(operand_bits)
     """
 

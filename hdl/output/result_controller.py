@@ -13,20 +13,20 @@ __all__ = ["ResultController", "beat_layout"]
 
 
 def beat_layout(config: ArrayConfig) -> data.StructLayout:
-    """A beat: ``drain_width`` neighbouring columns' sums of every row.
+    """A beat: the sums of ``drain_width`` neighbouring columns, of every row.
 
     Fields
     ------
     enable
-        There are sums: one beat for every ``drain_width`` columns.
+        The beat has sums; one beat for every ``drain_width`` columns.
     valid
         The first of its columns has an output channel.
     channel
         Number of the beat.
     address
-        Word of its thresholds (of border class 0), or where its raw sums go.
+        Address of its thresholds (of border class 0), or of its raw sums.
     keep, double
-        The addend of `hdl.control.combine.addends` that is added to it; with none it is the first one.
+        Selects its addend in `hdl.control.combine.addends`; none for the first segment.
     out
         The sum is complete.
     first_window, last_window
@@ -54,10 +54,10 @@ def beat_layout(config: ArrayConfig) -> data.StructLayout:
 
 
 class ResultController(wiring.Component):
-    """Counts drains and columns along with the array.
+    """Counts drains and columns in step with the array.
 
     The first beat of a drain comes in the cycle after ``strobe``; the others follow in the order of the
-    columns, with one idle cycle between tiles, just as the sums leave a row of the array.
+    columns, with one idle cycle between tiles, as the sums leave a row of the array.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ class ResultController(wiring.Component):
         next_block = Signal.like(address)
         last_channel = Signal.like(channel)
         counted, ends, final = Signal(), Signal(), Signal()
-        # drains of a window position, positions of a block of channels, blocks of a pixel
+        # drains of a window position, positions of a channel block, blocks of a pixel
         nest = Nest(m, {name: layer[name] for name in ("drains", "windows", "channel_blocks")},
                     restart=self.restart, step=self.strobe)
         drains, windows, blocks = nest.loops.values()
@@ -167,7 +167,7 @@ class ResultController(wiring.Component):
             self._coefficients(m, columns, last_drain, last_drain & last_window, last_block)
 
     def _coefficients(self, m: Module, columns: Value, last_drain: Value, block_ends: Value, last_block: Value) -> None:
-        """The entry of each beat: those of a segment's channels in order, ``coefficients_step`` on for the next."""
+        """Address the entry of each beat: channels in order, ``coefficients_step`` further for each segment."""
         layer = self.layer
         entry = Signal.like(self.coefficient)           # of the next drain
         block_entry = Signal.like(entry)                 # of the block's first drain

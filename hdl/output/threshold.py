@@ -1,4 +1,4 @@
-"""The threshold unit at the end of a row: combines the sums of a layer's segments and decides the element."""
+"""The threshold unit at the end of a row: combines the sums of a layer's segments into an element."""
 
 from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
@@ -26,14 +26,13 @@ def combine_layout(config: ArrayConfig) -> data.StructLayout:
 
 
 class ThresholdUnit(wiring.Component):
-    """One row's sums, or those of every ``drain_width``-th column, to elements, one a cycle.
+    """Turns the sums of a row, or of every ``drain_width``-th column of it, into elements, one a cycle.
 
     ``channel`` comes one cycle before ``sum`` and ``combine``; the element follows ``config.memory_latency + 1`` cycles
-    after them. Per column
-    the unit keeps the combined sum S of the segments so far, and computes ``S = p``, or ``p`` and the addend that the
-    beat names (see `hdl.control.combine`). A bit is
-    ``S >= T``, with T from the row's threshold memory at ``address`` plus the offset of the pixel's border class; an
-    element of 8 bits is S clipped to 0..255. With ``store`` the sum is written to the memory instead.
+    after them. The unit keeps the combined sum S of the segments so far for each column, and computes ``S = p``, or
+    ``p`` plus the addend that the beat selects (see `hdl.control.combine`). A bit is ``S >= T``, with T from the row's
+    threshold memory at ``address`` plus the offset of the pixel's border class; an element of 8 bits is S clipped to
+    0..255. With ``store`` the sum is written to the memory instead.
 
     Parameters
     ----------
@@ -112,7 +111,7 @@ class ThresholdUnit(wiring.Component):
         m.d.sync += complete.eq(total)
         into = [address, self.host_write, combine.store, self.host_data, total]
         if config.memory_registers:
-            # the sum need not reach the memory in the cycle in which it is made
+            # the sum is registered on its way to the memory
             into = [*(delay(m, value, 1, f"late_{i}") for i, value in enumerate(into[:-1])), complete]
         at, given, store, data, result = into
         m.d.comb += [

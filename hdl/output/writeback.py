@@ -1,4 +1,4 @@
-"""Storing the rows' words: each in the row's own bank, or all of them in all banks."""
+"""Writeback of the rows' words: each to the bank of its row, or all to all banks."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
@@ -13,12 +13,12 @@ __all__ = ["WritebackUnit"]
 
 
 class WritebackUnit(wiring.Component):
-    """Takes the rows' words from the packer and writes them, at one address a cycle.
+    """Takes the rows' words from the packer and writes them, one address a cycle.
 
-    In batch mode each row's word goes to its own bank, at the address of the current pixel. In split mode the words
-    of the rows go to all banks, one after the other, at the addresses of successive pixels; rows past the last pixel
-    write nothing. The first write comes in the cycle after the words were taken. Words that come while others are
-    being written are taken from the packer once those are done.
+    In batch mode the word of each row goes to its own bank, at the address of the current pixel. In split mode the
+    words of the rows go to all banks, one after the other, at the addresses of successive pixels; rows past the last
+    pixel write nothing. The first write comes in the cycle after the words were taken. Words that arrive during writes
+    wait in the packer.
 
     Parameters
     ----------
@@ -31,13 +31,13 @@ class WritebackUnit(wiring.Component):
         A layer begins.
     words : In(word_bits), one for each row
     flush, flush_end : In(1)
-        The words are complete; they are the last ones of their pixels. See `Packer`.
+        The words are complete; they are the last of their pixels. See `Packer`.
     flush_layer_end : In(1)
-        They are the last ones of the layer; where the layer's results are raw, the last of these is stored.
+        The words are the last of the layer; with raw results, the last result is stored.
     done : Out(1)
-        The layer's last write, if it has any, comes in the next cycle.
+        The layer's last write, if any, comes in the next cycle.
     host : In(1), host_address : In(activation_bits), host_data : In(word_bits)
-        ``address`` and ``data`` are these instead; only while no layer is under way.
+        Address and data of the host instead; only while no layer runs.
     address : Out(activation_bits)
     data : Out(word_bits), one for each row
     write : Out(1)
@@ -69,13 +69,13 @@ class WritebackUnit(wiring.Component):
         pixel = Signal(config.activation_bits)
         word = Signal(config.activation_bits)           # of the pixel
         left = Signal(range(max(config.rows, 2) + 1))   # writes still to do
-        writing, last = Signal(), Signal(init=1)        # there are some; there is one at most: all else waits for these
-        waiting, waiting_end = Signal(), Signal()       # complete words are still in the packer
-        final = Signal()                                # words that wait, or are being written, are the layer's last
-        one_by_one = Signal()                           # the words that are being written go to all banks
+        writing, last = Signal(), Signal(init=1)        # left > 0; left <= 1: registers, for timing
+        waiting, waiting_end = Signal(), Signal()       # complete words wait in the packer
+        final = Signal()                                # the words that wait or are being written are the layer's last
+        one_by_one = Signal()                           # the words being written go to all banks
         ends = Signal()
-        new_pixel = Signal(init=1)                      # the next words are the first ones of their pixels
-        first_write = Signal()                          # ... and this cycle writes the first of them
+        new_pixel = Signal(init=1)                      # the next words are the first of their pixels
+        first_write = Signal()                          # this cycle writes the first word of a pixel
         take = Signal()
         held = Signal(Vector(config.word_bits, config.rows), reset_less=True)
 
@@ -92,7 +92,7 @@ class WritebackUnit(wiring.Component):
             raster.step.eq(writing),
             self.write.eq(writing & ~raster.past),
             self.address.eq(Mux(self.host, self.host_address, pixel + word)),
-            # of several writes the last but one tells
+            # with several writes, the last but one announces the end
             self.done.eq(Mux(split & ~flag_of(layer, LayerFlag.RAW) & (config.rows > 1),
                              final & writing & ~waiting & (left == 2), self.flush_layer_end)),
         ]

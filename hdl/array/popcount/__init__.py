@@ -1,1 +1,1 @@
-"""Structures that count the equal bits of two words, one a file; the registry chooses one for a platform."""
+"""Popcount structures, one a file, and the registry that chooses a structure for a platform."""

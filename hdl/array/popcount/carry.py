@@ -1,8 +1,8 @@
-"""XNOR-popcount and accumulator in the carry cells of ECP5, which take more into a bit than an adder needs.
+"""XNOR-popcount and accumulator in the carry cells of ECP5 (CCU2C), whose LUTs absorb the XNORs.
 
-A half of a CCU2C looks up P of its inputs A, B, C and D, gives out P ^ carry, and hands on the carry where P is 1 and
-P(A, B, 0, 0) where P is 0: so says Yosys's model of the cell. Where P is 0 whatever comes, the half begins an adder: it
-gives out the carry of the adder below it, and hands on a function of A and B.
+In Yosys's model of the cell, each half of a CCU2C looks up P in a table of its inputs A, B, C and D. Its sum output is
+P ^ carry; its carry output is the carry where P is 1, and P(A, B, 0, 0) where P is 0. Where the table is 0 for D = 1,
+a half with D = 1 begins an adder: its sum output is the carry of the adder below, its carry output a function of A, B.
 """
 
 from amaranth.hdl import Cat, Const, Instance, Module, Signal, Value
@@ -38,13 +38,13 @@ class CarryChains:
     Parameters
     ----------
     m : Module
-        Where the cells go; `end` when there is no further adder.
+        Gets the cells; call `end` after the last adder.
     """
 
     LONGEST = 14
-    """Halves of a chain, as many as an accumulator of 12 bits has. Each chain costs up to two halves, but the longer
-    they are, the harder are placing and routing: with 48, routing 2,048 operations a cycle takes more than 13 minutes,
-    with 14 it takes two, at 3 % more logic cells."""
+    """Most halves of a chain: the length of a 12-bit accumulator. Each chain costs up to two halves, but long chains
+    are hard to place and route: with 48 halves, routing 2,048 operations a cycle takes more than 13 minutes; with 14,
+    two, at 3 % more logic cells."""
 
     def __init__(self, m: Module) -> None:
         self.m = m
@@ -53,7 +53,7 @@ class CarryChains:
         self.number = 0
 
     def add(self, name: str, begin: Half, bits: list[Half]) -> Value:
-        """The sum of an adder with the carry of a half that begins it: as many bits as it has halves, and the carry."""
+        """Append an adder with the carry in of the half ``begin``; returns its sum, a bit a half, and its carry out."""
         if self.halves and len(self.halves) + len(bits) + 2 > self.LONGEST:
             self.end()
         sums = Signal(len(bits), name=name)
@@ -63,7 +63,7 @@ class CarryChains:
         return Cat(sums, self.carry)
 
     def end(self) -> None:
-        """Close the chain, if there is one: a half that gives out the last carry, and the cells."""
+        """Close the open chain, if any: append a half that outputs the last carry, and instantiate the cells."""
         if not self.halves:
             return
         halves = [*self.halves, ((NONE, ZERO, ZERO, ZERO, ONE), self.carry)]
@@ -87,9 +87,9 @@ class CarryPopcount(Structure):
     """Counts the equal bits of two words and accumulates the counts, as `TreePopcount` and the accumulator of
     `hdl.array.pe.ProcessingElement` do.
 
-    The tree is the same, and one lane more enters as the carry of the accumulator. Its leaves are counts of three
-    lanes, or of fewer and of pairs that always differ. A leaf counts the lanes that differ: of three lanes, that is
-    the complement of the number of equal ones, which the adders of the first level take as it is.
+    The tree is the same; the accumulator takes one more lane as its carry in. A leaf counts the differing pairs of
+    three lanes; constant pairs, which differ, fill a leaf of fewer lanes. The count is the bitwise complement of the
+    number of equal lanes; the adders of the first level invert it at no cost.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ class CarryPopcount(Structure):
 
     name = "carry"
     families = frozenset({"ecp5"})
-    least_lanes = 5         # of fewer, one count of three lanes and a carry are the whole tree
+    least_lanes = 5         # with fewer, the tree is one leaf and a carry
     accumulates = True
 
     def __init__(self, *, lanes: int, pipeline: int, acc_bits: int) -> None:
@@ -136,7 +136,7 @@ class CarryPopcount(Structure):
             if level in registered:
                 results = [behind_registers(m, result, 1, f"level{level}_{i}") for i, result in enumerate(results)]
                 stages += 1
-                chains.end()    # timing analysis does not know that no carry leaves an adder, and adds the stages up
+                chains.end()    # no carry leaves an adder, but timing analysis would add up the stages
         count = [*results[0]][:self.acc_bits]
         count += [ZERO] * (self.acc_bits - len(count))
         acc = Signal(self.acc_bits, reset_less=True)

@@ -1,4 +1,4 @@
-"""The registered structures, and the choice among them."""
+"""Registered structures, in order of preference, and the choice among them."""
 
 from signum.hdl.array.multiply import Multiply
 from signum.hdl.config import ArrayConfig, ConfigError
@@ -21,7 +21,7 @@ def structures_for(family: str, config: ArrayConfig) -> list[type[Structure]]:
 
 
 def structure_of(platform: object, config: ArrayConfig) -> type[Structure]:
-    """The structure of an array's elements: the one that the platform names, else the preferred one.
+    """The structure of an array's elements: named by the platform, else the preferred one.
 
     Raises
     ------

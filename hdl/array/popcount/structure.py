@@ -1,4 +1,4 @@
-"""The interface of all structures that reduce a word of activations and a word of weights to a number."""
+"""Interface of the structures that reduce a word of activations and a word of weights to a number."""
 
 from typing import ClassVar, Self
 
@@ -13,11 +13,11 @@ class Structure(wiring.Component):
     """Reduces two words to the number of their equal bits, or to the sum of their products.
 
     One result a cycle; the latency is ``pipeline`` cycles. Every structure takes the same pipelines
-    (`ArrayConfig.most_stages`), so that neither programs nor cycles depend on the choice of a structure.
+    (`ArrayConfig.most_stages`), so neither programs nor cycles depend on the choice of a structure.
 
-    A structure either counts or accumulates. A counting one has the output ``count``, and the processing element adds.
-    An accumulating one (``accumulates``) has the input ``first``, which marks the words of ``pipeline`` cycles ago as
-    the first of a sum, and the output ``acc``, a register with the sum of one cycle later.
+    A structure either counts or accumulates. A counting structure has the output ``count``, and the processing element
+    adds. An accumulating structure (``accumulates``) has the input ``first``, which marks the words of ``pipeline``
+    cycles ago as the first of a sum, and the output ``acc``, a register that holds the sum one cycle later.
 
     Parameters
     ----------
@@ -38,9 +38,9 @@ class Structure(wiring.Component):
     """
 
     name: ClassVar[str]
-    """As users choose it: ``make verilog POPCOUNT=tree``."""
+    """Name in the option: ``make verilog POPCOUNT=tree``."""
     families: ClassVar[frozenset[str]] = frozenset()
-    """Families whose cells it consists of; none for a structure of plain logic."""
+    """FPGA families whose cells the structure instantiates; empty for plain logic."""
     element_bits: ClassVar[int] = 1
     """Bits of an element."""
     least_lanes: ClassVar[int] = 1
@@ -60,7 +60,7 @@ class Structure(wiring.Component):
 
     @classmethod
     def stages(cls, lanes: int) -> int:
-        """Most register stages for so many lanes."""
+        """Most register stages for a number of lanes."""
         return most_stages(lanes, cls.element_bits)
 
     @classmethod

@@ -1,4 +1,4 @@
-"""XNOR-popcount by lookup, for simulators: a gate costs them as much time as a word of a table."""
+"""XNOR-popcount by table lookup, for simulators, where a lookup costs as much time as a gate."""
 
 from amaranth.hdl import Const, Module, Value
 from amaranth.lib.memory import Memory
@@ -11,14 +11,14 @@ from .structure import Structure
 
 __all__ = ["TablePopcount"]
 
-BYTE = 8            # lanes that one lookup counts
+BYTE = 8            # lanes of a lookup
 
 
 class TablePopcount(Structure):
-    """Looks the count of each eight lanes up in a table of 256 words, and adds the counts.
+    """Looks up the count of each eight lanes in a table of 256 words, and adds the counts.
 
-    An array simulates faster than with `TreePopcount`; on an FPGA every lookup would be a memory of its own. All
-    register stages stand behind the count.
+    An array simulates faster than with `TreePopcount`; on an FPGA each lookup would be a separate memory. All register
+    stages follow the count.
 
     Parameters
     ----------

@@ -11,18 +11,18 @@ from .structure import Structure
 __all__ = ["TreePopcount", "split_lanes"]
 
 MAX_LEAF = 4
-MAX_CHAIN = 24      # bits of an addition: longer ones cost clock, more of them cost cells
+MAX_CHAIN = 24      # bits of an addition: longer chains lower the clock, more chains take more cells
 
 
 class TreePopcount(Structure):
     """Counts the equal bits of two words.
 
     The lanes are split into leaves of up to four lanes, counted in LUT4s (three lanes take three), and a tree of
-    adders. Every adder also takes one lane as its carry in, and all adders of a level are one wide addition: a
-    position where both operands hold lane z drops the carry of the adder below and hands z to the adder above.
+    adders. Every adder also takes one lane as its carry in, and all adders of a level are one wide addition: a bit
+    position where both operands hold lane z stops the carry of the adder below and passes z to the adder above.
 
-    The register stages are spread over the levels; the last one is at the end, and the first of the most is behind the
-    leaves.
+    The register stages are spread over the levels: the last stage follows the last level; with the most stages, the
+    first follows the leaves.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class TreePopcount(Structure):
 
     @property
     def registered_levels(self) -> set[int]:
-        """Levels with a register behind them; the leaves are level 0."""
+        """Levels whose results are registered; the leaves are level 0."""
         return registered_levels(self.levels, self.pipeline)
 
     def elaborate(self, platform: object) -> Module:
@@ -82,23 +82,23 @@ class TreePopcount(Structure):
 
     @staticmethod
     def _kept(m: Module, name: str, value: Value) -> Signal:
-        """A named bit that synthesis must not take apart: left alone, it rebuilds the three-lane count larger."""
+        """A named bit with ``keep``: without the attribute, synthesis rebuilds the three-lane count from more LUTs."""
         bit = Signal(name=name, attrs={"keep": 1})
         m.d.comb += bit.eq(value)
         return bit
 
 
 def sum_of_bits(bits: list[Value]) -> Value:
-    """One or two bits added."""
+    """The sum of one or two bits."""
     if len(bits) == 1:
         return Cat(bits[0])
     return Cat(bits[0] ^ bits[1], bits[0] & bits[1])
 
 
 def split_lanes(lanes: int, levels: int) -> tuple[list[list[int]], dict[int, list[int]]]:
-    """Which lanes are counted where: those of each leaf, and those that enter as carries at each level.
+    """Assign lanes to nodes: the lanes of each leaf, and the carry lanes of each level.
 
-    A node of level k takes one lane as its carry and halves the rest, so that the leaves are of nearly one size.
+    A node of level k takes one lane as its carry and halves the rest; leaf sizes differ by at most one.
     """
     nodes = [list(range(lanes))]
     carries: dict[int, list[int]] = {}
@@ -110,7 +110,7 @@ def split_lanes(lanes: int, levels: int) -> tuple[list[list[int]], dict[int, lis
 
 
 def add_level(m: Module, level: int, injected: list[Value], results: list[Value]) -> list[Value]:
-    """Sums of neighbouring results and an injected lane each, as few additions of up to `MAX_CHAIN` bits."""
+    """Add each pair of neighbouring results and an injected lane, in few additions of up to `MAX_CHAIN` bits."""
     sums: list[Value] = []
     chain = Chain()
     for lane, left, right in zip(injected, results[::2], results[1::2], strict=True):
@@ -122,7 +122,7 @@ def add_level(m: Module, level: int, injected: list[Value], results: list[Value]
 
 
 class Chain:
-    """Adders side by side in one addition."""
+    """Several adders in one wide addition."""
 
     def __init__(self) -> None:
         self.x: list[Value] = []
@@ -131,7 +131,7 @@ class Chain:
         self.sums: list[slice] = []
 
     def append(self, lane: Value, left: Value, right: Value) -> None:
-        """One more adder: a position that takes the lane in as its carry, and one for each bit."""
+        """Append an adder: a bit position that injects the lane as carry, and the positions of its bits."""
         width = max(len(left), len(right))
         for operand, value in ((self.x, left), (self.y, right)):
             operand += [lane, value, Const(0, width - len(value))]
