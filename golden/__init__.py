@@ -1,1 +1,1 @@
-"""The truth: PyTorch layers, training, folding, the integer graph, compilation, the reference interpreter."""
+"""The reference: PyTorch layers, training, folding, the integer graph, compilation, the reference interpreter."""

@@ -1,4 +1,4 @@
-"""Where the maps of a network lie in the activation banks, and how its input maps are packed."""
+"""Allocation of a network's maps in the activation banks, and packing of its input maps."""
 
 import dataclasses
 from collections.abc import Collection
@@ -40,7 +40,7 @@ def need(what: str, needed: int, has: int, parameter: str, least: int | None = N
 
 def pack_inputs(graph: Graph, lanes: int, choice: int, packable: Collection[str],
                 ) -> tuple[Graph, dict[str, Packing]]:
-    """The graph with those of its input maps packed that may be, and the packings by the name of the map."""
+    """The graph with its packable input maps packed, and the packings by the name of the map."""
     inputs = dict(graph.inputs)
     packed: dict[str, Packing] = {}
     readers: dict[str, list[Segment]] = {name: [] for name in inputs}
@@ -69,14 +69,14 @@ def readers_of(graph: Graph, name: str) -> list[Segment]:
 
 
 def border_of(graph: Graph, name: str) -> tuple[int, int, int, int]:
-    """The border that a map must be stored with: the largest padding of those who read it."""
+    """The stored border of a map: the largest padding of its readers."""
     paddings = [segment.padding for segment in readers_of(graph, name)]
     top, left, bottom, right = (max((p[i] for p in paddings), default=0) for i in range(4))
     return top, left, bottom, right
 
 
 def pad_of(graph: Graph, name: str) -> np.ndarray:
-    """The elements of a map's border, (C,); CapacityError where its readers want different ones."""
+    """The elements of a map's border, (C,); CapacityError where its readers need different ones."""
     pads = {tuple(segment.pad.tolist()) for segment in readers_of(graph, name) if any(segment.padding)}
     if len(pads) > 1:
         raise CapacityError(f"map {name} must be padded with one value, not with {len(pads)} different ones")
@@ -84,9 +84,9 @@ def pad_of(graph: Graph, name: str) -> np.ndarray:
 
 
 def allocate_maps(graph: Graph, config: ArrayConfig) -> dict[str, MapAllocation]:
-    """Addresses for all maps. Maps whose lifetimes do not meet may share words, if they have no border.
+    """Addresses for all maps. Maps with disjoint lifetimes may share words, if they have no border.
 
-    A border is written once, before the first run, so nothing else may ever be stored where it lies.
+    A border is written once, before the first run, so its words are never shared.
     """
     order = {layer.name: i for i, layer in enumerate(graph.layers)}
     placed: list[tuple[int, int, MapAllocation]] = []        # (born, last read, place)

@@ -1,4 +1,4 @@
-"""From an integer graph to a program for one array: its layers, segments and memory images."""
+"""Compilation of an integer graph to a program for one array: its layers, segments and memory images."""
 
 from collections.abc import Collection
 
@@ -26,9 +26,9 @@ def compile_graph(graph: Graph, config: ArrayConfig, *, split: bool = False,
     graph : Graph
     config : ArrayConfig
     split : bool
-        Work on one image with all rows (for latency) instead of on an image a row (for throughput).
+        All rows share one image (for latency) instead of an image a row (for throughput).
     packable : collection of str, optional
-        Input maps of which the host may pack the taps of a window into words; by default all.
+        Input maps that the host may pack by the taps of a window; by default all.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def compile_graph(graph: Graph, config: ArrayConfig, *, split: bool = False,
 
 
 class Compiler:
-    """One attempt, with the input maps packed in their ``choice``-th best way."""
+    """One attempt, with the input maps in their ``choice``-th best packing."""
 
     def __init__(self, graph: Graph, config: ArrayConfig, split: bool, choice: int, packable: Collection[str]) -> None:
         self.config = config
@@ -78,7 +78,7 @@ class Compiler:
                 groups = -(-height * width // self.config.rows) if self.split else height * width
                 thresholds.append(np.zeros((groups * self._beats(layer.channels), config.drain_width), dtype=np.int64))
             elif layer.thresholds is not None:
-                never = (1 << config.sum_bits) - 1      # channels that are not there have the tail's element
+                never = (1 << config.sum_bits) - 1      # missing channels of a beat give the tail's element
                 thresholds.append(self._in_beats(self._thresholds(layer.thresholds, layer), never))
         weight_words = np.concatenate(weights, axis=1)
         width = config.drain_width
@@ -101,7 +101,7 @@ class Compiler:
         return program
 
     def _beats(self, channels: int) -> int:
-        """Beats in which the results of so many channels leave a row."""
+        """Beats of the results of ``channels`` channels."""
         return words_per(channels, self.config.drain_width)
 
     def _in_beats(self, values: np.ndarray, fill: int) -> np.ndarray:
@@ -175,7 +175,7 @@ class Compiler:
         return columns.reshape(self.config.cols, -1, self.config.word_bits)
 
     def _block(self, layer: Layer, ranges: list[TapRange], raw: bool) -> tuple[int, list[int]]:
-        """Channels of a block, and the gaps behind the dot products, that take the fewest cycles."""
+        """Size of a channel block, and the gaps after the dot products, with the fewest cycles."""
         windows = layer.pool[0] * layer.pool[1]
         dots, last_segments = [0], []
         for taps in ranges:
@@ -188,7 +188,7 @@ class Compiler:
         width = self.config.drain_width
         for block in range(min(self.config.cols, layer.channels), 0, -1):
             blocks = words_per(layer.channels, block)
-            if blocks > 1 and block % width:      # the channels behind it would begin within a beat
+            if blocks > 1 and block % width:      # the next block would begin within a beat
                 continue
             if best and blocks * sum(dots) >= best[0]:
                 continue
@@ -246,9 +246,9 @@ class Compiler:
         return dict(zip(names, (low_x, high_x, step, low_y, high_y, step * classes_x, beats), strict=True))
 
     def _pixel_classes(self, layer: Layer) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-        """For y and x: pixels up to which, and from which on, the class grows; the number of classes.
+        """For y and x: the pixel below which, and the pixel from which on, the class grows; the number of classes.
 
-        A pixel is a whole pooling window here, so one class has one set of thresholds for each window position.
+        A pixel is a whole pooling window here, so each class has a set of thresholds for each window position.
         """
         size = self.graph.sums_size(layer)
         found = []
@@ -281,7 +281,7 @@ class Compiler:
     def _coefficients(self, layer: Layer) -> list[np.ndarray]:
         """Scales and offsets of each segment for the array's shift, int64 (entries, drain_width, 2) each.
 
-        An offset beyond the range that makes a difference to an INT4 level is brought to its end.
+        Offsets are clipped to the range in which they affect an INT4 level.
         """
         config = self.config
         found = []

@@ -1,12 +1,12 @@
-"""The cycle model: how many cycles a program takes, worked out from the loop nest and the depths of the pipeline alone.
+"""The cycle model: the cycles of a program, computed from the loop nest and the pipeline depths alone.
 
-Nothing here is asked of the hardware, whose own counter every test compares with it.
+The model uses no result of the hardware, whose cycle counter every test compares with it.
 
-**Within a layer** a dot product of K' steps takes K' cycles, and the gap behind it. A group of pixels takes the sum of
-these, but no less than the rows take to be dealt their next pixels, one a cycle, and a cycle.
+**Within a layer** a dot product of K' steps takes K' cycles, plus the gap after it. A pixel group takes the sum of
+these, but no less than the dispatch of the rows' next pixels, one a cycle, and one more cycle.
 
-**Between two layers** the first step of the next one reads a map in the cycle after the last word of the layer before
-was written, unless something else comes later::
+**Between two layers** the first step of the next layer reads a map in the cycle after the last word of the previous
+layer was written, unless another event comes later::
 
     last step                                                                  next layer's first step
     |<---- B ---->|<- P ->|<-- D' -->|<- Q ->|1|<---- B ---->|<- T ->|1|<- w ->|
@@ -14,14 +14,14 @@ was written, unless something else comes later::
                              leave     tized    read          in step          writes
 
 B is the latency of a memory, P the stages of the popcount, D' the cycles from the drain to the beat with the last
-channels, Q the cycles of the requantization, T the rows of tiles. In batch mode the writer writes once (w = 1); in
-split mode once for each row, after it has done so with all words that came before. What may come later:
+channels, Q the cycles of the requantization, T the tile rows. In batch mode the writer writes once (w = 1); in
+split mode once for each row, after all earlier words. Events that may come later:
 
-* the record: its front fields, its first segment and its store fields are fetched from the last segment on, its drain
-  fields from P cycles after the last step, since these take the old ones' places as the last drain begins;
-* the pixels of the next group, which the rows are dealt from then on (with zero padding, once the layer before has
-  ended, since the border classes of its last pixels are needed so long);
-* the gap of the last segment.
+* the fetch of the record: front fields, first segment and store fields from the last segment on, drain fields from P
+  cycles after the last step, since they replace the old drain fields as the last drain begins;
+* the dispatch of the next group's pixels, after this fetch (with zero padding, after the end of the previous layer,
+  which needs the border classes of its last pixels until then);
+* the end of the last segment's gap.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,31 +45,31 @@ def dot_products(record: LayerRecord) -> list[int]:
 
 
 def group_count(record: LayerRecord, rows: int) -> int:
-    """Groups of pixels that a layer works through."""
+    """Pixel groups of a layer."""
     pixels = (record.fields["x"] + 1) * (record.fields["y"] + 1)
     return -(-pixels // rows) if record.has(LayerFlag.SPLIT) else pixels
 
 
 def layer_cycles(config: ArrayConfig, records: Sequence[LayerRecord], *,
                  storing: Sequence[int] | None = None) -> list[int]:
-    """Cycles of each layer, from the last step of the layer before to its own last step.
+    """Cycles of each layer, from the last step of the previous layer to its own last step.
 
-    The first one counts from the start of the run, and the last one to its end; the sum is the run's.
+    The first layer counts from the start of the run, and the last layer to its end; the sum is the cycles of the run.
 
     Parameters
     ----------
     config : ArrayConfig
     records : sequence of LayerRecord
     storing : sequence of int
-        Cycles from the last step of each layer to its last write; by default those of `storing_cycles`.
+        Cycles from the last step of each layer to its last write; by default from `storing_cycles`.
     """
     isa = Isa(config)
     front, segment, store, drain = (len(isa.words_of(fields))
                                     for fields in (isa.front, isa.segment, isa.store, isa.drain))
     cycles = []
-    fetch = 1                       # when the first word of the layer's record is read
-    drained = 0                     # when its drain fields may be
-    written = 0                     # when the layer before writes its last word
+    fetch = 1                       # cycle of the first read of the layer's record
+    drained = 0                     # first cycle in which its drain fields may be read
+    written = 0                     # cycle of the previous layer's last write
     before = gap_over = 0
     for i, record in enumerate(records):
         dealt_from = fetch + front + segment + store + config.memory_latency
@@ -80,7 +80,7 @@ def layer_cycles(config: ArrayConfig, records: Sequence[LayerRecord], *,
         deal = config.rows if record.has(LayerFlag.SPLIT) else 1
         dots, spent, period = _group(config, record)
         group = sum(spent) * _repeats(record)
-        # a step is issued in the cycle after it was decided on
+        # a step is issued in the cycle after the decision
         first = max(begin, dealt_from + deal + 1, gap_over)
         last_dot = first + (group_count(record, config.rows) - 1) * period + group - spent[-1]
         last_step = last_dot + dots[-1]
@@ -104,15 +104,15 @@ def _group(config: ArrayConfig, record: LayerRecord) -> tuple[list[int], list[in
 
 
 def _repeats(record: LayerRecord) -> int:
-    """Window positions of all blocks of channels."""
+    """Window positions of all channel blocks."""
     return (record.fields["channel_blocks"] + 1) * (record.fields["windows"] + 1)
 
 
 def storing_cycles(config: ArrayConfig, record: LayerRecord) -> int:
     """Cycles from the last step of a layer to its last write: of a word, or of a raw result.
 
-    In split mode the words of a group are written one after the other, R cycles each, so the last one may wait for
-    those before, and these for the words of the group before.
+    In split mode the words of a group are written one after the other, R cycles each, so the last word may wait for
+    earlier words, and these for the words of the previous group.
     """
     split = record.has(LayerFlag.SPLIT) and not record.has(LayerFlag.RAW)
     size = record.fields["last_channel_block"]
@@ -127,14 +127,14 @@ def storing_cycles(config: ArrayConfig, record: LayerRecord) -> int:
 
 
 def _complete(config: ArrayConfig, beat: int) -> int:
-    """Cycles from the last step of a dot product to the packer's word that ends with a beat of its channels."""
+    """Cycles from the last step of a dot product to the packer's word completed by a beat of its channels."""
     column = beat * config.drain_width
     drained = config.memory_latency + config.pipeline + 1 + beat + column // config.tile
     return drained + config.requantize_cycles + 1 + config.memory_latency + config.tile_rows + 1
 
 
 def _words(config: ArrayConfig, record: LayerRecord) -> Iterator[int]:
-    """When the words of a group are complete, relative to the last step of the group."""
+    """Cycles in which the words of a group are complete, relative to the last step of the group."""
     dots, spent, _ = _group(config, record)
     blocks, windows = record.fields["channel_blocks"] + 1, record.fields["windows"] + 1
     group = sum(spent) * blocks * windows - (spent[-1] - dots[-1])
@@ -154,7 +154,7 @@ def _steps(segment: Mapping[str, int]) -> int:
 
 
 def predict_cycles(config: ArrayConfig, records: Sequence[LayerRecord]) -> int:
-    """Cycles of a run, as the hardware counts them."""
+    """Cycles of a run, as counted by the hardware."""
     return sum(layer_cycles(config, records))
 
 
@@ -176,12 +176,12 @@ def gaps(config: ArrayConfig, dots: Sequence[int], last_segments: Sequence[int],
     windows : int
         Positions of the pooling window.
     block_sizes : sequence of int
-        Beats of each block whose elements end up in words; empty for a layer without words.
+        Beats of each block whose elements are stored in words; empty for a layer without words.
     split : bool
 
     Returns
     -------
-    list of int, or None where words come too fast within one drain.
+    list of int, or None where words come too fast within a drain.
     """
     several = len(dots) > 1 or tuple(dots) != tuple(last_segments)
     fetch = Isa(config).segment_fetch if several else 0
@@ -198,8 +198,8 @@ def gaps(config: ArrayConfig, dots: Sequence[int], last_segments: Sequence[int],
 
 
 def _writer_keeps_up(config: ArrayConfig, period: int, block_sizes: Sequence[int]) -> bool:
-    """Whether the writer takes all words in time, if the blocks follow each other after ``period`` cycles."""
-    pixel = max(period * len(block_sizes), config.rows + 1)      # the rows are dealt their pixels one a cycle
+    """Whether the writer takes all words in time when a block comes every ``period`` cycles."""
+    pixel = max(period * len(block_sizes), config.rows + 1)      # pixels are dispatched to the rows one a cycle
     word, array_tile = config.lanes // config.drain_width, config.tile_beats
     if words_per(sum(block_sizes), word) * config.rows > pixel:
         return False

@@ -39,7 +39,7 @@ def fold(model: nn.Module, encoder: Encoder, input_shape: tuple[int, int, int]) 
     Returns
     -------
     Graph
-        Its last layer gives raw sums if no `Sign` follows in the model.
+        Its last layer is raw if the model does not end in a `Sign`.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def fold(model: nn.Module, encoder: Encoder, input_shape: tuple[int, int, int]) 
 
 
 def _modules(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
-    """Modules in the order of the forward pass, with their names; sequences are walked into."""
+    """Modules in the order of the forward pass, with their names; sequences are flattened."""
     if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
         for child, part in module.named_modules(remove_duplicate=False):
             if child and "." not in child:
@@ -109,7 +109,7 @@ class _Folder:
         return self.finish(state)
 
     def finish(self, sums: Sums) -> Source:
-        """Close a layer and give its map."""
+        """Close a layer; returns its map."""
         layer = sums.layer()
         self.layers.append(layer)
         height, width = sums.parts[0].output_size
@@ -133,7 +133,7 @@ class _Folder:
         return self.paths(name, module, source)
 
     def paths(self, name: str, module: Paths, source: Source) -> Sums:
-        """The sums of several paths as those of one layer."""
+        """The sums of several paths as the sums of one layer."""
         combine = COMBINES[module.combine]
         if source.planes:
             raise FoldError(f"{_title(name, module)} must read maps of single bits, not bit planes")
@@ -197,7 +197,7 @@ def _convolution(name: str, module: BinaryConv2d, source: Source) -> Part:
 
 
 def _linear(name: str, module: BinaryLinear, source: Source) -> Part:
-    """A fully connected layer, as a convolution whose kernel is as large as its map."""
+    """A fully connected layer, as a convolution with a kernel as large as its map."""
     weights = module.binary_weight().numpy() > 0
     shape = source.shape
     size = shape.height * shape.width * shape.channels

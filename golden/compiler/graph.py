@@ -24,24 +24,24 @@ class GraphError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Requantize:
-    """A sum as a smaller number: ``(p*scale + offset) >> shift``.
+    """Requantization of a sum: ``(p*scale + offset) >> shift``.
 
-    Of a popcount p the paper's residual add takes the INT4 number, ``clip(..., -8, 7) + 8``. The 8 keeps the sum of two
+    The paper's residual add uses the INT4 number of a popcount p, ``clip(..., -8, 7) + 8``. The 8 keeps the sum of two
     unsigned; thresholds contain it.
 
     Parameters
     ----------
     scale : int64 (N,)
-        Of each channel, none negative: where the result falls with p, the channel's weights are inverted.
+        One for each channel, none negative: where the result falls with p, the channel's weights are inverted.
     offset : int64 (N,)
-        Of each channel.
+        One for each channel.
     shift : int
         Bits dropped, the same for all channels; the shift rounds towards minus infinity.
 
     Raises
     ------
     GraphError
-        If the sizes differ, a scale is negative or the shift is.
+        If the sizes differ, or a scale or the shift is negative.
     """
 
     scale: np.ndarray
@@ -58,7 +58,7 @@ class Requantize:
             raise GraphError(f"shift must be at least 0, not {self.shift}")
 
     def scaled(self, sums: np.ndarray) -> np.ndarray:
-        """Numbers of any size: int64 (..., N) to int64 (..., N)."""
+        """Numbers without clipping: int64 (..., N) to int64 (..., N)."""
         return sums * self.scale.astype(np.int64) + self.offset.astype(np.int64) >> self.shift
 
     def levels(self, popcounts: np.ndarray) -> np.ndarray:
@@ -73,7 +73,7 @@ class Segment:
     Parameters
     ----------
     source : str
-        Name of the map that is read.
+        Name of the input map.
     weights : bool or int8 (N, C, KH, KW)
         True for +1.
     stride, dilation : (int, int)
@@ -96,11 +96,11 @@ class Segment:
 
     @property
     def taps(self) -> int:
-        """Taps of one dot product, padded ones counted."""
+        """Taps of one dot product, with padded ones."""
         return int(np.prod(self.weights.shape[1:]))
 
     def output_size(self, shape: MapShape) -> tuple[int, int]:
-        """Height and width of the result on a map of this shape; GraphError where nothing is left."""
+        """Height and width of the result on a map of this shape; GraphError where it is empty."""
         top, left, bottom, right = self.padding
         height = shape.height + top + bottom - (self.weights.shape[2] - 1) * self.dilation[0] - 1
         width = shape.width + left + right - (self.weights.shape[3] - 1) * self.dilation[1] - 1
@@ -111,7 +111,7 @@ class Segment:
 
     @property
     def element_bits(self) -> int:
-        """Bits of the elements that are read: 1 or 8."""
+        """Bits of the input elements: 1 or 8."""
         return 1 if self.weights.dtype == bool else 8
 
     def sums(self, elements: np.ndarray) -> np.ndarray:
@@ -133,7 +133,7 @@ class Segment:
         padded[:, top:top + height, left:left + width] = values
         oh, ow = self.output_size(MapShape(height, width, channels))
         outputs, _, kernel_h, kernel_w = weights.shape
-        factors = weights.astype(np.float64)        # whose sums are exact
+        factors = weights.astype(np.float64)        # sums of these are exact
         dots = np.zeros((batch, oh, ow, outputs))
         for ky in range(kernel_h):
             for kx in range(kernel_w):
@@ -164,11 +164,11 @@ class Layer:
     Parameters
     ----------
     name : str
-        Name of the map (or of the raw result) that it makes.
+        Name of the output map (or of the raw result).
     segments : tuple of Segment
         With equal output sizes and equal N.
     combine : str
-        A row of `hdl.control.combine.COMBINES`: how S follows from the sums p of the segments, in order. A requantized
+        A row of `hdl.control.combine.COMBINES`: S as a function of the sums p of the segments, in order. A requantized
         row takes ``requantize.levels(p)``, or with elements of 8 bits ``requantize.scaled(p)``.
     thresholds : int (CY, CX, N), or None
         A bit is ``S >= thresholds[border class of y, border class of x]``; None gives the raw sums.
@@ -180,7 +180,7 @@ class Layer:
         Window of the OR over the bits (the largest element), and its stride. Positions left over at the end are
         dropped.
     inverted : bool (N,), or None
-        Channels that the map holds inverted; whoever reads the map as a result inverts them back.
+        Channels stored inverted in the map; readers of the map as a result invert them back.
     offset : int (N,), or None
         For a raw layer: its values are ``2*S + offset``, with elements of 8 bits ``S + offset``.
     """
@@ -204,7 +204,7 @@ class Layer:
 
     @property
     def raw(self) -> bool:
-        """Its result are the sums themselves."""
+        """The sums themselves are the result."""
         return self.thresholds is None and (self.element_bits == 1 or not self.row.requantized)
 
     @property
@@ -219,12 +219,12 @@ class Layer:
 
     @property
     def bottom(self) -> int:
-        """The least sum that a channel can reach."""
+        """The least reachable sum of all channels."""
         return int(self._combined(segment.reach()[0] for segment in self.segments).min())
 
     @property
     def top(self) -> int:
-        """The largest sum that a channel can reach; of INT4 levels, that any channel can."""
+        """The largest reachable sum of all channels; of INT4 levels, for any weights."""
         if self.row.requantized and self.element_bits == 1:
             return int(self.row.total([15] * len(self.segments)))
         return int(self._combined(segment.reach()[1] for segment in self.segments).max())
@@ -258,7 +258,7 @@ class Layer:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Graph:
-    """Layers in an order in which each reads only inputs and earlier maps; the last one is the result.
+    """Layers in an order in which each reads only inputs and earlier maps; the last layer is the result.
 
     Raises
     ------
@@ -352,7 +352,7 @@ class Graph:
 
 
 def zero_padding_border(segment: Segment, shape: MapShape) -> tuple[int, int, int, int]:
-    """`Layer.border` of a segment whose padding counts as zero: top, left, bottom, right."""
+    """`Layer.border` of a segment with zero padding: top, left, bottom, right."""
     oh, ow = segment.output_size(shape)
     top, left, _, _ = segment.padding
     y = border_counts(shape.height, segment.weights.shape[2], segment.stride[0], top, oh, segment.dilation[0])

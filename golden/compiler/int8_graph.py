@@ -1,8 +1,8 @@
 """The 8-bit twin as an integer graph, for an array of 8-bit elements.
 
 A convolution with its ReLU becomes one layer whose sums are requantised to the scale of the next convolution's input;
-a block becomes one layer of two segments, added after that. Rounding is in fixed point here and in floats in the
-twin, so results may differ by a step now and then; graph, interpreter and hardware agree exactly.
+a block becomes one layer of two segments, added after requantisation. The graph rounds in fixed point, the twin in
+floats, so some results differ by one step; graph, interpreter and hardware agree exactly.
 """
 
 from collections.abc import Iterator
@@ -27,12 +27,12 @@ OFFSET_BITS = 32
 
 
 class Int8GraphError(ValueError):
-    """A network that is none of convolutions, ReLU and blocks."""
+    """A network with modules other than convolutions, ReLU and blocks."""
 
 
 @dataclass(frozen=True, eq=False)
 class Int8Graph:
-    """An integer graph of 8-bit elements, and how it joins the real numbers around it.
+    """An integer graph of 8-bit elements, and the scales of its input and results.
 
     Members
     -------
@@ -40,9 +40,9 @@ class Int8Graph:
     first : Int8Conv2d
         The convolution that reads the input.
     scale : float64 (N,)
-        The network's results are the graph's times these.
+        Factors from the graph's results to the network's.
     shift : int
-        Of all requantisations.
+        The shift of all requantisations.
     """
 
     graph: Graph
@@ -65,7 +65,7 @@ class Int8Graph:
 
 @dataclass(frozen=True, eq=False)
 class _Step:
-    """Convolutions that are added, with the maps they read; ``last`` where no ReLU follows."""
+    """Convolutions to be added, with the maps that they read; ``last`` where no ReLU follows."""
 
     name: str
     parts: tuple[tuple[str, Int8Conv2d], ...]
@@ -81,7 +81,7 @@ def _flat(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
 
 
 def _steps(modules: list[tuple[str, nn.Module]], source: str) -> Iterator[_Step]:
-    """The layers of modules in a row."""
+    """The layers of successive modules."""
     behind = [module for _, module in modules[1:]] + [None]
     for (name, module), following in zip(modules, behind, strict=True):
         if isinstance(module, Int8Conv2d):
@@ -104,14 +104,14 @@ def int8_graph(body: nn.Module, input_shape: tuple[int, int, int]) -> Int8Graph:
     Parameters
     ----------
     body : Module
-        Made by `golden.layers.int8.quantize`: convolutions, ReLU and `FloatBlock` in an ``nn.Sequential``; the last
-        convolution's sums are the results.
+        From `golden.layers.int8.quantize`: convolutions, ReLU and `FloatBlock` in an ``nn.Sequential``; the sums of the
+        last convolution are the results.
     input_shape : (C, H, W)
 
     Raises
     ------
     Int8GraphError
-        If there is another module, or a map has values below zero.
+        If a module is of another kind, or a map has values below zero.
     """
     steps = list(_steps(list(_flat(body, "")), "input"))
     readers: dict[str, Int8Conv2d] = {}
@@ -153,7 +153,7 @@ def _scale(readers: dict[str, Int8Conv2d], step: _Step) -> float:
 
 
 def convolution_segment(source: str, conv: Int8Conv2d, requantize: Requantize | None) -> Segment:
-    """An 8-bit convolution of a map; its padding is of zeros."""
+    """The segment of an 8-bit convolution of a map, padded with zeros."""
     (height, width), (stride_y, stride_x), (dilation_y, dilation_x) = (
         (int(size[0]), int(size[1])) for size in (conv.padding, conv.stride, conv.dilation))
     return Segment(source=source, weights=conv.weight.numpy(), stride=(stride_y, stride_x),

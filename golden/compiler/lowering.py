@@ -1,4 +1,4 @@
-"""The sums of one layer and the modules that follow them, to a layer of the integer graph.
+"""Lowering of a layer's sums, and of the modules after them, to a layer of the integer graph.
 
 The thresholds come from evaluating those modules themselves, in float32, at every sum, so that ties and
 rounding are PyTorch's own. With step 2 (bits) or 1 (bit planes) a sum S of the array stands for the value
@@ -22,12 +22,12 @@ from .graph import Layer, MapShape, Requantize, Segment, zero_padding_border
 
 __all__ = ["FoldError", "Part", "Source", "Sums"]
 
-EXACT = 2**24       # float32 holds every integer up to here
+EXACT = 2**24       # every integer up to here is exact in float32
 CHUNK = 1 << 15     # sums evaluated at once
 
 
 class FoldError(ValueError):
-    """A network that has no exact integer form; the message names the module and the rule."""
+    """A network without an exact integer form; the message names the module and the rule."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Part:
-    """One convolution of a layer; ``weights``, bool (N, C, KH, KW), are those for the bits of its source."""
+    """One convolution of a layer; ``weights``, bool (N, C, KH, KW), are relative to the bits of its source."""
 
     source: Source
     weights: np.ndarray
@@ -57,7 +57,7 @@ class Part:
 
     @property
     def zero_padded(self) -> bool:
-        """Some positions hold a value that no bit stands for."""
+        """Some positions hold 0, which no bit represents."""
         return self.pad == 0 and any(self.padding) and not self.source.planes
 
     @property
@@ -77,7 +77,7 @@ class Part:
         return segments
 
     def inside(self, border: tuple[int, ...]) -> np.ndarray:
-        """Which taps count, for each border class: bool (CY, CX, KH, KW); all but those of zero padding."""
+        """Taps that count, for each border class: bool (CY, CX, KH, KW); all but the taps in zero padding."""
         sides = []
         shape = (self.source.shape.height, self.source.shape.width)
         for axis in (0, 1):
@@ -122,14 +122,14 @@ class Sums:
 
     @property
     def bound(self) -> int:
-        """The largest absolute value of the sums, as the network has them."""
+        """The largest absolute value of the network's sums."""
         bound = self.combine.total(part.weights[0].size for part in self.parts for _ in part.source.names)
         if bound >= EXACT:
             raise FoldError(f"the sums of layer {self.name} must stay below {EXACT}, not reach {bound}")
         return bound
 
     def layer(self) -> Layer:
-        """The finished layer: bits behind a sign, else raw sums."""
+        """The finished layer: bits if it ends in a sign, else raw sums."""
         if self.sign is None:
             return self._raw()
         return self._residual(self.sign) if self.int4 else self._thresholded(self.sign)
@@ -210,7 +210,7 @@ class Sums:
         return first, flip, inverted
 
     def _rises(self, pooled: np.ndarray) -> np.ndarray:
-        """Whether the values at the pool rise with the sums, bool (N,), and do not fall."""
+        """Whether the values at the pool rise monotonically with the sums, bool (N,)."""
         up = (pooled[1:] >= pooled[:-1]).all(axis=0)
         if not (up | (pooled[1:] <= pooled[:-1]).all(axis=0)).all():
             raise FoldError(f"the functions between layer {self.name} and its MaxPool must be monotone")
@@ -256,7 +256,7 @@ class Sums:
         return self.combine.total(lows), self.combine.total(highs), -self.combine.total(offsets)
 
     def _check_offsets(self, offsets: Sequence[np.ndarray | int]) -> None:
-        """Refuse parts whose sums stand for values with different offsets, where the row is not linear."""
+        """Refuse parts with different offsets under a row that is not linear."""
         if not self.combine.linear and any(np.any(offset != offsets[0]) for offset in offsets):
             raise FoldError(f"the paths of layer {self.name} must have equal taps and no padding with 0, "
                             f"for they combine by {self.combine.name}")

@@ -1,7 +1,7 @@
-"""Packing the taps of a first layer into words, on the host.
+"""Packing of the taps of a first layer into words, on the host.
 
-An input of few channels fills a small part of a word. The host may gather the taps of a window, of one line or of
-all lines, as the channels of one pixel; the convolution over them is then narrower, and its result is the same.
+An input of few channels fills a small part of a word. The host may gather the taps of a window, of a line or of all
+lines, as the channels of a pixel; the convolution over them is narrower, with the same result.
 """
 
 import dataclasses
@@ -50,7 +50,7 @@ class Packing:
 
 
 def pack_segment(segment: Segment, both: bool) -> tuple[Packing, Segment]:
-    """A packing for a segment, and the segment over the packed map."""
+    """The packing of a segment's input, and the segment over the packed map."""
     n, _, kernel_h, kernel_w = segment.weights.shape
     packing = Packing(both, (kernel_h, kernel_w), segment.stride, segment.dilation, segment.padding,
                       tuple(segment.pad.tolist()))
@@ -66,9 +66,9 @@ def pack_segment(segment: Segment, both: bool) -> tuple[Packing, Segment]:
 
 
 def packings(segment: Segment, shape: MapShape, lanes: int) -> list[tuple[int, int, bool | None]]:
-    """The ways to store the input of a segment: (steps of a dot product, words of the map, both axes or None).
+    """Options to store the input of a segment: (steps of a dot product, words of the map, both axes or None).
 
-    The shortest dot product first; of equal ones the smallest map.
+    In the order of the steps, then of the words.
     """
     _, channels, kernel_h, kernel_w = segment.weights.shape
     out_h, out_w = segment.output_size(shape)

@@ -1,4 +1,4 @@
-"""A compiled network: the program, the memory images, and where inputs and results lie."""
+"""A compiled network: the program, the memory images, and the allocations of inputs and results."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -28,9 +28,9 @@ __all__ = ["InputAllocation", "MapAllocation", "Program", "ResultAllocation"]
 
 @dataclass(frozen=True)
 class MapAllocation:
-    """Where a map lies in the activation banks.
+    """The allocation of a map in the activation banks.
 
-    Its lines follow each other; stored around it are ``border`` positions at the top, left, bottom and right.
+    Lines are contiguous; ``border`` positions at the top, left, bottom and right are stored around the map.
     """
 
     shape: MapShape
@@ -77,7 +77,7 @@ class MapAllocation:
 
 @dataclass(frozen=True)
 class InputAllocation:
-    """An input map: how the host packs it, and where it puts it."""
+    """An input map: its packing by the host, and its allocation."""
 
     shape: MapShape
     packing: Packing | None
@@ -105,31 +105,31 @@ class Program:
     Members
     -------
     config : ArrayConfig
-        The array that it was compiled for.
+        The array of the program.
     split : bool
         The rows share one image; otherwise each row has its own.
     names : tuple of str
-        Name of the graph's layer that each layer of the program computes.
+        Name of the graph's layer, for each layer of the program.
     records : tuple of LayerRecord
     weights : bool (cols, words, word_bits)
     weight_start : int
-        Where they begin in the banks.
+        First word of the weights in the banks.
     thresholds : int (entries, drain_width)
         The same for all rows.
     coefficients : int64 (entries, drain_width, 2)
         Scales and offsets of the requantized segments, the same for all rows.
     constants : dict of int to int
-        Activation words, by address, that the host writes once: the borders of the maps.
+        Activation words written once by the host, by address: the borders of the maps.
     inputs : dict of str to InputAllocation
     maps : dict of str to MapAllocation
-        All maps that layers make.
+        The output maps of all layers.
     output : Layer
         The graph's last layer.
     result : ResultAllocation, or None where the last layer makes a map
     channels : tuple of int
         Output channels of each layer.
     useful : tuple of int
-        Operations of each layer for one image, as the network counts them.
+        The network's operations in each layer, for one image.
     """
 
     config: ArrayConfig
@@ -154,7 +154,7 @@ class Program:
 
     @property
     def images(self) -> int:
-        """Images that one run works on."""
+        """Images of a run."""
         return 1 if self.split else self.config.rows
 
     @cached_property
@@ -163,7 +163,7 @@ class Program:
         return Isa(self.config).encode(list(self.records))
 
     def moved(self, config: ArrayConfig, start: int) -> "Program":
-        """The same program for an array of deeper weight banks, whose weights begin elsewhere in them."""
+        """The same program for an array of deeper weight banks, with its weights from word ``start`` on."""
         shift = start - self.weight_start
         records = tuple(LayerRecord({**record.fields, "weights": record.fields["weights"] + shift}, record.segments)
                         for record in self.records)
@@ -176,7 +176,7 @@ class Program:
             yield address, value >> i * DATA_BITS & (1 << DATA_BITS) - 1
 
     def load_writes(self) -> Iterator[tuple[int, int]]:
-        """Bus writes (address, data) that bring the program into an array, once."""
+        """Bus writes (address, data) that load the program into an array, once."""
         for i, value in enumerate(self.words):
             yield from self._slices(Region.PROGRAM, 0, i, value, self.address_map.program_slices)
         for column, words in enumerate(self.weights):
@@ -201,7 +201,7 @@ class Program:
                     yield from self._slices(region, row, address, value)
 
     def result_reads(self, images: int) -> list[int]:
-        """Bus addresses of the results of the last run, in the order that `results` takes them."""
+        """Bus addresses of the results of the last run, in the order for `results`."""
         reads = []
         width = self.config.drain_width
         for image in range(images):
@@ -221,7 +221,7 @@ class Program:
     def results(self, images: int, values: list[int]) -> np.ndarray:
         """Results from the words at `result_reads`.
 
-        Integers (B, pixels, channels) of a raw layer, its offset added; otherwise elements (B, H, W, C).
+        Integers (B, pixels, channels) of a raw layer, with its offset; otherwise elements (B, H, W, C).
         """
         if self.result is not None:
             sums = np.array(values, dtype=np.int64).reshape(images, self.result.pixels, self.result.channels)

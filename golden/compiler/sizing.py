@@ -1,4 +1,4 @@
-"""Memories as a network needs them: first larger than any does, then no larger than this one does."""
+"""Sizing of an array's memories and widths for a network: compile with large ones, then reduce them."""
 
 from signum.hdl.config import ArrayConfig
 
@@ -11,13 +11,13 @@ __all__ = ["compile_fitted", "fitted", "roomy", "widened"]
 
 
 def roomy(config: ArrayConfig) -> ArrayConfig:
-    """The array with memories for whole networks; cycles do not depend on their depths."""
+    """The array with memories for whole networks; cycles do not depend on the depths."""
     return config.replace(weight_depth=65536, activation_depth=65536, threshold_depth=16384, program_depth=4096,
                           requantize_depth=4096, acc_bits=13, sum_bits=20)
 
 
 def fitted(program: Program) -> ArrayConfig:
-    """The program's array with memories as large as it needs."""
+    """The program's array with memories of the least depths."""
     places = [*program.maps.values(), *(entry.place for entry in program.inputs.values())]
     depths = {"weight_depth": program.weights.shape[1], "threshold_depth": len(program.thresholds),
               "activation_depth": max(place.start + place.size for place in places),
@@ -41,20 +41,20 @@ def widened(graph: Graph, config: ArrayConfig) -> ArrayConfig:
 
 
 def compile_fitted(graph: Graph, config: ArrayConfig, *, split: bool = False) -> Program:
-    """Compile a binary graph for the array, with no more than it needs: memories, widths of sums, access patterns.
+    """Compile a binary graph for the array with the least memories, widths of sums and access patterns.
 
     Parameters
     ----------
     graph : Graph
     config : ArrayConfig
-        Of which these count: the size, ``tile``, ``pipeline``, ``drain_width`` and ``fetch_width``.
+        Its size, ``tile``, ``pipeline``, ``drain_width`` and ``fetch_width`` are kept.
     split : bool
-        As of `compile_graph`.
+        See `compile_graph`.
 
     Raises
     ------
     CapacityError
-        If the network does not even fit the largest memories.
+        If the network does not fit the largest memories.
     """
     config = widened(graph, roomy(config))
     program = compile_graph(graph, config, split=split)

@@ -1,8 +1,8 @@
-"""Networks larger than the array: layer after layer, and a layer in pieces where its weights or its maps do not fit.
+"""Networks larger than the array, in stages: layer after layer, a layer in pieces where its weights or maps do not fit.
 
-Each stage is a program of its own, whose input maps the host loads and whose result it reads back. A layer is cut into
-groups of output channels and bands of output lines. Between stages maps are the graph's own: elements as they are
-stored, channels of `Layer.inverted` not turned back.
+Each stage is a separate program: the host loads its input maps and reads its result back. A layer is cut into groups of
+output channels and bands of output lines. Between stages maps are as in the graph: elements as stored, channels of
+`Layer.inverted` left inverted.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -58,7 +58,7 @@ class Stage:
     channels: Range
 
     def inputs_from(self, maps: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The input maps of the program, of the maps of the graph: (B, H, W, C) by name."""
+        """The input maps of the program, from the maps of the graph: (B, H, W, C) by name."""
         return {name: maps[part.source][:, part.first:part.end] for name, part in self.inputs.items()}
 
     def part_of(self, result: np.ndarray) -> np.ndarray:
@@ -73,22 +73,22 @@ class Stage:
 
     @property
     def places(self) -> list[tuple[MapLines, InputAllocation]]:
-        """The input maps, and where they lie in the array."""
+        """The input maps, and their allocations in the array."""
         return [(part, self.program.inputs[name]) for name, part in self.inputs.items()]
 
 
 def plan_stages(graph: Graph, config: ArrayConfig, *, split: bool = False) -> tuple[Stage, ...]:
-    """Cut a graph into stages, in the order in which they run.
+    """Cut a graph into stages, in the order of execution.
 
-    A layer is cut into the fewest pieces, in groups of whole tiles of columns where these fit; of equally many pieces
-    those that take the fewest cycles.
+    A layer is cut into the fewest pieces, in groups of whole channel blocks where these fit; of equally many pieces,
+    into the cut with the fewest cycles.
 
     Parameters
     ----------
     graph : Graph
     config : ArrayConfig
     split : bool
-        As of `compile_graph`.
+        See `compile_graph`.
 
     Raises
     ------
@@ -111,7 +111,7 @@ class _Cutter:
         self.lines = self.shapes[layer.name].height
 
     def stages(self) -> list[Stage]:
-        """The pieces, named, in the order in which they run."""
+        """The pieces, named, in the order of execution."""
         if not self._refusal([(0, self.layer.channels)], 1):
             return [self._stage((0, self.lines), (0, self.layer.channels))]
         single = _ranges(self.layer.channels, self.layer.channels)
@@ -123,7 +123,7 @@ class _Cutter:
         for count in range(groups, self.layer.channels + 1):
             if best and count * bands > best[0]:
                 break
-            if len(self._groups(count)) < count:        # groups of whole tiles: the cut of a smaller count
+            if len(self._groups(count)) < count:        # groups of whole channel blocks: the cut of a smaller count
                 continue
             found = self._pieces(self._groups(count))
             pieces = len(found), sum(predict_cycles(self.config, stage.program.records) for stage in found)
@@ -133,16 +133,16 @@ class _Cutter:
         return [replace(stage, name=f"{stage.name} {i} of {best[0]}") for i, stage in enumerate(best[2], 1)]
 
     def _groups(self, count: int) -> list[Range]:
-        """About ``count`` groups of channels: of whole tiles of columns, where they are larger than one."""
+        """About ``count`` groups of channels: of whole channel blocks, where a group is larger than one."""
         size = -(-self.layer.channels // count)
         if size > self.config.cols:
             size = -(-size // self.config.cols) * self.config.cols
         return _chunks(self.layer.channels, size)
 
     def _refusal(self, groups: list[Range], count: int) -> CapacityError | None:
-        """Why these groups and about ``count`` bands of lines do not fit; None where they do.
+        """The error of these groups and about ``count`` bands of lines; None where they fit.
 
-        All groups but the last are alike, and all bands but the first and the last.
+        All groups but the last are equal, and all bands but the first and the last.
         """
         bands = _ranges(self.lines, count)
         try:
@@ -153,7 +153,7 @@ class _Cutter:
         return None
 
     def _pieces(self, groups: list[Range]) -> list[Stage]:
-        """The stages of these groups in as few bands as fit, in the order that loads the fewest words."""
+        """The stages of these groups in the fewest bands that fit, in the order with the fewest loaded words."""
         count = _least(self.lines, lambda count: not self._refusal(groups, count))
         bands = _ranges(self.lines, count)
         columns = [[self._stage(band, group) for group in groups] for band in bands]
@@ -189,13 +189,13 @@ class _Cutter:
             offset=None if layer.offset is None else layer.offset[columns])
         graph = Graph(inputs={name: replace(self.shapes[part.source], height=part.end - part.first)
                               for name, part in inputs.items()}, layers=(piece,))
-        # the map of a layer stays as the array wrote it
+        # maps of layers keep the array's layout
         packable = [name for name, part in inputs.items() if part.source in self.inputs]
         program = compile_graph(graph, self.config, split=self.split, packable=packable)
         return Stage(name=layer.name, layer=layer, program=program, inputs=inputs, lines=lines, channels=channels)
 
     def _lines_of(self, segment: Segment, first: int, end: int) -> MapLines:
-        """The lines that a segment reads for the lines ``first`` to ``end`` of its sums."""
+        """The lines of its map that a segment reads for the lines ``first`` to ``end`` of its sums."""
         height = self.shapes[segment.source].height
         if (first, end) == (0, self.height):
             return MapLines(segment.source, 0, height)
@@ -207,7 +207,7 @@ class _Cutter:
         return part
 
     def _segment(self, segment: Segment, name: str, part: MapLines, first: int, end: int, channels: Range) -> Segment:
-        """The segment on a part of its map, padded as far as it reaches over the whole map's ends."""
+        """The segment on a part of its map, padded where it reaches past the ends of the whole map."""
         numbers = segment.requantize
         columns = slice(*channels)
         padding = segment.padding
@@ -220,7 +220,7 @@ class _Cutter:
 
 
 def _reach(segment: Segment, first: int, end: int) -> Range:
-    """From and to which line of its map a segment reads for some lines of its sums; padding lies outside the map."""
+    """First and end of the map lines that a segment reads for some lines of its sums; padding is outside the map."""
     step, top = segment.stride[0], segment.padding[0]
     return first * step - top, (end - 1) * step - top + (segment.weights.shape[2] - 1) * segment.dilation[0] + 1
 
@@ -230,12 +230,12 @@ def _chunks(total: int, size: int) -> list[Range]:
 
 
 def _ranges(total: int, count: int) -> list[Range]:
-    """``total`` in at most ``count`` ranges of equal size, the last may be smaller."""
+    """``total`` in at most ``count`` ranges of equal size; the last may be smaller."""
     return _chunks(total, -(-total // count))
 
 
 def _least(most: int, holds: Callable[[int], bool]) -> int:
-    """The least number from 1 to ``most`` from which on something holds; for ``most`` it is taken to."""
+    """The least number from 1 to ``most`` at which a monotone predicate holds, by bisection; it holds at ``most``."""
     low, high = 1, most
     while low < high:
         middle = (low + high) // 2
@@ -260,16 +260,16 @@ def run_stages(graph: Graph, stages: Sequence[Stage], maps: Mapping[str, np.ndar
     ----------
     graph : Graph
     stages : sequence of Stage
-        Of `plan_stages`.
+        Result of `plan_stages`.
     maps : mapping of str to bool or uint8 (B, H, W, C)
         The input maps.
     run : callable
-        Runs one program on its input maps and gives its `Program.results`.
+        Runs one program on its input maps and returns its `Program.results`.
 
     Returns
     -------
     dict of str to array
-        All maps as `Graph.run` gives them, (B, H, W, C), and the values of raw layers, int64 (B, H, W, C).
+        All maps as from `Graph.run`, (B, H, W, C), and the values of raw layers, int64 (B, H, W, C).
     """
     made = {name: np.asarray(maps[name]) for name in graph.inputs}
     batch = len(next(iter(made.values())))
@@ -292,7 +292,7 @@ class Resident:
         self._places: list[tuple[MapLines, InputAllocation]] = []
 
     def step(self, stage: Stage) -> tuple[list[tuple[int, int]], bool]:
-        """The next stage runs: bus writes of its program that are needed, and whether its inputs are."""
+        """Advance to the next stage; returns the needed bus writes of its program, and True if it needs new inputs."""
         program = stage.program
         writes = [(address, value) for address, value in program.load_writes() if self._held.get(address) != value]
         self._held.update(writes)
@@ -304,7 +304,7 @@ class Resident:
 
     @staticmethod
     def _changed(stage: Stage) -> Iterator[int]:
-        """Addresses where the stage leaves something else than its program: its maps, or its raw results."""
+        """Addresses that the stage overwrites: its maps, or its raw results."""
         program = stage.program
         address = program.address_map.address
         for place in (*program.maps.values(), *(entry.place for _, entry in stage.places)):
@@ -331,7 +331,7 @@ class StageCost:
 
 
 def stage_costs(stages: Iterable[Stage]) -> list[StageCost]:
-    """The costs of stages that run one after the other on an array that holds nothing yet."""
+    """The costs of successive stages on an initially empty array."""
     resident = Resident()
     costs = []
     for stage in stages:

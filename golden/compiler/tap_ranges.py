@@ -1,4 +1,4 @@
-"""The tap ranges of a layer: its segments, cut where an accumulator would overflow and joined where it would not."""
+"""Tap ranges of a layer: its segments, cut where an accumulator would overflow and joined where it would not."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -19,9 +19,9 @@ __all__ = ["TapRange", "tap_ranges"]
 
 @dataclass(frozen=True)
 class TapRange:
-    """Part of a segment's kernel: lines ``ky``, columns ``kx`` and words of the map, each from and to.
+    """Part of a segment's kernel: lines ``ky``, columns ``kx`` and words of the map, each first and end.
 
-    ``drains`` tells that the sum is drained behind it.
+    With ``drains`` the sum is drained after the range.
     """
 
     segment: Segment
@@ -46,7 +46,7 @@ class TapRange:
         return part.reshape(len(part), -1, part.shape[-1])
 
     def fields(self, place: MapAllocation, pattern: int) -> dict[str, int]:
-        """The segment's record, but for its flag."""
+        """The fields of the segment's record, without its CONTINUE flag and gap."""
         dy, dx = self.segment.dilation
         top, left, _, _ = self.segment.padding
         (y0, y1), (x0, x1), (w0, w1) = self.ky, self.kx, self.words
@@ -63,7 +63,7 @@ class TapRange:
 
 
 def tap_ranges(layer: Layer, config: ArrayConfig) -> list[TapRange]:
-    """The tap ranges of a layer in order; only the segments of a row that joins may be cut and joined.
+    """The tap ranges of a layer in order; only segments of a combine that ``joins`` may be cut and joined.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def tap_ranges(layer: Layer, config: ArrayConfig) -> list[TapRange]:
 
 
 def _cut(segment: Segment, config: ArrayConfig) -> Iterator[TapRange]:
-    """Parts of a kernel of taps that the accumulator holds: whole lines, else whole columns, else words."""
+    """Parts of a kernel that fit the accumulator: whole lines, else whole columns, else words."""
     _, channels, kernel_h, kernel_w = segment.weights.shape
     most, lanes = config.most_taps, config.lanes
     words = words_per(channels, lanes)

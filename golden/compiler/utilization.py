@@ -20,13 +20,13 @@ class LayerUse:
     -------
     name : str
     cycles : int
-        Of one run, which is ``Program.images`` images.
+        Cycles of a run of ``Program.images`` images.
     useful : float
         Operations of the network.
     lanes, cols, rows : float
         Lost in lanes without a tap, columns without a channel, rows without a pixel.
     drain : float
-        Lost in gaps between dot products, in which sums drain or words are written.
+        Lost in gaps between dot products, while sums drain or words are written.
     fill : float
         Lost at the layer's ends: fetching its record, filling and emptying the array.
     """
@@ -54,7 +54,7 @@ def _use(program: Program, name: str, record: LayerRecord, cycles: int, channels
     groups = group_count(record, config.rows)
     repeats = groups * blocks * windows
     steps = repeats * sum(dot_products(record))
-    # the last one is part of the pause behind the layer
+    # the last gap is part of the pause after the layer
     gaps = repeats * sum(segment["gap"] for segment in record.segments) - record.segments[-1]["gap"]
     deal = config.rows if record.has(LayerFlag.SPLIT) else 1
     dealing = max(0, (groups - 1) * (deal + 1) - (groups - 1) * (steps + gaps) // groups)
@@ -74,6 +74,6 @@ def _use(program: Program, name: str, record: LayerRecord, cycles: int, channels
 
 
 def utilization(program: Program) -> float:
-    """Share of all operations of a run that the network asked for."""
+    """Share of the network's operations in the capacity of a run."""
     uses = layer_uses(program)
     return sum(use.useful * use.cycles for use in uses) / sum(use.cycles for use in uses)

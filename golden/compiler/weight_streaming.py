@@ -28,8 +28,7 @@ LOADER_CYCLES = 2
 
 
 def plan_streamed(graph: Graph, config: ArrayConfig, *, split: bool = False) -> tuple[Stage, ...]:
-    """As `golden.compiler.stages.plan_stages`, but with stages whose weights lie in the two halves of the banks by
-    turns.
+    """Stages as of `golden.compiler.stages.plan_stages`, with their weights in the two halves of the banks by turns.
 
     Raises
     ------
@@ -43,13 +42,13 @@ def plan_streamed(graph: Graph, config: ArrayConfig, *, split: bool = False) -> 
 
 @dataclass(frozen=True, eq=False)
 class Streamed:
-    """A network of stages as one thing, such as for a file.
+    """A network with its stages, for example for a file.
 
     Members
     -------
     graph : Graph
     stages : tuple of Stage
-        Of `plan_streamed`; at least one.
+        Result of `plan_streamed`; at least one.
     """
 
     graph: Graph
@@ -85,13 +84,13 @@ class Transfer:
 
     @property
     def maps(self) -> int:
-        """32-bit words of the input maps, as far as they must come, and of the results."""
+        """32-bit words of the input maps, if needed, and of the results."""
         program = self.stage.program
         return (self.stage.input_words if self.fresh else 0) + len(program.result_reads(program.images))
 
 
 def transfers(stages: Iterable[Stage]) -> Iterator[Transfer]:
-    """The transfers of stages on an array that holds nothing yet; nothing that is there is written again."""
+    """The transfers of stages on an initially empty array, without writes of words already there."""
     resident = Resident()
     for stage in stages:
         writes, fresh = resident.step(stage)
@@ -109,11 +108,11 @@ class StreamedCost:
     -------
     name : str
     array : int
-        Of the run.
+        Cycles of the run.
     weights : Fraction
-        Of the link, for the weights of the stage that follows.
+        Cycles of the link for the weights of the next stage.
     between : Fraction
-        Of the link before the run, while the array idles: programs, thresholds, input maps; and the results after it.
+        Cycles of the link while the array idles: programs, thresholds and input maps before the run, results after it.
     """
 
     name: str
@@ -123,7 +122,7 @@ class StreamedCost:
 
     @property
     def cycles(self) -> Fraction:
-        """From its first transfer to the next stage's."""
+        """Cycles from its first transfer to the first transfer of the next stage."""
         return self.between + max(Fraction(self.array), self.weights)
 
     @property
@@ -133,7 +132,7 @@ class StreamedCost:
 
 
 def streamed_costs(stages: Sequence[Stage], words_per_cycle: Fraction | float) -> list[StreamedCost]:
-    """The costs of stages of `plan_streamed`, one after the other.
+    """The costs of successive stages of `plan_streamed`.
 
     Parameters
     ----------
@@ -180,7 +179,7 @@ class LoaderImage:
 
 
 def _sequence(layout: AddressMap, writes: Writes) -> list[int]:
-    """Writes as runs of a loader."""
+    """Writes as the runs of a loader."""
     words: list[int] = []
     data = iter(value for _, value in writes)
     for address, count in layout.runs(address for address, _ in writes):
@@ -189,8 +188,8 @@ def _sequence(layout: AddressMap, writes: Writes) -> list[int]:
 
 
 def _sequences(stages: Sequence[Stage]) -> Iterator[tuple[Transfer, list[int], list[int]]]:
-    """The transfers of stages in a pass that comes after another, with the words of their sequences in a loader: up to
-    the stage's start, and from there on. The first stage of a pass has other images than the last one had."""
+    """The transfers of stages in a repeated pass, each with the words of its sequence in a loader: up to the start of
+    the run, and after it. The first stage of a pass has new images."""
     loads = list(transfers([*stages, *stages]))[len(stages):]
     loads[:1] = [replace(first, others=first.weights + first.others, fresh=True) for first in loads[:1]]
     for i, load in enumerate(loads):
@@ -212,7 +211,7 @@ def loader_image(stages: Sequence[Stage], depth: int) -> LoaderImage:
     Raises
     ------
     CapacityError
-        If they do not fit.
+        If the stages do not fit.
     """
     words: list[int] = []
     begins: list[int] = []
@@ -227,7 +226,7 @@ def loader_image(stages: Sequence[Stage], depth: int) -> LoaderImage:
 
 
 def loader_costs(stages: Sequence[Stage], words_per_cycle: Fraction | float) -> list[StreamedCost]:
-    """The costs of stages that a loader feeds, one after the other: over the link come only input maps and results.
+    """The costs of successive stages fed by a loader: the link carries only input maps and results.
 
     Parameters
     ----------

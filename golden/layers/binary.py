@@ -1,10 +1,10 @@
 """Binary layers: ordinary PyTorch modules whose weights and activations are +1 and -1 in the forward pass.
 
-A network is an ``nn.Sequential`` of them (nested as one likes). Three kinds of modules matter to
-`golden.compiler.fold`: those that give exact integer sums (`BinaryConv2d`, `BinaryLinear`, `Sum`), the
-`ChannelFunction` modules, each a function of one value and its channel, and `Sign`, which ends a layer. New
-layers join by subclassing: a convolution with other effective weights overrides `binary_weight`, another
-activation overrides `Sign.bits`, and a convolution with a gain is a sequence of the two.
+A network is an ``nn.Sequential`` of these layers, nested at will. `golden.compiler.fold` distinguishes three kinds of
+modules: modules with exact integer sums (`BinaryConv2d`, `BinaryLinear`, `Sum`), `ChannelFunction` modules, each a
+function of one value and its channel, and `Sign`, which ends a layer. New layers are subclasses: a convolution with
+other effective weights overrides `binary_weight`, another activation overrides `Sign.bits`, and a convolution with a
+gain is a sequence of the two.
 """
 
 from collections.abc import Callable
@@ -38,7 +38,7 @@ class _StraightThrough(torch.autograd.Function):
 
 
 def binarize(x: Tensor) -> Tensor:
-    """`sign` with a straight-through gradient: that of the identity where ``|x| <= 1``, zero elsewhere."""
+    """`sign` with a straight-through gradient: 1 where ``|x| <= 1``, zero elsewhere."""
     return _StraightThrough.apply(x)
 
 
@@ -65,7 +65,7 @@ class BinaryWeights(nn.Module):
     Members
     -------
     binarizer : callable
-        Makes effective weights of latent ones: `binarize`, or `clamp` in the first stage of a training.
+        Computes effective from latent weights: `binarize`, or `clamp` in the first stage of a training.
     """
 
     weight: nn.Parameter
@@ -136,7 +136,7 @@ class BinaryConv2d(BinaryWeights):
 class BinaryLinear(BinaryWeights):
     """Fully connected layer with +1/-1 weights; latent `weight` is (outputs, inputs).
 
-    Behind ``nn.Flatten`` its inputs are a map in PyTorch's order (C, H, W).
+    After ``nn.Flatten`` its inputs are a map in PyTorch's order (C, H, W).
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -159,7 +159,7 @@ class Paths(nn.Module):
     """Several paths from one input, whose results the subclass combines."""
 
     combine: ClassVar[str]
-    """Row of `hdl.control.combine.COMBINES` that computes the same."""
+    """Row of `hdl.control.combine.COMBINES` with the same function."""
 
     def __init__(self, *paths: nn.Module) -> None:
         super().__init__()
@@ -190,9 +190,9 @@ class ChannelFunction(nn.Module):
 
 
 class BatchNorm(ChannelFunction):
-    """Batch norm that in evaluation is exactly ``x*a + c``: two float32 operations, with a and c of `affine`.
+    """Batch norm; in evaluation exactly ``x*a + c``, two float32 operations, with a and c of `affine`.
 
-    Training, running statistics, ``weight`` and ``bias`` are those of ``nn.BatchNorm2d``.
+    Training, running statistics, ``weight`` and ``bias`` are as in ``nn.BatchNorm2d``.
 
     Parameters
     ----------
@@ -292,7 +292,7 @@ class Logits(nn.Module):
         return x + self.integer_bias().reshape(1, -1, *[1] * (x.dim() - 2))
 
     def scaled(self, logits: Tensor) -> Tensor:
-        """The logits as a loss wants them."""
+        """The logits for a loss."""
         return logits * self.scale
 
     def extra_repr(self) -> str:

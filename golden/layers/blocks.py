@@ -24,17 +24,17 @@ RESIDUALS = ("int4", "concat", "none")
 
 @dataclass(frozen=True, kw_only=True)
 class Style:
-    """Which blocks a network is built of.
+    """The choice of the blocks of a network.
 
     Parameters
     ----------
     binary : bool
         Binary weights and activations; the other parameters count only then.
     multiplier : float
-        The paper's m: how many times the channels of the float twin.
+        The paper's m, the factor of the float twin's channels.
     residual : "int4", "concat" or "none"
-        How a block adds its two paths: in INT4 as the paper does, as one exact sum of two convolutions, or no skip
-        path at all.
+        Addition of a block's two paths: in INT4 as in the paper, as one exact sum of two convolutions, or without a
+        skip path.
     weight_gains : "output", "input", "full" or None
         Shape of alpha (`golden.layers.gains.AlphaShape`); None leaves alpha and lambda out.
     activation_gains : bool
@@ -60,11 +60,11 @@ class Style:
 
     @property
     def name(self) -> str:
-        """Short, and fit for a file: "float", "binary_m1", "binary_m1.5"."""
+        """A short name, valid in file names: "float", "binary_m1", "binary_m1.5"."""
         return f"binary_m{self.multiplier:g}" if self.binary else "float"
 
     def blocks(self, encoder: Encoder, maximum: int) -> "Blocks":
-        """Blocks for one network, whose binary form sees images, values 0..maximum, through ``encoder``."""
+        """Blocks for one network; its binary form reads images, values 0..maximum, through ``encoder``."""
         return BinaryBlocks(self, encoder) if self.binary else FloatBlocks(maximum)
 
 
@@ -94,7 +94,7 @@ class Network(nn.Module):
         return x
 
     def after(self, y: Tensor, x: Tensor) -> Tensor:
-        """Result of the network from the body's result y and the network's input x: here y, as a loss wants it."""
+        """Result of the network from the body's result y and the network's input x: here y, scaled for a loss."""
         return y * self.scale
 
     def forward(self, x: Tensor) -> Tensor:
@@ -102,7 +102,7 @@ class Network(nn.Module):
         return self.after(self.body(self.before(x)), x)
 
     def encode(self, images: np.ndarray) -> Tensor:
-        """Images, int64 (B, C, H, W), as the network sees them."""
+        """The input of the network for images, int64 (B, C, H, W)."""
         return self.blocks.encode(images)
 
 
@@ -111,7 +111,7 @@ class Blocks(ABC):
 
     @abstractmethod
     def width(self, channels: int) -> int:
-        """Channels of an inner map that has ``channels`` in the float twin."""
+        """Channels of an inner map with ``channels`` in the float twin."""
 
     @abstractmethod
     def encode(self, images: np.ndarray) -> Tensor:
@@ -119,11 +119,11 @@ class Blocks(ABC):
 
     @abstractmethod
     def inputs(self, channels: int) -> int:
-        """Channels of that input, for images of so many."""
+        """Channels of the network's input, for images of ``channels``."""
 
     @abstractmethod
     def activation(self, channels: int) -> nn.Module:
-        """The next activation, where it does not stand in a part that has its own."""
+        """The next activation, outside of parts with their own."""
 
     @abstractmethod
     def conv(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation: int = 1) -> nn.Module:
@@ -131,11 +131,11 @@ class Blocks(ABC):
 
     @abstractmethod
     def block(self, inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Module:
-        """A basic block: two 3x3 convolutions beside a 1x1 convolution, added; norms and activations."""
+        """A basic block: two 3x3 convolutions, added to a 1x1 convolution on the skip path; norms and activations."""
 
     @abstractmethod
     def code(self, inputs: int, outputs: int, kernel: int = 1, dilation: int = 1) -> nn.Module:
-        """The last convolution of a network that gives codes: bits, or real values with a norm."""
+        """The last convolution of a network with codes as its results: bits, or real values with a norm."""
 
     def pair(self, inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Module:
         """Two 3x3 convolutions without a skip path."""
@@ -164,7 +164,7 @@ class FloatBlock(nn.Module):
 
 
 class FloatBlocks(Blocks):
-    """Real weights, batch norm and ReLU. Images, values 0..maximum, are seen as 0..1."""
+    """Real weights, batch norm and ReLU. Images, values 0..maximum, are scaled to 0..1."""
 
     def __init__(self, maximum: int) -> None:
         self.maximum = maximum
@@ -203,7 +203,7 @@ class FloatBlocks(Blocks):
 
 
 class BinaryBlocks(Blocks):
-    """Binary weights and activations, in a style. One object makes one network: it knows the last activation.
+    """Binary weights and activations, in a style. Each object makes one network: it holds the last activation.
 
     Positions outside a map count as -1.
     """
@@ -229,7 +229,7 @@ class BinaryBlocks(Blocks):
         return self.last
 
     def _bare(self, inputs: int, outputs: int, kernel: int, stride: int = 1, dilation: int = 1) -> BinaryConv2d:
-        """A convolution whose sums are integers."""
+        """A convolution with integer sums."""
         padding = _padding(kernel, dilation)
         if self.style.weight_gains is None:
             return BinaryConv2d(inputs, outputs, kernel, stride=stride, dilation=dilation, padding=padding)
@@ -237,7 +237,7 @@ class BinaryBlocks(Blocks):
                             dilation=dilation, padding=padding)
 
     def _scaled(self, inputs: int, outputs: int, kernel: int, stride: int, dilation: int) -> nn.Module:
-        """A convolution, with the factors lambda and k where the style has them."""
+        """A convolution, with the factors lambda and k in styles with weight gains."""
         if self.style.weight_gains is None:
             return self._bare(inputs, outputs, kernel, stride, dilation)
         return GainConv(inputs, outputs, kernel, alpha=self.style.weight_gains, activation=self.last, stride=stride,
@@ -253,7 +253,7 @@ class BinaryBlocks(Blocks):
         before = self.last
         first = self.conv(inputs, outputs, stride=stride, dilation=dilation)
         second, skip = self._bare(outputs, outputs, 3, 1, dilation), self._bare(inputs, outputs, 1, stride)
-        if self.style.residual == "concat":     # lambda and k would be lost in the norm
+        if self.style.residual == "concat":     # the norm would cancel lambda and k
             return nn.Sequential(Sum(nn.Sequential(first, second), skip), BatchNorm(outputs),
                                  self.activation(outputs))
         both = Residual(nn.Sequential(first, second, self._int4(second, self.last)),
@@ -268,7 +268,7 @@ class BinaryBlocks(Blocks):
         return Int4(outputs, taps, Gain(outputs, taps, activation) if self.style.weight_gains else None)
 
     def result(self, inputs: int, outputs: int, kernel: int = 1, padding: int | None = None) -> nn.Module:
-        scale = 2.0 ** -round(np.log2(inputs * kernel**2) / 2)      # a power of two, so that float32 stays exact
+        scale = 2.0 ** -round(np.log2(inputs * kernel**2) / 2)      # a power of two, exact in float32
         return nn.Sequential(
             BinaryConv2d(inputs, outputs, kernel, padding=kernel // 2 if padding is None else padding),
             Logits(outputs, scale=scale))

@@ -1,7 +1,7 @@
-"""Input encoders: images of integers to maps of bits, and to the tensor that the PyTorch network sees.
+"""Input encoders: images of integers to maps of bits, and to the input tensor of the PyTorch network.
 
-Images are integer arrays (B, C, H, W); maps are bool (B, H, W, channels), by name. The tensor is made from
-the maps, so that PyTorch and the integers cannot disagree about an image.
+Images are integer arrays (B, C, H, W); maps are bool (B, H, W, channels), by name. The tensor is computed from the
+maps, so PyTorch and the integers cannot disagree about an image.
 """
 
 from collections.abc import Mapping
@@ -26,8 +26,8 @@ class Encoder:
     names : tuple of str
         The maps, in the order in which a layer reads them.
     planes : bool
-        The maps are the bits of unsigned integers, most significant first, and the network sees the integers;
-        otherwise there is one map and the network sees +1 and -1.
+        The maps are the bits of unsigned integers, most significant first, and the network reads the integers;
+        otherwise there is one map and the network reads +1 and -1.
     """
 
     planes: ClassVar[bool] = False
@@ -51,8 +51,7 @@ class Encoder:
         raise NotImplementedError
 
     def decode(self, maps: Mapping[str, np.ndarray]) -> np.ndarray:
-        """An image, int64 (B, C, H, W), that is encoded as these maps: where the code loses something, the
-        least one of the range."""
+        """An image, int64 (B, C, H, W), with these maps as its code: of several, the image of the least values."""
         raise NotImplementedError
 
     def tensor(self, images: np.ndarray) -> Tensor:
@@ -62,7 +61,7 @@ class Encoder:
         return torch.from_numpy(np.ascontiguousarray(values.transpose(0, 3, 1, 2)))
 
     def to_dict(self) -> dict[str, Any]:
-        """The encoder in plain values; `encoder_from_dict` turns them back."""
+        """The encoder in plain values; `encoder_from_dict` is the inverse."""
         return {"encoder": type(self).__name__, **asdict(self)}
 
 
@@ -112,10 +111,10 @@ class Thermometer(Encoder):
 
 @dataclass(frozen=True)
 class BitPlanes(Encoder):
-    """Each value 0..2**count-1 by its bits: the network sees the integers, the array one map for each bit.
+    """Each value 0..2**count-1 by its bits: the network reads the integers, the array one map for each bit.
 
     With weights w = +1/-1 over N taps, M of them -1, the popcount of plane k is
-    ``p_k = M + sum(w * bit_k)``, so that with ``S = sum(2**k * p_k)``, which Horner's rule gives,
+    ``p_k = M + sum(w * bit_k)``. With ``S = sum(2**k * p_k)``, by Horner's rule,
     ``sum(w * x) = S - (2**count - 1) * M``.
     """
 
@@ -161,7 +160,7 @@ ENCODERS: dict[str, type[Encoder]] = {kind.__name__: kind for kind in (Thermomet
 
 
 def encoder_from_dict(values: dict[str, Any]) -> Encoder:
-    """The encoder that `Encoder.to_dict` described; ValueError for an unknown name."""
+    """The encoder described by `Encoder.to_dict`; ValueError for an unknown name."""
     values = dict(values)
     name = values.pop("encoder", None)
     if name not in ENCODERS:

@@ -1,9 +1,9 @@
-"""Gain terms: parameters that help training, and that vanish at inference into signs and thresholds.
+"""Gain terms: parameters that help training and fold into signs and thresholds at inference.
 
-The over-parameterised training scheme of BiNeal (Nie et al., 2022), as far as its sources tell. Weights are
-``lambda * sign(alpha * w)``, an activation is ``k * sign(PReLU_tau(x - b0) + b1)``. Only signs of weights and one
-threshold a channel are left of them. The factors lambda and k are applied behind the sums of the convolution,
-where they are equal to factors of its operands and the sums stay exact integers in float32.
+The over-parameterised training scheme of BiNeal (Nie et al., 2022), as far as it is published. Weights are
+``lambda * sign(alpha * w)``, an activation is ``k * sign(PReLU_tau(x - b0) + b1)``. At inference only signs of weights
+and one threshold a channel remain. The factors lambda and k are applied to the sums of the convolution: this equals
+factors of its operands, and the sums stay exact integers in float32.
 """
 
 from typing import Literal
@@ -28,9 +28,9 @@ class ScaledConv2d(BinaryConv2d):
     Parameters
     ----------
     alpha : "output", "input" or "full"
-        One factor for each output channel, for each pair of channels, or for each weight; they begin as 1.
+        One factor for each output channel, for each pair of channels, or for each weight; the initial value is 1.
     inputs, outputs, kernel, options
-        As of `BinaryConv2d`.
+        See `BinaryConv2d`.
 
     Raises
     ------
@@ -51,7 +51,7 @@ class ScaledConv2d(BinaryConv2d):
 
 
 class Gain(ChannelFunction):
-    """Multiplies the sums of a convolution by lambda (its weights' factor) and k (its activations').
+    """Multiplies the sums of a convolution by lambda (the factor of its weights) and k (of its activations).
 
     Parameters
     ----------
@@ -82,9 +82,9 @@ class GainConv(nn.Sequential):
     Parameters
     ----------
     inputs, outputs, kernel, alpha, options
-        As of `ScaledConv2d`.
+        See `ScaledConv2d`.
     activation : GainSign, optional
-        As of `Gain`.
+        See `Gain`.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int | tuple[int, int], *, alpha: AlphaShape = "input",
@@ -108,8 +108,8 @@ class GainSign(Sign):
     Members
     -------
     b0, b1, tau : Parameter (C,)
-        Shifts before and after the slope of the negative side, and that slope, at least 0.001. They begin as 0, 0
-        and 1, which is a plain sign: a slope of 0.25 weakens the gradients of half the values.
+        Shifts before and after the slope of the negative side, and this slope, at least 0.001. Their initial values are
+        0, 0 and 1, a plain sign: a slope of 0.25 would weaken the gradients of half the values.
     k : Parameter ()
     """
 
@@ -121,11 +121,11 @@ class GainSign(Sign):
         self.k = nn.Parameter(torch.ones(()))
 
     def slope(self) -> Tensor:
-        """tau as it is used, (C,)."""
+        """The effective tau, (C,)."""
         return self.tau.clamp(min=LEAST_SLOPE)
 
     def thresholds(self) -> Tensor:
-        """From which value on each channel's activation is +1, (C,)."""
+        """The least value with the activation +1, (C,)."""
         return self.b0 - torch.where(self.b1 > 0, self.b1 / self.slope(), self.b1)
 
     def reshaped(self, x: Tensor) -> Tensor:

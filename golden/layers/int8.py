@@ -1,8 +1,8 @@
 """The 8-bit twin: a trained float network with 8-bit weights and activations in every convolution.
 
-The same is done to the few real convolutions that a binary network leaves to the host.
+The same applies to the few real convolutions of a binary network on the host.
 
-Quantisation after training, as deployed everywhere: batch norms are folded into the convolutions, weights are rounded
+The usual quantisation after training: batch norms are folded into the convolutions, weights are rounded
 to -127..127 with a scale for each output channel, and the input of each convolution to 0..255 (to -128..127 where
 values below zero were seen) with one scale, chosen on training images. The sums of a convolution are exact integers.
 """
@@ -29,7 +29,7 @@ class Int8Conv2d(nn.Module):
     Parameters
     ----------
     conv : Conv2d
-        Its geometry is taken over; `set` takes its weights.
+        The source of the geometry; `set` takes the weights.
 
     Members
     -------
@@ -38,7 +38,7 @@ class Int8Conv2d(nn.Module):
     input_scale : float32 ()
         The input is ``input_scale`` times integers.
     signed : bool ()
-        Whether these are -128..127, not 0..255.
+        The integers are -128..127, not 0..255.
     """
 
     weight: Tensor
@@ -77,7 +77,7 @@ class Int8Conv2d(nn.Module):
         return (x / self.input_scale).round().clamp(low, high)
 
     def sums(self, x: Tensor) -> Tensor:
-        """The integer sums of the convolution, (B, N, OH, OW), in floats that hold them exactly."""
+        """The integer sums of the convolution, (B, N, OH, OW), exact in their float type."""
         reach = 255 * int(self.weight.abs().sum(dim=(1, 2, 3), dtype=torch.int64).max())
         kind = torch.float32 if reach < 2**24 else torch.float64
         return nn.functional.conv2d(self.integers(x).to(kind), self.weight.to(kind), stride=self.stride,
@@ -90,7 +90,7 @@ class Int8Conv2d(nn.Module):
 
 
 def _convolutions(module: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Conv2d]]:
-    """All convolutions, each with the module that holds it and its name there."""
+    """All convolutions, each with its parent module and its name there."""
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.Conv2d):
@@ -110,7 +110,7 @@ def _fold_norms(network: nn.Module) -> None:
 
 
 def prepare(network: N) -> N:
-    """A copy of a float network with empty 8-bit convolutions, to load the state of a quantised one into."""
+    """A copy of a float network with empty 8-bit convolutions, for the state of a quantised network."""
     network = copy.deepcopy(network).eval()
     _fold_norms(network)
     for parent, name, conv in _convolutions(network):
@@ -124,8 +124,8 @@ def quantize(network: N, inputs: Tensor) -> N:
     Parameters
     ----------
     network : Module
-        Of ``nn.Conv2d`` and modules without weights; batch norms stand right behind convolutions in an
-        ``nn.Sequential``. It is not changed.
+        Consists of ``nn.Conv2d`` and modules without weights; batch norms directly follow convolutions in an
+        ``nn.Sequential``. Left unchanged.
     inputs : Tensor
         Encoded training images, for the scales.
     """

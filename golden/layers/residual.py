@@ -1,7 +1,7 @@
 """The paper's residual: two binary paths, requantised to INT4, added, and compared once.
 
 In evaluation a path's values are ``clip((p*A + B) >> s, -8, 7)`` of its popcounts p, with integers A and B for each
-channel that are computed from the module's own parameters: PyTorch and the array use the same ones.
+channel, computed from the module's parameters: PyTorch and the array use the same integers.
 """
 
 import torch
@@ -25,16 +25,16 @@ INT4_STEP = 0.25
 
 
 class Int4(nn.Module):
-    """Ends a path of a `Residual`: batch norm and a gain, then sixteen levels.
+    """The end of a path of a `Residual`, directly after a binary convolution: batch norm and a gain, then 16 levels.
 
-    It follows a binary convolution directly. In training the levels are rounded with the gradient of the identity
-    inside their range; in evaluation they are `integers` applied to popcounts.
+    In training the levels are rounded with the gradient of the identity inside their range; in evaluation they are
+    `integers` applied to popcounts.
 
     Parameters
     ----------
     channels : int
     taps : int
-        Of one dot product of the convolution, all padded ones counted.
+        Taps of a dot product of the convolution, with padded ones.
     gain : Gain, optional
         Factors of the convolution's operands.
     """

@@ -20,14 +20,14 @@ DIGITS_SHAPE = (1, 8, 8)
 
 
 def digits_encoder() -> Encoder:
-    """Every grey level of the digits a channel of its own."""
+    """Thermometer code with a channel for each grey level of the digits."""
     return Thermometer(levels=DIGITS_MAXIMUM, maximum=DIGITS_MAXIMUM)
 
 
 def digits_network() -> nn.Sequential:
     """Binary weights and activations in every layer, for digits: (B, 16, 8, 8) to integer logits (B, 10).
 
-    Its weights take 196 of the 256 words that each of 8 weight banks of 32 lanes has on the smallest board.
+    Its weights take 196 of the 256 words of each of the 8 weight banks, of 32 lanes, on the smallest board.
     """
     return nn.Sequential(OrderedDict([
         ("conv1", BinaryConv2d(16, 32, 3, padding=1)),
@@ -65,7 +65,7 @@ def digits_float() -> nn.Sequential:
 
 
 def digits_graph_untrained(seed: int = 0) -> Graph:
-    """`digits_network` with random weights, folded; its norms have seen real digits once. Takes a moment."""
+    """`digits_network` with random weights, folded; its norms have the statistics of real digits. Takes a moment."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = digits_network()
@@ -86,4 +86,4 @@ NETWORKS: dict[str, Callable[[], Graph]] = {
     "vgg_small": vgg_small,
     "resnet18": lambda: resnet18(1),
 }
-"""By name: the graph, with blank weights but for the digits; cycles do not depend on them."""
+"""Graphs by name; all but the digits have blank weights, on which cycles do not depend."""

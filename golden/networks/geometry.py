@@ -1,4 +1,4 @@
-"""Networks of the literature by their shapes alone: graphs of blank weights, whose cycles are those of real ones.
+"""Networks of the literature by their shapes alone: graphs of blank weights, with the cycles of trained networks.
 
 The cycles of a layer depend on sizes, strides and channels, never on values.
 """
@@ -99,9 +99,9 @@ def vgg_small(levels: int = 7) -> Graph:
 def resnet18(element_bits: Literal[1, 8], multiplier: float = 1.0, size: int = 224) -> Graph:
     """ResNet-18 without its classifier.
 
-    Of bits: BiNeal's, with a 1x1 convolution on every skip path, INT4 residuals, and the stem on eight bit planes. Of
-    8-bit elements: the usual one; identity skips are not there, as if adding them cost nothing. The stem's maximum is
-    over 2x2.
+    Of bits: BiNeal's network, with a 1x1 convolution on every skip path, INT4 residuals, and the stem on eight bit
+    planes. Of 8-bit elements: the usual network without its identity skips, as if their addition were free. The stem
+    pools over 2x2.
     """
     bits = element_bits == 1
     planes = [f"input.{k}" for k in reversed(range(8))] if bits else ["input"]
@@ -127,7 +127,7 @@ REACTNET_BLOCKS = ((32, 64, 1), (64, 128, 2), (128, 128, 1), (128, 256, 2), (256
 
 @dataclass(frozen=True)
 class TrunkUpdate:
-    """Real-valued elements of ReActNet's trunk that a convolution's results are added to."""
+    """Real-valued elements of ReActNet's trunk to which the results of a convolution are added."""
 
     layer: str
     elements: int
@@ -138,7 +138,7 @@ def reactnet_a(size: int = 224) -> tuple[Graph, list[TrunkUpdate]]:
 
     A block is a binary 3x3 convolution and a binary 1x1 convolution (two of them, concatenated, where channels
     double), each followed by a batch norm, a sum with the trunk, an RPReLU and an RSign. The first layer, 3x3 with
-    stride 2 from 3 to 32 channels, is taken as one of binary weights on eight bit planes.
+    stride 2 from 3 to 32 channels, has binary weights on eight bit planes here.
     """
     side = size // 2
     planes = [f"input.{k}" for k in reversed(range(8))]
@@ -154,7 +154,7 @@ def reactnet_a(size: int = 224) -> tuple[Graph, list[TrunkUpdate]]:
 
 
 def with_random_weights(graph: Graph, seed: int) -> Graph:
-    """A graph of bits with weights and thresholds drawn at random, where it matters that they differ."""
+    """A graph of bits with random weights and thresholds, for uses in which their values matter."""
     rng = np.random.default_rng(seed)
     layers = []
     for layer in graph.layers:

@@ -19,14 +19,14 @@ from signum.golden.layers.encoder import BitPlanes
 __all__ = ["CHANNELS", "Int8Classifier", "ResNet18", "photograph", "random_resnet18"]
 
 CHANNELS = (64, 128, 256, 512)
-"""Of the four groups of two blocks, at multiplier 1."""
+"""Channels of the four groups of two blocks, at multiplier 1."""
 
 
 class Int8Classifier(nn.Module):
-    """Sums each channel of a map of +1 and -1 over all positions, then a linear layer with 8-bit weights.
+    """Sums each channel of a map of +1 and -1 over all positions; a linear layer with 8-bit weights follows.
 
-    Average pooling divides the sums by the number of positions; the logits here are that much larger. They are exact
-    integers.
+    Average pooling would divide the sums by the number of positions; the logits here are larger by this factor, and
+    exact integers.
 
     Parameters
     ----------
@@ -57,10 +57,10 @@ class Int8Classifier(nn.Module):
 
 
 class ResNet18(Network):
-    """ResNet-18 with a binary convolution on every skip path, as the paper has it.
+    """ResNet-18 with a binary convolution on every skip path, as in the paper.
 
-    The stem pools 2x2, with windows that touch, where the original pools 3x3 with stride 2: both halve the map, but
-    in windows that overlap the array would compute each sum 2.25 times.
+    The stem pools 2x2 windows without overlap; the original pools 3x3 with stride 2. Both halve the map, but with
+    overlapping windows the array would compute each sum 2.25 times.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ class ResNet18(Network):
 
 
 def photograph(size: int) -> np.ndarray:
-    """The middle of a photograph (scikit-image's astronaut), made smaller by a whole factor: int64 (1, 3, size, size).
+    """The middle of a photograph (scikit-image's astronaut), reduced by an integer factor: int64 (1, 3, size, size).
 
     Raises
     ------
@@ -110,9 +110,9 @@ def photograph(size: int) -> np.ndarray:
 
 
 def random_resnet18(style: Style, size: int, *, classes: int = 1000, seed: int = 0) -> ResNet18:
-    """A network with random weights, in evaluation mode, whose norms have seen `photograph` in four turns once.
+    """A network with random weights, in evaluation mode, with the norm statistics of four rotations of `photograph`.
 
-    Its activations are as balanced as those of a trained one.
+    Its activations are as balanced as the activations of a trained network.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

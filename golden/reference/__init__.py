@@ -1,1 +1,1 @@
-"""The reference: the encoding, the golden twin of each unit, the interpreter of programs."""
+"""The reference models: the encoding, the golden twin of each unit, the interpreter of programs."""

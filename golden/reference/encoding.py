@@ -1,6 +1,6 @@
-"""How numbers are written as bits: the one place that both the golden model and the hardware ask.
+"""The encoding of numbers as bits: popcounts, words and their tail lanes, border classes.
 
-A bit 1 stands for +1 and a bit 0 for -1. Over N taps the popcount ``p`` is the number of equal pairs
+A bit 1 represents +1 and a bit 0 represents -1. Over N taps the popcount ``p`` is the number of equal pairs
 (activation, weight), and the dot product is ``z = 2p - N``. A word has L lanes; lane i of word k is
 channel ``k*L + i``, lane 0 in the least significant bit. Lanes past the last channel hold activation 0
 and weight 1: they are unequal and add nothing.
@@ -32,7 +32,7 @@ __all__ = [
 
 ACTIVATION_TAIL = 0
 WEIGHT_TAIL = 1
-ELEMENT_TYPES = {1: np.dtype(bool), 8: np.dtype(np.uint8)}      # of the elements of a map, by their bits
+ELEMENT_TYPES = {1: np.dtype(bool), 8: np.dtype(np.uint8)}      # dtype of a map's elements, by their bits
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class MapShape:
 
 
 def words_per(channels: int, lanes: int) -> int:
-    """Words of ``lanes`` elements that hold ``channels`` elements."""
+    """Words of ``lanes`` elements for ``channels`` elements."""
     return -(-channels // lanes)
 
 
@@ -60,9 +60,9 @@ def dot_from_popcount(popcount: np.ndarray, taps: int | np.ndarray) -> np.ndarra
 
 
 def clamp_threshold(threshold: np.ndarray, top: int) -> np.ndarray:
-    """Thresholds as the hardware stores them: 0 is "always", ``top + 1`` is "never".
+    """Thresholds as stored in hardware: 0 is "always", ``top + 1`` is "never".
 
-    ``top`` is the largest sum that can be reached (the number of taps for a plain dot product).
+    ``top`` is the largest reachable sum (the number of taps for a plain dot product).
     """
     return np.clip(threshold, 0, top + 1)
 
@@ -70,7 +70,7 @@ def clamp_threshold(threshold: np.ndarray, top: int) -> np.ndarray:
 def pack_lanes(elements: np.ndarray, lanes: int, tail: int, element_bits: int = 1) -> np.ndarray:
     """Cut the last axis into words: (..., C) to bool (..., words, lanes * element_bits), filled up with bits ``tail``.
 
-    Elements are bool, or integers of -128..255 of which the 8 lowest bits are taken.
+    Elements are bool, or the 8 lowest bits of integers of -128..255.
     """
     if element_bits == 1:
         bits = np.asarray(elements, dtype=bool)
@@ -107,10 +107,10 @@ def ints_to_words(values: list[int], bits: int) -> np.ndarray:
 
 
 def border_counts(size: int, kernel: int, stride: int, low: int, out: int, dilation: int = 1) -> tuple[int, int]:
-    """How many output positions of one axis see padding, at the low and at the high end.
+    """Numbers of output positions of one axis with padded taps, at the low and at the high end.
 
     ``size`` input positions with ``low`` pads before them, ``out`` output positions. Position u covers the
-    inputs ``u*stride - low + k*dilation``. A position may count in both ends.
+    inputs ``u*stride - low + k*dilation``. A position may count at both ends.
     """
     reach = (kernel - 1) * dilation
     at_low = sum(u * stride - low < 0 for u in range(out))
@@ -119,10 +119,10 @@ def border_counts(size: int, kernel: int, stride: int, low: int, out: int, dilat
 
 
 def border_class(position: np.ndarray | int, out: int, at_low: int, at_high: int) -> np.ndarray:
-    """Border class of output positions of one axis: positions of one class see the same padding.
+    """Border class of output positions of one axis: positions of one class have the same padded taps.
 
-    Classes count up over the ``at_low`` first positions, stay, and count up again over the ``at_high``
-    last ones; there are ``border_class(out - 1, ...) + 1`` of them.
+    Classes count up over the first ``at_low`` positions, stay, and count up again over the last ``at_high``; their
+    number is ``border_class(out - 1, ...) + 1``.
     """
     position = np.asarray(position)
     steps = np.arange(1, out)

@@ -1,4 +1,4 @@
-"""The reference interpreter: runs a program on its memory images, as the hardware does, on many images at once."""
+"""The reference interpreter: runs a program on its memory images as the hardware does, for many images at once."""
 
 import numpy as np
 
@@ -20,14 +20,14 @@ def interpret(program: Program, maps: dict[str, np.ndarray]) -> tuple[np.ndarray
     ----------
     program : Program
     maps : dict of str to bool or uint8 (B, H, W, C)
-        Input maps by name, of any number of images.
+        Input maps by name, for any number of images.
 
     Returns
     -------
     activations : bool (B, depth, word_bits)
         The activation memory of each image after the run.
     results : int64 (B, pixels, channels)
-        Raw sums of the last layer, or (B, 0, 0) where it makes a map. Its values are
+        Raw sums of the last layer, or (B, 0, 0) where it makes a map; the network's results are
         ``program.output.values(results)``.
 
     Raises
@@ -68,16 +68,16 @@ class LayerRun:
                                    record.fields["x"] + 1)
         f = record.fields
         self.beats = f["channel_blocks"] * (f["channel_block"] + 1) + f["last_channel_block"] + 1
-        # columns of each block; of the last beat's channels some may not be there
+        # columns of each block; columns of the last beat may lack a channel
         self.sizes = [(beats + 1) * self.config.drain_width
                       for beats in [f["channel_block"]] * f["channel_blocks"] + [f["last_channel_block"]]]
 
     def _follow(self, start: int, step: int, line: int) -> np.ndarray:
-        """Addresses of all pixels, from those of the first and the steps between them."""
+        """Addresses of all pixels, from the first address and the steps."""
         return start + self.x * step + self.y * (self.fields["x"] * step + line)
 
     def _offsets(self, segment) -> np.ndarray:
-        """Addresses of a segment's steps, relative to the pixel's."""
+        """Addresses of a segment's steps, relative to the address of the pixel."""
         word, run, line = (np.arange(segment[name] + 1) for name in ("words", "runs", "lines"))
         whole_run = segment["words"] + segment["run_step"]
         whole_line = segment["runs"] * whole_run + segment["words"] + segment["line_step"]
@@ -168,7 +168,7 @@ class LayerRun:
         return pooled
 
     def store(self, memory: np.ndarray, elements: np.ndarray) -> None:
-        """Pack the elements of each pixel into words, and write them where the layer says."""
+        """Pack the elements of each pixel into words, and write them to the layer's output addresses."""
         f = self.fields
         words = pack_lanes(elements, self.config.lanes, ACTIVATION_TAIL, self.config.element_bits)
         pixel = self._follow(f["out_start"], f["out_step"], f["out_line"])

@@ -23,7 +23,7 @@ def popcount(a: int, w: int, lanes: int) -> int:
 
 
 def multiply(a: int, w: int, lanes: int) -> int:
-    """Dot product of two words of elements of 8 bits, unsigned ones and signed ones."""
+    """Dot product of a word of unsigned and a word of signed elements, of 8 bits."""
     total = 0
     for lane in range(lanes):
         weight = w >> 8 * lane & 255
@@ -37,7 +37,7 @@ def count(config: ArrayConfig, a: int, w: int) -> int:
 
 
 def processing_element(config: ArrayConfig, words: Iterable[tuple[int, int, bool]]) -> list[int]:
-    """The sum after each pair of words (a, w), from the last pair that was marked as the first one."""
+    """The sum after each pair of words (a, w), begun at the last pair marked as first."""
     sums: list[int] = []
     for a, w, first in words:
         before = 0 if first or not sums else sums[-1]
@@ -84,11 +84,11 @@ def border(config: ArrayConfig, layer: Mapping[str, int]) -> list[int]:
 
 @dataclass(frozen=True)
 class Beat:
-    """Neighbouring columns' sums at the end of the rows, ``cycle`` cycles behind their drain's strobe.
+    """Sums of neighbouring columns at the end of the rows, ``cycle`` cycles after the strobe of their drain.
 
-    The fields are those of `hdl.output.result_controller.beat_layout`, and the entry of its coefficients; ``address``,
-    ``end`` and ``coefficient`` are None where the columns have no channel, ``coefficient`` also where the array has
-    none. ``addend`` is the name of the field that is set, or None.
+    The fields are the fields of `hdl.output.result_controller.beat_layout`, and the entry of its coefficients;
+    ``address``, ``end`` and ``coefficient`` are None for columns without a channel, ``coefficient`` also on arrays
+    without requantization. ``addend`` is the name of the selected addend, or None.
     """
 
     cycle: int
@@ -106,7 +106,7 @@ class Beat:
 
 
 def result_controller(config: ArrayConfig, layer: Mapping[str, int], groups: int) -> Iterator[tuple[bool, list[Beat]]]:
-    """For each drain of a layer of so many groups whether it begins a group, and its beats."""
+    """For each drain of a layer of ``groups`` pixel groups: whether it begins a group, and its beats."""
     raw, addend = bool(layer["flags"] & LayerFlag.RAW), combine_of(layer["flags"]).addend.__name__
     beats = layer["channel_blocks"] * (layer["channel_block"] + 1) + layer["last_channel_block"] + 1
     for group in range(groups):
@@ -133,18 +133,18 @@ def result_controller(config: ArrayConfig, layer: Mapping[str, int], groups: int
 
 
 def requantize(value: int, scale: int, offset: int, shift: int) -> int:
-    """A sum made smaller: ``(value*scale + offset) / 2**shift`` rounded down."""
+    """A requantized sum: ``(value*scale + offset) / 2**shift``, rounded down."""
     return (value * scale + offset) // 2**shift
 
 
 def int4_level(number: int) -> int:
-    """A requantized popcount as the paper adds it: within -8..7, and 8 more."""
+    """The INT4 level of a requantized popcount: clipped to -8..7, plus 8."""
     return min(max(number, -8), 7) + 8
 
 
 @dataclass(frozen=True)
 class Sum:
-    """A sum that a threshold unit takes, and how it combines with the one before; None for the first of a channel."""
+    """An input of a threshold unit, and its combine with the previous sum; None for the first sum of a channel."""
 
     channel: int
     value: int
@@ -172,7 +172,7 @@ def threshold_unit(config: ArrayConfig, sums: Iterable[Sum], thresholds: list[in
 
 
 def pool(elements: np.ndarray) -> np.ndarray:
-    """Largest element of the positions up to each one, (positions, columns, rows)."""
+    """Running maximum over the positions, (positions, columns, rows)."""
     return np.maximum.accumulate(elements, axis=0)
 
 
@@ -185,11 +185,11 @@ def packer(elements: Iterable[tuple[Sequence[int], bool]], lanes: int, bits: int
     elements : (elements of the rows, the pixel ends) for each channel
     lanes : int
     bits : int
-        Of an element.
+        Width of an element.
 
     Yields
     ------
-    Number of the element that completes them, the words of the rows, whether the pixel ends.
+    Number of the completing element, the words of the rows, whether the pixel ends.
     """
     word: list[Sequence[int]] = []
     for number, (row_elements, ends) in enumerate(elements):
@@ -202,7 +202,7 @@ def packer(elements: Iterable[tuple[Sequence[int], bool]], lanes: int, bits: int
 
 @dataclass(frozen=True)
 class Flush:
-    """Complete words of all rows, in the cycle in which the packer has them first."""
+    """Complete words of all rows, in the first cycle at the packer's output."""
 
     cycle: int
     words: Sequence[int]
@@ -220,7 +220,7 @@ class Write:
 
 def writeback(config: ArrayConfig, layer: Mapping[str, int], flushes: Iterable[Flush],
            ) -> Iterator[tuple[int, list[Write]]]:
-    """For each flush the cycle in which the words are taken, and the writes."""
+    """For each flush: the cycle in which the words are taken, and the writes."""
     split = bool(layer["flags"] & LayerFlag.SPLIT)
     pixels = follow(pixel_positions(layer["x"], layer["y"]), layer["x"], layer["out_start"], layer["out_step"],
                     layer["out_line"], config.activation_bits)
@@ -240,7 +240,7 @@ def writeback(config: ArrayConfig, layer: Mapping[str, int], flushes: Iterable[F
 
 @dataclass(frozen=True)
 class Step:
-    """A cycle of the array: where each row reads (None past the last pixel), and where all columns do."""
+    """A cycle of the array: the read address of each row (None past the last pixel), and of all columns."""
 
     addresses: tuple[int | None, ...]
     weight: int
@@ -281,7 +281,7 @@ def sequencer(config: ArrayConfig, record: LayerRecord) -> Iterator[Step]:
 
 
 def _offsets(segment: Mapping[str, int]) -> Iterator[int]:
-    """Offsets of a segment's steps from its pixel."""
+    """Offsets of a segment's steps from the address of its pixel."""
     at = segment["start"]
     for line in range(segment["lines"] + 1):
         for run in range(segment["runs"] + 1):

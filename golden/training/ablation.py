@@ -45,9 +45,9 @@ def ablate(task: Task, seeds: Sequence[int], steps: int, path: Path = ABLATION, 
     task : Task
     seeds : sequence of int
     steps : int
-        Of each training; the rest of the recipe is the task's.
+        Steps of each training; all else follows the recipe of the task.
     path : Path
-        The record is written after every training; those that it has already are not repeated.
+        The record, written after every training; recorded trainings are not repeated.
     tell : callable, optional
     """
     record: dict[str, Any] = {"task": task.name, "metric": task.metric, "steps": steps, "seeds": list(seeds),
@@ -76,7 +76,7 @@ def ablate(task: Task, seeds: Sequence[int], steps: int, path: Path = ABLATION, 
 
 
 def table(record: dict[str, Any]) -> list[tuple[str, list[tuple[float, float]]]]:
-    """For each variant the mean and the standard deviation of the test scores at each width."""
+    """Mean and standard deviation of the test scores, for each variant at each width."""
     def scores(variant: str, multiplier: float) -> list[float]:
         return [run["test"] for run in record["runs"] if (run["variant"], run["multiplier"]) == (variant, multiplier)]
 

@@ -1,4 +1,4 @@
-"""Trained networks as small files: a binary weight takes a bit."""
+"""Files of trained networks: a binary weight takes a bit."""
 
 import zipfile
 from pathlib import Path
@@ -14,11 +14,11 @@ __all__ = ["StoreError", "load_network", "save_network"]
 
 
 class StoreError(ValueError):
-    """A file that does not hold the network it is asked for."""
+    """A file that does not hold the requested network."""
 
 
 def _entries(network: Network) -> dict[str, tuple[torch.Tensor, str]]:
-    """Values that are kept, in the order of the network's state, each with the part of the file that has it.
+    """Saved values, in the order of the network's state, each with its part of the file.
 
     Of latent weights, and of the factors in front of them, only signs are kept.
     """
@@ -35,7 +35,7 @@ def save_network(network: Network, path: Path) -> None:
     ----------
     network : Network
     path : Path
-        A file ``.npz``; its folder is made.
+        A file ``.npz``; its folder is created.
     """
     parts: dict[str, list[np.ndarray]] = {}
     signs = {f"{name}.weight": module.binary_weight().detach() > 0 for name, module in network.named_modules()
@@ -56,7 +56,7 @@ def load_network(network: Network, path: Path) -> Network:
     Raises
     ------
     StoreError
-        If the file is not one of those, or is of another network.
+        If the file is no saved network, or is of another network.
     """
     entries = _entries(network)
     sizes: dict[str, int] = {}

@@ -22,7 +22,7 @@ __all__ = ["ablation", "train", "train_digits_network"]
 
 BUILD = Path("build/train")
 KEPT = TRAINED if IN_REPOSITORY else BUILD / "trained"
-"""Where networks and records go: to those of the repository, and never into an installed package."""
+"""Folder of networks and records: the repository's, never an installed package's."""
 
 SEEDS = 3
 ABLATION_STEPS = 600

@@ -1,6 +1,6 @@
 """The contest of a task: float, 8-bit and binary networks, trained alike over several seeds, and their record.
 
-The record of a task lies beside the first seed's networks in `TRAINED`; `make train TASK=...` makes both again.
+`TRAINED` has the record of a task and the first seed's networks; `make train TASK=...` makes both again.
 """
 
 import json
@@ -26,7 +26,7 @@ __all__ = ["CONTESTANTS", "RECORD", "TRAINED", "compete", "contestant", "further
            "trained_network"]
 
 TRAINED = Path(__file__).parent / "trained"
-"""Where networks and records are kept."""
+"""Folder of the kept networks and records."""
 
 RECORD = "record.json"
 
@@ -41,13 +41,13 @@ Tell = Callable[[str, int, int, str], None]
 
 
 def contestant(task: Task, name: str, seed: int) -> Network:
-    """An untrained network; "int8" is the float one."""
+    """An untrained network; "int8" is the float network."""
     style = CONTESTANTS["float" if name == "int8" else name]
     return initial(lambda: task.network(style.blocks(task.encoder, task.maximum)), seed)
 
 
 def trained_network(task: Task, name: str, folder: Path = TRAINED) -> Network:
-    """The first seed's "int8", "binary_m1" or "binary_m2", as kept; StoreError where it is not."""
+    """The kept "int8", "binary_m1" or "binary_m2" of the first seed; StoreError without it."""
     return load_network(prepare(contestant(task, name, 0)), folder / task.name / f"{name}.npz")
 
 
@@ -63,7 +63,7 @@ def mean_scores(record: dict[str, Any]) -> dict[str, float]:
 
 
 def further_scores(record: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """Mean scores on other images than the test split's, by their name, and those of the simple methods."""
+    """Mean scores on the images of `Task.further`, by their name, with the scores of the simple methods."""
     return {title: {name: mean(run["further"][title] for run in record["runs"] if run["network"] == name)
                     for name in ("float", "int8", "binary_m1", "binary_m2")} | simple
             for title, simple in record["further"].items()}
@@ -89,7 +89,7 @@ def _run(task: Task, name: str, network: Network, seed: int) -> dict[str, Any]:
 
 def compete(task: Task, seeds: Sequence[int], folder: Path = TRAINED, checkpoints: Path | None = None,
             tell: Tell | None = None) -> dict[str, Any]:
-    """Train all contestants of a task for all seeds, and write the record after each, and the first seed's networks.
+    """Train all contestants of a task for all seeds; writes the record after each seed, and the first seed's networks.
 
     Parameters
     ----------
@@ -98,13 +98,13 @@ def compete(task: Task, seeds: Sequence[int], folder: Path = TRAINED, checkpoint
     folder : Path
         Gets the task's folder.
     checkpoints : Path, optional
-        A folder for checkpoints; a contest that was stopped goes on from them.
+        A folder for checkpoints; a stopped contest resumes from them.
     tell : callable, optional
 
     Returns
     -------
     The record: ``metric``, ``recipe``, ``seeds``, ``baselines``, and for each network and seed in ``runs`` its test
-    and validation score, those on `Task.further` images, learning ``curve`` and ``seconds`` of processor time.
+    and validation score, scores on `Task.further` images, learning ``curve`` and ``seconds`` of processor time.
     """
     record: dict[str, Any] = {"task": task.name, "metric": task.metric, "recipe": asdict(task.recipe), "seeds": [],
                               "baselines": task.baselines(), "runs": [],

@@ -12,7 +12,7 @@ COLOURS = {"float": "#7a7a7a", "binary_m1": "#e08a2c", "binary_m2": "#2c7fb8"}
 
 
 def picture_curves(path: Path, record: dict[str, Any]) -> None:
-    """Validation score over the steps, a line for each network and seed, with the 8-bit twin's and the baselines."""
+    """Validation score over the steps: a curve for each network and seed, and the mean of the 8-bit twins."""
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     place = figure.add_subplot()
     for run in record["runs"]:
@@ -35,7 +35,7 @@ def picture_curves(path: Path, record: dict[str, Any]) -> None:
 
 
 def picture_ablation(path: Path, ablation: dict[str, Any]) -> None:
-    """Mean test score of each variant and width, with every seed's as a dot."""
+    """Mean test score of each variant and width, with a dot for each seed."""
     variants = list(dict.fromkeys(run["variant"] for run in ablation["runs"]))
     multipliers = sorted({run["multiplier"] for run in ablation["runs"]})
     figure = Figure(figsize=(8.5, 4), layout="constrained")

@@ -1,4 +1,4 @@
-"""Images to train and to test on, from packages that carry them: nothing is fetched."""
+"""Training and test images, from installed packages; nothing is downloaded."""
 
 from dataclasses import dataclass
 

@@ -29,7 +29,7 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How to train.
+    """The parameters of a training.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class Recipe:
     shift: float = 0.5
 
     def steps(self, images: int) -> int:
-        """Steps of a training on so many images."""
+        """Steps of a training on a number of images."""
         return self.epochs * (images // self.batch)
 
 
@@ -59,12 +59,12 @@ DIGITS_RECIPE = Recipe(epochs=80)
 0.003 is as good as 0.01 or better, and latent rates of 0.03 to 0.2 are alike."""
 
 FLOAT_RECIPE = Recipe(epochs=30)
-"""Fewer passes: the float twin is at its best long before the binary network."""
+"""Fewer passes: the float twin converges long before the binary network."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """A pass of training: its number from 1, its mean loss, and the share of its images classed rightly."""
+    """A pass of training: its number from 1, its mean loss, and its training accuracy."""
 
     epoch: int
     loss: float
@@ -89,7 +89,7 @@ class TrainedDigits:
 
 @contextmanager
 def _reproducible(seed: int) -> Iterator[None]:
-    """One thread, since the order of float sums depends on their number, and a seed; both put back after."""
+    """One thread, since the order of float sums depends on the thread count, and a seed; both are restored after."""
     threads = torch.get_num_threads()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -160,7 +160,7 @@ def fit(model: nn.Module, encoder: Encoder, split: Split, recipe: Recipe, seed: 
 
 
 def accuracy(model: nn.Module, encoder: Encoder, split: Split) -> float:
-    """Share of the images whose largest logit, the first of equals, is that of their class."""
+    """Share of the images whose largest logit (the first of equal ones) is at their class."""
     with torch.no_grad():
         logits = model.eval()(encoder.tensor(split.images)).numpy()
     return float((logits.argmax(axis=1) == split.labels).mean())
@@ -168,7 +168,7 @@ def accuracy(model: nn.Module, encoder: Encoder, split: Split) -> float:
 
 def train_digits(seed: int = 0, progress: Progress | None = None, recipe: Recipe = DIGITS_RECIPE,
                  recipe_float: Recipe = FLOAT_RECIPE) -> TrainedDigits:
-    """Train the digits network and its float twin on the same images; the held-out digits only judge."""
+    """Train the digits network and its float twin on the same images; the held-out digits are for the test alone."""
     data, encoder = digits(), digits_encoder()
     with _reproducible(seed):
         model, twin = digits_network(), digits_float()
@@ -205,7 +205,7 @@ def load_digits_network(path: Path) -> TrainedDigits:
     Raises
     ------
     ValueError
-        If the file is not one of those.
+        If the file is not a digits network.
     """
     try:
         values = torch.load(path, weights_only=True)

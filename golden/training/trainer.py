@@ -1,9 +1,9 @@
-"""Trains a network for a task: bounded by steps, equal for equal seeds, and resumed where it was left.
+"""Training of a network for a task: bounded by steps, equal for equal seeds, resumed after an interruption.
 
 Latent weights learn fast, relative to their initial scale, since only a change of sign matters. A share of the
 steps may come first with binary activations but real weights (two-stage training). The rates of either stage fall to
-nothing along a cosine. The random draws of a step depend on the seed and the step alone, so that a resumed training
-ends with the very same weights.
+nothing along a cosine. The random draws of a step depend on the seed and the step alone, so a resumed training ends
+with the same weights.
 """
 
 import math
@@ -33,7 +33,7 @@ EVALUATION_BATCH = 32
 
 
 class TrainingError(ValueError):
-    """A checkpoint that does not belong to the training it is given to."""
+    """A checkpoint of another training."""
 
 
 class Trainable(Protocol):
@@ -47,7 +47,7 @@ class Trainable(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How to train.
+    """The parameters of a training.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class Recipe:
     decay : float
         Weight decay of the latent weights while they are real.
     scores : int
-        How often the validation split is scored, evenly over the training.
+        Number of scores of the validation split, evenly over the training.
 
     Raises
     ------
@@ -99,7 +99,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Point:
-    """A point of the learning curve: steps done, mean loss since the last one, and the validation score."""
+    """A point of the learning curve: finished steps, mean loss since the previous point, and the validation score."""
 
     step: int
     loss: float
@@ -108,7 +108,7 @@ class Point:
 
 @contextmanager
 def reproducible(seed: int) -> Iterator[None]:
-    """One thread, since the order of float sums depends on their number, and a seed; both put back after."""
+    """One thread, since the order of float sums depends on the thread count, and a seed; both are restored after."""
     threads = torch.get_num_threads()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -139,16 +139,16 @@ class Trainer:
         Trained in place.
     recipe : Recipe
     seed : int
-        Of the batches. (The network's own initial weights are the caller's, drawn within `reproducible`.)
+        Seed of the batches. (The caller draws the initial weights of the network, within `reproducible`.)
     checkpoint : Path, optional
-        A file that keeps the state at every point of the learning curve; if it is there, training goes on from it.
+        A file of the state at the last point of the learning curve; training resumes from it if it exists.
     device : str, optional
-        Of PyTorch; by default a GPU where there is one. On a CPU the result depends on nothing but the arguments.
+        Device of PyTorch; by default a GPU if available. On a CPU the result depends on the arguments alone.
 
     Raises
     ------
     TrainingError
-        If the checkpoint is of another recipe, seed or network, or is none.
+        If the checkpoint is of another recipe, seed or network, or unreadable.
 
     Members
     -------
@@ -255,6 +255,6 @@ class Trainer:
 
 
 def initial(make: Callable[[], Network], seed: int) -> Network:
-    """A network whose initial weights are those of a seed."""
+    """A network with initial weights from a seed."""
     with reproducible(seed):
         return make()

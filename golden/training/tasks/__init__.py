@@ -1,4 +1,4 @@
-"""The five vision tasks: data that ships in packages, networks, losses, metrics, baselines and pictures."""
+"""The five vision tasks: data from installed packages, networks, losses, metrics, baselines and pictures."""
 
 import importlib
 

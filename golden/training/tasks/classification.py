@@ -26,7 +26,7 @@ VALIDATION = 237
 
 
 class Classifier(Network):
-    """A network whose body ends in one result a class: (B, classes)."""
+    """A network whose body ends in a result for each class: (B, classes)."""
 
     def after(self, y: Tensor, x: Tensor) -> Tensor:
         return super().after(y, x).flatten(1)
@@ -40,9 +40,9 @@ def _splits() -> dict[str, Split]:
 
 
 class Classification(Task):
-    """Digits of 8x8 pixels, values 0..16; the metric is the share of held-out images classed rightly, in percent.
+    """Digits of 8x8 pixels, values 0..16; the metric is the accuracy on held-out images, in percent.
 
-    1200 images to train on, 237 to choose by, 360 to judge by, each class in equal shares.
+    1200 training, 237 validation and 360 test images, each class in equal shares.
     """
 
     name = "classification"
@@ -55,7 +55,7 @@ class Classification(Task):
     recipe = Recipe(steps=2400, batch=32, real_share=0.0)
 
     def network(self, blocks: Blocks) -> Network:
-        """A first convolution, three basic blocks, and the last convolution over all that is left (4x4)."""
+        """A first convolution, three basic blocks, and a last convolution over the whole remaining map (4x4)."""
         narrow, wide = blocks.width(24), blocks.width(32)
         return Classifier(blocks, nn.Sequential(
             blocks.conv(blocks.inputs(1), narrow),
@@ -81,7 +81,7 @@ class Classification(Task):
         return split.images, split.labels
 
     def score(self, outputs: np.ndarray, truth: Any) -> float:
-        """Percent of the images whose largest result, the first of equals, is that of their class."""
+        """Percent of the images whose largest result (the first of equal ones) is at their class."""
         return 100 * float((outputs.reshape(len(truth), -1).argmax(axis=1) == truth).mean())
 
     def baselines(self) -> dict[str, float]:
@@ -95,7 +95,7 @@ class Classification(Task):
                 for name, make in simple.items()}
 
     def picture(self, path: Path, images: np.ndarray, truth: Any, outputs: dict[str, np.ndarray]) -> None:
-        """The images that any network gets wrong, then others, with every network's answer."""
+        """The images misclassified by any network, then others, with the answer of every network."""
         answers = {name: scores.reshape(len(truth), -1).argmax(axis=1) for name, scores in outputs.items()}
         wrong = np.sum([found != truth for found in answers.values()], axis=0)
         order = np.argsort(-wrong, kind="stable")[:24]

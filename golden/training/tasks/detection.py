@@ -1,4 +1,4 @@
-"""Detection: where the digits of a scene are, as peaks of a heat map (after CenterNet, Zhou et al. 2019)."""
+"""Detection: the positions of a scene's digits as peaks of a heat map (after CenterNet, Zhou et al. 2019)."""
 
 from functools import cache
 from pathlib import Path
@@ -26,10 +26,10 @@ __all__ = ["NEAR", "STRIDE", "Detection", "average_precision", "heat_map", "matc
 matplotlib.use("Agg")
 
 STRIDE = 4
-NEAR = 4.0              # pixels between a peak and the digit that it counts for, at most
+NEAR = 4.0              # pixels between a peak and its digit, at most
 SPREAD = 0.7            # standard deviation of the target's peaks, in cells
-PEAK_PRIOR = 0.1        # share of peaks that an output of 0 stands for
-BLUR = 11               # side of the mean that is taken twice
+PEAK_PRIOR = 0.1        # share of peaks at an output of 0
+BLUR = 11               # side of the mean filter, applied twice
 SHOWN = 6
 TRUE, FALSE, MISSED = "#37c871", "#e4572e", "#f4c430"
 
@@ -49,7 +49,7 @@ def heat_map(truth: list[list[Box]], lines: int, columns: int) -> np.ndarray:
 
 
 def peaks(outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The cells that none of their 8 neighbours exceeds: images (P,), centres (P, 2) in pixels, scores (P,).
+    """The local maxima of a map over 8 neighbours: images (P,), centres (P, 2) in pixels, scores (P,).
 
     Of equal neighbours the first in raster order is the peak.
     """
@@ -66,9 +66,9 @@ def peaks(outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def matches(outputs: np.ndarray, truth: list[list[Box]]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The peaks as `peaks` gives them, best first, and which digit of their image each one finds, -1 for none.
+    """The results of `peaks`, best first, and the digit of its image that each peak finds, -1 for none.
 
-    Greedy: each peak takes the nearest digit that no better one took, if its centre is at most `NEAR` pixels away.
+    Greedy: each peak takes the nearest digit that no better peak took, if its centre is at most `NEAR` pixels away.
     """
     image, places, scores = peaks(outputs)
     order = np.argsort(-scores, kind="stable")
@@ -87,7 +87,7 @@ def matches(outputs: np.ndarray, truth: list[list[Box]]) -> tuple[np.ndarray, np
 def average_precision(outputs: np.ndarray, truth: list[list[Box]]) -> float:
     """Area under the curve of precision over recall, 0..1, of all peaks of all images together.
 
-    The curve has a step for each score that occurs: recall and precision of the peaks with that score or a better one.
+    The curve has a step for each distinct score: recall and precision of the peaks of at least this score.
     Peaks and digits are matched by `matches`.
     """
     _, _, scores, found = matches(outputs, truth)
@@ -98,7 +98,7 @@ def average_precision(outputs: np.ndarray, truth: list[list[Box]]) -> float:
 
 
 def _threshold_of(scores: np.ndarray, found: np.ndarray, digits: int) -> float:
-    """The score at which a detector shows as many false peaks and missed digits, together, as is least."""
+    """The score threshold with the fewest false peaks and missed digits, together."""
     errors = digits + np.cumsum(np.where(found < 0, 1, -1))
     return float(scores[errors.argmin()])
 
@@ -132,7 +132,7 @@ class Detection(Task):
     def loss(self, outputs: Tensor, targets: tuple[Tensor, ...]) -> Tensor:
         """CenterNet's focal loss with less penalty near a centre (alpha 2, beta 4), for each digit.
 
-        The logit is the output plus a constant, so that an output of 0 means the rare peak that it is.
+        The logit is the output plus a constant: at an output of 0 the probability of a peak is `PEAK_PRIOR`.
         """
         (heat,) = targets
         logits = outputs + float(np.log(PEAK_PRIOR / (1 - PEAK_PRIOR)))
@@ -167,10 +167,10 @@ class Detection(Task):
         }
 
     def picture(self, path: Path, images: np.ndarray, truth: list[list[Box]], outputs: dict[str, np.ndarray]) -> None:
-        """Some images with their digits, and each network's heat map and the boxes that it would draw.
+        """Some images with their digits, and the heat map and the boxes of each network.
 
-        A box is green on a digit and red elsewhere; a digit that is missed has a yellow one. All have the mean
-        size of a digit, and a network shows those above the score at which it errs least.
+        A box is green on a digit and red elsewhere; a missed digit has a yellow box. Boxes have the mean size of a
+        digit, and are drawn above the score threshold with the fewest errors.
         """
         shown = min(SHOWN, len(images))
         figure = Figure(figsize=(2 * shown, 2.1 * (1 + len(outputs))), layout="constrained")
@@ -196,7 +196,7 @@ class Detection(Task):
 
 
 def _answer(outputs: np.ndarray, truth: list[list[Box]]) -> list[list[tuple[tuple[float, float], str]]]:
-    """For each image the centres of the boxes to draw, and their colours."""
+    """Centres and colours of the boxes to draw, for each image."""
     image, places, scores, found = matches(outputs, truth)
     shown = scores >= _threshold_of(scores, found, sum(map(len, truth)))
     drawn: list[list[tuple[tuple[float, float], str]]] = [[] for _ in truth]
@@ -223,7 +223,7 @@ def _mean_size() -> tuple[float, float]:
 
 
 def _by_contrast(images: np.ndarray) -> np.ndarray:
-    """Standard deviation of the pixels around, near ones counted more; the mean of each cell."""
+    """Standard deviation of the surrounding pixels, weighted by nearness; the mean of each cell."""
     def blurred(pixels: Tensor) -> Tensor:
         for _ in range(2):
             pixels = functional.avg_pool2d(functional.pad(pixels, [BLUR // 2] * 4, "replicate"), BLUR, 1)

@@ -1,4 +1,4 @@
-"""Networks whose first and last convolution the host computes in 8 bits, as the paper's EDSR has it."""
+"""Networks whose first and last convolution the host computes in 8 bits, as in the paper's EDSR."""
 
 from torch import Tensor, nn
 
@@ -33,6 +33,6 @@ class Ends(Network):
 
 
 def stem(blocks: Blocks, inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential:
-    """A convolution in real numbers, its norm, and the activation that the blocks use."""
+    """A convolution in real numbers, its norm, and the activation of the blocks."""
     return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False),
                          nn.BatchNorm2d(outputs), blocks.activation(outputs))

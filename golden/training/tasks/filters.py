@@ -1,4 +1,4 @@
-"""A first layer that the host computes: filters of grey images that do not see how bright these are."""
+"""A first layer on the host: filters of grey images that are invariant to brightness."""
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ __all__ = ["Filtered"]
 
 
 class _Centred(nn.Module):
-    """The weights of each filter less their mean."""
+    """The weights of each filter minus their mean."""
 
     def forward(self, weight: Tensor) -> Tensor:
         return weight - weight.mean(dim=(2, 3), keepdim=True)
@@ -29,11 +29,11 @@ class Filtered(Network):
     ----------
     blocks : Blocks
     filters : int
-        How many.
+        Number of filters.
     kernel : int
-        Their size, odd. The outermost pixels are repeated outwards, so that maps keep their size.
+        Size of a filter, odd. The outermost pixels are repeated outwards, and maps keep their size.
     body : Module
-        Of maps (B, filters, H, W).
+        Reads maps (B, filters, H, W).
 
     Raises
     ------
@@ -52,7 +52,7 @@ class Filtered(Network):
         self.activation = blocks.activation(filters)
 
     def encode(self, images: np.ndarray) -> Tensor:
-        """Grey levels 0..255 as float32, whatever the blocks."""
+        """Grey levels 0..255 as float32, for any blocks."""
         return torch.from_numpy(np.asarray(images).astype(np.float32))
 
     def features(self, x: Tensor) -> Tensor:

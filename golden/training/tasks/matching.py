@@ -1,11 +1,11 @@
-"""Matching: which point of one image is which of another, by the descriptors of a network.
+"""Matching: corresponding points of two images, by the descriptors of a network.
 
-A network gives every pixel a descriptor of `BITS` values, as R2D2 does (Revaud et al., 2019), at full resolution. Those
-of a binary network are +1 and -1, and then the largest cosine is the smallest Hamming distance. Points are corners (Shi
-and Tomasi, 1994) of image A; the candidates for each are the places of all of A's points in image B.
+A network gives every pixel a descriptor of `BITS` values, as R2D2 does (Revaud et al., 2019), at full resolution. The
+descriptors of a binary network are +1 and -1; the largest cosine is then the smallest Hamming distance. Points are
+corners (Shi and Tomasi, 1994) of image A; the candidates for each are the places of all points of A in image B.
 
-A is cut from a photograph and B from the same one through a homography, with other contrast, other brightness and
-noise; or both are cut from a real stereo pair.
+A is cut from a photograph, and B from the same photograph through a homography, with other contrast, other brightness
+and noise; or both are cut from a real stereo pair.
 """
 
 from collections.abc import Callable
@@ -46,7 +46,7 @@ RIGHT, WRONG = "#4c9be8", "#e0483e"
 
 @dataclass(frozen=True, eq=False)
 class Correspondences:
-    """Points that show the same: ``a`` and ``b``, (N, 3) int64, each the image's number in its stack, y and x."""
+    """Corresponding points: ``a`` and ``b``, (N, 3) int64, each the image's number in its stack, y and x."""
 
     a: np.ndarray
     b: np.ndarray
@@ -56,7 +56,7 @@ def random_homography(rng: np.random.Generator, size: int) -> np.ndarray:
     """A homography (3, 3) of points (x, y, 1) about the middle of an image of ``size`` pixels a side.
 
     Turns by at most 45 degrees, scales by 1/1.4 to 1.4, moves by at most 3 pixels, and tilts: along either axis the
-    distance seems to differ by at most 30 % between opposite edges.
+    scale differs by at most 30 % between opposite edges.
     """
     angle, scale = np.deg2rad(rng.uniform(-45, 45)), 1.4 ** rng.uniform(-1, 1)
     sine, cosine = scale * np.sin(angle), scale * np.cos(angle)
@@ -71,7 +71,7 @@ def _shift(x: float, y: float) -> np.ndarray:
 
 
 def mapped(homography: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Where a homography takes points (..., 2), each y and x."""
+    """Points (..., 2), each y and x, under a homography."""
     x, y, w = np.moveaxis(points[..., ::-1] @ homography[:, :2].T + homography[:, 2], -1, 0)
     return np.stack([y / w, x / w], axis=-1)
 
@@ -94,7 +94,7 @@ def photometric(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
 
 
 def strength(images: np.ndarray) -> np.ndarray:
-    """How much of a corner each pixel is, float64 (B, H, W), in grey levels a pixel.
+    """Corner strength of each pixel, float64 (B, H, W), in grey levels a pixel.
 
     The root of the smaller eigenvalue of the structure tensor: Gauss windows of 1 pixel for the derivatives and of 1.5
     pixels for their products.
@@ -115,7 +115,7 @@ def corners(images: np.ndarray) -> np.ndarray:
 
 
 Place = tuple[np.ndarray, int, int]
-"""A photograph, and the line and column where image A begins."""
+"""A photograph, and the first line and column of image A."""
 
 
 def _pairs(rng: np.random.Generator, places: list[Place], size: int,
@@ -135,9 +135,9 @@ def _pairs(rng: np.random.Generator, places: list[Place], size: int,
 
 
 def _inside(points: np.ndarray, there: np.ndarray, pairs: int, size: int) -> Correspondences:
-    """Points (N, 3) of A and their places (N, 2) in B, at the nearest pixels, without those near an edge.
+    """Points (N, 3) of A and their places (N, 2) in B, at the nearest pixels, without points near an edge.
 
-    Of points that fall on one pixel of B the first is kept.
+    Of several points on one pixel of B the first is kept.
     """
     other = np.column_stack([points[:, 0] + pairs, np.floor(there + 0.5).astype(np.int64)])
     both = np.concatenate([points[:, 1:], other[:, 1:]], axis=1)
@@ -153,19 +153,19 @@ def _cut(place: Place, size: int) -> np.ndarray:
 
 
 def _rich(place: Place, size: int) -> bool:
-    """Whether one corner or more stands on 256 pixels."""
+    """Whether a place has at least one corner for each 256 pixels."""
     return len(corners(_cut(place, size)[None])) >= size * size / 256
 
 
 def _grid(photograph: np.ndarray) -> list[Place]:
-    """Places side by side, with room around them for a homography."""
+    """Adjacent places, with room around them for a homography."""
     room = SIZE // 4
     return [(photograph, y, x) for y in range(room, photograph.shape[0] - SIZE - room + 1, SIZE)
             for x in range(room, photograph.shape[1] - SIZE - room + 1, SIZE)]
 
 
 def _random_place(rng: np.random.Generator) -> Place:
-    """Somewhere in a training photograph."""
+    """A random place with enough corners, in a training photograph."""
     while True:
         view = random_view(rng, photographs("train"))
         y, x = (int(rng.integers(length - CROP + 1)) for length in view.shape)
@@ -204,12 +204,12 @@ def _stereo() -> tuple[np.ndarray, Correspondences]:
 
 
 def nearest(descriptors: np.ndarray, truth: Correspondences) -> np.ndarray:
-    """Which candidate of its pair is nearest to each point of A by the cosine: its index, int64 (N,).
+    """Index, int64 (N,), of the candidate of its pair that is nearest to each point of A by the cosine.
 
-    Descriptors (B, D, H, W). Of candidates that are equally near, the first counts.
+    Descriptors (B, D, H, W). Of equally near candidates the first counts.
     """
     here, there = (np.asarray(descriptors[p[:, 0], :, p[:, 1], p[:, 2]], np.float64) for p in (truth.a, truth.b))
-    # A's own length changes no order. A descriptor of zeros is near to none.
+    # the length of A's descriptor changes no order; a descriptor of zeros has cosine 0
     there /= np.maximum(np.linalg.norm(there, axis=1, keepdims=True), np.finfo(np.float64).tiny)
     found = np.empty(len(here), np.int64)
     for number in np.unique(truth.a[:, 0]):
@@ -219,7 +219,7 @@ def nearest(descriptors: np.ndarray, truth: Correspondences) -> np.ndarray:
 
 
 def patch_signs(images: np.ndarray) -> np.ndarray:
-    """Where the pixels of the `PATCH` x `PATCH` around each are not below their mean: int8 +1 and -1, (B, D, H, W)."""
+    """Signs of the `PATCH` x `PATCH` pixels around each, relative to their mean: int8 +1 and -1, (B, D, H, W)."""
     values = images[:, 0].astype(np.float64)
     return _signs(values, [(ndimage.uniform_filter(values, (0, PATCH, PATCH), mode="nearest"), y, x)
                            for y in range(-(PATCH // 2), PATCH // 2 + 1) for x in range(-(PATCH // 2), PATCH // 2 + 1)])
@@ -228,7 +228,7 @@ def patch_signs(images: np.ndarray) -> np.ndarray:
 def brief(images: np.ndarray) -> np.ndarray:
     """256 comparisons of smoothed pixels, int8 +1 and -1, (B, 256, H, W), after BRIEF (Calonder et al., 2010).
 
-    The pixels lie around each with a deviation of 31/5, at most 15 away; smoothing is a Gauss window of 2 pixels.
+    Compared pixels lie around each with a deviation of 31/5, at most 15 away; smoothing is a Gauss window of 2 pixels.
     """
     smooth = ndimage.gaussian_filter(images[:, 0].astype(np.float64), (0, 2, 2), mode="nearest")
     tests = np.random.default_rng(0).normal(0, 31 / 5, (256, 2, 2)).round().clip(-15, 15).astype(int)
@@ -236,7 +236,7 @@ def brief(images: np.ndarray) -> np.ndarray:
 
 
 def _signs(values: np.ndarray, tests: list[tuple[np.ndarray, int, int]]) -> np.ndarray:
-    """For each test (levels, y, x) whether values y lines and x columns on are not below the levels."""
+    """Signs of tests (levels, y, x): +1 where the value y lines and x columns on is at least the level, else -1."""
     return np.stack([np.where(_moved(values, y, x) >= levels, 1, -1).astype(np.int8) for levels, y, x in tests], axis=1)
 
 
@@ -251,7 +251,7 @@ BASELINES = {"patch signs, 121 bits": patch_signs, "BRIEF, 256 bits": brief}
 
 
 class Matching(Task):
-    """Points of image A found again in image B; judged by the share, in percent, that are matched rightly.
+    """Points of image A found again in image B; the metric is the share of right matches, in percent.
 
     Images (2N, 1, H, W) are N times A, then N times B. Results (2N, BITS, H, W) are the descriptors, of any length.
     """
@@ -277,7 +277,7 @@ class Matching(Task):
     def batch(self, rng: np.random.Generator, size: int) -> tuple[np.ndarray, tuple[Tensor, ...]]:
         """``size`` pairs (2 size, 1, 40, 40), and their points (N, 3) in A and in B, int64.
 
-        Any pixels of a corner's strength will do, `POINTS` of a pair at most.
+        Points are any pixels of a corner's strength, at most `POINTS` a pair.
         """
         images, pairs = _pairs(rng, [_random_place(rng) for _ in range(size)], CROP,
                                lambda a: rng.permutation(np.argwhere(strength(a) >= STRENGTH)))
@@ -302,7 +302,7 @@ class Matching(Task):
         return _stereo()
 
     def score(self, outputs: np.ndarray, truth: Correspondences) -> float:
-        """The share of A's points, in percent, whose nearest candidate in B is the right one (`nearest`)."""
+        """The share of A's points, in percent, whose `nearest` candidate in B is right."""
         return 100 * float((nearest(outputs, truth) == np.arange(len(truth.a))).mean())
 
     def baselines(self) -> dict[str, float]:

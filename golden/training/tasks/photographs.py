@@ -1,4 +1,4 @@
-"""Grey photographs that ship inside packages, for training, for choices, and for judging."""
+"""Grey photographs from installed packages, for training, validation and test."""
 
 from functools import cache
 
@@ -13,9 +13,9 @@ PHOTOGRAPHS = {
     "validation": ("rocket", "coins", "grass"),
     "test": ("camera", "chelsea", "china", "gravel"),
 }
-"""Names by split; each holds scenes as well as textures, and no photograph is in two of them."""
+"""Names by split; each split has scenes and textures, and no photograph is in two splits."""
 
-SAMPLES = ("china", "flower")   # of scikit-learn, all others are of scikit-image
+SAMPLES = ("china", "flower")   # from scikit-learn; all others are from scikit-image
 
 
 def grey(image: np.ndarray) -> np.ndarray:
@@ -27,12 +27,12 @@ def grey(image: np.ndarray) -> np.ndarray:
 
 @cache
 def photograph(name: str) -> np.ndarray:
-    """The luminance of a photograph: uint8 (H, W), not to be written to.
+    """The luminance of a photograph: uint8 (H, W), read-only.
 
     Raises
     ------
     ValueError
-        If there is no photograph of that name.
+        If no photograph has the name.
     """
     known = [known for names in PHOTOGRAPHS.values() for known in names]
     if name not in known:
@@ -56,8 +56,8 @@ def photographs(split: str) -> list[np.ndarray]:
 @cache
 def stereo_pair() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A rectified stereo pair (Middlebury 2014, motorcycle): left and right, uint8 (500, 741), and the disparity of
-    the left image's pixels, float32: a point at column x there is at column x - disparity on the right. The disparity
-    is infinite where it is unknown. In no split.
+    the left image's pixels, float32: a point at column x on the left is at column x - disparity on the right. Unknown
+    disparities are infinite. The pair is in no split.
     """
     left, right, disparity = skimage.data.stereo_motorcycle()
     return _frozen(grey(left)), _frozen(grey(right)), _frozen(disparity)
@@ -71,12 +71,12 @@ def pieces(image: np.ndarray, size: int) -> np.ndarray:
 
 
 def views(image: np.ndarray) -> list[np.ndarray]:
-    """The image turned and mirrored in all eight ways; nothing is copied."""
+    """The image turned and mirrored in all eight ways, without a copy."""
     return [np.rot90(side, turns) for side in (image, image[:, ::-1]) for turns in range(4)]
 
 
 def random_view(rng: np.random.Generator, images: list[np.ndarray]) -> np.ndarray:
-    """One of the `views` of one of the images, a large one more often."""
+    """A random one of the `views` of an image, drawn with a probability proportional to its area."""
     areas = np.array([image.size for image in images])
     return views(images[rng.choice(len(images), p=areas / areas.sum())])[rng.integers(8)]
 

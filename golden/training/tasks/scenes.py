@@ -1,7 +1,6 @@
-"""Scenes: handwritten digits on crops of photographs, with the place and the class of every digit known.
+"""Scenes: handwritten digits on crops of photographs, with the place and the class of every digit.
 
-A split has photographs and digits of its own, so nothing that a network saw in training comes back in validation or
-test.
+Each split has its own photographs and digits: validation and test share none with training.
 """
 
 from functools import cache
@@ -59,7 +58,7 @@ class Scenes(NamedTuple):
 
 @cache
 def _backgrounds(split: str, shrink: int) -> list[np.ndarray]:
-    """The photographs of a split, float64 (H, W) of 0..255, a pixel the mean of so many squared."""
+    """The photographs of a split, float64 (H, W) of 0..255; a pixel is the mean of ``shrink`` x ``shrink``."""
     shrunk = []
     for image in photographs(split):
         h, w = (length // shrink for length in image.shape)
@@ -69,8 +68,7 @@ def _backgrounds(split: str, shrink: int) -> list[np.ndarray]:
 
 @cache
 def digits_of(split: str) -> Split:
-    """The handwritten digits of a split: those of the test are the ones that `golden.training.data.digits` holds
-    out."""
+    """The handwritten digits of a split; the test split has the held-out digits of `golden.training.data.digits`."""
     data = digits()
     train, validation = validation_split(data.train, 300)
     return {"train": train, "validation": validation, "test": data.test}[split]
@@ -84,7 +82,7 @@ def _enlarging(length: int, size: int) -> np.ndarray:
 
 
 def ink(digit: np.ndarray, size: int) -> np.ndarray:
-    """How much ink, 0..1, a digit (8, 8) of 0..16 leaves on the pixels of a square: (size, size), bilinear.
+    """Ink, 0..1, of a digit (8, 8) of 0..16 on the pixels of a square: (size, size), bilinear.
 
     A value of 14 and more is full ink.
     """
@@ -93,7 +91,7 @@ def ink(digit: np.ndarray, size: int) -> np.ndarray:
 
 
 def _extent(mask: np.ndarray) -> tuple[slice, slice]:
-    """The lines and the columns from the first to the last that a mask has anything in."""
+    """The lines and the columns of the bounding box of a mask."""
     lines, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     return slice(lines[0], lines[-1] + 1), slice(columns[0], columns[-1] + 1)
 
@@ -167,6 +165,6 @@ def _grey(below: float, rng: np.random.Generator) -> float:
 
 @cache
 def held_out(split: SplitName) -> Scenes:
-    """The scenes that networks are judged on: 300 to choose by (validation), 400 for the test; always the same."""
+    """The scenes for validation (300) and test (400); always the same."""
     count, seed = HELD_OUT[split]
     return scenes(split, count, seed)

@@ -1,4 +1,4 @@
-"""Segmentation: which pixels of a scene belong to which digit (after FCN, Long et al. 2015)."""
+"""Segmentation: the class of each pixel of a scene, background or a digit (after FCN, Long et al. 2015)."""
 
 from pathlib import Path
 
@@ -24,16 +24,16 @@ __all__ = ["STRIDE", "Segmentation", "classes_of", "intersection_over_union"]
 matplotlib.use("Agg")
 
 STRIDE = 2
-DIGIT_WEIGHT = 2.0      # in the loss, of a pixel of a digit where one of the background has 1
+DIGIT_WEIGHT = 2.0      # of a digit's pixels in the loss; the background has 1
 SHOWN = 6
-FITTED = 200            # training scenes that choose how well a mean digit must fit
-LEAST = 0.6             # the least that they choose from
+FITTED = 200            # training scenes that choose the least fit of a mean digit
+LEAST = 0.6             # the smallest candidate for the least fit
 COLOURS = ("#000000", "#e6194b", "#3cb44b", "#ffe119", "#4363d8", "#f58231", "#911eb4", "#42d4f4", "#f032e6", "#bfef45",
            "#9a6324")
 
 
 def _enlarged(outputs: Tensor) -> Tensor:
-    """Scores brought to the size of the image, by bilinear interpolation between the centres of the cells."""
+    """Scores enlarged to the size of the image, by bilinear interpolation between the centres of the cells."""
     return functional.interpolate(outputs, scale_factor=STRIDE, mode="bilinear", align_corners=False)
 
 
@@ -46,9 +46,9 @@ def classes_of(outputs: np.ndarray) -> np.ndarray:
 
 
 def intersection_over_union(answers: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """For each of the 11 classes: pixels of it in both over pixels of it in either, of all images together, (11,).
+    """For each of the 11 classes: its pixels in both over its pixels in either, of all images together, (11,).
 
-    A class that is in neither counts 1.
+    A class in neither counts 1.
     """
     counts = np.bincount(CLASSES * labels.ravel() + answers.ravel(), minlength=CLASSES ** 2).reshape(CLASSES, CLASSES)
     both = counts.diagonal()
@@ -76,8 +76,8 @@ class Segmentation(Task):
     recipe = Recipe(steps=1500, batch=8, rate=0.01)
 
     def network(self, blocks: Blocks) -> Network:
-        """The host halves the size, two basic blocks work at a quarter of it, and the host turns the four results of
-        a cell into four places (`PixelShuffle`)."""
+        """The host halves the size, two basic blocks work at a quarter, and the host shuffles the four results of a
+        cell to four positions (`PixelShuffle`)."""
         narrow, wide = blocks.width(24), blocks.width(48)
         return Ends(
             blocks, stem(blocks, 1, narrow, kernel=5, stride=2),
@@ -89,7 +89,7 @@ class Segmentation(Task):
         return images, (torch.from_numpy(labels),)
 
     def loss(self, outputs: Tensor, targets: tuple[Tensor, ...]) -> Tensor:
-        """Cross entropy of the enlarged scores, in which a pixel of a digit weighs more than one of the background."""
+        """Cross entropy of the enlarged scores; pixels of digits weigh more than the background."""
         weights = torch.full((CLASSES,), DIGIT_WEIGHT, device=outputs.device)
         weights[0] = 1
         return functional.cross_entropy(_enlarged(outputs), targets[0], weights)
@@ -113,7 +113,7 @@ class Segmentation(Task):
         return _mean_iou(classes_of(outputs), truth)
 
     def baselines(self) -> dict[str, float]:
-        """Background everywhere, and mean digits painted where they fit."""
+        """Background everywhere, and mean digits painted at their best fits."""
         fit = scenes("train", FITTED, 0)
         found, fits = _painted(fit.images)
         tried = {least: _mean_iou(np.where(fits >= least, found, 0), fit.labels) for least in np.arange(LEAST, 1, 0.02)}
@@ -124,7 +124,7 @@ class Segmentation(Task):
                 "mean digit of each class": _mean_iou(found, truth)}
 
     def picture(self, path: Path, images: np.ndarray, truth: np.ndarray, outputs: dict[str, np.ndarray]) -> None:
-        """Some images, their classes in colours, and the classes that each network sees."""
+        """Some images, their classes in colours, and the classes by each network."""
         shown = min(SHOWN, len(images))
         rows = {"truth": truth, **{name: classes_of(result) for name, result in outputs.items()}}
         figure = Figure(figsize=(2 * shown, 2.1 * (1 + len(rows))), layout="constrained")
@@ -150,9 +150,9 @@ class Segmentation(Task):
 
 
 def _painted(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The class, int64 (B, H, W), of the mean digit that fits best of all that cover a pixel, and how well it fits.
+    """The class, int64 (B, H, W), of the best-fitting mean digit that covers each pixel, and its fit.
 
-    Zero where none fits by `LEAST`.
+    Zero where no fit reaches `LEAST`.
     """
     edge = max(TEMPLATE_SIZES) // 2
     board = np.pad(np.zeros(images[:, 0].shape), ((0, 0), (edge, edge), (edge, edge)))
@@ -161,7 +161,7 @@ def _painted(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     fits = torch.cat([correlation(images, size, by_class=True) for size in TEMPLATE_SIZES], dim=1).numpy()
     places = np.argwhere(fits >= LEAST)
     values = fits[tuple(places.T)]
-    for n in np.argsort(values, kind="stable"):     # the best are painted last
+    for n in np.argsort(values, kind="stable"):     # best fits last
         image, k, y, x = places[n]
         mask = masks[k]
         top, left = y + edge - len(mask) // 2, x + edge - len(mask) // 2

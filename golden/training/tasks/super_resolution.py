@@ -29,7 +29,7 @@ __all__ = ["Enlarger", "HighResolution", "SuperResolution", "bicubic", "enlarge"
 
 CROP = 32           # low resolution pixels of a training image's side
 PIECE = 128         # high resolution pixels of a validation or test image's side
-BORDER = 4          # high resolution pixels at each side of an image that are not judged
+BORDER = 4          # high resolution pixels at each side of an image left out of the score
 SHOWN = 3           # pieces in a picture
 
 
@@ -67,7 +67,7 @@ def enlarge(low: np.ndarray, outputs: np.ndarray) -> np.ndarray:
 
 
 def _places(images: np.ndarray) -> np.ndarray:
-    """The four pixels (B, 4, H, W) that a pixel of low resolution stands for, of images (B, 2H, 2W)."""
+    """The four pixels (B, 4, H, W) under each pixel of low resolution, of images (B, 2H, 2W)."""
     return np.stack([images[:, y::2, x::2] for y in (0, 1) for x in (0, 1)], axis=1)
 
 
@@ -83,7 +83,7 @@ def psnr(images: np.ndarray, truth: np.ndarray) -> float:
 
 def bicubic(low: np.ndarray) -> np.ndarray:
     """Results (B, 4, H, W) for images (B, H, W) by cubic convolution with a = -1/2 (Keys, 1981)."""
-    # Without antialias PyTorch takes a = -3/4, which is worse by 0.1 dB.
+    # without antialias PyTorch uses a = -3/4, worse by 0.1 dB
     whole = functional.interpolate(torch.from_numpy(low)[:, None].double(), scale_factor=2, mode="bicubic",
                                    antialias=True)
     return _places(whole[:, 0].numpy()) - low[:, None]
@@ -137,7 +137,7 @@ class Enlarger(Filtered):
     ----------
     blocks : Blocks
     filters : int
-        Of the first layer.
+        Filters of the first layer.
     body : Module
         (B, filters, H, W) to (B, channels, H, W).
     channels : int
@@ -155,7 +155,7 @@ class Enlarger(Filtered):
 
 
 class SuperResolution(Task):
-    """Photographs at twice their resolution; judged by the PSNR, a mean over the photographs of a split.
+    """Photographs at twice their resolution; the metric is the PSNR, a mean over the photographs of a split.
 
     Images (B, 1, H, W), results (B, 4, H, W) in grey levels, to be added to the image (`enlarge`).
     """
@@ -175,7 +175,7 @@ class SuperResolution(Task):
         return Enlarger(blocks, width, body, width)
 
     def batch(self, rng: np.random.Generator, size: int) -> tuple[np.ndarray, tuple[Tensor, ...]]:
-        """Images (size, 1, CROP, CROP) and the results (size, 4, CROP, CROP), float32, that would be right."""
+        """Images (size, 1, CROP, CROP) and their true results (size, 4, CROP, CROP), float32."""
         images = np.empty((size, 2 * CROP, 2 * CROP), np.int64)
         for image in images:
             view = random_view(rng, photographs("train"))
@@ -193,7 +193,7 @@ class SuperResolution(Task):
         return _split(name)
 
     def score(self, outputs: np.ndarray, truth: HighResolution) -> float:
-        """PSNR in dB: of all pieces of a photograph together, then the mean over the photographs."""
+        """PSNR in dB over all pieces of a photograph, averaged over the photographs."""
         images = enlarge(truth.low, outputs)
         return float(np.mean([psnr(images[truth.photograph == number], truth.images[truth.photograph == number])
                               for number in np.unique(truth.photograph)]))
@@ -204,7 +204,7 @@ class SuperResolution(Task):
         return {name: self.score(method(truth.low), truth) for name, method in BASELINES.items()}
 
     def picture(self, path: Path, images: np.ndarray, truth: HighResolution, outputs: dict[str, np.ndarray]) -> None:
-        """Low resolution, bicubic, the networks, the truth, for the pieces that bicubic interpolation helps most."""
+        """Low resolution, bicubic, the networks, the truth, for the pieces with the largest gain by bicubic."""
         results = {"low resolution": BASELINES["nearest"](truth.low), "bicubic": bicubic(truth.low), **outputs}
         enlarged = {name: enlarge(truth.low, result) for name, result in results.items()}
         before, after = (np.abs(enlarged[name] - truth.images).mean(axis=(1, 2)) for name in list(enlarged)[:2])

@@ -22,17 +22,17 @@ class Task(ABC):
     Members
     -------
     name, metric : str
-        Of the task, and of the figure that judges it; larger is better.
+        Name of the task, and of its figure of merit; larger is better.
     input_shape : (C, H, W)
         Shape of one training image.
     outputs, stride : int
-        Channels of a network's result, and input positions that one of its positions stands for.
+        Channels of a network's result, and its stride in input positions.
     encoder : Encoder
-        How a binary network sees images.
+        Encoding of images for a binary network.
     maximum : int
         The largest value of an image.
     recipe : Recipe
-        How its networks are trained, whatever their blocks.
+        Training of its networks, of any blocks.
     """
 
     name: ClassVar[str]
@@ -58,7 +58,7 @@ class Task(ABC):
 
     @abstractmethod
     def split(self, name: SplitName) -> tuple[np.ndarray, Any]:
-        """The images of a split, always the same, and their truth as `score` takes it."""
+        """The images of a split, always the same, and their truth, for `score`."""
 
     @abstractmethod
     def score(self, outputs: np.ndarray, truth: Any) -> float:

@@ -19,14 +19,14 @@ LEAST_VARIANCE = 1e-5       # of the pixels below a template, for values 0..1; f
 
 @cache
 def templates(size: int, by_class: bool) -> np.ndarray:
-    """The mean image of the training digits, or that of each class: float64 (N, size, size) of 0..1, N = 1 or 10."""
+    """The mean image of the training digits, or of each class: float64 (N, size, size) of 0..1, N = 1 or 10."""
     drawn = digits_of("train")
     kinds = [drawn.labels == k for k in range(10)] if by_class else [drawn.labels >= 0]
     return np.stack([ink(drawn.images[kind, 0].mean(axis=0), size) for kind in kinds])
 
 
 def correlation(images: np.ndarray, size: int, by_class: bool) -> Tensor:
-    """How well each template fits around each pixel, bright or dark: float32 (B, N, H, W) of 0..1.
+    """Fit of each template around each pixel, bright or dark: float32 (B, N, H, W) of 0..1.
 
     The magnitude of the normalised cross-correlation with the pixels of images (B, 1, H, W), values 0..255. A square of
     even size reaches one pixel further up and left.
