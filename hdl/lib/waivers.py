@@ -22,7 +22,7 @@ REASONS = (
     ("sequencer", r"program_data\[.*\]", "A word of the program has room for the widest fields, which few words fill."),
     ("epilogue", r"host\[.*\]", "The host's word is as wide as the bus, and the memories here are narrower."),
     *((module, r"\w+_address", ONE_WORD) for module in ("bank", "thresholds")),
-    *(("thresholdunit", port, ONE_WORD) for port in ("channel", r"combine\[0\]")),
+    *(("thresholdunit", port, ONE_WORD) for port in ("beat", r"combine\[0\]")),
 )
 """Inputs that a module may leave unread: an expression for the last parts of the module's name (nothing for the top),
 one for the port, with the bits in brackets where these are not all, and why. An input in no row gets no waiver, and the

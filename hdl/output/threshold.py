@@ -14,10 +14,10 @@ __all__ = ["ThresholdUnit", "combine_layout"]
 
 
 def combine_layout(config: ArrayConfig) -> data.StructLayout:
-    """What a threshold unit does with the sum of this cycle; the fields are those of
-    `hdl.output.result_controller.beat_layout`."""
+    """The work of a threshold unit on the sum of this cycle; the fields are those of
+    `hdl.output.result_controller.beat_layout`, and ``beat`` is its number."""
     return data.StructLayout({
-        "channel": bits_to_hold(config.beats - 1),
+        "beat": bits_to_hold(config.beats - 1),
         "address": config.threshold_bits,
         **dict.fromkeys(addends(config), 1),
         "enable": 1,
@@ -28,7 +28,7 @@ def combine_layout(config: ArrayConfig) -> data.StructLayout:
 class ThresholdUnit(wiring.Component):
     """One row's sums, or those of every ``drain_width``-th column, to elements, one a cycle.
 
-    ``channel`` comes one cycle before ``sum`` and ``combine``; the element follows ``config.memory_latency + 1`` cycles
+    ``beat`` comes one cycle before ``sum`` and ``combine``; the element follows ``config.memory_latency + 1`` cycles
     after them. Per column
     the unit keeps the combined sum S of the segments so far, and computes ``S = p``, or ``p`` and the addend that the
     beat names (see `hdl.control.combine`). A bit is
@@ -41,7 +41,7 @@ class ThresholdUnit(wiring.Component):
 
     Members
     -------
-    channel : In
+    beat : In
         Beat of the next sum: its column, divided by ``drain_width``.
     sum : In(operand_bits)
         What is combined: a sum of the row, or a level of it.
@@ -60,7 +60,7 @@ class ThresholdUnit(wiring.Component):
         self.share_key = (config.beats, config.operand_bits, config.sum_bits, config.threshold_depth,
                           config.element_bits, config.memory_registers)
         super().__init__({
-            "channel": In(bits_to_hold(config.beats - 1)),
+            "beat": In(bits_to_hold(config.beats - 1)),
             "sum": In(config.operand_bits),
             "combine": In(combine_layout(config)),
             "element": Out(config.element_bits),
@@ -102,8 +102,8 @@ class ThresholdUnit(wiring.Component):
             addend.eq(chosen),
             total.eq(addend + self.sum),
             address.eq(combine.address + used),
-            sums_reader.addr.eq(self.channel),
-            sums_writer.addr.eq(combine.channel),
+            sums_reader.addr.eq(self.beat),
+            sums_writer.addr.eq(combine.beat),
             sums_writer.data.eq(total),
             sums_writer.en.eq(combine.enable),
             thresholds.read_address.eq(address),
