@@ -124,8 +124,8 @@ class Accelerator(wiring.Component):
         m.d.comb += [
             drain.layer.eq(layer), drain.restart.eq(restart),
             self.writer.layer.eq(layer), self.writer.restart.eq(restart), self.packer.restart.eq(restart),
-            control.channel.eq(beat.channel),
-            control.combine.channel.eq(later.channel),
+            control.beat.eq(beat.number),
+            control.combine.beat.eq(later.number),
             control.combine.address.eq(Mux(sequencer.busy, later.address, self.decoder.word)),
             *(control.combine[name].eq(later[name]) for name in addends(config)),
             control.combine.enable.eq(later.enable),

@@ -92,7 +92,7 @@ class Beat:
     """
 
     cycle: int
-    channel: int
+    number: int
     valid: bool
     address: int | None
     addend: str | None
@@ -120,7 +120,7 @@ def result_controller(config: ArrayConfig, layer: Mapping[str, int], groups: int
                     numbers = (layer.get("coefficients", 0) + block * (layer["channel_block"] + 1)
                                + part * layer.get("coefficients_step", 0))
                     yield block == window == part == 0, [Beat(
-                        cycle=1 + beat + beat * config.drain_width // config.tile, channel=beat, valid=beat < size,
+                        cycle=1 + beat + beat * config.drain_width // config.tile, number=beat, valid=beat < size,
                         address=(first + beat) % (1 << config.threshold_bits) if beat < size else None,
                         addend=addend if part else None,
                         out=part == layer["drains"], first_window=window == 0, last_window=window == layer["windows"],
@@ -144,9 +144,9 @@ def int4_level(number: int) -> int:
 
 @dataclass(frozen=True)
 class Sum:
-    """An input of a threshold unit, and its combine with the previous sum; None for the first sum of a channel."""
+    """An input of a threshold unit, and its combine with the previous sum; None for the first sum of a beat."""
 
-    channel: int
+    beat: int
     value: int
     combine: Combine | None
     address: int
@@ -159,8 +159,8 @@ def threshold_unit(config: ArrayConfig, sums: Iterable[Sum], thresholds: list[in
     combined: dict[int, int] = {}
     results = []
     for item in sums:
-        total = item.combine.reference(combined[item.channel], item.value) if item.combine else item.value
-        total = combined[item.channel] = total % size
+        total = item.combine.reference(combined[item.beat], item.value) if item.combine else item.value
+        total = combined[item.beat] = total % size
         if config.signed:
             element = min(max(total - size if 2 * total >= size else total, 0), 255)
         else:

@@ -22,7 +22,7 @@ REASONS = (
     ("sequencer", r"program_data\[.*\]", "A word of the program has room for the widest fields, which few words fill."),
     ("epilogue", r"host\[.*\]", "The host's word is as wide as the bus, and the memories here are narrower."),
     *((module, r"\w+_address", ONE_WORD) for module in ("bank", "thresholds")),
-    *(("thresholdunit", port, ONE_WORD) for port in ("channel", r"combine\[0\]")),
+    *(("thresholdunit", port, ONE_WORD) for port in ("beat", r"combine\[0\]")),
 )
 """Inputs that a module may leave unread: a regular expression for the last parts of the module's name (empty for the
 top), a regular expression for the port, with the unread bits in brackets unless all are unread, and the reason. The

@@ -31,7 +31,7 @@ def control_layout(config: ArrayConfig) -> data.StructLayout:
         Addresses of the rows' pixels; see `AddressGenerator`.
     offset, pattern
         See `AddressGenerator`.
-    channel, combine
+    beat, combine
         See `ThresholdUnit`.
     scale, bias : only with ``config.requantize_depth``
         Scales and offsets of the sums of a beat; see `Requantize`.
@@ -42,7 +42,7 @@ def control_layout(config: ArrayConfig) -> data.StructLayout:
         "pixel": fill_layout(config, next=data.ArrayLayout(config.activation_bits, config.access_patterns)),
         "offset": config.activation_bits,
         "pattern": bits_to_hold(config.access_patterns - 1),
-        "channel": bits_to_hold(config.beats - 1),
+        "beat": bits_to_hold(config.beats - 1),
         "combine": combine_layout(config),
     }
     if config.requantize_depth:
@@ -188,7 +188,7 @@ class Epilogue(wiring.Component):
         threshold = ThresholdUnit(config=config)
         add_shared(m, f"threshold_{r}_{k}", threshold)
         m.d.comb += [
-            threshold.channel.eq(control.channel),
+            threshold.beat.eq(control.beat),
             threshold.combine.eq(control.combine),
             threshold.sum.eq(self._operand(m, r, k)),
             threshold.host_write.eq((host.all_thresholds | host.thresholds & mine) & host.columns[k]),

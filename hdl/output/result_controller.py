@@ -21,8 +21,8 @@ def beat_layout(config: ArrayConfig) -> data.StructLayout:
         The beat has sums; one beat for every ``drain_width`` columns.
     valid
         The first of its columns has an output channel.
-    channel
-        Number of the beat.
+    number
+        Number of the beat in its drain.
     address
         Address of its thresholds (of border class 0), or of its raw sums.
     keep, double
@@ -41,7 +41,7 @@ def beat_layout(config: ArrayConfig) -> data.StructLayout:
     return data.StructLayout({
         "enable": 1,
         "valid": 1,
-        "channel": bits_to_hold(config.beats - 1),
+        "number": bits_to_hold(config.beats - 1),
         "address": config.threshold_bits,
         **dict.fromkeys(addends(config), 1),
         "out": 1,
@@ -92,7 +92,7 @@ class ResultController(wiring.Component):
         })
         # apart from the beat, whose other fields follow from them: no field then depends on its own vector
         self.enable = Signal()
-        self.channel = Signal.like(self.beat.channel)
+        self.number = Signal.like(self.beat.number)
         # the successor of a drain is known a cycle before the next drain, unless drains follow at once
         self.early = "sync" if config.drain_cycles > 1 else "comb"
 
@@ -103,26 +103,26 @@ class ResultController(wiring.Component):
         return m
 
     def _columns(self, m: Module) -> None:
-        config, enable, channel = self.config, self.enable, self.channel
+        config, enable, number = self.config, self.enable, self.number
         size = config.tile_beats
         in_tile = Signal(range(size + 1), init=1)       # beats of the tile
         more = Signal()
         m.d.comb += [
-            more.eq(channel != config.beats - 1),
+            more.eq(number != config.beats - 1),
             self.beat.enable.eq(enable),
-            self.beat.channel.eq(channel),
+            self.beat.number.eq(number),
         ]
         with m.If(self.strobe):
-            m.d.sync += [enable.eq(1), channel.eq(0), in_tile.eq(1)]
+            m.d.sync += [enable.eq(1), number.eq(0), in_tile.eq(1)]
         with m.Elif(enable & more & (in_tile == size)):
             m.d.sync += [enable.eq(0), in_tile.eq(0)]
         with m.Elif(more & (enable | (in_tile == 0))):
-            m.d.sync += [enable.eq(1), channel.eq(channel + 1), in_tile.eq(in_tile + 1)]
+            m.d.sync += [enable.eq(1), number.eq(number + 1), in_tile.eq(in_tile + 1)]
         with m.Else():
             m.d.sync += [enable.eq(0), in_tile.eq(1)]
 
     def _loops(self, m: Module) -> None:
-        layer, beat, enable, channel = self.layer, self.beat, self.enable, self.channel
+        layer, beat, enable, number = self.layer, self.beat, self.enable, self.number
         raw = flag_of(layer, LayerFlag.RAW)
         (default, _), *others = addends(self.config).items()
         flagged = {name: Cat(flag_of(layer, flag) for flag in flags).any() for name, (_, flags) in others}
@@ -130,30 +130,30 @@ class ResultController(wiring.Component):
         address = Signal(self.config.threshold_bits)    # of the next drain
         block_address = Signal.like(address)             # of the block at the window's first position
         next_block = Signal.like(address)
-        last_channel = Signal.like(channel)
+        last_number = Signal.like(number)
         counted, ends, final = Signal(), Signal(), Signal()
         # drains of a window position, positions of a channel block, blocks of a pixel
         nest = Nest(m, {name: layer[name] for name in ("drains", "windows", "channel_blocks")},
                     restart=self.restart, step=self.strobe)
         drains, windows, blocks = nest.loops.values()
         last_drain, last_window, last_block = drains.at_end, windows.at_end, blocks.at_end
-        columns = Signal.like(last_channel)
+        columns = Signal.like(last_number)
         m.d.comb += [
             columns.eq(Mux(last_block, layer.last_channel_block, layer.channel_block)),
             beat.valid.eq(enable & counted),
-            beat.end.eq(ends & (channel == last_channel)),
-            beat.layer_end.eq(final & enable & counted & (channel == last_channel)),
+            beat.end.eq(ends & (number == last_number)),
+            beat.layer_end.eq(final & enable & counted & (number == last_number)),
         ]
         with m.If(enable):
             m.d.sync += beat.address.eq(beat.address + 1)
-            with m.If(channel == last_channel):
+            with m.If(number == last_number):
                 m.d.sync += counted.eq(0)
         m.d.sync += self.group.eq(self.strobe & drains.first & windows.first & blocks.first)
         with m.If(self.restart):
             m.d.sync += [address.eq(layer.thresholds), block_address.eq(layer.thresholds)]
         with m.If(self.strobe):
             m.d.sync += [
-                counted.eq(1), ends.eq(last_block), last_channel.eq(columns), beat.address.eq(address),
+                counted.eq(1), ends.eq(last_block), last_number.eq(columns), beat.address.eq(address),
                 *(beat[name].eq(~drains.first & value) for name, value in chosen.items()),
                 beat.out.eq(last_drain), beat.first_window.eq(windows.first), beat.last_window.eq(last_window),
                 beat.raw.eq(raw), final.eq(self.ends),

@@ -15,9 +15,9 @@ __all__ = ["ThresholdUnit", "combine_layout"]
 
 def combine_layout(config: ArrayConfig) -> data.StructLayout:
     """Control of a threshold unit for the sum of this cycle; the fields are those of
-    `hdl.output.result_controller.beat_layout`."""
+    `hdl.output.result_controller.beat_layout`, and ``beat`` is its number."""
     return data.StructLayout({
-        "channel": bits_to_hold(config.beats - 1),
+        "beat": bits_to_hold(config.beats - 1),
         "address": config.threshold_bits,
         **dict.fromkeys(addends(config), 1),
         "enable": 1,
@@ -28,7 +28,7 @@ def combine_layout(config: ArrayConfig) -> data.StructLayout:
 class ThresholdUnit(wiring.Component):
     """Turns the sums of a row, or of every ``drain_width``-th column of it, into elements, one a cycle.
 
-    ``channel`` comes one cycle before ``sum`` and ``combine``; the element follows ``config.memory_latency + 1`` cycles
+    ``beat`` comes one cycle before ``sum`` and ``combine``; the element follows ``config.memory_latency + 1`` cycles
     after them. The unit keeps the combined sum S of the segments so far for each column, and computes ``S = p``, or
     ``p`` plus the addend that the beat selects (see `hdl.control.combine`). A bit is ``S >= T``, with T from the row's
     threshold memory at ``address`` plus the offset of the pixel's border class; an element of 8 bits is S clipped to
@@ -40,7 +40,7 @@ class ThresholdUnit(wiring.Component):
 
     Members
     -------
-    channel : In
+    beat : In
         Beat of the next sum: its column, divided by ``drain_width``.
     sum : In(operand_bits)
         The operand: a sum of the row, or its level.
@@ -59,7 +59,7 @@ class ThresholdUnit(wiring.Component):
         self.share_key = (config.beats, config.operand_bits, config.sum_bits, config.threshold_depth,
                           config.element_bits, config.memory_registers)
         super().__init__({
-            "channel": In(bits_to_hold(config.beats - 1)),
+            "beat": In(bits_to_hold(config.beats - 1)),
             "sum": In(config.operand_bits),
             "combine": In(combine_layout(config)),
             "element": Out(config.element_bits),
@@ -101,8 +101,8 @@ class ThresholdUnit(wiring.Component):
             addend.eq(chosen),
             total.eq(addend + self.sum),
             address.eq(combine.address + used),
-            sums_reader.addr.eq(self.channel),
-            sums_writer.addr.eq(combine.channel),
+            sums_reader.addr.eq(self.beat),
+            sums_writer.addr.eq(combine.beat),
             sums_writer.data.eq(total),
             sums_writer.en.eq(combine.enable),
             thresholds.read_address.eq(address),

@@ -45,7 +45,7 @@ def test_what_has_no_reason_is_not_waived(module: str, port: str) -> None:
 
 
 @pytest.mark.parametrize(("module", "port"), [
-    ("top_bank", "rst"), ("top_thresholdunit", "channel"), ("top_pool", "rst")])
+    ("top_bank", "rst"), ("top_thresholdunit", "beat"), ("top_pool", "rst")])
 def test_a_reason_for_all_of_an_input_is_none_for_a_part(module: str, port: str) -> None:
     assert lines({(module, port): ([0], 1)}) != []
     assert lines({(module, port): ([0], 2)}) == []

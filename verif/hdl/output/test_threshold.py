@@ -47,8 +47,8 @@ class Case:
 
     def _noise(self) -> dict[str, Any]:
         rng, config = self.rng, self.config
-        return {"channel": rng.randrange(config.beats), "sum": rng.getrandbits(config.operand_bits),
-                "combine": {"channel": rng.randrange(config.beats), "address": rng.randrange(self.entries),
+        return {"beat": rng.randrange(config.beats), "sum": rng.getrandbits(config.operand_bits),
+                "combine": {"beat": rng.randrange(config.beats), "address": rng.randrange(self.entries),
                             **{name: rng.randrange(2) for name in addends(config)}},
                 "offset": rng.getrandbits(config.threshold_bits),
                 "host_data": rng.getrandbits(config.sum_bits)}
@@ -98,9 +98,9 @@ class Case:
                     self.steps.append(self._noise())
                 item = Sum(column, self._operand(), combine if number else None, (place + offset) % size,
                            store and number == drains - 1)
-                self.steps[-1]["channel"] = column
+                self.steps[-1]["beat"] = column
                 self.steps.append(self._noise() | {"sum": item.value, "combine": {
-                    "channel": column, "address": place, "enable": 1, "store": int(item.store),
+                    "beat": column, "address": place, "enable": 1, "store": int(item.store),
                     **{name: int(number > 0 and name == combine.addend.__name__) for name in addends(config)}}})
                 cycles.append(len(self.steps) - 1)
                 sums.append(item)
