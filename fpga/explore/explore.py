@@ -142,7 +142,7 @@ class Runner:
 def clock_of(board: Board, pipeline: int) -> float:
     """The assumed clock in Hz: the lowest Fmax of kept builds for the board with this pipeline, or its default.
 
-    The builds are those of presets, in `fpga.flow.report.BOARDS_REPORT`.
+    Only builds of presets count, from `fpga.flow.report.BOARDS_REPORT`.
     """
     reached = [row["fmax_mhz"] for row in load_board_rows() if row["board"] == board.name and row["preset"]
                and ArrayConfig.from_dict(PRESETS[row["preset"]]).pipeline == pipeline]

@@ -53,7 +53,7 @@ class OnArray:
     """What the simulated array made of a network's body.
 
     ``mismatches`` of ``values`` results differ from PyTorch's; ``predicted`` and ``measured`` are the cycles of each
-    of ``runs`` runs, ``per_image`` those of an image in a full run.
+    of ``runs`` runs, ``per_image`` the cycles of an image in a full run.
     """
 
     images: int
