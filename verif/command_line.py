@@ -1,6 +1,6 @@
-"""The command ``signum``: its commands, each of which is imported where it is called.
+"""The command ``signum``: the table of its commands, each imported when it is called.
 
-The commands stand on all floors, so their table stands on the highest; importing none of them but the called one lets
+The commands are on all floors, so their table is on the highest; importing the called command alone lets
 ``signum verilog`` start without PyTorch.
 """
 
@@ -17,7 +17,7 @@ __all__ = ["COMMANDS", "SECTIONS", "Entry", "load", "main", "signum"]
 
 
 class Entry(NamedTuple):
-    """A command: where it is, and its line in ``signum --help``."""
+    """A command: its module and name, and its line in ``signum --help``."""
 
     module: str
     name: str
@@ -82,7 +82,7 @@ COMMANDS: Mapping[str, Entry] = {name: entry for section in SECTIONS.values() fo
 
 
 def load(name: str) -> click.Command:
-    """The command of a name in `COMMANDS`."""
+    """The command with a name in `COMMANDS`."""
     entry = COMMANDS[name]
     return getattr(importlib.import_module(entry.module), entry.name)
 
@@ -126,7 +126,7 @@ def signum(ctx: click.Context) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; with one line on stderr, 1 if it failed and 2 if it was not begun."""
+    """Run a command; with one line on stderr, returns 1 if it failed and 2 if it was refused."""
     try:
         status: Any = signum.main(None if arguments is None else list(arguments), prog_name="signum",
                                   standalone_mode=False)

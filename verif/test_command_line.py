@@ -1,4 +1,4 @@
-"""The command `signum`: its table, its start, its refusals and its completion."""
+"""The command ``signum``: its table, its start, its refusals and its completion."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The wheel: it holds `signum` alone, with its data, and works in a fresh environment from any folder."""
+"""The wheel: contains `signum` alone, with its data, and works in a fresh environment from any folder."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def test_all_packages_are_listed():
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """The wheel of a copy: setuptools leaves its folders beside the sources."""
+    """The wheel, built in a copy, since setuptools leaves folders among the sources."""
     source, out = tmp_path_factory.mktemp("wheel") / "source", tmp_path_factory.mktemp("dist")
     shutil.copytree(REPOSITORY, source, ignore=LEFT_OUT)
     subprocess.run([*PIP, "wheel", "--no-index", "--no-deps", "--no-build-isolation", f"--wheel-dir={out}", source],
@@ -43,7 +43,7 @@ def wheel(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def environment(wheel, tmp_path_factory):
-    """Folder of the programs of a fresh environment with the wheel, which sees the packages that it needs here."""
+    """Folder of the programs of a fresh environment with the wheel, and with its dependencies from this one."""
     folder = tmp_path_factory.mktemp("environment")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     programs, here = folder / "bin", Path(sysconfig.get_path("scripts"))

@@ -46,7 +46,7 @@ AXES: Mapping[str, tuple[int, ...]] = {
 OBJECTIVES: Mapping[str, str] = {
     "images_per_s": "images/s", "latency": "ms an image", "images_per_s_per_lut": "images/s a LUT"}
 
-FRAME_BITS = 10         # of a byte on the serial line
+FRAME_BITS = 10         # bits of a byte on the serial line
 WORD_BYTES = 4
 DEEPEST = 65536
 STAGE_DEPTHS = {"weight_depth": 256, "activation_depth": 256, "threshold_depth": 512, "program_depth": 64}
@@ -55,12 +55,12 @@ Candidate = dict[str, Any]
 
 
 class ExploreError(ValueError):
-    """An exploration that cannot be done; in one line."""
+    """An impossible exploration; in one line."""
 
 
 @functools.lru_cache(maxsize=2)
 def graph_of(network: str) -> Graph:
-    """The graph of `golden.networks.digits.NETWORKS` of this name; ExploreError if there is none."""
+    """The graph of this name in `golden.networks.digits.NETWORKS`; ExploreError without one."""
     if network not in NETWORKS:
         raise ExploreError(f"network must be one of {', '.join(sorted(NETWORKS))}, not {network}")
     return NETWORKS[network]()
@@ -72,7 +72,7 @@ def axes_of(board: Board) -> dict[str, tuple[int, ...]]:
 
 
 def candidates(graph: Graph, board: Board, axes: Mapping[str, Sequence[int]]) -> list[tuple[ArrayConfig, bool]]:
-    """All arrays of the values of ``axes`` that there can be, each for batches and for one image alone (True).
+    """All valid arrays of the values of ``axes``, each in batch mode (False) and in split mode (True).
 
     Their sums are as wide as the network needs them. A tile is no larger than the array.
     """
@@ -92,10 +92,10 @@ def candidates(graph: Graph, board: Board, axes: Mapping[str, Sequence[int]]) ->
 
 
 def model_whole(network: str, values: Mapping[str, int], split: bool) -> dict[str, Any]:
-    """The network as one program: its array with the memories that it needs, cycles and images of a run.
+    """The network as one program: its array with the least memories, cycles and images of a run.
 
-    ``link_words`` are the 32-bit words over the bus for a run: inputs and results. Where no program holds the network,
-    there is only ``why``.
+    ``link_words`` are the 32-bit words over the bus for a run: inputs and results. Where the network does not fit one
+    program, ``why`` is the only entry.
     """
     try:
         program = compile_fitted(graph_of(network), ArrayConfig.from_dict(dict(values)), split=split)
@@ -108,9 +108,9 @@ def model_whole(network: str, values: Mapping[str, int], split: bool) -> dict[st
 
 
 def model_stages(network: str, values: Mapping[str, int], split: bool) -> dict[str, Any]:
-    """The network in stages on an array with the memories that are given; as of `model_whole`.
+    """The network in stages on an array with given memories; result as of `model_whole`.
 
-    ``link_words`` count the weights and all else that is loaded for each stage too.
+    ``link_words`` include all words loaded for each stage, such as weights.
     """
     config = ArrayConfig.from_dict(dict(values))
     try:
@@ -125,7 +125,7 @@ def model_stages(network: str, values: Mapping[str, int], split: bool) -> dict[s
 
 
 def stage_configs(config: ArrayConfig, board: Board) -> list[ArrayConfig]:
-    """The array with memories for stages, as deep as the board's block RAMs allow; none where they are too few.
+    """Arrays with memories for stages, as deep as the board's block RAMs allow; empty where these are too few.
 
     Depths of activations and weights are doubled in turn, and, in another array, first those of activations:
     weights can always be cut into groups of channels, but a map only into bands of lines.
@@ -173,7 +173,7 @@ def candidate(board: Board, config: ArrayConfig, split: bool, area: AreaModel, c
     clock : float
         In Hz.
     modelled : mapping, optional
-        Of `model_whole` or `model_stages`; None where the array was too large to be looked at.
+        Result of `model_whole` or `model_stages`; None for an array too large to be modelled.
 
     Returns
     -------
@@ -207,12 +207,12 @@ def candidate(board: Board, config: ArrayConfig, split: bool, area: AreaModel, c
 
 
 def link_seconds(words: int, board: Board) -> float:
-    """Seconds that 32-bit words take on the board's serial line."""
+    """Seconds of 32-bit words on the board's serial line."""
     return words * WORD_BYTES * FRAME_BITS / board.baud
 
 
 def rate(row: Candidate, board: Board, clock: float) -> None:
-    """Set the times of a candidate for a clock in Hz, and its rate for the LUTs that are known."""
+    """Set the times of a candidate for a clock in Hz, and its rate a LUT, measured or estimated."""
     seconds = row["cycles"] / clock
     if row["stages"] > 1:
         seconds += link_seconds(row["link_words"], board)
@@ -222,12 +222,12 @@ def rate(row: Candidate, board: Board, clock: float) -> None:
 
 
 def score(row: Candidate, objective: str) -> float:
-    """The larger, the better."""
+    """Figure of merit; larger is better."""
     return -row["latency_ms"] if objective == "latency" else row[objective]
 
 
 def ranked(rows: Sequence[Candidate], objective: str) -> list[Candidate]:
-    """Those that fit, the best first; of equals the smallest, and then the one that was tried first."""
+    """The fitting candidates, best first; equal ones by size, then in the order of the trials."""
     return sorted((row for row in rows if row["fits"]), key=lambda row: (-score(row, objective), row["lut"]))
 
 

@@ -1,4 +1,4 @@
-"""Which array is best for a network on a board: models of all candidates, and synthesis of the best few."""
+"""The search for the best array for a network on a board: models of all candidates, synthesis of the best few."""
 
 import json
 import multiprocessing
@@ -53,7 +53,7 @@ __all__ = ["Runner", "build_candidate", "clock_of", "executor_of", "explore", "e
 
 OUT = Path("build/explore")
 STAGED = 16
-"""How many arrays are modelled with a network in stages, where no array holds it whole: the largest that fit."""
+"""Number of arrays modelled with a network in stages, if no array holds it whole: the largest that fit."""
 SHOWN = 12
 GET_DASK = "the scheduler needs Dask: python -m pip install 'distributed>=2024.8'"
 
@@ -137,9 +137,9 @@ class Runner:
 
 
 def clock_of(board: Board, pipeline: int) -> float:
-    """The clock in Hz to reckon with: the lowest Fmax of kept builds for the board with this pipeline, or its default.
+    """The assumed clock in Hz: the lowest Fmax of kept builds for the board with this pipeline, or its default.
 
-    The builds are those of presets, in `fpga.flow.report.BOARDS_REPORT`.
+    Only builds of presets count, from `fpga.flow.report.BOARDS_REPORT`.
     """
     reached = [row["fmax_mhz"] for row in load_board_rows() if row["board"] == board.name and row["preset"]
                and ArrayConfig.from_dict(PRESETS[row["preset"]]).pipeline == pipeline]
@@ -185,35 +185,35 @@ def measure(row: Candidate, found: Mapping[str, Any], board: Board) -> None:
 def explore(network: str, board: Board, runner: Runner, *, objective: str = "images_per_s",
             axes: Mapping[str, Sequence[int]] = AXES, top: int = 3, placed: bool = False,
             frequency: float | None = None) -> dict[str, Any]:
-    """Look for the best array.
+    """Search for the best array.
 
     Parameters
     ----------
     network : str
-        Of `golden.networks.digits.NETWORKS`.
+        A name in `golden.networks.digits.NETWORKS`.
     board : Board
     runner : Runner
     objective : str
-        Of `OBJECTIVES`.
+        A name in `OBJECTIVES`.
     axes : mapping of str to sequence of int
         Values to try of each parameter of `AXES`.
     top : int
-        How many of the best are synthesized; one that turns out not to fit is replaced by the next, `top` times.
+        Number of the best arrays to synthesize; an array that does not fit is replaced by the next, `top` times.
     placed : bool
-        Place and route them too, and reckon with the Fmax that they reach.
+        Place and route them too, and use their Fmax.
     frequency : float, optional
-        Clock in Hz to reckon with; by default `clock_of` the board and the pipeline.
+        Assumed clock in Hz; by default `clock_of` the board and the pipeline.
 
     Returns
     -------
     dict
         ``network``, ``board``, ``device``, ``objective``, ``sources``, ``best`` (an entry of ``candidates``), and
-        ``candidates``, each as of `fpga.explore.candidates.candidate`, with ``measured`` where it was synthesized.
+        ``candidates``, each as of `fpga.explore.candidates.candidate`, with ``measured`` after its synthesis.
 
     Raises
     ------
     ExploreError
-        If the network or the objective is unknown, or nothing fits.
+        If the network or the objective is unknown, or no array fits.
     """
     if objective not in OBJECTIVES:
         raise ExploreError(f"objective must be one of {', '.join(OBJECTIVES)}, not {objective}")
@@ -248,7 +248,7 @@ def explore(network: str, board: Board, runner: Runner, *, objective: str = "ima
 
 def _in_stages(network: str, board: Board, pairs: Sequence[tuple[ArrayConfig, bool]], small: Sequence[int],
                runner: Runner) -> dict[int, dict[str, Any]]:
-    """The largest arrays that take the network in stages, by their number: with the memories that cost least time."""
+    """The largest arrays that take the network in stages, by number, each with the memories of the shortest run."""
     found: dict[int, dict[str, Any]] = {}
     order = sorted(small, key=lambda i: -pairs[i][0].binops_per_cycle)
     for start in range(0, len(order), STAGED):
@@ -263,7 +263,7 @@ def _in_stages(network: str, board: Board, pairs: Sequence[tuple[ArrayConfig, bo
 
 
 def run_seconds(modelled: Mapping[str, Any], board: Board) -> float:
-    """Seconds of a run in stages at the board's usual clock; infinite where it does not fit."""
+    """Seconds of a run in stages at the board's default clock; infinite where the network does not fit."""
     if "cycles" not in modelled:
         return float("inf")
     return modelled["cycles"] / board.frequency + link_seconds(modelled["link_words"], board)
@@ -271,7 +271,7 @@ def run_seconds(modelled: Mapping[str, Any], board: Board) -> float:
 
 def _synthesize(rows: Sequence[Candidate], board: Board, runner: Runner, objective: str, top: int,
                 placed: bool) -> None:
-    """Synthesize the best arrays until ``top`` of them fit, or twice as many were tried."""
+    """Synthesize the best arrays until ``top`` of them fit, at most twice as many."""
     tried: list[dict[str, int]] = []
     while True:
         good = sum(any(row["fits"] for row in rows if row["config"] == config) for config in tried)
@@ -296,7 +296,7 @@ def name_of(row: Candidate) -> str:
 
 
 def refusal(network: str, board: Board, rows: Sequence[Candidate]) -> str:
-    """Why nothing fits, in one line."""
+    """The reason why no array fits, in one line."""
     row = nearest(rows, board)
     return f"{network} fits no array tried for {board.name}; the nearest is {name_of(row)}: {row['why']}"
 

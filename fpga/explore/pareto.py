@@ -1,4 +1,4 @@
-"""Which candidates nothing beats in size and in speed, and a picture of them."""
+"""The Pareto front of candidates in size and speed, and its picture."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,14 +16,14 @@ BLUE, ORANGE, GREY = "#1f5fa8", "#d1662f", "#b9bec5"
 
 
 def size(row: dict[str, Any]) -> int:
-    """LUTs: as synthesis counted them, or else as estimated."""
+    """LUTs: counted by synthesis, or else estimated."""
     return (row["measured"] or row)["lut"]
 
 
 def pareto_front(rows: Sequence[dict[str, Any]], speed: str) -> list[dict[str, Any]]:
-    """The candidates that fit and that no other one both matches in LUTs and beats in ``rows[speed]``; smallest first.
+    """The fitting candidates that no candidate of equal or fewer LUTs beats in ``rows[speed]``; smallest first.
 
-    ``images_per_s`` is the better the larger, ``latency_ms`` the smaller.
+    Larger ``images_per_s`` is better, and smaller ``latency_ms``.
     """
     sign = -1 if speed == "images_per_s" else 1
     front: list[dict[str, Any]] = []
@@ -39,7 +39,7 @@ def picture_candidates(path: Path, rows: Sequence[dict[str, Any]], speed: str, c
     Parameters
     ----------
     path : Path
-        Of the PNG file.
+        The PNG file.
     rows : sequence of dict
         See `fpga.explore.candidates.candidate`.
     speed : str
@@ -59,7 +59,7 @@ def picture_candidates(path: Path, rows: Sequence[dict[str, Any]], speed: str, c
     place.plot([size(row) for row in front], [row[speed] for row in front], color=BLUE, linewidth=0.8, zorder=3)
     free = float("inf")
     for row in reversed(front):
-        if size(row) * APART < free:        # names that would stand on each other are left out
+        if size(row) * APART < free:        # overlapping names are omitted
             free = size(row)
             config = row["config"]
             place.annotate(f"{config['rows']}x{config['cols']}x{config['lanes']} {row['mode']}",

@@ -16,11 +16,11 @@ from .model import MODELS, Model, ModelError
 __all__ = ["AcceleratorModel"]
 
 NAME = "signum"
-BUS_LIMIT = 10_000      # cycles; nothing but a run holds the bus for more than a few
+BUS_LIMIT = 10_000      # cycles; only a run holds the bus for more than a few
 
 
 class AcceleratorModel:
-    """An accelerator that takes writes, reads and runs.
+    """An accelerator model with writes, reads and runs.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class AcceleratorModel:
     Raises
     ------
     ModelError
-        If it cannot be built.
+        If the model cannot be built.
     ToolError
         If Verilator or the compiler is missing.
     """
@@ -63,9 +63,9 @@ class AcceleratorModel:
         return self.model.bus(requests, self.map.address_bits, BUS_LIMIT)
 
     def run(self, limit: int, ahead: Iterable[tuple[int, int]] = ()) -> int:
-        """Run the program: the cycles as the hardware counts them; ModelError if it takes more than ``limit``.
+        """Run the program; returns the hardware's count of cycles; ModelError if it takes more than ``limit``.
 
-        ``ahead`` are pairs (address, word) of weights that are written meanwhile.
+        ``ahead`` are pairs (address, word) of weights written during the run.
         """
         status, control, cycles = (self.map.address(Region.REGISTERS, word=register)
                                    for register in (Register.STATUS, Register.CONTROL, Register.CYCLES))
@@ -77,7 +77,7 @@ class AcceleratorModel:
         return counted
 
     def do(self, job: dict[str, Any]) -> tuple[list[int], list[list[int]]]:
-        """Cycles and result words of the runs of a job, as `verif.bench.programs.program_job` makes it."""
+        """Cycles and result words of the runs of a job of `verif.bench.programs.program_job`."""
         self.write(job["writes"])
         cycles, words = [], []
         for run in job["runs"]:

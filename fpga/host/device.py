@@ -1,4 +1,4 @@
-"""A board that runs a program: load it once, infer batches, and never take a wrong answer."""
+"""Driver of a board: load a program once, infer batches, detect every reset and every wrong run."""
 
 import dataclasses
 import functools
@@ -20,7 +20,7 @@ __all__ = ["Counters", "Device", "DeviceError"]
 
 RELOADS = 3
 CANARY_WORDS = 32           # enough where words have one bit
-PATIENCE = 1000             # looks at a board that is still running
+PATIENCE = 1000             # polls of a running board
 WIDEST_STEP_BITS = 12
 
 T = TypeVar("T")
@@ -41,13 +41,13 @@ class Counters:
     Members
     -------
     cycles : int
-        Of the last run.
+        Cycles of the last run.
     runs : int
-        Since the board's reset, modulo 256.
+        Runs since the board's reset, modulo 256.
     retries : int
-        Frames that were sent again.
+        Repeated frames.
     reloads : int
-        Times that the program was loaded again, for the board had been reset.
+        Reloads of the program after resets of the board.
     """
 
     cycles: int
@@ -59,19 +59,19 @@ class Counters:
 class Device:
     """An accelerator behind a link.
 
-    Frames that are damaged or lost are sent again by the link. A board that was reset is noticed by its counters of
-    runs and cycles, which are those that the program must have, or the results are not taken: the program is loaded
-    again. How long a run may take is told by the board's own cycles: they must go on, and end where predicted.
+    The link repeats damaged and lost frames. The board's counters of runs and cycles reveal a reset: unless they equal
+    the program's, the results are rejected and the program is loaded again. The board's count of cycles limits a run:
+    it must advance, and end at the predicted value.
 
     Parameters
     ----------
     link : Link
-        To `fpga.flow.board_top.BoardTop`; ``close`` closes its transport.
+        Link to `fpga.flow.board_top.BoardTop`; ``close`` closes its transport.
 
     Members
     -------
     config : ArrayConfig
-        Of the array on the board, as the board tells.
+        Configuration of the board's array, read from the board.
 
     Raises
     ------
@@ -92,7 +92,7 @@ class Device:
         self.config = self._read_config()
 
     def _register_step(self) -> int:
-        """Addresses from one register to the next: each has as many as a word of the array has slices, all alike."""
+        """Address step between registers: a register has as many equal addresses as an array word has slices."""
         [magic] = self.link.read(Register.MAGIC, 1)
         if magic != MAGIC:
             raise DeviceError(f"the board must have an accelerator (magic {MAGIC:#010x}), not {magic:#010x}")
@@ -117,12 +117,12 @@ class Device:
             raise DeviceError(f"the board must tell a configuration that there can be: {error}") from None
 
     def load(self, program: Program) -> None:
-        """Bring a program into the board, and let it run once, on whatever its inputs hold.
+        """Load a program into the board, and run it once on undefined inputs.
 
         Raises
         ------
         DeviceError
-            If it was compiled for another array (it tells the fields that differ), or does not run as predicted.
+            If the program is for another array (the message names the fields), or does not run as predicted.
         LinkError
             If the link fails.
         """
@@ -139,7 +139,7 @@ class Device:
                 f"{name} = {board[name]} and not {wanted[name]}" for name in different))
 
     def _again(self, action: Callable[[], T]) -> T:
-        """Do something with the program in the board; where it is lost meanwhile, load it and begin anew."""
+        """Perform an action with the loaded program; after a loss of the program, reload it and repeat."""
         for _ in range(RELOADS):
             try:
                 if not self._loaded:
@@ -176,7 +176,7 @@ class Device:
         first = next(iter(program.inputs.values())).place.addresses[:CANARY_WORDS].tolist()
         places = [program.address_map.address(Region.ACTIVATIONS, word=word) for word in first]
         self._fill(places, min(DATA_BITS, program.config.word_bits), program.load_writes())
-        # from now on the counters are the program's own, which they are not after a reset
+        # from now on the counters equal the program's, unlike after a reset
         self._run()
         self._loaded = True
 
@@ -187,19 +187,19 @@ class Device:
         Parameters
         ----------
         maps : mapping of str to array
-            Bool or uint8 (B, H, W, C), as `Program.input_writes` takes them.
+            Bool or uint8 (B, H, W, C), for `Program.input_writes`.
         progress : callable
             Called with the results of each run.
 
         Returns
         -------
         array
-            As of `Program.results`: integers (B, pixels, channels), or elements (B, H, W, C).
+            Result of `Program.results`: integers (B, pixels, channels), or elements (B, H, W, C).
 
         Raises
         ------
         DeviceError
-            If no program is loaded, or the board does not run it as predicted.
+            If no program is loaded, or a run differs from the prediction.
         LinkError
             If the link fails.
         """
@@ -243,7 +243,7 @@ class Device:
             try:
                 self._start()
                 break
-            except LinkError as error:          # begun or not: the count of runs tells
+            except LinkError as error:          # the count of runs shows whether it started
                 why = error
                 if self._status()[2] != self._runs:
                     break
@@ -263,7 +263,7 @@ class Device:
         self.link.write(Register.CONTROL * self._step, [Control.START], attempts=1)
 
     def _expect_done(self, status: int, cycles: int, runs: int) -> None:
-        """The board's last run was this program's, and nothing has happened to it since."""
+        """Check that the last run of the board was this program's, and that the board was not reset since."""
         if (status & Status.BUSY, cycles, runs) != (0, self._cycles, self._runs):
             raise BoardResetError(f"it had {cycles} cycles in run {runs} instead of {self._cycles} in run {self._runs}")
 

@@ -1,7 +1,7 @@
-"""The host's side of `hdl.host.bridge`: frames, and a link that asks again until it has a checked answer.
+"""The host's side of `hdl.host.bridge`: frames, and a link that repeats requests until a response passes its checks.
 
-The link is written as steps (send these bytes; receive so many within a time), apart from who takes them:
-`Link` takes them on a `Transport`, a simulation takes the same steps in its own time.
+The link is a generator of steps (send bytes; receive a number of bytes within a time), independent of their execution:
+`Link` executes them on a `Transport`, a simulation executes the same steps in simulated time.
 """
 
 import struct
@@ -18,7 +18,7 @@ __all__ = ["MAX_WORDS", "Host", "Link", "LinkError", "Receive", "Response", "Sen
 
 MAX_WORDS = 255
 HEAD_BYTES = 4
-WRITE_TIMEOUT = 10.0    # seconds for a frame; at 9600 bits a second it takes one
+WRITE_TIMEOUT = 10.0    # seconds for a frame, which takes one at 9600 bits a second
 GOOD = 0xFFFF_FFFF      # the usual CRC-32 of data and their `hdl.host.bridge.CRC`
 
 T = TypeVar("T")
@@ -29,7 +29,7 @@ class LinkError(RuntimeError):
 
 
 class Send(NamedTuple):
-    """A step: send all of these bytes."""
+    """A step: send bytes."""
 
     data: bytes
 
@@ -45,7 +45,7 @@ Steps = Generator[Send | Receive, bytes, T]
 
 
 class Response(NamedTuple):
-    """A response that was received whole and with a good CRC."""
+    """A complete response with a good CRC."""
 
     sequence: int
     answer: int
@@ -66,12 +66,12 @@ def encode_header(command: Command, sequence: int, address: int, count: int) -> 
 
 
 def encode_read(sequence: int, address: int, count: int) -> bytes:
-    """Frame that reads ``count`` words (0..255) from ``address`` on; ValueError out of these ranges."""
+    """Frame that reads ``count`` words (0..255) from ``address`` on; ValueError out of range."""
     return encode_header(Command.READ, sequence, address, count)
 
 
 def encode_write(sequence: int, address: int, values: Iterable[int]) -> bytes:
-    """Frame that writes 0..255 words of 32 bits from ``address`` on; ValueError out of these ranges."""
+    """Frame that writes 0..255 words of 32 bits from ``address`` on; ValueError out of range."""
     words = list(values)
     header = encode_header(Command.WRITE, sequence, address, len(words))
     try:
@@ -81,7 +81,7 @@ def encode_write(sequence: int, address: int, values: Iterable[int]) -> bytes:
 
 
 def decode_response(data: bytes) -> Response | None:
-    """The response that these bytes are from first to last, or None where they are not a good one."""
+    """The response in these bytes, or None where they are not exactly one valid response."""
     if len(data) < HEAD_BYTES + CRC_BYTES or data[0] != RESPONSE_SYNC or zlib.crc32(data[1:]) != GOOD:
         return None
     _, sequence, answer, count = data[:HEAD_BYTES]
@@ -92,9 +92,9 @@ def decode_response(data: bytes) -> Response | None:
 
 
 def bursts(items: Iterable[tuple[int, T]]) -> Iterator[tuple[int, list[T]]]:
-    """Pairs (address, item) as frames, in their order: an address, and the items there and at the next ones.
+    """Group pairs (address, item) into frames, in their order: an address, and the items from this address on.
 
-    A frame has 1 to 255 items, and ends where the addresses are not successive.
+    A frame has 1 to 255 items at successive addresses.
     """
     start, found = 0, list[T]()
     for address, item in items:
@@ -109,29 +109,28 @@ def bursts(items: Iterable[tuple[int, T]]) -> Iterator[tuple[int, list[T]]]:
 
 
 class Host:
-    """Steps that read and write through a bridge, whatever the line does to the bytes.
+    """Steps that read and write through a bridge, over a line that loses or damages bytes.
 
-    Every attempt has a sequence number of its own, so that a late answer is not taken for the one awaited. A
-    write that got no answer is sent again and may then have been done twice.
+    Every attempt has its own sequence number, so a late response is not taken for the awaited one. A write without a
+    response is sent again, and may then have been executed twice.
 
     Parameters
     ----------
     timeout : float
-        Seconds to wait for an answer; longer than the bus may hold a request, and than a frame takes.
+        Seconds to wait for a response; longer than the bus may hold a request, and than a frame takes.
     quiet : float
-        Seconds of silence before a new attempt; longer than the bridge's own time, and than any delay in
-        between.
+        Seconds of silence before a new attempt; longer than the bridge's quiet time, and than any delay in between.
     attempts : int
         Attempts for each frame.
 
     Members
     -------
     retries : int
-        Attempts that failed so far.
+        Failed attempts so far.
     """
 
-    STALE = 8           # answers to earlier attempts that one attempt reads past
-    NOISE = 64          # reads after which a line that is never quiet is taken as it is
+    STALE = 8           # responses to earlier attempts that an attempt skips
+    NOISE = 64          # reads after which a line that is never quiet is used anyway
 
     def __init__(self, *, timeout: float = 1.0, quiet: float = 0.05, attempts: int = 8) -> None:
         self.timeout = timeout
@@ -163,7 +162,7 @@ class Host:
         yield from self._silence()
 
     def ping_steps(self) -> Steps[None]:
-        """Ask for an answer and no more; LinkError where none comes."""
+        """Request an empty response; LinkError if none comes."""
         yield from self._exchange(Command.READ, 0, 0, [], self.attempts)
 
     def _exchange(self, command: Command, address: int, count: int, values: list[int],
@@ -185,7 +184,7 @@ class Host:
                         f"address {address:#x} in {attempts} attempts; the last one: {why}")
 
     def _await(self, count: int) -> Steps[tuple[list[int], str]]:
-        """The words of the answer to the current sequence number, and why there are none."""
+        """The words of the response to the current sequence number, or the reason why none came."""
         for _ in range(self.STALE):
             head = yield Receive(HEAD_BYTES, self.timeout)
             if len(head) < HEAD_BYTES:
@@ -234,7 +233,7 @@ class Link(Host):
     transport : Transport
         The line.
     timeout, quiet, attempts
-        As in `Host`.
+        See `Host`.
     """
 
     def __init__(self, transport: Transport, *, timeout: float = 1.0, quiet: float = 0.05,
@@ -259,7 +258,7 @@ class Link(Host):
         self.transport.close()
 
     def ping(self) -> None:
-        """Return if the bridge answers; LinkError if it does not."""
+        """Return if the bridge responds; LinkError otherwise."""
         self._take(self.ping_steps())
 
     def _take(self, steps: Steps[T]) -> T:
@@ -281,7 +280,7 @@ class SerialTransport:
     Parameters
     ----------
     port : str
-        Name of the port, such as ``/dev/ttyUSB1``.
+        Name of the port, for example ``/dev/ttyUSB1``.
     baud : int
         Bits a second.
 
@@ -299,7 +298,7 @@ class SerialTransport:
             raise LinkError(f"serial port {port} cannot be opened: {error}") from None
 
     def write(self, data: bytes) -> None:
-        """Send all bytes; LinkError if the port is lost, or takes nothing for a time."""
+        """Send all bytes; LinkError if the port is lost, or accepts no byte for a time."""
         try:
             self.serial.write(data)
         except (serial.SerialException, OSError) as error:

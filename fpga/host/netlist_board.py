@@ -34,7 +34,7 @@ WAIVED = "ASSIGNDLY", "CASEINCOMPLETE", "IMPLICIT", "INITIALDLY", "PINMISSING", 
 
 
 class PinClock(Clock):
-    """The crystal's own clock, in reset while a pin is low: no PLL, and the pin in place of its lock."""
+    """The crystal's clock without a PLL, in reset while a pin in place of the PLL's lock is low."""
 
     def drive(self, m: Module, platform: Platform) -> None:
         m.submodules.lock = lock = io.Buffer("i", platform.request("lock", 0, dir="-"))
@@ -43,7 +43,7 @@ class PinClock(Clock):
 
 @dataclass(frozen=True, kw_only=True)
 class Crystal(PLL):
-    """A clock with the frequency of the crystal."""
+    """A clock at the frequency of the crystal."""
 
     @property
     def frequency(self) -> float:
@@ -51,7 +51,7 @@ class Crystal(PLL):
 
 
 def platform_with_lock(board: Board) -> Platform:
-    """A board's platform with an input ``lock`` where the second light is."""
+    """A board's platform with an input ``lock`` at the pin of the second light."""
     platform = board.platform()
     light = platform.lookup("led", 1)
     platform.add_resources([Resource("lock", 0, Pins(" ".join(light.ios[0].names), dir="i"), light.attrs)])
@@ -134,14 +134,14 @@ def drop_open_outputs(netlist: dict[str, Any]) -> None:
 
 
 def netlist_verilog(board: Board, folder: Path) -> str:
-    """A board's netlist after synthesis, as placement takes it.
+    """A board's netlist after synthesis, the input of placement.
 
     Parameters
     ----------
     board : Board
-        With two lights at least.
+        With at least two lights.
     folder : Path
-        Where `synthesize_without_pll` wrote its netlist.
+        Folder of the netlist by `synthesize_without_pll`.
 
     Returns
     -------
@@ -158,7 +158,7 @@ def netlist_verilog(board: Board, folder: Path) -> str:
     drop_open_outputs(netlist)
     for module in netlist["modules"].values():
         for port in module["ports"].values():
-            port["direction"] = "inout"         # as that of its pad, which Verilator joins to no other
+            port["direction"] = "inout"         # the direction of its pad, since Verilator connects no other
     (folder / "simulated.json").write_text(json.dumps(netlist))
     run_yosys("read_json simulated.json\nwrite_verilog -noattr simulated.v\n", folder)
     return board_verilog(board, NAME, (folder / "simulated.v").read_text())

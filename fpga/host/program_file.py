@@ -1,7 +1,7 @@
-"""A compiled network as one file, with all that a host needs to run it on a board.
+"""Program files: a compiled network in one file, complete for a host with a board.
 
 A line ``signum program VERSION``, a line with the size and the SHA-256 of the rest, and the rest: numpy's compressed
-arrays, one of which holds the structure as JSON. Nothing in it is executed.
+arrays, one of them the structure as JSON. No part of the file is executed.
 """
 
 import dataclasses
@@ -36,11 +36,11 @@ KINDS = {kind.__name__: kind for kind in (
 
 
 class ProgramFileError(ValueError):
-    """A file that is not a whole program of this version; in one line."""
+    """A file that is not a complete program of this version; in one line."""
 
 
 def _plain(value: Any, arrays: list[np.ndarray]) -> Any:
-    """A value as JSON, its arrays apart; dictionaries and objects are lists that begin with their kind."""
+    """A value as JSON, with its arrays in a separate list; dictionaries and objects are lists that begin by kind."""
     if isinstance(value, np.ndarray):
         arrays.append(value)
         return ["array", len(arrays) - 1]
@@ -91,7 +91,7 @@ class ProgramFile:
     name: str = ""
 
     def save(self, path: Path) -> None:
-        """Write the file; its folder is made. Equal programs give equal bytes."""
+        """Write the file; its folder is created. Equal programs give equal bytes."""
         arrays: list[np.ndarray] = []
         structure = {"hardware": VERSION, "name": self.name, "program": _plain(self.program, arrays),
                      "encoder": self.encoder.to_dict() if self.encoder else None}
@@ -105,14 +105,14 @@ class ProgramFile:
 
     @classmethod
     def load(cls, path: Path) -> "ProgramFile":
-        """Read a file that `save` wrote.
+        """Read a file of `save`.
 
         Raises
         ------
         ProgramFileError
-            If it is another kind of file, of another version, truncated or damaged.
+            If the file is of another kind or version, truncated or damaged.
         OSError
-            If it cannot be read.
+            If the file cannot be read.
         """
         whole = path.read_bytes()
         first, _, rest = whole.partition(b"\n")

@@ -1,4 +1,4 @@
-"""A virtual board behind a pseudo-terminal: programs that talk to a serial port talk to it."""
+"""A virtual board at a pseudo-terminal, for programs that use a serial port."""
 
 import os
 import select
@@ -15,25 +15,24 @@ WAIT = 0.2              # seconds between looks at whether it is to stop
 
 
 class PseudoTerminal:
-    """Serves a board in a thread of its own until it is closed.
+    """Serves a board in its own thread until it is closed.
 
-    The board's time stands still while nothing happens: there is no program to run, nothing on the line, and the last
-    byte is long ago.
+    The board's time stands still while the board is idle: no program runs, and the line has been quiet for a time.
 
     Parameters
     ----------
     board : VirtualBoard
-        Nobody else may use it meanwhile.
+        Exclusively used by the thread.
 
     Members
     -------
     port : str
-        Name of the serial port, such as ``/dev/pts/3``.
+        Name of the serial port, for example ``/dev/pts/3``.
     """
 
     def __init__(self, board: VirtualBoard) -> None:
         self.board = board
-        self._master, self._slave = os.openpty()        # an open slave, so that hosts may come and go
+        self._master, self._slave = os.openpty()        # the slave stays open while hosts connect and disconnect
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
         self.port = os.ttyname(self._slave)
@@ -56,7 +55,7 @@ class PseudoTerminal:
                 end = board.cycles + rest
                 try:
                     os.write(self._master, came)
-                except BlockingIOError:         # nobody reads: bytes are lost, as on a wire
+                except BlockingIOError:         # without a reader bytes are lost, as on a wire
                     continue
 
     def close(self) -> None:

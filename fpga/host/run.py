@@ -1,4 +1,4 @@
-"""Running a program file on a board, or on a virtual one: the commands ``run`` and ``board-sim``."""
+"""The commands ``run`` and ``board-sim``: a program file on a board or on a virtual board."""
 
 import contextlib
 import time
@@ -32,7 +32,7 @@ __all__ = ["SIM", "DataError", "accuracy", "board_sim_command", "connect", "run_
 
 SIM = "sim"
 BAUD = 1_000_000
-FRAME_BITS = 10 * 2100          # of the longest request and the longest response
+FRAME_BITS = 10 * 2100          # bits of the longest request and the longest response
 
 
 Maps = Mapping[str, np.ndarray]
@@ -40,7 +40,7 @@ Told = Callable[[np.ndarray], None]
 
 
 class DataError(ValueError):
-    """Inputs or labels that are not those of the program; in one line."""
+    """Inputs or labels that do not match the program; in one line."""
 
 
 FAILED = (DeviceError, LinkError, ModelError, ToolError, OSError)
@@ -58,20 +58,20 @@ def virtual_board(config: ArrayConfig, console: Console, loader: int = 0) -> Ite
 
 @contextlib.contextmanager
 def connect(port: str, baud: int, program: Program | Streamed, console: Console) -> Iterator[Device]:
-    """The board at a serial port; at the port "sim" a virtual one with the program's array, and the loader it needs."""
+    """The board at a serial port; for "sim" a virtual board with the program's array, and a loader if needed."""
     staged = isinstance(program, Streamed)
     with contextlib.ExitStack() as stack:
         timeout, quiet = 1.0 + FRAME_BITS / baud, 0.05
         if port == SIM:
             _, port = stack.enter_context(virtual_board(program.config, console, UP5K_WORDS if staged else 0))
-            timeout, quiet = 30.0, 0.2          # a large array is slow there
+            timeout, quiet = 30.0, 0.2          # large arrays simulate slowly
         transport = SerialTransport(port, baud)
         stack.callback(transport.close)
         yield (StagedDevice if staged else Device)(Link(transport, timeout=timeout, quiet=quiet))
 
 
 def read_array(path: Path) -> np.ndarray:
-    """An array of a file ``.npy``; DataError where it is none."""
+    """An array from a file ``.npy``; DataError for other files."""
     try:
         return np.load(path, allow_pickle=False)
     except OSError as error:
@@ -102,7 +102,7 @@ def input_maps(program: Program | Streamed, encoder: Encoder | None, images: np.
 
 
 def accuracy(results: np.ndarray, labels: np.ndarray) -> float:
-    """The share of results that are as labelled: the classes of raw results, (B, pixels, classes), or elements."""
+    """The share of results equal to the labels: the classes of raw results, (B, pixels, classes), or elements."""
     found = results if results.dtype in (np.bool_, np.uint8) else results.argmax(axis=-1)
     return float((found.reshape(labels[:len(found)].shape) == labels[:len(found)]).mean())
 

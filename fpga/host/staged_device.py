@@ -1,4 +1,4 @@
-"""A board whose loader has a network of many stages: it feeds the array from its own memory while the array runs."""
+"""Driver of a board with a loader, which feeds the array a network of many stages from its own memory."""
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,13 +26,13 @@ class StagedDevice(Device):
     """A device with a loader (`hdl.host.write_list_dma`) that runs networks of
     `golden.compiler.weight_streaming.plan_streamed`.
 
-    Weights, thresholds and programs are written once; a run of a stage takes only its input maps and its results over
-    the link. Answers are as safe as those of `Device`.
+    Weights, thresholds and programs are written once; per run of a stage only its input maps and its results cross the
+    link. Results are checked as in `Device`.
 
     Parameters
     ----------
     link : Link
-        To `fpga.flow.board_top.BoardTop` with a loader.
+        Link to `fpga.flow.board_top.BoardTop` with a loader.
 
     Members
     -------
@@ -50,7 +50,7 @@ class StagedDevice(Device):
     def __init__(self, link: Link) -> None:
         super().__init__(link)
         self._begin = LoaderMap.register(LoaderRegister.BEGIN)
-        # without a loader the upper bits of an address are ignored, and this is another register
+        # without a loader the board ignores the upper bits of an address, and reads another register
         self.depth, going = (link.read(LoaderMap.register(register), 1)[0] for register in LoaderRegister)
         if self.depth < 2 or self.depth & self.depth - 1 or going > 1:
             raise DeviceError(f"{self.config.rows} x {self.config.cols} elements on the board must have a loader: "
@@ -61,20 +61,20 @@ class StagedDevice(Device):
         self._entry = 0
 
     def load_stages(self, graph: Graph, stages: Sequence[Stage]) -> None:
-        """Bring a network into the board, and let its first stage run once.
+        """Load a network into the board, and run its first stage once.
 
         Parameters
         ----------
         graph : Graph
         stages : sequence of Stage
-            Of `golden.compiler.weight_streaming.plan_streamed`, for the board's array; at least one.
+            Result of `golden.compiler.weight_streaming.plan_streamed` for the board's array; at least one.
 
         Raises
         ------
         CapacityError
             If the loader's memory is too small.
         DeviceError
-            If there is no stage, or they were compiled for another array, or do not run as predicted.
+            If the stages are none, are compiled for another array, or do not run as predicted.
         LinkError
             If the link fails.
         """
@@ -95,7 +95,7 @@ class StagedDevice(Device):
         image = self._image
         if image is None:
             return super()._load()
-        # an empty sequence ends one that may go on
+        # an empty sequence ends a running one
         last = self.depth - 1
         self._write([(LoaderMap.word(last), 0), (self._begin, last)])
         self._await_loader()
@@ -108,7 +108,7 @@ class StagedDevice(Device):
         self._loaded = True
 
     def _select(self, number: int) -> None:
-        """The next run is that of a stage."""
+        """Select the stage of the next run."""
         assert self._image
         program = self._stages[number].program
         self._entry = self._image.begins[number]
@@ -122,7 +122,7 @@ class StagedDevice(Device):
 
     def _run(self) -> None:
         super()._run()
-        # the weights of the next stage come with this one's run, and may take longer
+        # the weights of the next stage are loaded during this run, and may take longer
         if self._image is not None:
             self._await_loader()
 
@@ -147,12 +147,12 @@ class StagedDevice(Device):
         Returns
         -------
         dict of str to array
-            The maps that no layer reads, as `golden.compiler.stages.run_stages` gives them.
+            The maps that no layer reads, as of `golden.compiler.stages.run_stages`.
 
         Raises
         ------
         DeviceError
-            If no network is loaded, or the board does not run it as predicted.
+            If no network is loaded, or a run differs from the prediction.
         LinkError
             If the link fails.
         """

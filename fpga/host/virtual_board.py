@@ -1,4 +1,4 @@
-"""A board without hardware: the Verilated board's top and the host's end of its serial line."""
+"""The virtual board: the board's top in Verilator and the host's end of its serial line."""
 
 from signum.fpga.flow.board_top import BoardTop, baud_divisor
 from signum.hdl.array.popcount.table import TablePopcount
@@ -10,23 +10,22 @@ from .model import Model
 __all__ = ["VirtualBoard"]
 
 NAME = "board"
-CLOCK, BAUD = 1e5, 25_000       # four cycles a bit, the least; a slow clock, so that silences are few cycles
+CLOCK, BAUD = 1e5, 25_000       # four cycles a bit, the least; with a slow clock, silences are few cycles
 STEP = 256
 
 
 class VirtualBoard:
-    """A `fpga.flow.board_top.BoardTop` in Verilator, and a `fpga.host.link.Transport` to its pins whose seconds are
-    the board's own.
+    """A `fpga.flow.board_top.BoardTop` in Verilator, and a `fpga.host.link.Transport` to its pins, in seconds of the
+    board's clock.
 
-    A binary array counts by table (`TablePopcount`), which simulates four times as fast as the gates of a build; the
-    contract test of the structures says that all of them give the same values in the same cycles.
+    A binary array counts by table (`TablePopcount`), which simulates four times as fast as the gates of a build; by the
+    contract test of the structures, all give the same values in the same cycles.
 
     Parameters
     ----------
     config : ArrayConfig
-        Of the array.
     clock : float
-        Its frequency in Hz; nothing runs at it, but seconds are counted by it.
+        Nominal frequency in Hz, by which cycles count as seconds.
     baud : int
         Bits a second.
     loader : int
@@ -40,7 +39,7 @@ class VirtualBoard:
     Raises
     ------
     BoardError
-        If the clock does not make the baud rate.
+        If the clock cannot produce the baud rate.
     ModelError
         If the board's top cannot be built.
     ToolError
@@ -73,19 +72,19 @@ class VirtualBoard:
 
     @property
     def busy(self) -> bool:
-        """A program runs, or bytes are on their way."""
+        """A program runs, or bytes are in transit."""
         return bool(self._model["busy"]) or self._model.line_busy
 
     def send(self, data: bytes) -> None:
-        """Put bytes on the line; they leave while cycles pass."""
+        """Queue bytes for the line; they are sent while cycles pass."""
         self._model.send(data)
 
     def run(self, cycles: int, room: int = 4096) -> bytes:
-        """Let cycles pass, or fewer where ``room`` bytes have come: the bytes that came."""
+        """Run for some cycles, fewer once ``room`` bytes were received; returns the received bytes."""
         return self._model.serial(cycles, self.divisor, room)
 
     def write(self, data: bytes) -> None:
-        """Send bytes; returns when they have left."""
+        """Send bytes; returns once they are sent."""
         self.send(data)
         while self._model.line_busy:
             self._inbox += self.run(10 * self.divisor)
@@ -103,7 +102,7 @@ class VirtualBoard:
         self._model.reset()
 
     def power_cycle(self) -> None:
-        """Switch it off and on: all is lost, bytes on their way as well."""
+        """Switch the board off and on: all state is lost, bytes in transit as well."""
         self._past += self._model.cycles
         self._model.close()
         self._seed += 1

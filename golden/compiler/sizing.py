@@ -1,4 +1,4 @@
-"""Sizing of an array's memories and widths for a network: compile with large ones, then reduce them."""
+"""Sizing of an array's memories and widths for a network: compilation with large sizes, then a reduction."""
 
 from signum.hdl.config import ArrayConfig
 

@@ -20,7 +20,7 @@ class StoreError(ValueError):
 def _entries(network: Network) -> dict[str, tuple[torch.Tensor, str]]:
     """Saved values, in the order of the network's state, each with its part of the file.
 
-    Of latent weights, and of the factors in front of them, only signs are kept.
+    Of latent weights and their factors only signs are kept.
     """
     binary = {f"{name}.weight" for name, module in network.named_modules() if isinstance(module, BinaryWeights)}
     factors = {f"{name}.alpha" for name, module in network.named_modules() if isinstance(module, ScaledConv2d)}

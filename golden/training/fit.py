@@ -1,7 +1,7 @@
 """Training: latent weights with straight-through gradients, bounded by steps, and equal for equal seeds.
 
 Latent weights learn fast (a tenth of their initial scale a step, Adam), since only a change of sign matters;
-everything else learns as in any network. The rate falls to nothing along a cosine.
+all other parameters learn as in any network. The rates fall to zero along a cosine.
 """
 
 import pickle

@@ -2,7 +2,7 @@
 
 Latent weights learn fast, relative to their initial scale, since only a change of sign matters. A share of the
 steps may come first with binary activations but real weights (two-stage training). The rates of either stage fall to
-nothing along a cosine. The random draws of a step depend on the seed and the step alone, so a resumed training ends
+zero along a cosine. The random draws of a step depend on the seed and the step alone, so a resumed training ends
 with the same weights.
 """
 

@@ -172,9 +172,9 @@ class Array(wiring.Component):
     """R x C processing elements.
 
     Words enter at the left and at the top, skewed: the words of tile row i and of tile column j come i and j cycles
-    after those of the first. ``first`` comes a cycle before the first count of a dot product in the first tile,
+    after the first words. ``first`` comes a cycle before the first count of a dot product in the first tile,
     ``load`` in the cycle of its last count; the tiles pass both on. The sums of a row leave at its left end in the
-    order of the columns, ``drain_width`` in a cycle, those of tile row i from i + 2 cycles after ``load`` on; an idle
+    order of the columns, ``drain_width`` in a cycle, in tile row i from i + 2 cycles after ``load`` on; an idle
     cycle follows the sums of each tile.
 
     Parameters

@@ -28,7 +28,7 @@ SEGMENTS_BITS = 6
 WINDOW_BITS = 4
 LINES_BITS = 8
 
-# cycles of the longest gap between two dot products, beyond those of the array and of a bank
+# cycles of the longest gap between two dot products, beyond the cycles of the array and of a bank
 LONGEST_FETCH = 9
 
 

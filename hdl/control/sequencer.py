@@ -26,7 +26,7 @@ STEP_LOOPS = ("words", "runs", "lines")
 
 
 class Sequencer(wiring.Component):
-    """Runs the program from its first layer to the one with `LayerFlag.LAST`.
+    """Runs the program from its first layer to the layer with `LayerFlag.LAST`.
 
     Parameters
     ----------

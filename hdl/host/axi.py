@@ -40,7 +40,7 @@ def stream_register(address_map: AddressMap, register: StreamRegister) -> int:
 
 
 def axi_lite_signature(address_bits: int) -> wiring.Signature:
-    """AXI4-Lite of 32 bits as its manager sees it; ``address_bits`` are those of a byte address."""
+    """AXI4-Lite of 32 bits as its manager sees it; ``address_bits`` is the width of a byte address."""
     return wiring.Signature({
         "awvalid": Out(1), "awready": In(1), "awaddr": Out(address_bits), "awprot": Out(3),
         "wvalid": Out(1), "wready": In(1), "wdata": Out(DATA_BITS), "wstrb": Out(DATA_BITS // 8),

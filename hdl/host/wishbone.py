@@ -30,7 +30,7 @@ def wishbone_signature(address_bits: int) -> wiring.Signature:
 
 
 class WishboneAccelerator(wiring.Component):
-    """An `Accelerator` behind a Wishbone slave; addresses and words are those of its own bus (see `hdl.host.bus`).
+    """An `Accelerator` with a Wishbone slave, with the addresses and words of its own bus (see `hdl.host.bus`).
 
     A write is acknowledged one cycle after the accelerator took it, a read one cycle after its response; a request
     that waits for the end of a run (any but accesses to registers and writes of weights) is acknowledged after the

@@ -39,7 +39,7 @@ UP5K_WORDS = 2 * SPRAM_WORDS
 
 
 class LoaderRegister(enum.IntEnum):
-    """Words above those of the memory."""
+    """Registers, at words above the memory."""
 
     DEPTH = 0       # read only: words of the memory
     BEGIN = 1       # a write begins the sequence at the written address; reads 1 while a sequence runs

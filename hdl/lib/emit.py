@@ -94,7 +94,7 @@ def run_yosys(script: str, directory: Path) -> str:
 
 
 def module_rtlil(component: wiring.Component, name: str, platform: object = None) -> str:
-    """RTLIL of one component, whose ports are those of its signature, ``clk`` and ``rst``."""
+    """RTLIL of one component, with the ports of its signature, ``clk`` and ``rst``."""
     domain = ClockDomain("sync")
     fragment = Fragment.get(component, platform)
     fragment.add_domains(domain)

@@ -110,9 +110,9 @@ def collect(prefix: str) -> Iterator[Units]:
 
 
 def add_shared(m: Module, name: str, component: Any) -> None:
-    """Add a component to a module as submodule ``name``; equal ones are emitted once.
+    """Add a component to a module as submodule ``name``; equal components are emitted once.
 
-    The parent reads and drives the component's ports as those of any submodule. Outside of `collect` this is
+    The parent reads and drives the component's ports as with any submodule. Outside of `collect` this is
     ``m.submodules[name] = component``. The component works in domain ``sync`` alone, and its ``share_key``
     (hashable) holds every parameter that its hardware depends on. Renaming the parent's domain works as
     usual; `EnableInserter` and `ResetInserter` around the parent do not reach into a shared component.

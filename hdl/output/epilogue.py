@@ -67,7 +67,7 @@ def host_layout(config: ArrayConfig) -> data.StructLayout:
     slices, columns
         Write enables of the slices of an activation word, and of the thresholds of a beat.
     data
-        Threshold; activation words come with those of the writeback unit.
+        Threshold; activation words come through the writeback unit.
     """
     layout = AddressMap(config)
     return data.StructLayout({

@@ -1,4 +1,4 @@
-"""Drives an accelerator over its bus: loads programs, runs them, and reads results and cycles."""
+"""Bench of the accelerator over its bus: loads programs, runs them, and reads results and cycles."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -39,9 +39,9 @@ class Bus:
         await self.write([(self.registers[Register.CONTROL], Control.START)])
 
     async def run(self, cycles: int) -> int:
-        """Start a run and wait for its end, for some more cycles than it should take; returns its cycles."""
+        """Start a run and wait for its end, with a margin over the expected cycles; returns its cycles."""
         await self.begin()
-        # an address may lie on the bus without being valid
+        # the bus may carry an address that is not valid
         self.requests.payload.value = self.elsewhere << 1
         await RisingEdge(self.dut.clk)
         try:
@@ -56,7 +56,7 @@ class Bus:
 
 @cocotb.test()
 async def run_programs(dut):
-    """Load each program, run it on its inputs, and give the results and the cycles."""
+    """Load each program, run it on its inputs, and return the results and the cycles."""
     given = parameters()
     await start(dut)
     bus = Bus(dut, given["config"], given["stall"], given["seed"])

@@ -1,4 +1,4 @@
-"""Drives an accelerator over AXI4-Lite and AXI4-Stream, by the models of cocotbext-axi."""
+"""Bench of the accelerator on AXI4-Lite and AXI4-Stream, driven by the models of cocotbext-axi."""
 
 import random
 from collections.abc import Iterable, Iterator
@@ -21,7 +21,7 @@ from signum.hdl.host.axi import StreamRegister, stream_register
 from signum.hdl.host.bus import AddressMap, Control, Region, Register, Status
 from signum.verif.bench.streams import PERIOD, give, parameters, read, start
 
-TIMEOUT = 200_000 * PERIOD      # ns; nothing here takes so long
+TIMEOUT = 200_000 * PERIOD      # ns; longer than every test
 
 
 def words_of(frame: Any) -> list[int]:
@@ -30,7 +30,7 @@ def words_of(frame: Any) -> list[int]:
 
 
 class Host:
-    """A processor and a DMA engine; each channel pauses by itself."""
+    """A processor and a DMA engine, with independent pauses in each channel."""
 
     def __init__(self, dut: Any, config: dict[str, int], stall: float) -> None:
         self.dut = dut
@@ -62,7 +62,7 @@ class Host:
         return int.from_bytes(answer.data, "little")
 
     async def write(self, writes: Iterable[tuple[int, int]]) -> None:
-        """Write words by the control bus, many on their way at a time."""
+        """Write words by the control bus, with several outstanding writes."""
         events = [self.control.init_write(4 * address, value.to_bytes(4, "little")) for address, value in writes]
         for event in events:
             await with_timeout(event.wait(), TIMEOUT, "ns")
@@ -77,7 +77,7 @@ class Host:
         await self.put(stream_register(self.map, register), value.to_bytes(4, "little"))
 
     async def stream_in(self, writes: Iterable[tuple[int, int]]) -> int:
-        """Write words by the stream, in runs; returns how many runs they were."""
+        """Write words by the stream, in runs; returns the number of runs."""
         words = {address: value for address, value in sorted(writes)}
         data = list(words.values())
         runs = self.map.runs(words)
@@ -106,7 +106,7 @@ class Host:
         await self.put(self.register(Register.CONTROL), Control.START.to_bytes(4, "little"))
 
     async def run(self, cycles: int) -> int:
-        """Start a run and ask until it is over; returns its cycles."""
+        """Start a run and poll its end; returns its cycles."""
         await self.begin()
         polls = 0
         while await self.get(self.register(Register.STATUS)) & Status.BUSY:
@@ -126,7 +126,7 @@ async def host_of(dut: Any) -> tuple[dict[str, Any], Host]:
 
 @cocotb.test()
 async def run_programs(dut: Any) -> None:
-    """Load each program, run it on its inputs, and give the results and the cycles; by streams, then without."""
+    """Load each program, run it on its inputs, return the results and the cycles; by streams, then without."""
     given, host = await host_of(dut)
     cycles, values, runs = [], [], 0
     for number, program in enumerate(given["programs"]):
@@ -141,13 +141,13 @@ async def run_programs(dut: Any) -> None:
 
 @cocotb.test()
 async def waits(dut: Any) -> None:
-    """Streams that nobody serves hold up no register, a run holds the streams, and no byte written starts nothing."""
+    """Unserved streams block no register, a run blocks the streams, and a write of no byte starts no run."""
     given, host = await host_of(dut)
     program, = given["programs"]
     first, = program["runs"]
     await host.stream_in(program["writes"])
     await host.stream_in(first["writes"])
-    # a source that nobody takes words from
+    # a source without a reader
     (at, count), *_ = host.map.runs(sorted(first["reads"]))
     host.sink.pause = True
     await host.set(StreamRegister.READ_ADDRESS, 4 * at)
@@ -174,7 +174,7 @@ async def waits(dut: Any) -> None:
         await with_timeout(FallingEdge(dut.busy), TIMEOUT, "ns")
     while await host.get(stream_register(host.map, StreamRegister.WRITE_COUNT)):
         pass
-    # the same words by both ways at once
+    # the same words by bus and stream at once
     others = cocotb.start_soon(host.read(first["reads"][::-1]))
     values = await host.stream_out(first["reads"])
     assert (await others)[::-1] == values
@@ -184,7 +184,7 @@ async def waits(dut: Any) -> None:
 
 @cocotb.test()
 async def strobes(dut: Any) -> None:
-    """A write without a strobe writes nothing; one with any writes the word."""
+    """A write without a strobe has no effect; with any strobe it writes the word."""
     _, host = await host_of(dut)
     lanes = host.control.write_if.w_channel
     address = stream_register(host.map, StreamRegister.READ_ADDRESS)
@@ -196,7 +196,7 @@ async def strobes(dut: Any) -> None:
 
 @cocotb.test()
 async def measure(dut: Any) -> None:
-    """Cycles in which words of weights come in without pauses."""
+    """Cycles of an uninterrupted stream of weights."""
     given, host = await host_of(dut)
     count = given["count"]
     await host.set(StreamRegister.WRITE_ADDRESS, 4 * host.map.address(Region.WEIGHTS))

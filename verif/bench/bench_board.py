@@ -1,4 +1,4 @@
-"""The board's top through its serial pins, with the host's own steps."""
+"""Bench of the board's top at its serial pins, with the steps of the host's driver."""
 
 import random
 
@@ -12,12 +12,12 @@ from signum.verif.bench.streams import PERIOD, give, parameters, read, start
 
 
 class Serial:
-    """A serial line to the pins ``rx`` and ``tx``; its seconds are those of a clock of ``clock`` Hz.
+    """A serial line to the pins ``rx`` and ``tx``, in seconds of a clock of ``clock`` Hz.
 
     Members
     -------
     flips, answer_flips : set of int
-        Which of all bytes sent, and received, have a bit of the line flipped.
+        Numbers of the sent, and of the received, bytes with a flipped bit.
     """
 
     def __init__(self, dut, clock, divisor):
@@ -77,7 +77,7 @@ class Serial:
 
 @cocotb.test(timeout_time=200, timeout_unit="ms")
 async def answers(dut):
-    """Carry out a list of reads (address, count) and writes (address, values); the words read are given."""
+    """Execute a list of reads (address, count) and writes (address, values), and return the read words."""
     await start(dut, {"rx": 1})
     values = parameters()
     line = Serial(dut, values["clock"], values["divisor"])
@@ -123,10 +123,10 @@ class Machine:
 
 @cocotb.test(timeout_time=200, timeout_unit="ms")
 async def runs_a_network(dut):
-    """Load a program and run it again and again; results, cycles, counts of runs and retries are given.
+    """Load a program and run it repeatedly; returns results, cycles, counts of runs and retries.
 
-    While a run goes on, the host writes (``writes_during``), reads the results (``reads_during``), or only
-    asks whether it still goes on. The line is damaged while the program is loaded.
+    During a run the host writes (``writes_during``), reads the results (``reads_during``), or polls the status alone.
+    The line is damaged while the program is loaded.
     """
     await start(dut, {"rx": 1})
     values = parameters()

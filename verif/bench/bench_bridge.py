@@ -1,4 +1,4 @@
-"""The bridge between a line that may be faulty and a memory that may stall."""
+"""Bench of the bridge between a faulty line and a stalling memory."""
 
 import random
 
@@ -11,11 +11,11 @@ from signum.hdl.host.bus import request_layout
 from signum.verif.bench.host import take
 from signum.verif.bench.streams import Driver, Monitor, parameters, start
 
-QUIET_HOST = 4          # the host's silence, in times of the bridge's own
+QUIET_HOST = 4          # the host's silence, as a multiple of the bridge's
 
 
 class Memory:
-    """A memory on the bus; it notes every write, and stalls with probability ``stall``."""
+    """A memory on the bus; it records every write, and stalls with probability ``stall``."""
 
     def __init__(self, dut, address_bits, stall):
         self.words = {}
@@ -85,7 +85,7 @@ class Line:
             await self.driver.send(damaged)
 
     async def receive(self, count, timeout):
-        """Up to ``count`` bytes; fewer after ``timeout`` cycles in which none came."""
+        """Up to ``count`` bytes; fewer after ``timeout`` cycles without a byte."""
         known, left = len(self.inbox), timeout
         while len(self.inbox) < count and left:
             await RisingEdge(self.dut.clk)
@@ -96,14 +96,14 @@ class Line:
         return data
 
     async def answer(self, words=0):
-        """The next response, which must be a good one of so many words and come in time."""
+        """The next response; it must be valid, in time, and of ``words`` words."""
         data = await self.receive(8 + 4 * words, 20 * self.quiet)
         response = decode_response(data)
         assert response is not None, f"the bridge must send a response of {words} words, not {data.hex()}"
         return response
 
     async def take(self, steps):
-        """Take the steps of a `Host`, whose seconds are cycles here."""
+        """Execute the steps of a `Host`, with cycles for seconds."""
         return await take(steps, self.send, self.receive)
 
 
@@ -135,7 +135,7 @@ async def writes_and_reads(dut):
 
 @cocotb.test(timeout_time=20, timeout_unit="ms")
 async def keeps_to_the_layout(dut):
-    """Bytes written out by hand from the tables of the documentation."""
+    """Bytes by hand, from the tables of the documentation."""
     line, memory, _ = await begin(dut)
     await line.send(bytes.fromhex("a5 11 57 02 34 02 00 00 4c67bcb4 78563412 efbeadde 6448b81b"))
     assert await line.receive(8, 20 * line.quiet) == bytes.fromhex("5a 11 00 00 aaef5a1d")
@@ -196,14 +196,14 @@ async def says_what_was_wrong(dut):
 async def takes_no_piece_of_a_broken_frame_for_a_frame(dut):
     line, memory, _ = await begin(dut)
     inner = encode_write(1, 0x55, words(1))
-    await line.send(b"\x00" + inner)                        # no sync byte before it
+    await line.send(b"\x00" + inner)                        # without a sync byte
     assert (await line.answer()).answer == Answer.BAD_HEADER
     outer = bytearray(encode_write(2, 0x77, words(1)) + inner)
-    outer[4] ^= 1                                           # the header is lost, its words are not
+    outer[4] ^= 1                                           # damages the header, not the words
     await line.send(outer)
     assert (await line.answer()).answer == Answer.BAD_HEADER
     await line.send(b"\x00")
-    for _ in range(5):                                      # still not quiet
+    for _ in range(5):                                      # not quiet yet
         await line.cycles(line.quiet // 2)
         await line.send(inner)
     assert (await line.answer()).answer == Answer.BAD_HEADER
@@ -252,7 +252,7 @@ async def forgets_at_reset(dut):
 
 @cocotb.test(timeout_time=400, timeout_unit="ms")
 async def never_gives_a_wrong_word(dut):
-    """A real host on a line that loses, doubles and flips bytes both ways: late answers, and no wrong one."""
+    """The host's driver on a line that loses, doubles and flips bytes both ways: late responses, but no wrong word."""
     line, memory, host = await begin(dut)
     known: dict[int, int] = {}
     given_up = 0

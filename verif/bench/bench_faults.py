@@ -1,4 +1,4 @@
-"""Bench of `verif.bench.test_simulate`: tests that pass, fail, are skipped, and give values back."""
+"""Bench of `verif.bench.test_simulate`: tests that pass, fail, are skipped, and return values."""
 
 import random
 from typing import Any

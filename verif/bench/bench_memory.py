@@ -11,7 +11,7 @@ from signum.verif.bench.streams import give, parameters, read, start
 
 @cocotb.test()
 async def starts_known(dut: Any) -> None:
-    """Before any clock; the first test, therefore."""
+    """Outputs before any clock edge; therefore the first test."""
     dut.read_address.value = 1
     await Timer(1, "ns")
     assert read(dut.now) == parameters()["init"][1]

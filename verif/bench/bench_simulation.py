@@ -1,4 +1,4 @@
-"""How fast cocotb drives an accelerator: cycles and seconds of a job, and of its runs alone."""
+"""Speed of an accelerator driven by cocotb: cycles and seconds of a job, and of its runs alone."""
 
 import time
 
@@ -12,7 +12,7 @@ from signum.verif.bench.streams import PERIOD, give, parameters, start
 
 @cocotb.test()
 async def carries_out_a_job(dut):
-    """Load a program and run it on its inputs; seconds are those of the processor."""
+    """Load a program and run it on its inputs; seconds of processor time."""
     given = parameters()
     await start(dut)
     bus = Bus(dut, given["config"], 0.0, 1)

@@ -1,4 +1,4 @@
-"""Bench of `verif.bench.trace`: plays given inputs, cycle by cycle, and gives the bits of the outputs."""
+"""Bench of `verif.bench.trace`: drives given inputs, cycle by cycle, and records the bits of the outputs."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from signum.verif.bench.streams import give, parameters, start
 
 @cocotb.test()
 async def play(dut: Any) -> None:
-    """A unit of nothing but gates has no clock; its cycle is a nanosecond."""
+    """A combinational unit has no clock; its cycle is a nanosecond."""
     given = parameters()
     clocked = hasattr(dut, "clk")
     inputs = [getattr(dut, name) for name in given["inputs"] if hasattr(dut, name)]

@@ -1,4 +1,4 @@
-"""Serial ports against a line that is driven and read in time, not in clock cycles."""
+"""Bench of the serial ports, with a line driven and sampled in time, not in clock cycles."""
 
 import random
 
@@ -9,7 +9,7 @@ from signum.verif.bench.streams import PERIOD, Driver, Monitor, parameters, read
 
 
 class Line:
-    """A serial line of ``cycles`` clock periods a bit, any fraction."""
+    """A serial line of ``cycles`` clock periods a bit, also fractional."""
 
     def __init__(self, dut, cycles):
         self.dut = dut
@@ -27,7 +27,7 @@ class Line:
         self.dut.rx.value = 1
 
     async def receive(self):
-        """The next byte on ``tx``, each bit read in its middle."""
+        """The next byte on ``tx``, each bit sampled in its middle."""
         while read(self.dut.tx):
             await RisingEdge(self.dut.clk)
         bits = []

@@ -1,4 +1,4 @@
-"""Drives an accelerator through its Wishbone slave, by the master of cocotbext-wishbone."""
+"""Bench of the accelerator's Wishbone slave, driven by the master of cocotbext-wishbone."""
 
 import random
 from collections.abc import Iterable
@@ -29,7 +29,7 @@ class Master:
         return random.randrange(1, 6) if random.random() < self.stall else 0
 
     async def transfer(self, operations: list[WBOp]) -> list[int]:
-        """Word that the slave shows with each acknowledge."""
+        """The words of the slave with each acknowledge."""
         words: list[int] = []
         for at in range(0, len(operations), CYCLE):
             answers = await self.master.send_cycle(operations[at:at + CYCLE])
@@ -61,7 +61,7 @@ def register_addresses(config: dict[str, int]) -> list[int]:
 
 @cocotb.test()
 async def run_programs(dut: Any) -> None:
-    """Load each program, run it on its inputs, and give the results and the cycles."""
+    """Load each program, run it on its inputs, and return the results and the cycles."""
     given, master, registers = await begin(dut)
     cycles, values = [], []
     for program in given["programs"]:
@@ -81,7 +81,7 @@ async def run_programs(dut: Any) -> None:
 
 @cocotb.test()
 async def selects(dut: Any) -> None:
-    """A write of no byte is acknowledged and starts no run; one of any byte does, and a read waits for its end."""
+    """A write of no byte is acknowledged and starts no run; a write of any byte starts one, and a read waits for it."""
     given, master, registers = await begin(dut)
     program = given["programs"][0]
     await master.write(program["writes"])

@@ -36,10 +36,10 @@ class Case:
 
 
 def draw_config(rng: np.random.Generator, element_bits: int | None = None) -> ArrayConfig:
-    """An array of any small size, of bits or in a third of the draws of elements of 8; sizes of one are frequent."""
+    """An array of any small size, binary or, in a third of the draws, of 8-bit elements; sizes of 1 are frequent."""
     if element_bits is None:
         element_bits = int(rng.choice([1, 1, 8]))
-    # sums that leave a row at once: any divisor of the lanes
+    # drain width: any divisor of the lanes
     wide = int(rng.choice([1, 1, 2, 4])) if element_bits == 1 else int(rng.choice([1, 1, 2]))
     common: dict[str, Any] = {
         "rows": rng.integers(1, 6), "cols": rng.integers(1, 8) * wide, "tile": rng.integers(1, 5) * wide,
@@ -62,7 +62,7 @@ def draw_config(rng: np.random.Generator, element_bits: int | None = None) -> Ar
 
 
 def draw_thresholds(rng: np.random.Generator, layer: Layer, classes: tuple[int, int]) -> np.ndarray:
-    """Thresholds near the middle of the reachable sums, and some that are never or always reached."""
+    """Thresholds near the middle of the reachable sums; some are never reached, some always."""
     middle, width = layer.top / 2, max(1.0, layer.top ** 0.5 / 2)
     drawn = np.rint(rng.normal(middle, width, (*classes, layer.channels))).astype(np.int64)
     drawn = np.where(rng.random(drawn.shape) < 0.05, 0, drawn)
@@ -71,14 +71,14 @@ def draw_thresholds(rng: np.random.Generator, layer: Layer, classes: tuple[int, 
 
 
 def draw_elements(rng: np.random.Generator, shape: tuple[int, ...], element_bits: int) -> np.ndarray:
-    """Bits, or numbers of 0..255 of which many are at the ends."""
+    """Bits, or numbers of 0..255, many at the ends of the range."""
     if element_bits == 1:
         return rng.random(shape) < 0.5
     return np.clip(rng.integers(-40, 296, shape), 0, 255).astype(ELEMENT_TYPES[element_bits])
 
 
 def draw_weights(rng: np.random.Generator, shape: tuple[int, ...], element_bits: int) -> np.ndarray:
-    """Bits, or numbers of -128..127 of which many are at the ends."""
+    """Bits, or numbers of -128..127, many at the ends of the range."""
     if element_bits == 1:
         return rng.random(shape) < 0.5
     return np.clip(rng.integers(-150, 150, shape), -128, 127).astype(np.int8)
@@ -101,7 +101,7 @@ def draw_segment(rng: np.random.Generator, source: str, shape: MapShape, channel
 
 
 def draw_requantize(rng: np.random.Generator, segment: Segment) -> Requantize:
-    """Numbers that the sums of a dot product spread over; some channels stay at one end."""
+    """Scales and offsets with results over the whole range; some channels saturate."""
     channels, taps = len(segment.weights), segment.taps
     if segment.element_bits > 1:
         shift = int(rng.integers(12, 17))
@@ -117,14 +117,14 @@ def draw_requantize(rng: np.random.Generator, segment: Segment) -> Requantize:
 
 
 def draw_combine(rng: np.random.Generator, element_bits: int, raw: bool) -> Combine:
-    """A row of the table that a layer of these elements may have; one of 8 bits requantizes unless it is raw."""
+    """A combine for a layer of these elements; a layer of 8 bits requantizes unless it is raw."""
     rows = [row for row in COMBINES.values()
             if element_bits in row.element_bits and (element_bits == 1 or row.requantized != raw)]
     return rows[int(rng.integers(len(rows)))]
 
 
 def draw_layer(rng: np.random.Generator, name: str, maps: dict[str, MapShape], raw: bool, element_bits: int) -> Layer:
-    """A layer over some of the maps: a convolution, a fully connected one, or several that combine by any row."""
+    """A layer over some of the maps: a convolution, a fully connected layer, or several combined by any row."""
     source = str(rng.choice(list(maps)))
     shape = maps[source]
     channels = int(rng.integers(1, 20))
@@ -185,7 +185,7 @@ def draw_maps(rng: np.random.Generator, graph: Graph, images: int) -> dict[str, 
 
 
 def draw_case(rng: np.random.Generator, config: ArrayConfig, layers: int = 2) -> Case:
-    """A random graph that fits the array; draws that do not fit are drawn again."""
+    """A random graph that fits the array; others are drawn again."""
     while True:
         try:
             graph = draw_graph(rng, layers, config.element_bits)

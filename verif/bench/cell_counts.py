@@ -16,7 +16,7 @@ from signum.hdl.output.requantize import Requantize
 
 __all__ = ["FLOWS", "PREPARE", "Clip", "lut4", "requantize_lut4", "shifter_lut4"]
 
-# products become Booth's, the smallest that Yosys makes of LUTs
+# Booth multipliers, the smallest of Yosys in LUTs
 PREPARE = "hierarchy -top unit\nproc\nflatten\nopt\nwreduce\nbooth"
 FLOWS = {
     "ice40": "scratchpad -set abc9.script +&if,-a,-K,4\nsynth_ice40 -top unit -device u -abc9",
@@ -32,7 +32,7 @@ class Clip(wiring.Component):
     ----------
     config : ArrayConfig
     field : bool
-        The shift is an input, of the layer, not a constant of the array.
+        The shift is an input (a field of the layer), not a constant of the array.
 
     Members
     -------
@@ -58,9 +58,9 @@ class Clip(wiring.Component):
 
 
 def lut4(unit: wiring.Component, family: str, *, blocks: bool = False) -> int:
-    """LUT4s of a unit for a family of `FLOWS`, beside multiplier blocks or without them.
+    """LUT4s of a unit for a family of `FLOWS`, with multiplier blocks or without.
 
-    A carry cell of ECP5 takes two of them.
+    A carry cell of ECP5 counts as two LUT4s.
     """
     flow = FLOWS[family] + BLOCKS[family][not blocks]
     prepare = "" if blocks else PREPARE
@@ -72,7 +72,7 @@ def lut4(unit: wiring.Component, family: str, *, blocks: bool = False) -> int:
 
 
 def shifter_lut4(config: ArrayConfig) -> dict[str, dict[str, int]]:
-    """LUT4s of a row's `Clip` by family, with a "constant" shift and with one that is a "field" of the program."""
+    """LUT4s of a row's `Clip` by family, with a "constant" shift and with a "field" of the program."""
     return {family: {name: lut4(Clip(config=config, field=field), family)
                      for name, field in (("constant", False), ("field", True))} for family in FLOWS}
 

@@ -1,4 +1,4 @@
-"""FPGA cells that units instantiate, modelled in Amaranth from their makers' descriptions."""
+"""Amaranth models of the FPGA cells that units instantiate, from the vendors' descriptions."""
 
 from types import ModuleType
 
@@ -9,7 +9,7 @@ __all__ = ["CCU2C", "CELLS", "simulate_cells"]
 
 
 class CCU2C(Elaboratable):
-    """The carry cell of ECP5 without injection. Its carry in is 1 where it is open, which must not matter."""
+    """The carry cell of ECP5 without injection. An open carry in is 1, which must have no effect."""
 
     def __init__(self, **ports: Value) -> None:
         assert ports["p_INJECT1_0"] == ports["p_INJECT1_1"] == "NO"
@@ -33,6 +33,6 @@ CELLS = {"CCU2C": CCU2C}
 
 
 def simulate_cells(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a module's units consist of the models: Amaranth's simulator knows no instance."""
+    """Replace a module's instances by the models: Amaranth's simulator cannot simulate instances."""
     if hasattr(module, "Instance"):
         monkeypatch.setattr(module, "Instance", lambda kind, **ports: CELLS[kind](**ports))

@@ -1,4 +1,4 @@
-"""The host's side of the link, carried out by a bench."""
+"""The host's side of the link in a bench."""
 
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any

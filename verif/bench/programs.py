@@ -31,7 +31,7 @@ def program_job(program: Program, batches: Sequence[dict[str, np.ndarray]], inte
 
 
 def draw_short_case(rng: np.random.Generator, config: ArrayConfig, transfers: int) -> Case:
-    """A random case whose inputs, program and results are at most so many words of the bus."""
+    """A random case whose inputs, program and results are at most ``transfers`` words of the bus."""
     while True:
         case = draw_case(rng, config)
         job = program_job(case.program, [case.maps])
@@ -44,7 +44,7 @@ def run_programs(config: ArrayConfig, jobs: Sequence[dict], *, stall: float = 0.
                  **options: Any) -> tuple[list[int], list[list[int]]]:
     """Cycles and result words of all runs of the jobs, in order, from one simulation.
 
-    ``verilog`` is a file with the accelerator, where one was emitted before: large arrays take seconds.
+    ``verilog`` is an emitted file of the accelerator, if available: emission of large arrays takes seconds.
     """
     design = verilog or Accelerator(config=config)
     result = simulate(design, "signum.verif.bench.bench_accelerator", test="run_programs", parameters={
@@ -54,7 +54,7 @@ def run_programs(config: ArrayConfig, jobs: Sequence[dict], *, stall: float = 0.
 
 def run_on_model(config: ArrayConfig, jobs: Sequence[dict], *, verilog: Path | None = None,
                  ) -> tuple[list[int], list[list[int]]]:
-    """As `run_programs`, by the same Verilated hardware without cocotb around it: many times faster."""
+    """As `run_programs`, on the Verilated hardware without cocotb: many times faster."""
     model = AcceleratorModel(config, verilog=verilog.read_text() if verilog else None)
     try:
         done = [model.do(job) for job in jobs]
@@ -70,7 +70,7 @@ def check_cases(config: ArrayConfig, cases: Sequence[Case], *, interrupt: int | 
     Raises
     ------
     AssertionError
-        If a result differs from the graph's, or the cycles from the predicted ones; it tells the case.
+        If a result differs from the graph's, or the cycles from the prediction; the message names the case.
     """
     jobs = [program_job(case.program, [case.maps], interrupt) for case in cases]
     check_values(cases, *run_programs(config, jobs, stall=stall, **options))
@@ -82,7 +82,7 @@ def check_values(cases: Sequence[Case], cycles: Sequence[int], values: Sequence[
     Raises
     ------
     AssertionError
-        As `check_cases`.
+        See `check_cases`.
     """
     for case, counted, words in zip(cases, cycles, values, strict=True):
         program, last = case.program, case.graph.layers[-1]

@@ -1,4 +1,4 @@
-"""Random layer records, drawn from the program format: no compiler stands between them and the units."""
+"""Random layer records, drawn from the program format, independent of the compiler."""
 
 import random
 
@@ -10,7 +10,7 @@ __all__ = ["draw_array", "draw_record"]
 
 
 def draw_array(rng: random.Random) -> ArrayConfig:
-    """A small array; memories of one word are among them."""
+    """A small array, sometimes with memories of one word."""
     width = rng.choice([1, 1, 2, 3])
     return ArrayConfig(
         rows=rng.randint(1, 5), cols=width * rng.randint(1, 7), tile=width * rng.randint(1, 4),
@@ -22,7 +22,7 @@ def draw_array(rng: random.Random) -> ArrayConfig:
 
 
 def most(isa: Isa, name: str, limit: int) -> int:
-    """The largest value of a field, but not above a limit."""
+    """The largest value of a field, bounded by a limit."""
     bits = {field.name: field.bits for field in isa.layer}[name]
     return min(limit, (1 << bits) - 1)
 
@@ -39,7 +39,7 @@ def draw_segment(rng: random.Random, isa: Isa, continues: bool) -> dict[str, int
 
 
 def draw_segments(rng: random.Random, isa: Isa) -> tuple[dict[str, int], ...]:
-    """Segments with gaps that leave time to fetch the next one."""
+    """Segments with gaps long enough for the fetch of the next segment."""
     count = rng.choice([1, 1, 2, 3, 4])
     segments = [draw_segment(rng, isa, i < count - 1 and rng.random() < 0.3) for i in range(count)]
     for segment in segments:
@@ -50,7 +50,7 @@ def draw_segments(rng: random.Random, isa: Isa) -> tuple[dict[str, int], ...]:
 
 
 def draw_record(rng: random.Random, config: ArrayConfig, *, last: bool = True) -> LayerRecord:
-    """A layer of a few pixels, with any starts and steps; raw layers and split ones are among them."""
+    """A layer of a few pixels, with any starts and steps, sometimes raw or in split mode."""
     isa = Isa(config)
     fields = {field.name: rng.randrange(1 << field.bits) for field in isa.layer}
     flags = rng.choice(combines_of(config)).flag

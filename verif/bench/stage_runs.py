@@ -1,4 +1,4 @@
-"""Running the stages of a network on the simulated accelerator, one after the other, in one simulation."""
+"""Runs of a network's stages on the simulated accelerator, one after the other, in one simulation."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ class StageRun:
     -------
     stage : Stage
     cycles : int
-        As the hardware counted them.
+        The hardware's count.
     predicted : int
     mismatches, results : int
-        Results that differ from those expected, and all of them.
+        Results that differ from the expected ones, and all results.
     """
 
     stage: Stage
@@ -50,8 +50,8 @@ def check_stages(config: ArrayConfig, stages: Sequence[Stage], maps: Mapping[str
     config : ArrayConfig
     stages : sequence of Stage
     maps : mapping of str to array
-        All maps that the stages read and make, of as many images as one run works on: bool (B, H, W, C), of raw layers
-        the values, int64.
+        All input and output maps of the stages, for the images of one run: bool (B, H, W, C); the int64 values of raw
+        layers.
     runner, options
         `verif.bench.programs.run_programs` or `verif.bench.programs.run_on_model`, and its options.
     """
@@ -78,8 +78,8 @@ def compared(stage: Stage, maps: Mapping[str, np.ndarray], cycles: int, words: l
 
 
 def stream_stages(config: ArrayConfig, stages: Sequence[Stage], maps: Mapping[str, np.ndarray]) -> list[StageRun]:
-    """As `check_stages`, of stages of `golden.compiler.weight_streaming.plan_streamed`: each one's weights are written
-    while the one before runs.
+    """As `check_stages`, for stages of `golden.compiler.weight_streaming.plan_streamed`: the weights of each stage are
+    written during the run of the previous stage.
     """
     model = AcceleratorModel(config)
     loads = list(transfers(stages))

@@ -21,12 +21,12 @@ PERIOD = 10
 
 
 def parameters() -> dict[str, Any]:
-    """The parameters that `verif.bench.simulate.simulate` was given."""
+    """The parameters of `verif.bench.simulate.simulate`."""
     return json.loads((Path(os.environ[VARIABLE]) / "parameters.json").read_text())
 
 
 def give(**values: Any) -> None:
-    """Hand values (numbers, text, lists, dictionaries) to `verif.bench.simulate.Result.values`; later ones add."""
+    """Add values (numbers, text, lists, dictionaries) to `verif.bench.simulate.Result.values`."""
     path = Path(os.environ[VARIABLE]) / "values.json"
     known = json.loads(path.read_text()) if path.exists() else {}
     path.write_text(json.dumps({**known, **values}))
@@ -40,7 +40,7 @@ def read(handle: Any) -> int:
 
 
 def pack(shape: ShapeLike, value: Any) -> int:
-    """Bits of a payload: a mapping (or sequence) for a structure (or array), a number for the rest."""
+    """Bits of a payload: a mapping (or sequence) for a structure (or array), a number for other shapes."""
     if isinstance(shape, data.Layout):
         return Const.cast(shape.const(value)).value
     return int(value) & (1 << Shape.cast(shape).width) - 1
@@ -59,7 +59,7 @@ def unpack(shape: ShapeLike, bits: int) -> Any:
 
 
 async def start(dut: Any, inputs: Mapping[str, int] | None = None, cycles: int = 2) -> None:
-    """Start the clock with every input 0 (or as given) and hold the reset; returns after a falling edge.
+    """Start the clock with all inputs at 0 or as given, and hold the reset; returns after a falling edge.
 
     Parameters
     ----------
@@ -88,13 +88,13 @@ class Port:
     dut : handle
         The top.
     name : str
-        Prefix of the port, such as ``i``.
+        Prefix of the port, for example ``i``.
     shape : shape-like
-        Of the payload.
+        Shape of the payload.
     stall : float
-        Probability of a pause in a cycle; drawn from ``seed``, apart from all other random numbers.
+        Probability of a pause in a cycle.
     seed : int
-        Together with the name, it decides the pauses.
+        With the name, the seed of the pauses.
     """
 
     def __init__(self, dut: Any, name: str, shape: ShapeLike, *, stall: float = 0.0, seed: int = 0) -> None:
@@ -117,7 +117,7 @@ class Driver(Port):
         self.payload.value = 0
 
     async def send(self, values: Iterable[Any]) -> None:
-        """Send payloads (as `pack` takes them) one after the other; returns when the last is taken."""
+        """Send payloads (arguments of `pack`) one after the other; returns when the last is taken."""
         for value in values:
             while self.random.random() < self.stall:
                 await RisingEdge(self.clk)
@@ -130,14 +130,14 @@ class Driver(Port):
 
 
 class Monitor(Port):
-    """Takes payloads from a stream and checks that it keeps them until they are taken."""
+    """Takes payloads from a stream, and checks that the stream holds each until it is taken."""
 
     def __init__(self, dut: Any, name: str, shape: ShapeLike, *, stall: float = 0.0, seed: int = 0) -> None:
         super().__init__(dut, name, shape, stall=stall, seed=seed)
         self.ready.value = 0
 
     async def receive(self, count: int, timeout: int = 100_000) -> list[Any]:
-        """The next ``count`` payloads (as `unpack` gives them); it fails after ``timeout`` idle cycles."""
+        """The next ``count`` payloads (results of `unpack`); fails after ``timeout`` idle cycles."""
         taken: list[Any] = []
         waiting: int | None = None
         idle = 0
@@ -161,5 +161,5 @@ class Monitor(Port):
         return taken
 
     def collect(self, count: int, timeout: int = 100_000) -> "cocotb.task.Task[list[Any]]":
-        """`receive` as a task that runs beside the caller; await it for the payloads."""
+        """`receive` as a concurrent task; await it for the payloads."""
         return cocotb.start_soon(self.receive(count, timeout))

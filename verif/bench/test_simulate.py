@@ -21,7 +21,7 @@ from signum.verif.bench.bench_emit import ITEM
 from signum.verif.bench.simulate import BenchError, Result, simulate
 from signum.verif.bench.streams import pack, unpack
 
-QUICK = "verilator" if wrapper.simulator_missing("icarus") else "icarus"     # builds in no time
+QUICK = "verilator" if wrapper.simulator_missing("icarus") else "icarus"     # the fastest build
 
 
 class Queue(wiring.Component):
@@ -108,7 +108,7 @@ def test_a_test_that_ends_the_simulation_is_a_failure(simulator: str) -> None:
 
 def test_an_unknown_bit_is_a_failure() -> None:
     if reason := wrapper.simulator_missing("icarus"):
-        pytest.skip(reason)             # Verilator knows no Z
+        pytest.skip(reason)             # Verilator has no Z
     with pytest.raises(BenchError, match=r"queue\.i__payload must be 0 or 1 in each bit, not ZZZZZZZ"):
         faults("icarus", "sees_nothing_known")
 

@@ -19,7 +19,7 @@ RESET = "rst"
 
 def play(unit: wiring.Component, steps: Sequence[Mapping[str, Any]], simulator: str = AMARANTH,
          platform: object = None) -> list[dict[str, Any]]:
-    """Give a unit its inputs and read its outputs, in the same cycle, after they have settled.
+    """Drive the inputs of a unit, and read its outputs in the same cycle, after they have settled.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def play(unit: wiring.Component, steps: Sequence[Mapping[str, Any]], simulator: 
     Returns
     -------
     list of dict
-        The outputs of each cycle, in the same form; None where a bit is X.
+        The outputs of each cycle, in the form of the inputs; None where a bit is X.
     """
     members = {"__".join(map(str, path)): (member, value)
                for path, member, value in unit.signature.flatten(unit)}

@@ -40,7 +40,7 @@ PACKED = 64, ("pe", "array")
 
 
 class PlainElement(ProcessingElement):
-    """A processing element as one writes it first: the sum of the XNORs, without a register before the accumulator."""
+    """The straightforward processing element: the sum of the XNORs, without a register before the accumulator."""
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -54,7 +54,7 @@ class PlainElement(ProcessingElement):
 
 
 def config_of(unit: str, lanes: int) -> ArrayConfig:
-    """The array of which a unit is taken: dot products of up to 4095 taps, tiles of 8, binary layers."""
+    """The array of a measured unit: dot products of up to 4095 taps, tiles of 8, binary layers."""
     shape_rows, cols = SHAPES[unit]
     return ArrayConfig(rows=shape_rows, cols=cols, lanes=lanes, tile=8, pipeline=1, acc_bits=12, zero_padding=0,
                        requantize_depth=0)

@@ -26,7 +26,7 @@ __all__ = ["QUICK", "SEEDS", "built", "case", "keep", "measure"]
 SEEDS = 5
 QUICK = (("ice40_hx8k_b_evn", "small", 48e6), ("ulx3s-12f", "small_registered", 150e6),
          ("tang_nano_9k", "small_registered", 108e6))
-"""Boards, presets that place in a minute a seed, and clocks in Hz to place them for."""
+"""Boards, presets that place in a minute a seed, and target clocks in Hz."""
 
 
 def case(name: str, preset: str, seeds: Iterable[int], console: Console, *, frequency: float | None = None,
@@ -64,7 +64,7 @@ def case(name: str, preset: str, seeds: Iterable[int], console: Console, *, freq
 
 
 def path_text(path: Sequence[Mapping[str, Any]]) -> str:
-    """Where a critical path begins and ends, and of how many cells it is."""
+    """Begin and end of a critical path, and its number of cells."""
     cells = list(dict.fromkeys(step["to"] for step in path))
     return f"{cells[0]} to {cells[-1]}, {len(cells)} cells" if cells else ""
 
@@ -92,7 +92,7 @@ def built(report: Mapping[str, Any], folder: Path = BUILD) -> Path:
 
 
 def replaced(row: Row, rows: Sequence[Row]) -> list[Row]:
-    """The rows with this one, in place of that of the same board and preset."""
+    """The rows with ``row`` in place of the row of its board and preset."""
     key = row["board"], row["preset"]
     return [*(each for each in rows if (each["board"], each["preset"]) != key), row]
 
@@ -105,7 +105,7 @@ def keep(row: Row, folder: Path = BUILD) -> Path:
 
 
 def measure(console: Console) -> Path:
-    """Measure `QUICK` into build/bench/clock.json; rows of other cases that are there stay."""
+    """Measure `QUICK` into build/bench/clock.json; rows of other cases are kept."""
     for name, preset, frequency in QUICK:
         path = case(name, preset, range(1, SEEDS + 1), console, frequency=frequency)
     return path

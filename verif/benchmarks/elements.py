@@ -1,6 +1,6 @@
-"""Elements of 1 bit and of 8 bits beside each other, and the parts of a requantization.
+"""The area of elements of 1 bit and of 8 bits, and of the parts of a requantization.
 
-`make bench-elements`. Cells are those of `signum.verif.benchmarks.area`: logic cells after packing on iCE40, LUT4s with
+`make bench-elements`. Cells as in `signum.verif.benchmarks.area`: logic cells after packing on iCE40, LUT4s with
 2 for a CCU2C on ECP5. Accumulators hold dot products of up to 4,095 taps, and an element has one register stage.
 Products of 8 bits are Booth multipliers made of LUTs; no multiplier block is used. The parts of a requantization are
 the LUT4s of `signum.verif.bench.cell_counts`, before packing.
@@ -34,7 +34,7 @@ FLOWS = (ICE40, replace(ECP5, synthesis=f"{ECP5.synthesis} -nodsp"))
 
 
 def element_config(element_bits: int, lanes: int) -> ArrayConfig:
-    """An array of one element whose accumulator is as wide as dot products of `TAPS` taps need it."""
+    """An array of one element with the accumulator of dot products of `TAPS` taps."""
     widest = ArrayConfig(rows=1, cols=1, lanes=lanes, element_bits=element_bits, acc_bits=32, sum_bits=32)
     return widest.replace(acc_bits=widest.dot_bits(TAPS), pipeline=1)
 
@@ -62,8 +62,8 @@ def element_rows(elements: Iterable[tuple[int, int]] = ELEMENTS) -> Iterable[Row
 
 
 def part_rows() -> list[Row]:
-    """LUT4s of a row's clip with a shift that is a constant or a field, and of a requantization with multiplier
-    blocks and without."""
+    """LUT4s of a row's clip with a constant shift and with a field, and of a requantization with and without
+    multiplier blocks."""
     config = ArrayConfig(rows=1, cols=1, lanes=8)
     rows: list[Row] = []
     for unit, found in (("clip", shifter_lut4(config)), ("requantization", requantize_lut4(config))):

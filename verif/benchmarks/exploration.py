@@ -1,4 +1,4 @@
-"""Two explorations: candidates that fit, the best array, and its estimated and synthesized size."""
+"""Two explorations: the number of fitting candidates, the best array, and its estimated and synthesized size."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ CASES: tuple[tuple[str, str, int, Mapping[str, Sequence[int]]], ...] = (
     ("digits", "ulx3s-12f", 1, {"rows": (1, 2, 4), "cols": (4, 8), "lanes": (16, 32), "tile": (8,),
                                 "pipeline": (1,), "drain_width": (1, 2)}),
 )
-"""Network, board, how many of the best are synthesized, and the values to try where they are not the usual ones."""
+"""Network, board, number of synthesized candidates, and the values to try unless the defaults."""
 
 
 def exploration_row(result: Mapping[str, Any]) -> Row:

@@ -1,4 +1,4 @@
-"""The figures and tables that pages quote: each is a value of a record in docs/performance, found by its name."""
+"""Figures and tables for pages: values of the records in docs/performance, by name."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -26,18 +26,18 @@ KEYS: Mapping[str, Sequence[str]] = {
     "simulation": ("simulator",),
     "streaming": ("network", "weights_from", "words_per_cycle"),
 }
-"""The columns that name a row of each record."""
+"""The key columns of each record."""
 
 COMMANDS: Mapping[str, str] = {
     **{name: f"make bench-{name}" for name in KEYS}, "boards": "make boards", "demo": "make demo",
     "faults": "make faults", "ladder": "make ladder"}
-"""The command that makes each record; a page that quotes the record names the command."""
+"""The command of each record; a page that quotes a record names its command."""
 
 EIGHT_BITS = 8
 
 
 class FigureError(ValueError):
-    """A figure that no record has, or that is written wrongly; in one line."""
+    """A figure that is in no record, or malformed; in one line."""
 
 
 def slug(value: object) -> str:
@@ -46,7 +46,7 @@ def slug(value: object) -> str:
 
 
 def flattened(prefix: str, value: Any) -> dict[str, Any]:
-    """The values of nested objects by their names, with "/" between the parts."""
+    """The values of nested objects by their paths, with "/" between the names."""
     if isinstance(value, Mapping):
         return {path: leaf for key, inner in value.items()
                 for path, leaf in flattened(f"{prefix}/{slug(key)}", inner).items()}
@@ -54,8 +54,8 @@ def flattened(prefix: str, value: Any) -> dict[str, Any]:
 
 
 def element_ratios(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """How many times the cells of a binary element one of 8 bits takes, for words of the same width: the least and
-    the most over widths and families, for an element and for one operation."""
+    """Ratio of the cells of an 8-bit and of a binary element, for words of the same width: the least and the largest
+    over widths and families, for an element and for an operation."""
     rows = [row for row in rows if row["unit"] == "element"]
     binary = {row["word_bits"]: row for row in rows if row["element_bits"] == 1}
     ratios = [row[family] / binary[row["word_bits"]][family] for row in rows if row["element_bits"] == EIGHT_BITS
@@ -79,8 +79,8 @@ def figures(name: str) -> Mapping[str, Any]:
 
 
 def formatted(value: Any, how: str = "") -> str:
-    """A value as it is printed: by a format of Python; ``M`` before it divides by a million, and its ``%`` stands
-    apart from the number."""
+    """The text of a value by a Python format; a leading ``M`` divides by a million, and ``%`` is set apart from the
+    number."""
     if how.startswith("M"):
         value, how = value / 1e6, how[1:]
     if how:
@@ -93,12 +93,12 @@ def formatted(value: Any, how: str = "") -> str:
 
 
 def figure(reference: str) -> str:
-    """The text of a figure: its name, and after a colon how it is formatted.
+    """The text of a figure by its reference: a name, and after a colon its format.
 
     Raises
     ------
     FigureError
-        If no record has it.
+        If the figure is in no record.
     """
     name, _, how = reference.partition(":")
     record = name.split("/")[0]
@@ -182,9 +182,9 @@ class Table:
     Parameters
     ----------
     source : str
-        The record, or the module whose data it shows.
+        The record, or the module, of its data.
     make : callable
-        Its Markdown.
+        Returns its Markdown.
     """
 
     source: str

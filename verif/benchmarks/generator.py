@@ -24,7 +24,7 @@ REPEATS = 3
 
 
 def run(command: Sequence[str]) -> tuple[float, float, int]:
-    """Seconds of a command, those of the processor, KiB of its largest process; CalledProcessError where it fails."""
+    """Seconds of a command, processor seconds, KiB of its largest process; CalledProcessError where it fails."""
     begin = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, **verilator_environment()})
     _, status, usage = os.wait4(process.pid, 0)
@@ -36,15 +36,15 @@ def run(command: Sequence[str]) -> tuple[float, float, int]:
 
 
 def row(rows: int, cols: int, lanes: int, tile: int, repeats: int = REPEATS) -> Row:
-    """One array: the shortest of some runs of ``signum verilog`` and of each reader.
+    """Measure one array: the shortest of several runs of ``signum verilog`` and of each reader.
 
     Returns
     -------
     dict
-        ``rows``, ``cols``, ``lanes``, ``tile``; ``seconds`` of the whole command, ``cpu_seconds`` of the
-        processor for it, ``bytes`` of the Verilog, ``peak_kib`` of the command's largest process; ``yosys_seconds`` to
-        read the Verilog and check its hierarchy, ``verilator_seconds`` to read and elaborate it (``--json-only``).
-        Behind that Verilator unfolds the array, which takes time for each element however they are described.
+        ``rows``, ``cols``, ``lanes``, ``tile``; ``seconds`` and ``cpu_seconds`` of the command, ``bytes`` of the
+        Verilog, ``peak_kib`` of the command's largest process; ``yosys_seconds`` to read the Verilog and check its
+        hierarchy, ``verilator_seconds`` to read and elaborate it (``--json-only``). Later Verilator flattens the array,
+        in a time proportional to its elements for any description.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "signum.v"
@@ -69,7 +69,7 @@ def row(rows: int, cols: int, lanes: int, tile: int, repeats: int = REPEATS) -> 
 
 
 def measure(console: Console) -> Path:
-    """Every size of `SIZES`; build/bench/generator.json."""
+    """Measure every size of `SIZES` into build/bench/generator.json."""
     rows = []
     for size in SIZES:
         rows.append(row(*size))

@@ -1,4 +1,4 @@
-"""The smallest board built without the loader and with it: cells and clock (`make bench-loader`)."""
+"""Cells and clock of the smallest board, without and with the loader (`make bench-loader`)."""
 
 from pathlib import Path
 

@@ -32,7 +32,7 @@ ARRAYS = (
     ArrayConfig(rows=64, cols=8, lanes=32, tile=8, drain_width=2, fetch_width=8),
     ArrayConfig(rows=16, cols=32, lanes=32, tile=32, drain_width=8, fetch_width=8),
 )
-"""For each size one of many rows, for batches, and some of few rows, for an image alone; see also `roomy`."""
+"""For each size an array of many rows, for batches, and arrays of few rows, for single images; see also `roomy`."""
 
 CONFIRMED = {("digits", 8, 4), ("digits", 2, 32), ("sfc", 2, 32), ("cnv", 2, 32)}
 """Networks, rows and columns whose cycles are counted by the RTL as well, in both modes."""
@@ -60,7 +60,7 @@ def count(graph: Graph, config: ArrayConfig, split: bool) -> Cycles:
 
 
 def network_row(name: str, config: ArrayConfig, split: bool) -> Row:
-    """One row of the table; not confirmed yet."""
+    """A row of the table, before its confirmation."""
     found = count(NETWORKS[name](), config, split)
     first = [use for use in found.uses if use.name == found.uses[0].name]
     rest = [use for use in found.uses if use.name != found.uses[0].name]
@@ -77,7 +77,7 @@ def network_row(name: str, config: ArrayConfig, split: bool) -> Row:
 
 
 def confirm(name: str, config: ArrayConfig, split: bool, seed: int = 0) -> bool:
-    """Whether the RTL takes as many cycles as predicted, on random inputs."""
+    """Whether the RTL takes the predicted cycles, on random inputs."""
     graph = NETWORKS[name]()
     config = fitted(compile_graph(graph, roomy(config), split=split))
     program = compile_graph(graph, config, split=split)

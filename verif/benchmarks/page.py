@@ -1,4 +1,4 @@
-"""docs/performance.md, from the records of the benchmarks: goals, and a row a network, a family and a board."""
+"""docs/performance.md from the records of the benchmarks: goals, and a row for each network, family and board."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -26,7 +26,7 @@ Rows = list[Row]
 
 @dataclass(frozen=True)
 class Goal:
-    """A figure that is wanted.
+    """A goal for a figure.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def percent(value: Callable[[Rows], float | None]) -> Callable[[Rows], float | N
 
 
 def fmax(prefix: str, operations: int) -> Callable[[Rows], float | None]:
-    """The best median clock of an array of at least so many operations a cycle, on boards whose names begin so."""
+    """The best median clock of an array of at least ``operations`` a cycle, on boards with a prefix of their names."""
     def value(rows: Rows) -> float | None:
         found = [row["fmax_mhz_median"] for row in rows
                  if row["board"].startswith(prefix) and row["binops_per_cycle"] >= operations]
@@ -102,7 +102,7 @@ def utilizations(mode: str, binops: int, *networks: str) -> Callable[[Rows], flo
 
 
 def packed_cells(family: str, unit: str, popcount: str) -> Callable[[Rows], float | None]:
-    """Cells a binary operation at 64 lanes: as nextpnr packs them, where that was counted."""
+    """Cells a binary operation at 64 lanes, after packing by nextpnr where available."""
     def value(rows: Rows) -> float | None:
         which = {"family": family, "unit": unit, "popcount": popcount, "lanes": 64}
         found = extreme(min, "packed_cells_per_binop", **which)(rows)
@@ -206,7 +206,7 @@ def network_rows(rows: Rows) -> list[list[str]]:
 
 
 def area_rows(rows: Rows) -> list[list[str]]:
-    """Each family and way to make its popcount: elements of 32 and 64 lanes, and cells for an operation."""
+    """Each family and popcount: elements of 32 and 64 lanes, and cells for an operation."""
     table = []
     for family, popcount in dict.fromkeys((row["family"], row["popcount"]) for row in rows):
         of_family = only(rows, family=family, popcount=popcount)
@@ -231,7 +231,7 @@ def tools_of(content: Mapping[str, Any]) -> str:
 
 
 def page(contents: Mapping[str, Mapping[str, Any]]) -> str:
-    """The page of some benchmarks' JSON, by name."""
+    """The page from the JSON of benchmarks, by name."""
     found = {name: content["rows"] for name, content in contents.items()}
     sections = [
         "# Performance\n\nThe cost of the array and its speed. `make bench` measures all of it again, "
@@ -270,5 +270,5 @@ def page(contents: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def recorded_page(folder: Path = RECORDED) -> str:
-    """The page of all records."""
+    """The page from all records."""
     return page({name: load(name, folder) for name in ("area", "clock", "networks", "generator", "simulation")})

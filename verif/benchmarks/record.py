@@ -1,4 +1,4 @@
-"""A benchmark's rows as JSON, with the versions of the tools that made them, and as text."""
+"""Records of benchmarks: rows as JSON, with the versions of the tools, and as text."""
 
 import json
 import shutil
@@ -15,13 +15,13 @@ Row = dict[str, Any]
 
 BENCHMARKS = ("generator", "area", "elements", "clock", "loader", "networks", "streaming", "exploration", "session",
               "simulation")
-"""Modules of this package; each has ``measure(console) -> Path`` of the JSON file that it wrote."""
+"""Modules of this package; each has ``measure(console) -> Path``, which writes a JSON file."""
 
 BUILD = Path("build/bench")
-"""Where `make bench` writes."""
+"""Output folder of `make bench`."""
 
 RECORDED = REPOSITORY / "docs" / "performance"
-"""The records from which the pages take their figures, and against which the tests hold areas and cycles."""
+"""The records: the source of the pages' figures, and the reference of the tests for areas and cycles."""
 
 
 def versions(*names: str) -> dict[str, str]:
@@ -30,7 +30,7 @@ def versions(*names: str) -> dict[str, str]:
 
 
 def save(name: str, rows: Sequence[Row], tools: Mapping[str, str], folder: Path = BUILD, **further: Any) -> Path:
-    """Write ``NAME.json``: an object with ``rows``, ``tools`` and whatever else (such as ``seeds``) is given."""
+    """Write ``NAME.json``: an object with ``rows``, ``tools`` and further entries such as ``seeds``."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.json"
     content = {"benchmark": name, "tools": dict(tools), **further, "rows": list(rows)}
@@ -49,7 +49,7 @@ def load(name: str, folder: Path = RECORDED) -> dict[str, Any]:
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A table."""
+    """A table in Markdown."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines) + "\n"
 

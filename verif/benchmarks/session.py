@@ -21,7 +21,7 @@ PRESET = "icebreaker"
 
 
 def measure(console: Console) -> Path:
-    """Write ``session.json``: cycles of the board while all held-out images run, and seconds of the processor."""
+    """Write ``session.json``: cycles of the board for all held-out images, and processor seconds."""
     program = compile_graph(digits_graph_untrained(0), ArrayConfig.preset(PRESET))
     images = digits().test.images
     board = VirtualBoard(program.config)

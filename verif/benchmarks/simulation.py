@@ -1,4 +1,4 @@
-"""Cycles a second of the accelerator in simulation: as a library of Verilator's alone, from cocotb, and in Icarus."""
+"""Simulation speed of the accelerator, in cycles a second: a Verilator library alone, with cocotb, and in Icarus."""
 
 import json
 import os
@@ -52,7 +52,7 @@ class Rate:
 
 
 def job_of(batches: int) -> dict[str, Any]:
-    """The digits network and the inputs of so many runs."""
+    """The digits network and the inputs of ``batches`` runs."""
     program = compile_graph(digits_graph_untrained(0), CONFIG)
     maps = digits_encoder().bits(digits().test.images[:batches * program.images])
     return program_job(program, [{name: bits[i:i + program.images] for name, bits in maps.items()}

@@ -1,4 +1,4 @@
-"""Cycles of networks whose weights stream from the host, or from a loader, while the array runs."""
+"""Cycles of networks with weights streamed from the host, or from a loader, while the array runs."""
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -27,10 +27,10 @@ __all__ = ["LINKS", "LOADED", "STREAMED", "measure", "streaming_rows"]
 
 STREAMED = ("cnv", "vgg_small", "resnet18")
 LINKS = (Fraction(1, 2), Fraction(1, 16), Fraction(1, 256))
-"""32-bit words in a cycle of the array: the bus at its fastest, 100 Mbit/s and 6 Mbit/s at 50 MHz."""
+"""32-bit words in a cycle of the array: the bus at full speed, 100 Mbit/s and 6 Mbit/s at 50 MHz."""
 LOADED = ("digits", "sfc")
 SERIAL = Fraction(1, 1200)
-"""The same of a serial line of 1 Mbaud at 30 MHz."""
+"""32-bit words in a cycle of the array, over a serial line of 1 Mbaud at 30 MHz."""
 
 
 def array() -> ArrayConfig:
@@ -40,8 +40,8 @@ def array() -> ArrayConfig:
 
 
 def streaming_rows(name: str) -> list[Row]:
-    """Rows of an image alone: for each link on a large array that holds nothing of the network before, or on the
-    smallest board over its serial line, without a loader and with one in its single-port RAMs."""
+    """Rows of single images: for each link on an initially empty large array, or on the smallest board over its serial
+    line, without a loader and with a loader in its single-port RAMs."""
     graph = NETWORKS[name]()
     if name != "digits":
         graph = with_random_weights(graph, 1)

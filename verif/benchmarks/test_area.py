@@ -1,4 +1,4 @@
-"""Areas as the tools count them: those of the record exactly, and within 2 % with other versions of the tools."""
+"""Areas by the tools: exactly as recorded, or within 2 % with other versions of the tools."""
 
 import random
 from pathlib import Path

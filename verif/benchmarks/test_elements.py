@@ -19,7 +19,7 @@ def test_the_record_is_what_the_tools_count() -> None:
 
 
 def test_an_element_has_one_area() -> None:
-    """The elements of this record and of that of areas are the same, and so are their cells."""
+    """Equal elements have equal cells in this record and in the record of areas."""
     areas = {(row["family"], row["lanes"]): row["cells"] for row in load("area")["rows"]
              if row["unit"] == "pe" and row["popcount"] == "portable"}
     rows = [row for row in load("elements")["rows"] if row.get("element_bits") == 1 and row["lanes"] in (32, 64)]
@@ -32,5 +32,5 @@ def test_an_element_has_one_area() -> None:
 
 
 def test_no_multiplier_block_is_used() -> None:
-    """One product of 8 bits would fit a block, and the accumulator alone takes less than this."""
+    """A product of 8 bits would fit a block; the accumulator alone would take fewer cells than asserted."""
     assert all(element_cells(element_config(8, 1), family) > 150 for family in FLOWS)

@@ -1,4 +1,4 @@
-"""Figures by name: every value of every record, and how it is printed."""
+"""Figures by name: every value of every record, and its format."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The page of performance: goals that are met and missed, figures that are not there, a row a network and a board."""
+"""The page of performance: goals met and missed, missing figures, a row a network and a board."""
 
 from signum.verif.benchmarks.page import GOALS, PAGE, SHOWN, bound_by, goal_rows, page, recorded_page
 from signum.verif.benchmarks.record import load
@@ -17,7 +17,7 @@ def met(cells: float) -> list[str]:
 
 def test_goals_are_met_or_missed_by_the_figures() -> None:
     assert met(2.5) == ["yes", "yes", "yes"]
-    assert sorted(met(2.6)) == ["no", "no", "yes"]       # 2.8 will do for ECP5
+    assert sorted(met(2.6)) == ["no", "no", "yes"]       # the bound of ECP5 is 2.8
 
 
 def test_a_goal_without_a_measurement() -> None:

@@ -17,7 +17,7 @@ from signum.verif.command_line import main
 
 
 def test_the_digits_take_the_recorded_cycles() -> None:
-    """Cycles do not depend on weights, so a network without training does."""
+    """Cycles do not depend on weights, so an untrained network suffices."""
     config = ArrayConfig.preset("icebreaker")
     program = compile_graph(digits_graph_untrained(0), config)
     demo, cycles = load("demo"), predict_cycles(config, program.records)

@@ -1,4 +1,4 @@
-"""Whole programs on the accelerator: results equal to the golden model's, and cycles equal to the predicted ones."""
+"""Whole programs on the accelerator: results equal to the golden model's, and cycles equal to the prediction."""
 
 import numpy as np
 import pytest
@@ -113,7 +113,7 @@ def test_registers_tell_the_configuration():
 
 
 def test_registers_of_the_smallest_memories():
-    """The address of a register is as wide as there are registers, and no wider."""
+    """The address of a register has the width of the number of registers, and no more."""
     config = ArrayConfig(rows=1, cols=1, lanes=1, acc_bits=4, weight_depth=1, activation_depth=1, threshold_depth=1,
                          program_depth=1, requantize_depth=1)
     assert read_registers(config) == {"magic": MAGIC, "version": VERSION, **config.to_dict()}

@@ -76,7 +76,7 @@ def test_elements_of_8_bits() -> None:
 
 @given(taps=st.integers(1, 65793))
 def test_an_accumulator_holds_the_largest_dot_product_in_as_few_bits_as_it_can(taps: int) -> None:
-    """Of 255 and -128 at every tap, which is farther from zero than of 255 and 127."""
+    """With 255 and -128 at every tap, farther from zero than with 255 and 127."""
     lanes = 1
     bits = ArrayConfig(rows=1, cols=1, lanes=lanes, element_bits=8, acc_bits=16).dot_bits(taps)
     assert -2**(bits - 1) <= taps * 255 * -128 < -2**(bits - 2)

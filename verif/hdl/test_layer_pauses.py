@@ -1,5 +1,7 @@
-"""The pauses between layers are as short as they may be: in the first step of a layer the array reads the word that was
-written in the cycle before. With a cycle less it would read the word of the image before."""
+"""The least pauses between layers: the first step of a layer reads the word written in the previous cycle.
+
+With a cycle less, the step would read the word of the previous image.
+"""
 
 import itertools
 
@@ -17,7 +19,7 @@ BATCHES = 6
 
 
 def chain(rng: np.random.Generator, width: int, lanes: int, layers: int) -> Graph:
-    """Layers of 1x1 convolutions over a line of pixels, each with as many channels as a word has lanes."""
+    """Layers of 1x1 convolutions over a line of pixels, each with as many channels as lanes of a word."""
     def segment(source: str) -> Segment:
         return Segment(source=source, weights=rng.random((lanes, lanes, 1, 1)) < 0.5)
 
@@ -29,7 +31,7 @@ def chain(rng: np.random.Generator, width: int, lanes: int, layers: int) -> Grap
 
 
 def check(config: ArrayConfig, graph: Graph, split: bool) -> Case:
-    """Several batches on one array, of which none may see anything of the one before; gives the last one."""
+    """Run several batches on one array, each independent of the previous; returns the last."""
     program = compile_graph(graph, config, split=split)
     rng = np.random.default_rng(1)
     cases = [Case(program, graph, draw_maps(rng, graph, program.images)) for _ in range(BATCHES)]
@@ -48,12 +50,12 @@ def test_the_first_step_reads_the_word_that_was_written_last(split: bool, regist
     program = check(config, graph, split).program
     spent = layer_cycles(config, program.records)
     for record, cycles in zip(program.records[:-2], spent[1:-1], strict=True):
-        # a step in the cycle behind the last write, and no pause besides
+        # a step in the cycle after the last write, and no other pause
         assert cycles == storing_cycles(config, record) + 1
 
 
 def test_words_that_wait_for_others() -> None:
-    """Split mode with two words a pixel: the last one waits for the rows' writes of the first."""
+    """Split mode with two words a pixel: the last word waits for the rows' writes of the first."""
     config = ArrayConfig(rows=7, cols=4, lanes=2, tile=8, zero_padding=0, requantize_depth=0, fetch_width=32)
     rng = np.random.default_rng(3)
     wide = Segment(source="input", weights=rng.random((4, 2, 1, 1)) < 0.5)

@@ -31,17 +31,17 @@ DEEP = {"weight_depth": 65536, "activation_depth": 65536, "threshold_depth": 655
         "requantize_depth": 4096}
 
 BINARY_ARRAY = ArrayConfig(rows=32, cols=8, lanes=16, tile=8, acc_bits=14, sum_bits=20, fetch_width=8, **DEEP)
-"""The binary array of all comparisons: 4096 binary operations a cycle, memories deep enough not to matter."""
+"""The binary array of all comparisons: 4096 binary operations a cycle, with memories of sufficient depth."""
 
 FAMILY = "ice40"
-AREA_SLACK = 1.1    # how much more than the binary array's area rounding up may take
+AREA_SLACK = 1.1    # largest excess over the binary array's area by rounding up
 ELEMENT = 8
 
 VECTOR = 32
-"""Elements that the unit beside ReActNet's array works on at once."""
+"""Elements in parallel in the vector unit of ReActNet's array."""
 
 VECTOR_CYCLES = 4
-"""Its cycles for them: batch norm, sum with the trunk, RPReLU, RSign."""
+"""Cycles of the vector unit: batch norm, sum with the trunk, RPReLU, RSign."""
 
 
 def int8_array(lanes: int, *, rows: int = BINARY_ARRAY.rows) -> ArrayConfig:
@@ -64,12 +64,12 @@ class Machine:
 
 @cache
 def machines() -> tuple[Machine, ...]:
-    """Arrays of equal operand bandwidth, of as many processing elements, and of as many LUT4s.
+    """Arrays of equal operand bandwidth, equal numbers of processing elements, and equal LUT4s.
 
-    At equal bandwidth a word has the same number of bits. With as many elements, each does one 8-bit multiplication,
-    as in the textbook. At equal LUT4s (Yosys, iCE40, no multiplier blocks, elements alone) the 8-bit array has as many
-    rows of elements as fit into the binary array's, rounded up; of elements of 1, 2, 4 and 8 lanes those that do the
-    most multiplications for the area.
+    At equal bandwidth a word has the same number of bits. At equal numbers of elements, each element does one 8-bit
+    multiplication, as in the textbook. At equal LUT4s (Yosys, iCE40, no multiplier blocks, elements alone) the 8-bit
+    array has as many rows of elements as fit into the binary array's, rounded up, of elements with the most
+    multiplications for the area, among 1, 2, 4 and 8 lanes.
     """
     binary = BINARY_ARRAY
     elements = binary.rows * binary.cols
@@ -98,10 +98,10 @@ def graph_cycles(graph: Graph, config: ArrayConfig) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Cycles of a network as 8-bit and as binary one.
+    """Cycles of a network in its 8-bit and its binary form.
 
-    ``host`` are cycles that the 8-bit array would take for the layers that the binary network leaves to the host, and
-    ``int8_ends`` those that it takes for the same layers of the 8-bit network.
+    ``host`` are the cycles of the 8-bit array for the binary network's layers on the host, ``int8_ends`` for the same
+    layers of the 8-bit network.
     """
 
     network: str
@@ -114,12 +114,12 @@ class Comparison:
 
     @property
     def ratio(self) -> float:
-        """How many times fewer the binary network takes, its host's layers counted as on the 8-bit array."""
+        """Ratio of the 8-bit network's cycles to the binary network's, with its host's layers as on the 8-bit array."""
         return self.int8 / (self.binary + self.host)
 
     @property
     def ratio_array(self) -> float:
-        """The same of the layers that run on the binary array."""
+        """The same ratio for the layers on the binary array."""
         return (self.int8 - self.int8_ends) / self.binary
 
     def row(self) -> dict[str, Any]:
@@ -127,7 +127,7 @@ class Comparison:
 
 
 def resnet_rows(multipliers: Iterable[float] = (1.0, 1.5)) -> list[Comparison]:
-    """ResNet-18 at 224x224: the 8-bit one against BiNeal's, without the classifier."""
+    """ResNet-18 at 224x224: the 8-bit network against BiNeal's, without the classifier."""
     rows = []
     binary = {m: sum(graph_cycles(resnet18(1, m), BINARY_ARRAY).values()) for m in multipliers}
     for machine in machines():
@@ -138,7 +138,7 @@ def resnet_rows(multipliers: Iterable[float] = (1.0, 1.5)) -> list[Comparison]:
 
 @dataclass(frozen=True, eq=False)
 class Convolution:
-    """An 8-bit convolution with the map that it reads, (C, H, W)."""
+    """An 8-bit convolution with the shape of its input map, (C, H, W)."""
 
     name: str
     conv: Int8Conv2d
@@ -146,17 +146,17 @@ class Convolution:
 
     @property
     def inner(self) -> bool:
-        """It is a part of the body, which the binary network has on the array."""
+        """Part of the body, which is on the array in the binary network."""
         return self.name.startswith("body.")
 
     @property
     def free(self) -> bool:
-        """A skip path that an 8-bit network would leave an identity: counted as if adding it cost nothing."""
+        """A skip path that would be an identity in an 8-bit network: counted as free."""
         outputs, inputs = self.conv.weight.shape[:2]
         return ".skip." in self.name and inputs == outputs and self.conv.stride == (1, 1)
 
     def graph(self) -> Graph:
-        """It alone, requantised to 8 bits."""
+        """The convolution alone, requantised to 8 bits."""
         channels, height, width = self.shape
         outputs = len(self.conv.weight)
         blank = Requantize(np.ones(outputs, dtype=np.int64), np.zeros(outputs, dtype=np.int64), 0)
@@ -166,7 +166,7 @@ class Convolution:
 
 
 def convolutions(network: Network, images: np.ndarray) -> list[Convolution]:
-    """All 8-bit convolutions of a network, as often as an image passes them first."""
+    """All 8-bit convolutions of a network, in the order of their first use."""
     found: dict[str, Convolution] = {}
     names = {module: name for name, module in network.named_modules() if isinstance(module, Int8Conv2d)}
 
@@ -204,9 +204,9 @@ def network_rows(task: Task) -> list[Comparison]:
 def reactnet_rows() -> list[dict[str, Any]]:
     """BiNeal's ResNet-18 against ReActNet-A on the same binary array, both first layers on bit planes.
 
-    ReActNet's trunk of real values costs cycles beside the array. Under "vector unit" it takes `VECTOR_CYCLES` for
+    ReActNet's trunk of real values costs cycles outside of the array. Under "vector unit" it takes `VECTOR_CYCLES` for
     `VECTOR` elements after each convolution; under "traffic" the arithmetic is free, and an element of 16 bits is
-    read and written through the ports of the activation banks; under "nothing" it costs nothing at all.
+    read and written through the ports of the activation banks; under "nothing" it is free.
     """
     graph, updates = reactnet_a()
     array = sum(graph_cycles(graph, BINARY_ARRAY).values())

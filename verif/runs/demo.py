@@ -1,4 +1,4 @@
-"""The whole path once: train digits, compile, run all held-out images on the RTL, build the bitstream, report."""
+"""The demo: train digits, compile, run all held-out images on the RTL, build the bitstream, report."""
 
 import json
 import time
@@ -60,7 +60,7 @@ def train(console: Console) -> TrainedDigits:
 
 
 def run_on_rtl(program: Program, maps: dict[str, np.ndarray]) -> OnHardware:
-    """Run all images on the accelerator in Verilator, as many at once as it has rows."""
+    """Run all images on the accelerator in Verilator, one a row."""
     total = len(next(iter(maps.values())))
     starts = range(0, total, program.images)
     batches = [{name: bits[i:i + program.images] for name, bits in maps.items()} for i in starts]
@@ -121,9 +121,9 @@ def show(console: Console, report: dict[str, Any], bitstream: dict[str, Any]) ->
 
 
 def demo(console: Console, bitstream: "Future[dict[str, Any]]", record: bool = False) -> int:
-    """Everything but the bitstream, which another process builds meanwhile; returns the exit status.
+    """Run the demo but for the bitstream, which another process builds meanwhile; returns the exit status.
 
-    With ``record`` a report without errors becomes the record from which README.md has its figures.
+    With ``record`` a report without errors becomes the record of README.md's figures.
     """
     began = time.monotonic()
 

@@ -43,7 +43,7 @@ RATES = (0.0003, 0.001, 0.003, 0.01)
 
 
 class HangError(AssertionError):
-    """An operation that has not ended after `PATIENCE`."""
+    """An operation unfinished after `PATIENCE`."""
 
 
 class FaultyLine:
@@ -79,7 +79,7 @@ class FaultyLine:
         self.begin()
 
     def begin(self) -> None:
-        """An operation begins, and with it its patience."""
+        """Begin an operation, and restart its time limit."""
         self.deadline = self.board.cycles + PATIENCE * self.board.clock
 
     def damaged(self, data: bytes) -> bytes:
@@ -109,7 +109,7 @@ class FaultyLine:
         self.event = ""
 
     def write(self, data: bytes) -> None:
-        # in pieces, so that a reset comes in the middle of a frame
+        # in pieces, for resets in the middle of a frame
         for start in range(0, len(data), 16):
             self.board.write(self.damaged(data[start:start + 16]))
 
@@ -119,7 +119,7 @@ class FaultyLine:
         return self.damaged(self.board.read(count, timeout))
 
     def close(self) -> None:
-        """The board stays for the next session."""
+        """Keep the board for the next session."""
 
 
 @dataclass
@@ -129,17 +129,17 @@ class Counts:
     Members
     -------
     injected : Counter of str
-        By kind.
+        Faults by kind.
     retried : int
-        Frames that were sent again.
+        Repeated frames.
     reloaded : int
-        Programs that were loaded again, for the board was reset.
+        Reloads of a program after a reset of the board.
     refused : int
         Operations that ended in an error.
     answers : int
-        Batches whose results were taken.
+        Batches with accepted results.
     wrong_accepted : int
-        Results taken that were wrong; programs taken from a damaged file or for another array.
+        Accepted wrong results; accepted programs of damaged files or for another array.
     hangs : int
         Operations that did not end.
     """
@@ -159,7 +159,7 @@ class Counts:
 
 
 def session(board: VirtualBoard, case: Case, other: Case, rng: np.random.Generator, counts: Counts) -> None:
-    """One connection: a program of another array, the right one, and runs of it, all with the same faults."""
+    """One connection: a program for another array, the right program, and its runs, under the same faults."""
     event = str(rng.choice(["", "reset", "power", "dead"], p=[0.55, 0.2, 0.2, 0.05]))
     line = FaultyLine(board, rng, float(rng.choice(RATES)), event, within=10_000)
     link = Link(line, timeout=TIMEOUT, quiet=QUIET, attempts=ATTEMPTS)
@@ -188,12 +188,12 @@ def session(board: VirtualBoard, case: Case, other: Case, rng: np.random.Generat
     counts.injected += line.injected
     counts.retried += link.retries
     counts.reloaded += device.reloads if device else 0
-    if line.dead or (device and board.busy):        # someone presses the button
+    if line.dead or (device and board.busy):        # the reset button
         board.reset()
 
 
 def share_of_results(case: Case) -> float:
-    """Words that are read for each one that is written."""
+    """Ratio of read words to written words."""
     written = len(list(case.program.load_writes())) / INFERENCES + len(list(case.program.input_writes(case.maps)))
     return len(case.program.result_reads(case.program.images)) / written
 
@@ -223,7 +223,7 @@ def damage_file(case: Case, folder: Path, rng: np.random.Generator, counts: Coun
 
 
 def run_faults(count: int, seed: int, progress: Callable[[Counts], None] = lambda counts: None) -> Counts:
-    """Inject at least ``count`` faults, as the seed says."""
+    """Inject at least ``count`` faults, drawn from the seed."""
     rng = np.random.default_rng(seed)
     board = VirtualBoard(CONFIG)
     counts = Counts()

@@ -65,7 +65,7 @@ def climb(rung: str, verilog: str, family: str, config: ArrayConfig, graph: Grap
     Returns
     -------
     dict
-        The row of the report; ``cycles`` are those of the last run, ``cycles_per_s`` by the processor's time.
+        The row of the report; ``cycles`` of the last run, ``cycles_per_s`` of processor time.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def climb(rung: str, verilog: str, family: str, config: ArrayConfig, graph: Grap
 
 
 def right(row: dict[str, Any]) -> bool:
-    """Whether all logits and cycles are as they must be."""
+    """Whether all logits and cycles are right."""
     return not row["wrong"] and not row["runs_with_other_cycles"]
 
 

@@ -1,8 +1,8 @@
-"""The command ``signum lock``: the versions that areas, clocks and cycles are asserted with, in requirements.lock.
+"""The command ``signum lock``: the versions behind the asserted areas, clocks and cycles, in requirements.lock.
 
-The file is one of constraints for pip, which ``make`` installs by. It pins each distribution that the project needs on
-any Python from 3.11 on, and names no index. It holds no hashes: pip takes a file either with one for everything or with
-none, torch's wheels of one version differ from index to index, and those of other platforms cannot be seen from here.
+The file holds constraints for pip, used by ``make``. It pins each distribution that the project needs on any Python
+from 3.11 on, and names no index. It has no hashes: pip requires hashes for all entries or for none, torch's wheels of
+one version differ between indexes, and wheels of other platforms are unknown here.
 """
 
 import json
@@ -31,19 +31,19 @@ HEAD = """\
 
 
 def canonical(name: str) -> str:
-    """A distribution's name as indexes compare it: pyosys, scikit-learn."""
+    """The normalised name of a distribution: pyosys, scikit-learn."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def direct(project: Mapping[str, Any]) -> dict[str, str]:
-    """The requirements of a pyproject.toml, extras included, by the canonical name."""
+    """The requirements of a pyproject.toml, extras included, by normalised name."""
     extras = project["project"]["optional-dependencies"].values()
     texts = [*project["project"]["dependencies"], *(text for extra in extras for text in extra)]
     return {canonical(re.split(r"[ <>=!~;\[]", text, maxsplit=1)[0]): text for text in texts}
 
 
 def lock_text(versions: Mapping[str, str]) -> str:
-    """The text of the lock; a local label, such as torch's "+cpu", is not part of a version there."""
+    """The text of the lock, with versions without local labels such as torch's "+cpu"."""
     return HEAD + "".join(f"{name}=={version.split('+')[0]}\n" for name, version in sorted(versions.items()))
 
 
@@ -54,7 +54,7 @@ def read_lock(path: Path = LOCK) -> dict[str, str]:
 
 
 def resolve(requirements: Iterable[str]) -> dict[str, str]:
-    """The newest versions that pip finds for requirements, and for everything that they need."""
+    """The newest versions that pip finds for requirements and all their dependencies."""
     options = "--dry-run", "--ignore-installed", "--quiet", "--disable-pip-version-check", "--report", "-"
     done = subprocess.run([sys.executable, "-m", "pip", "install", *options, *requirements], text=True,
                           stdout=subprocess.PIPE)

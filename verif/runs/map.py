@@ -1,4 +1,4 @@
-"""docs/map.md: each folder and file with its one line, and the imports between them as pictures."""
+"""docs/map.md: each folder and file with its first line, and the imports between folders as pictures."""
 
 import ast
 import re
@@ -18,7 +18,7 @@ SUFFIXES = {".py", ".v", ".cpp", ".md"}
 
 
 def first_line(path: Path) -> str:
-    """The one line of a file: the first paragraph of its docstring, its first comment, or its title."""
+    """The line of a file: the first paragraph of its docstring, its first comment, or its title."""
     text = path.read_text()
     if path.suffix == ".py":
         return " ".join((ast.get_docstring(ast.parse(text)) or "").split("\n\n")[0].split())
@@ -35,7 +35,7 @@ def room_of(module: str) -> str:
 
 
 def room_imports() -> dict[str, set[str]]:
-    """The folders that the modules of each folder import, itself left out."""
+    """The other folders that the modules of each folder import."""
     graph = grimp.build_graph(*(f"signum.{floor}" for floor in FLOORS), cache_dir=None)
     found: dict[str, set[str]] = {}
     for module in graph.modules:

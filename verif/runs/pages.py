@@ -1,8 +1,8 @@
-"""All pages from their records (`make pages`): the generated ones whole, the figures and tables of the others.
+"""All pages from their records (`make pages`): generated pages as a whole, figures and tables in written pages.
 
-A page that people write quotes a figure between two comments, which no reader sees:
-``<!--=demo/cycles_measured:,.0f-->2,839<!--/-->``; the name is one of `signum.verif.benchmarks.figures`, a format may
-follow. A table of theirs stands between ``<!--table NAME-->`` and ``<!--/table-->``, each on a line of its own.
+A written page quotes a figure between two invisible comments: ``<!--=demo/cycles_measured:,.0f-->2,839<!--/-->``, with
+a name of `signum.verif.benchmarks.figures` and an optional format. A table is between ``<!--table NAME-->`` and
+``<!--/table-->``, each on its own line.
 """
 
 import json
@@ -35,18 +35,18 @@ MEASURED = re.compile(rf"\b\d[\d,.]*(?:\s+(?:to|of|and)\s+\d[\d,.]*)?\s+(?:{'|'.
 
 
 def written_by_hand() -> list[Path]:
-    """README.md and the pages of docs that people write."""
+    """README.md and the written pages of docs."""
     return [REPOSITORY / "README.md",
             *(path for path in sorted((REPOSITORY / "docs").glob("*.md")) if path not in GENERATED)]
 
 
 def filled(text: str) -> str:
-    """A page with every figure and table as the records have it.
+    """A page with every figure and table from the records.
 
     Raises
     ------
     FigureError
-        If a figure or a table is unknown, or a comment of this kind is open.
+        If a figure or a table is unknown, or a comment of this kind is not closed.
     """
     def table(found: re.Match[str]) -> str:
         if found[1] not in TABLES:
@@ -62,7 +62,7 @@ def filled(text: str) -> str:
 
 
 def quoted(text: str) -> set[str]:
-    """The records from which a page takes figures and tables."""
+    """The records of a page's figures and tables."""
     return {found[1].split("/")[0] for found in FIGURE.finditer(text)} | {
         TABLES[found[1]].source for found in TABLE.finditer(text)}
 
@@ -82,9 +82,9 @@ def unmarked(text: str, allowed: Mapping[str, str]) -> Iterator[str]:
 
 
 def rendered() -> Iterator[tuple[Path, str]]:
-    """Every page that a record or the tree makes, in whole or in part, and the text that it must have.
+    """Every page with generated parts, and its expected text.
 
-    The map comes last: it has the titles of the others.
+    The map comes last: it contains the titles of the others.
     """
     for path in written_by_hand():
         yield path, filled(path.read_text())
@@ -94,7 +94,7 @@ def rendered() -> Iterator[tuple[Path, str]]:
 
 
 def write_pages() -> list[Path]:
-    """Write all pages; the paths of those that changed."""
+    """Write all pages; returns the paths of changed pages."""
     changed = []
     for path, text in rendered():
         if not path.exists() or path.read_text() != text:

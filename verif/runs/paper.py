@@ -1,4 +1,4 @@
-"""One page about the paper: every claim beside our figure, made from the JSON reports."""
+"""docs/paper.md: every claim of the paper with our figure, from the JSON reports."""
 
 import json
 import shutil
@@ -38,7 +38,7 @@ Row = dict[str, Any]
 
 
 def gather(console: Console, build: Path = BUILD) -> dict[str, Any]:
-    """All reports: of the tasks (run where ``build`` has none yet), the cycles, the ablation, and ResNet-18 in RTL."""
+    """All reports: of the tasks (run unless in ``build``), the cycles, the ablation, and ResNet-18 in RTL."""
     tasks = {}
     for name in TASKS:
         path = build / "task" / name / "report.json"
@@ -61,7 +61,7 @@ def gather(console: Console, build: Path = BUILD) -> dict[str, Any]:
 
 
 def scores_near(report: Row) -> bool:
-    """Whether the best binary network of a task is as near to its 8-bit twin as the goal asks."""
+    """Whether the best binary network of a task is within the goal's loss against its 8-bit twin."""
     return report["int8"] - max(report["binary_m1"], report["binary_m2"]) <= GOALS[report["task"]]
 
 
@@ -75,7 +75,7 @@ def _spread(values: list[float]) -> str:
 
 
 def claims(data: dict[str, Any]) -> list[Row]:
-    """The rows ``claim``, ``paper``, ``ours``, ``how`` and ``why`` (they differ)."""
+    """The rows, with ``claim``, ``paper``, ``ours``, ``how``, and ``why`` for the difference."""
     resnet, tasks = data["resnet18"], data["tasks"]
     bandwidth, elements, area = ("operand bandwidth", "processing elements", "LUT4")
     near = [name for name, report in tasks.items() if scores_near(report)]
@@ -195,7 +195,7 @@ def _best_variants(record: dict[str, Any]) -> str:
 
 
 def _ablation(record: dict[str, Any] | None) -> str:
-    """The section's text; there is none to tell before `make ablation` has run."""
+    """The text of the section, or a hint before `make ablation` has run."""
     if record is None:
         return "Not recorded yet: `make ablation` trains the variants and writes `golden/trained/ablation.json`.\n"
     rows = _markdown(["variant", *(f"m = {m:g}" for m in MULTIPLIERS)],

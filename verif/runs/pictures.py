@@ -19,7 +19,7 @@ matplotlib.use("Agg")
 
 BLUE, GREY = "#1f5fa8", "#d7dbe0"
 LOSS_COLOURS = dict(zip(LOSSES, ("#e8a33d", "#d1662f", "#a83a3a", "#8f8f8f", "#c9c9c9"), strict=True))
-SHOWN = 16      # elements of an axis that the floor plan draws
+SHOWN = 16      # elements drawn along an axis of the floor plan
 
 
 def picture_array(path: Path, config: ArrayConfig, uses: Sequence[LayerUse]) -> None:
@@ -75,7 +75,7 @@ def _box(axes: Axes, x: float, y: float, text: str, colour: str, text_colour: st
 
 
 def picture_answers(path: Path, images: np.ndarray, labels: np.ndarray, logits: np.ndarray) -> None:
-    """Digits with the answers of the hardware: the wrong ones first, then others as they come.
+    """Digits with the answers of the hardware: wrong ones first, then others in order.
 
     Images (B, 1, H, W), labels (B,), logits (B, classes).
     """
@@ -96,7 +96,7 @@ def picture_answers(path: Path, images: np.ndarray, labels: np.ndarray, logits: 
 
 
 def picture_cycles(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """How many times fewer cycles than 8-bit each binary network takes, for each meaning of "equal"."""
+    """Ratio of 8-bit to binary cycles of each network, for each meaning of "equal"."""
     kinds = list(dict.fromkeys(row["equal"] for row in rows))
     networks = list(dict.fromkeys((row["network"], row["multiplier"]) for row in rows))
     figure = Figure(figsize=(10.5, 4.6), layout="constrained")

@@ -1,6 +1,6 @@
-"""BiNeal ResNet-18 in RTL, whole: every layer's bits equal to PyTorch's, every cycle as predicted.
+"""BiNeal's ResNet-18, complete, in RTL: bits of every layer equal to PyTorch's, cycles equal to the prediction.
 
-Random weights, a real photograph. Weights and maps are loaded layer by layer over the accelerator's bus.
+Weights are random, the image is a photograph. Weights and maps are loaded layer by layer over the accelerator's bus.
 """
 
 import json
@@ -51,13 +51,13 @@ class LayerRun:
     pieces : int
     cycles_predicted, cycles_measured : int
     wrong_cycles : int
-        Pieces whose cycles differ from the predicted ones.
+        Pieces whose cycles differ from the prediction.
     words_loaded, words_in, words_out : int
         Programs and weights, input maps, results.
     results, mismatches : int
-        Bits of the result, and how many differ from PyTorch's.
+        Bits of the result, and their number that differs from PyTorch's.
     utilization : float
-        Share of all operations of the array that the network asked for.
+        Share of the network's operations in the array's.
     """
 
     name: str
@@ -74,7 +74,7 @@ class LayerRun:
 
 
 def activations(body: nn.Module, x: Tensor) -> tuple[list[np.ndarray], Tensor]:
-    """The maps that the signs of a network make, bool (B, H, W, C) each, in their order; and its result."""
+    """The output maps of a network's signs, bool (B, H, W, C) each, in their order; and its result."""
     found: list[np.ndarray] = []
     hooks = [module.register_forward_hook(lambda module, given, made: found.append(made.numpy() > 0))
              for module in body.modules() if isinstance(module, Sign)]
@@ -86,7 +86,7 @@ def activations(body: nn.Module, x: Tensor) -> tuple[list[np.ndarray], Tensor]:
 
 
 def pytorch_maps(network: ResNet18, graph: Graph, images: np.ndarray) -> tuple[dict[str, np.ndarray], Tensor]:
-    """The graph's maps as PyTorch computes them, from the inputs on, as they are stored; and the logits."""
+    """The graph's maps by PyTorch, from the inputs on, in their stored form; and the logits."""
     made, body_result = activations(network.body, network.encode(images))
     maps = dict(network.blocks.encoder.bits(images))
     for layer, bits in zip(graph.layers, made, strict=True):
@@ -95,7 +95,7 @@ def pytorch_maps(network: ResNet18, graph: Graph, images: np.ndarray) -> tuple[d
 
 
 def layer_run(config: ArrayConfig, runs: Sequence[StageRun], costs: Sequence[StageCost]) -> LayerRun:
-    """The figures of one layer from those of its pieces."""
+    """The figures of a layer from its pieces."""
     measured = sum(run.cycles for run in runs)
     useful = sum(sum(run.stage.program.useful) for run in runs)
     return LayerRun(
@@ -118,14 +118,14 @@ def run_layers(config: ArrayConfig, stages: tuple[Stage, ...], maps: dict[str, n
 
 def run_resnet18(network: ResNet18, size: int, config: ArrayConfig, out: Path,
                  tell: Callable[[int, int, str], None] = lambda done, total, text: None) -> dict[str, Any]:
-    """Run a network on the simulated accelerator, on `golden.networks.resnet.photograph`, all rows on one image.
+    """Run a network on the simulated accelerator, on `golden.networks.resnet.photograph`, in split mode.
 
     Parameters
     ----------
     network : ResNet18
         In evaluation mode.
     size : int
-        Of the photograph.
+        Size of the photograph.
     config : ArrayConfig
     out : Path
         Folder for the Verilog.

@@ -1,4 +1,4 @@
-"""Random arrays and random layers on the simulated accelerator, as many as asked for.
+"""The soak run: any number of random arrays and random networks on the simulated accelerator.
 
 Every pair of an array and a network of one to three layers must agree with the golden model in every bit and in the
 number of cycles.

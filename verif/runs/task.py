@@ -1,4 +1,4 @@
-"""A vision task from end to end: the kept networks judged, drawn, and run on the simulated array."""
+"""A vision task from end to end: the kept networks are scored, drawn, and run on the simulated array."""
 
 import json
 import time
@@ -37,13 +37,13 @@ __all__ = ["ARRAY", "INT8_ARRAY", "Inputs", "OnArray", "array_inputs", "body_gra
 ARRAY = ArrayConfig(rows=8, cols=16, lanes=32, tile=4, acc_bits=12, sum_bits=18, weight_depth=4096,
                     activation_depth=32768, threshold_depth=16384, program_depth=1024, requantize_depth=1024,
                     drain_width=4, fetch_width=8)
-"""4096 binary operations a cycle, with memories that hold any of the five tasks' networks."""
+"""4096 binary operations a cycle, with memories for any of the five tasks' networks."""
 
 INT8_ARRAY = ARRAY.replace(lanes=ARRAY.lanes // 8, element_bits=8, acc_bits=26, sum_bits=32)
-"""The same for the 8-bit twins: words of as many bits, elements that multiply. The shift is that of each network."""
+"""The same for the 8-bit twins: words of as many bits, multiplying elements; the shift depends on the network."""
 
 IMAGES = 16
-"""Test images that are run on the array."""
+"""Test images to run on the array."""
 
 BINARY = ("binary_m1", "binary_m2")
 
@@ -53,7 +53,7 @@ class OnArray:
     """Results of a network's body on the simulated array.
 
     ``mismatches`` of ``values`` results differ from PyTorch's; ``predicted`` and ``measured`` are the cycles of each
-    of ``runs`` runs, ``per_image`` those of an image in a full run.
+    of ``runs`` runs, ``per_image`` the cycles of an image in a full run.
     """
 
     images: int
@@ -82,7 +82,7 @@ class Inputs:
 
 
 def array_inputs(network: Network, images: np.ndarray) -> Inputs:
-    """The inputs of a binary network's body: the encoded images, or the bits that the host's first layers make."""
+    """The inputs of a binary network's body: the encoded images, or the bits of the host's first layers."""
     assert isinstance(network.blocks, BinaryBlocks)
     with torch.no_grad():
         encoded = network.encode(images)
@@ -95,7 +95,7 @@ def array_inputs(network: Network, images: np.ndarray) -> Inputs:
 
 
 def body_graph(network: Network, images: np.ndarray) -> Graph:
-    """The integer graph of a network's body, for images of this size."""
+    """The integer graph of a network's body, for the size of the images."""
     inputs = array_inputs(network, images[:1])
     return fold(network.body, inputs.encoder, inputs.shape)
 
@@ -110,7 +110,7 @@ def run_on_array(network: Network, program: Program, images: np.ndarray) -> OnAr
 
 
 def _compared(program: Program, maps: dict[str, np.ndarray], wanted: np.ndarray) -> OnArray:
-    """Run a program on maps of any number of images; ``wanted`` are its results, int64 (B, pixels, channels)."""
+    """Run a program on maps of any number of images; ``wanted``: expected results, int64 (B, pixels, channels)."""
     batches = [{name: elements[i:i + program.images] for name, elements in maps.items()}
                for i in range(0, len(wanted), program.images)]
     measured, words = run_on_model(program.config, [program_job(program, batches)])
@@ -158,7 +158,7 @@ def _has_int8_body(network: Network) -> bool:
 
 
 def run_task(task: Task, out: Path, console: Console, images: int = IMAGES) -> dict[str, Any]:
-    """Judge, run and draw a task's kept networks; writes ``report.json`` and a picture to ``out``."""
+    """Score, run and draw a task's kept networks; writes ``report.json`` and a picture to ``out``."""
     began = time.monotonic()
 
     def say(text: str) -> None:

@@ -27,7 +27,7 @@ __all__ = ["images"]
 
 @pytest.fixture(scope="module", autouse=True)
 def sizes():
-    """LUT4s of elements as Yosys counts them, once."""
+    """LUT4s of elements by Yosys, counted once."""
     return machines()
 
 

@@ -1,4 +1,4 @@
-"""A small fault run: many faults of all kinds, no wrong answer, no hang; and a link without checks is found out."""
+"""A small fault run: many faults of all kinds, no wrong result, no hang; a link without checks is detected."""
 
 import json
 import struct

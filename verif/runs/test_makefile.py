@@ -55,7 +55,7 @@ def test_verilog_takes_every_parameter():
     ("lock", "lock"),
 ])
 def test_a_target_is_a_command(target: str, arguments: str) -> None:
-    """The words of each command, all of which it takes."""
+    """The command takes all its words."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     done = subprocess.run(["make", "-n", "-o", ".venv/.installed", *target.split()], cwd=REPOSITORY, env=clean,
                           text=True, capture_output=True, check=True)

@@ -1,4 +1,4 @@
-"""The map of the house: the page is that of the files, each file has its line, and no folder imports upward."""
+"""The map: the page matches the files, each file has its line, and no folder imports upward."""
 
 from pathlib import Path
 

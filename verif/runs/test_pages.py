@@ -1,4 +1,4 @@
-"""The pages: every figure is that of its record, none is typed, commands and links exist, and the code runs."""
+"""The pages: every figure equals its record, none is typed, commands and links exist, and the code runs."""
 
 import contextlib
 import io
@@ -27,7 +27,7 @@ SLOW = {"board.md"}     # builds two virtual boards
 
 @pytest.fixture(scope="module")
 def texts() -> dict[str, str]:
-    """The text that each page must have."""
+    """The expected text of each page."""
     return {path.name: text for path, text in rendered()}
 
 
@@ -100,7 +100,7 @@ def run_page(path: Path) -> None:
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in RUN])
 def test_the_code_of_a_page_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(link, "SerialTransport", link.SerialTransport)      # which docs/board.md replaces
+    monkeypatch.setattr(link, "SerialTransport", link.SerialTransport)      # replaced by docs/board.md
     run_page(RUN[name])
 
 

@@ -1,4 +1,4 @@
-"""The page about the paper: every figure of the reports is on it."""
+"""The page about the paper contains every figure of the reports."""
 
 import json
 from typing import Any
@@ -17,7 +17,7 @@ EQUALS = ("operand bandwidth", "processing elements", "LUT4")
 
 @pytest.fixture
 def data() -> dict[str, Any]:
-    """Reports with figures that are easy to find again."""
+    """Reports with distinctive figures."""
     run = {"values": 1234, "mismatches": 0, "per_image": 777.0, "utilization": 0.5}
     tasks = {name: {
         "task": name, "metric": "score", "seeds": 3, "float": 91.01, "int8": 90.02, "binary_m1": 88.03,

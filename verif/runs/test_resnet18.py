@@ -1,4 +1,4 @@
-"""A small ResNet-18 in RTL, and that a difference is found."""
+"""A small ResNet-18 in RTL, and the detection of a difference."""
 
 import json
 

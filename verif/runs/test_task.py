@@ -1,4 +1,4 @@
-"""A task from end to end: the arrays' inputs, the comparison with PyTorch, where layers run, and refusals."""
+"""A task from end to end: the array's inputs, the comparison with PyTorch, the machine of each layer, refusals."""
 
 import json
 from dataclasses import replace

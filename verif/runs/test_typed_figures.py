@@ -1,4 +1,4 @@
-"""Typed figures: each stands on its page, is one that would be found without the list, and has a reason."""
+"""Typed figures: each is on its page, would be reported without the list, and has a reason."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Figures with a unit that people typed into a page, each with the reason that no record has it."""
+"""Typed figures with a unit, each with the reason why it is in no record."""
 
 from collections.abc import Mapping
 
@@ -36,4 +36,4 @@ TYPED: Mapping[str, Mapping[str, str]] = {
         "the estimate to 15 %": BOUND,
     },
 }
-"""By page: the words around each figure, as they stand in the prose."""
+"""By page: the words around each figure in the prose."""

@@ -14,7 +14,7 @@ __all__ = ["TEMPLATE_SIZES", "correlation", "templates"]
 TEMPLATE_SIZES = (SIZES[0], sum(SIZES) // 2, SIZES[1])
 """Sides of the squares, in pixels."""
 
-LEAST_VARIANCE = 1e-5       # of the pixels below a template, for values 0..1; flatter places correlate with nothing
+LEAST_VARIANCE = 1e-5       # of the pixels below a template, for values 0..1; limits the correlation of flat places
 
 
 @cache

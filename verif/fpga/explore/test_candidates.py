@@ -13,7 +13,7 @@ def test_every_array_once():
     found = candidates(graph_of("sfc"), board_named("ulx3s-12f"), AXES)
     sizes = [(config.rows, config.cols, config.tile, config.drain_width, split) for config, split in found]
     assert len(set(sizes)) == len(sizes)
-    # a tile of 8 is one of 4 where there are 4 columns; a drain of 8 needs 8 columns in one tile
+    # with 4 columns a tile of 8 becomes 4; a drain of 8 needs 8 columns in a tile
     one_image = [(1, 4, 4, 1), (1, 8, 4, 1), (1, 8, 8, 1), (1, 8, 8, 8)]
     assert set(sizes) == {(*size, False) for size in one_image} | {
         (2, *size[1:], split) for size in one_image for split in (False, True)}

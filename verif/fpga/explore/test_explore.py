@@ -62,7 +62,7 @@ def no_kept_builds(monkeypatch):
 
 
 def rates(network: str) -> list[float]:
-    """Images a second of every candidate, on the array with the deepest memories."""
+    """Images a second of every candidate, with the deepest memories."""
     found = []
     for config, split in candidates(graph_of(network), BOARD, AXES):
         config = roomy(config).replace(access_patterns=1, zero_padding=0, requantize_depth=0)

@@ -1,4 +1,4 @@
-"""The front of candidates, and that it is drawn."""
+"""The Pareto front of candidates, and its picture."""
 
 from signum.fpga.explore.pareto import pareto_front, picture_candidates
 

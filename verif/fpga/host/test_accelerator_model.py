@@ -1,4 +1,4 @@
-"""The accelerator as a library: results of random programs, and the cycles that the hardware counts."""
+"""The accelerator as a library: results of random programs, and the hardware's count of cycles."""
 
 import numpy as np
 import pytest
@@ -47,7 +47,7 @@ def test_registers_and_memories(hardware):
 
 
 def test_a_run_that_takes_too_long(seed):
-    """On a model of its own, which is left in the middle of a run."""
+    """On a separate model, since the run is never finished."""
     case = draw_case(np.random.default_rng(seed), CONFIG)
     job = program_job(case.program, [case.maps])
     hardware = AcceleratorModel(CONFIG)
@@ -55,6 +55,6 @@ def test_a_run_that_takes_too_long(seed):
     with pytest.raises(ModelError, match=r"^busy must be 0 within 3 cycles$"):
         hardware.run(3)
     with pytest.raises(ModelError, match=r"^the bus must take a request within 3 cycles$"):
-        # the first one is taken, and waits
+        # the first request is taken, and waits
         hardware.model.bus(np.array(2 * [[hardware.map.address(Region.PROGRAM), 0, 1]]), hardware.map.address_bits, 3)
     hardware.close()

@@ -1,4 +1,4 @@
-"""The driver against a virtual board: answers, refusals, and boards that forget."""
+"""The driver against a virtual board: results, refusals, and boards that lose their program."""
 
 import re
 
@@ -118,7 +118,7 @@ def test_a_run_that_does_not_end_as_predicted(board, seed):
 
 
 class Dead:
-    """A line on which nothing comes."""
+    """A line without a response."""
 
     def __init__(self):
         self.seconds = 0.0

@@ -11,7 +11,7 @@ from signum.hdl.lib.emit import to_verilog
 from signum.hdl.lib.memory import Bank
 from signum.verif.bench.trace import AMARANTH, play
 
-WIDTH, DEPTH = 70, 9        # more than 64 bits: another kind of port in C++
+WIDTH, DEPTH = 70, 9        # more than 64 bits have another port type in C++
 
 
 @pytest.fixture(scope="module")

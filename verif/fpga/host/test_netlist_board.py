@@ -24,7 +24,7 @@ RAMS = {"ecp5": {"DP16KD"}, "gowin": {"DPX9B", "SDPX9B", "SPX9"}}
 
 
 class Banks(wiring.Component):
-    """Banks of `SHAPES`, all written at once; "single" is read at the address of its writes."""
+    """Banks of `SHAPES`, all written together; "single" is read at its write address."""
 
     def __init__(self) -> None:
         super().__init__({"read_address": In(11), "write_address": In(11), "data": In(32), "write": In(1),
@@ -68,7 +68,7 @@ def test_block_rams_hold_what_is_written(family, tmp_path, seed):
             model.run(1)
             for name, (width, depth) in SHAPES.items():
                 address = written if name == "single" else read
-                if write and address % depth == written % depth:        # not specified: here never the old word
+                if write and address % depth == written % depth:        # unspecified: never the old word here
                     met[name] += 1
                     wrong[name] += model[name] != words[name][address % depth]
                 else:

@@ -1,4 +1,4 @@
-"""The virtual board as a serial port: the driver talks to it as to hardware, and hosts come and go."""
+"""The virtual board as a serial port: the driver works as with hardware, and hosts connect and disconnect."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""The commands: a program file on a virtual board, and every refusal in one line."""
+"""The commands ``run`` and ``board-sim``: a program file on a virtual board, and every refusal in one line."""
 
 import re
 import threading
@@ -27,7 +27,7 @@ from signum.verif.runs.faults import CONFIG, expected_results
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """A program of raw sums with one input, its maps, and the classes that it must find."""
+    """A program of raw sums with one input, its maps, and the expected classes."""
     folder = tmp_path_factory.mktemp("files")
     rng = np.random.default_rng(5)
     while True:
@@ -136,7 +136,7 @@ def test_what_cannot_be_simulated(files, capsys, monkeypatch):
 
 @pytest.mark.slow
 def test_the_commands_of_the_readme(tmp_path, monkeypatch, capsys):
-    """Word for word, on a network that was not trained."""
+    """Word for word, on an untrained network."""
     text = (REPOSITORY / "README.md").read_text()
     section = text.split("## On your board\n")[1].split("\n## ")[0]
     commands = re.findall(r"^    \.venv/bin/signum (.* --port sim .*)$", section, re.MULTILINE)

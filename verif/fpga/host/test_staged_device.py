@@ -1,4 +1,4 @@
-"""Networks of stages from a board's loader: the maps of the graph, refusals, and boards that forget."""
+"""Networks in stages from a board's loader: the maps of the graph, refusals, and boards that lose their memories."""
 
 import contextlib
 import re
@@ -159,7 +159,7 @@ def test_a_lost_answer_does_not_cut_the_next_weights(board, seed, monkeypatch):
     device = device_of(board)
     graph, stages = draw_plan(rng, 3)
     device.load_stages(graph, stages)
-    # the first stage again, with a long tail: its last weight again and again
+    # the first stage with a long tail: its last weight repeatedly
     image = device._image
     own = image.words[image.begins[0]:image.begins[1] - 1]
     tail = [1, *list(transfers(stages))[1].weights[-1]] * 2000
@@ -235,7 +235,7 @@ def test_a_stage_takes_the_cycles_of_its_costs(seed):
                 before = model.cycles
                 write([(BEGIN, at)])
                 model.until("busy", 0, 100_000)
-                # the wait of a threshold may cover the words that follow
+                # the wait of a threshold may overlap with the next words
                 assert model.cycles - before == pytest.approx(float(cost.cycles - maps), rel=0.02, abs=8)
                 bound.add(cost.bound)
     assert bound == {"array", "link"}
@@ -254,7 +254,7 @@ def test_the_page_runs_a_network_larger_than_the_banks(seed):
 
 @pytest.mark.slow
 def test_a_netlist_with_single_port_rams(seed, tmp_path):
-    """The loader's memory as the cells of an UP5K, after synthesis and through the serial pins."""
+    """The loader's memory as cells of an UP5K, after synthesis, through the serial pins."""
     rng = np.random.default_rng(seed)
     graph, stages = draw_plan(rng, 3)
     synthesize_without_pll(board_named("icebreaker"), CONFIG, tmp_path, loader=True)

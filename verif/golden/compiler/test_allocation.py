@@ -1,4 +1,4 @@
-"""The allocation of maps: no two that live at once overlap, and borders stay their own."""
+"""The allocation of maps: maps of overlapping lifetimes are disjoint, and borders are not shared."""
 
 import itertools
 

@@ -29,7 +29,7 @@ def convolution(channels: int = 20, outputs: int = 9, size: int = 6, pad: tuple[
 
 
 def residual(channels: int = 20, outputs: int = 9, pool: tuple[int, int] = (1, 1), shift: int = 5) -> Graph:
-    """The paper's block: a 3x3 convolution of stride 2 and a 1x1 beside it, each requantized; then raw results."""
+    """The paper's block: a 3x3 convolution of stride 2 and a 1x1 skip path, each requantized; then raw results."""
     rng = np.random.default_rng(5)
     segments = []
     for kernel in (3, 1):
@@ -107,7 +107,7 @@ def test_refuses_elements_of_another_size():
                                        "sum_bits of 23 would make it fit"),
 ])
 def test_refuses_8_bit_sums_that_do_not_fit(small, message):
-    """The largest and the least sum: 18 taps of 255 and -128, four times as much by the scale."""
+    """The largest and the least sum: 18 taps of 255 and -128, scaled by four."""
     weights = np.full((1, 2, 3, 3), -128, dtype=np.int8)
     numbers = Requantize(np.array([5]), np.array([0]), 0)
     layer = Layer(name="a", segments=(Segment(source="input", weights=weights, requantize=numbers),),
@@ -163,7 +163,7 @@ def test_refuses_more_access_patterns_than_the_rows_have():
     layer = Layer(name="sum", segments=(near, far), thresholds=np.full((1, 1, 3), 5))
     graph = Graph(inputs={"input": MapShape(3, 3, 5), "wide": MapShape(6, 6, 5)}, layers=(layer,))
     compile_graph(graph, CONFIG)
-    # maps that the host packs may get one geometry, so this layer reads a map that a layer made
+    # packed input maps may get equal geometry, so this layer reads the map of a layer
     made = Layer(name="made", segments=(Segment(source="wide", weights=np.ones((5, 5, 1, 1), dtype=bool)),),
                  thresholds=np.full((1, 1, 5), 3))
     later = Layer(name="sum", segments=(near, Segment(source="made", weights=far.weights, stride=(2, 2))),

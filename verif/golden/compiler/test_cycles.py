@@ -1,4 +1,4 @@
-"""The cycle model. That it equals the hardware's counter is tested with every program in test_accelerator."""
+"""The cycle model; test_accelerator compares it with the hardware's counter for every program."""
 
 import numpy as np
 import pytest
@@ -50,7 +50,7 @@ def test_split_mode_waits_for_the_writer_of_many_rows():
     two_words = [8, 8, 8, 8, 8]
     assert gaps(config, [9], [9], 1, two_words, split=False) == [0]
     assert gaps(config, [9], [9], 1, two_words, split=True) == [11]     # 20 cycles: the second word waits for the first
-    assert gaps(config, [9], [9], 1, [8, 2], split=True) == [0]         # dealing out 30 pixels takes longer
+    assert gaps(config, [9], [9], 1, [8, 2], split=True) == [0]         # the dispatch of 30 pixels takes longer
 
 
 def test_words_may_come_too_fast_for_split_mode():

@@ -21,7 +21,7 @@ from signum.golden.layers.encoder import BitPlanes, Encoder, SignEncoder, Thermo
 
 
 def norm_with(rng: np.random.Generator, channels: int, taps: int) -> BatchNorm:
-    """A norm with every awkward slope: negative, zero, tiny, and integer turning points (ties)."""
+    """A norm with every special slope: negative, zero, tiny, and integer turning points (ties)."""
     norm = BatchNorm(channels)
     slope = rng.choice([-1.5, -1.0, 0.0, -0.0, 1e-30, -1e-30, 0.25, 1.0], channels)
     turn = rng.integers(-taps // 3 - 1, taps // 3 + 2, channels) + rng.choice([0, 0, 0.5, 1e-6], channels)

@@ -1,4 +1,4 @@
-"""The integer graph against one loop over single bits, and the errors of graphs that do not fit together."""
+"""The integer graph against a loop over single bits, and the errors of inconsistent graphs."""
 
 import dataclasses
 import itertools
@@ -27,7 +27,7 @@ def slow_popcount(segment: Segment, bits: np.ndarray, y: int, x: int, channel: i
 
 
 def slow_output_size(segment: Segment, shape: MapShape) -> tuple[int, int]:
-    """Positions that a kernel can take, by trying."""
+    """The number of positions of a kernel, by trial."""
     sizes = []
     for axis, size in enumerate((shape.height, shape.width)):
         whole = segment.padding[axis] + size + segment.padding[axis + 2]
@@ -142,7 +142,7 @@ def test_raw_sums_and_values() -> None:
 
 
 def test_a_graph_runs_in_order() -> None:
-    """A layer that inverts its one channel, then one that reads both that map and the input."""
+    """A layer that inverts its channel, then a layer that reads both this map and the input."""
     invert = Segment(source="input", weights=np.array([[[[False]]]]))
     first = Layer(name="not", segments=(invert,), thresholds=np.full((1, 1, 1), 1))
     both = tuple(Segment(source=source, weights=np.array([[[[True]]]])) for source in ("input", "not"))
@@ -192,7 +192,7 @@ def slow_dot(segment: Segment, elements: np.ndarray, y: int, x: int, channel: in
 
 @pytest.mark.parametrize("pool", [(1, 1), (2, 2), (3, 2)])
 def test_a_layer_of_8_bit_elements(pool: tuple[int, int]) -> None:
-    """A convolution and a skip beside it, requantized, added, clipped, pooled; and the raw sums of both."""
+    """A convolution and a skip path, requantized, added, clipped, pooled; and the raw sums of both."""
     rng = np.random.default_rng(pool[0])
     maps = {"a": rng.integers(0, 256, (2, 6, 8, 3)).astype(np.uint8)}
     numbers = Requantize(rng.integers(0, 6, 5), rng.integers(0, 90000, 5), 10)

@@ -1,4 +1,4 @@
-"""The 8-bit twin as an integer graph: as good as the twin, and a step away at most now and then."""
+"""The 8-bit twin as an integer graph: equal scores, and results at most a step apart, seldom."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The packing of inputs: the fewest steps that fit, and the same sums as without."""
+"""The packing of inputs: the fewest steps that fit, and the same sums as unpacked."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Memories no larger than a network needs: the fitted array takes the network, and one word less does not do."""
+"""Least memories for a network: the network fits the fitted array, and does not fit with a word less."""
 
 import pytest
 

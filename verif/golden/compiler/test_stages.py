@@ -27,14 +27,14 @@ def expected_maps(graph: Graph, maps: dict[str, np.ndarray]) -> dict[str, np.nda
 
 
 def draw_small(rng: np.random.Generator) -> ArrayConfig:
-    """An array whose memories hold little."""
+    """An array with small memories."""
     return draw_config(rng).replace(
         weight_depth=int(rng.integers(4, 200)), activation_depth=int(rng.integers(4, 120)),
         threshold_depth=int(rng.integers(1, 60)), requantize_depth=int(rng.integers(1, 30)))
 
 
 def draw_plan(rng: np.random.Generator, config: ArrayConfig | None = None) -> tuple[Graph, tuple[Stage, ...]]:
-    """A random graph and its stages, some of which are cut."""
+    """A random graph and its stages, some of them cut."""
     while True:
         array = config or draw_small(rng)
         try:
@@ -45,7 +45,7 @@ def draw_plan(rng: np.random.Generator, config: ArrayConfig | None = None) -> tu
 
 
 def stages_of(graph: Graph, layer: str, **small: int) -> list[Stage]:
-    """The stages of one layer on an array whose memories hold less."""
+    """The stages of one layer on an array with smaller memories."""
     return [stage for stage in plan_stages(graph, CONFIG.replace(**small)) if stage.layer.name == layer]
 
 
@@ -66,7 +66,7 @@ def test_random_graphs(index, seed):
     for number in range(100):
         graph, stages = draw_plan(rng)
         if number >= 25 and seen >= cuts(graph, stages):
-            continue            # only until there was a cut of every kind
+            continue            # until every kind of cut has occurred
         seen |= cuts(graph, stages)
         maps = draw_maps(rng, graph, 2)
         found = run_stages(graph, stages, maps)
@@ -77,7 +77,7 @@ def test_random_graphs(index, seed):
 
 @pytest.mark.parametrize("index", [pytest.param(i, marks=pytest.mark.slow if i else ()) for i in range(4)])
 def test_random_graphs_on_rtl(index, seed):
-    """Also that nothing the host does not write again has been lost."""
+    """Also checks that words which the host does not write again are intact."""
     rng = np.random.default_rng([seed, 50 + index])
     config = draw_small(rng)
     for _ in range(3):
@@ -99,7 +99,7 @@ def test_a_whole_network_is_one_stage_a_layer():
 
 
 def test_lines_of_a_map_that_a_band_reads():
-    """A 3x3 convolution over 6 lines, padded with zeros, in bands: one line more at each cut, padding at the ends."""
+    """A 3x3 convolution over 6 lines, padded with zeros, in bands: a line more at each cut, padding at the ends."""
     graph = convolution()
     stages = stages_of(graph, "first", activation_depth=160)
     assert [stage.name for stage in stages] == ["first 1 of 2", "first 2 of 2"]
@@ -121,7 +121,7 @@ def test_two_kernels_on_one_map_read_lines_of_their_own():
 
 @pytest.mark.parametrize("pool", [(1, 1), (2, 1), (3, 2)])
 def test_bands_of_whole_windows_with_border_classes(pool):
-    """Zeros around a map that is pooled: each band takes the thresholds of its own classes."""
+    """A pooled map with zero padding: each band takes the thresholds of its own classes."""
     rng = np.random.default_rng(1)
     segment = Segment(source="input", weights=rng.random((5, 9, 5, 5)) < 0.5, padding=(2, 2, 2, 2),
                       pad=np.zeros(9, dtype=bool))

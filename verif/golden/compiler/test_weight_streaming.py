@@ -21,7 +21,7 @@ CONFIG = ArrayConfig(rows=2, cols=4, lanes=8, weight_depth=48, requantize_depth=
 
 
 def draw_plan(rng, least):
-    """A random graph that takes several stages."""
+    """A random graph of several stages."""
     while True:
         try:
             graph = draw_graph(rng, 3, 1)

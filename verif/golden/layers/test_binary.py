@@ -48,7 +48,7 @@ def test_the_gradient_of_rounding_is_that_of_the_identity() -> None:
 
 @pytest.mark.parametrize("pad", [1, -1, 0])
 def test_convolution_by_hand(pad: int) -> None:
-    """Uneven padding, stride and dilation, against sums written out tap by tap."""
+    """Uneven padding, stride and dilation, against sums by hand, tap by tap."""
     torch.manual_seed(0)
     conv = BinaryConv2d(2, 3, (2, 3), stride=(2, 1), dilation=(1, 2), padding=(1, 0, 2, 3), pad=pad)
     x = sign(torch.randn(2, 2, 5, 6))

@@ -19,7 +19,7 @@ ENCODER = Thermometer(levels=5, maximum=255)
 
 
 def build(blocks: Blocks) -> Network:
-    """Every part that there is."""
+    """A network with every kind of part."""
     narrow, wide = blocks.width(6), blocks.width(8)
     return Network(blocks, nn.Sequential(
         blocks.conv(blocks.inputs(1), narrow, kernel=5, stride=2), blocks.block(narrow, wide, stride=2),
@@ -27,7 +27,7 @@ def build(blocks: Blocks) -> Network:
 
 
 def settled(style: Style, images: np.ndarray) -> Network:
-    """A network whose norms have seen the images, in evaluation mode."""
+    """A network in evaluation mode, with the norm statistics of the images."""
     network = initial(lambda: build(style.blocks(ENCODER, 255)), 1)
     for module in network.modules():
         if isinstance(module, BatchNorm | nn.BatchNorm2d):

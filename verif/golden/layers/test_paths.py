@@ -1,4 +1,4 @@
-"""Paths that combine: every module folds to the row that it names, and gives PyTorch's bits."""
+"""Combined paths: every module folds to its row of the table, with PyTorch's bits."""
 
 import numpy as np
 import pytest

@@ -15,7 +15,7 @@ from signum.verif.golden.layers.test_gains import randomize
 
 
 def path(rng, inputs, outputs, kernel, stride=1, gain=False):
-    """A convolution and its quantiser, with awkward norms."""
+    """A convolution and its quantiser, with norms of special slopes."""
     conv = ScaledConv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, pad=int(rng.choice([1, -1])))
     taps = inputs * kernel**2
     end = Int4(outputs, taps, Gain(outputs, taps) if gain else None)

@@ -1,4 +1,4 @@
-"""Networks by their shapes: their operations are those of the literature."""
+"""Networks by their shapes: their operations equal the literature's."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from signum.hdl.config import ArrayConfig
 
 
 def operations(graph: Graph, first: bool = True) -> int:
-    """Multiplications, bit planes counted as often as they are."""
+    """Multiplications, counted for each bit plane."""
     return sum(segment.weights.size * int(np.prod(graph.sums_size(layer)))
                for layer in graph.layers[0 if first else 1:] for segment in layer.segments)
 

@@ -51,7 +51,7 @@ def test_numbers_to_words_and_back(values: list[int]) -> None:
 
 
 def seen(position: int, size: int, kernel: int, stride: int, low: int, dilation: int) -> tuple[bool, ...]:
-    """Which taps of an output position lie on padding, in plain words."""
+    """Whether each tap of an output position is padded, by definition."""
     return tuple(not 0 <= position * stride - low + k * dilation < size for k in range(kernel))
 
 

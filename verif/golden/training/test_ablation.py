@@ -1,4 +1,4 @@
-"""The ablation: every variant, width and seed once, and a stopped one goes on."""
+"""The ablation: every variant, width and seed once, and resumption after a stop."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The contest: every network and seed in the record, the kept networks those of the first seed."""
+"""The contest: every network and seed in the record, and kept networks of the first seed."""
 
 from dataclasses import replace
 
@@ -82,7 +82,7 @@ def test_curves(folder, tmp_path):
 
 
 class WithStereo(Classification):
-    """Judged by its validation images, too."""
+    """Scored on its validation images as well."""
 
     def further(self):
         return {"other writers": (*self.split("validation"), {"guessing": 10.0})}

@@ -1,4 +1,4 @@
-"""Training: it learns, it can be repeated, it is bounded by steps, and a file brings the network back."""
+"""Training: progress, reproducibility, bounded steps, and the file of the network."""
 
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def test_two_passes_learn_something(trained: TrainedDigits) -> None:
 
 @pytest.mark.slow
 def test_the_held_out_digits() -> None:
-    """The accuracy that is promised for a full training."""
+    """The documented accuracy of a full training."""
     assert train_digits(0, recipe_float=Recipe(epochs=1)).accuracy >= 0.985
 
 
@@ -142,7 +142,7 @@ def test_latent_weights_stay_in_range() -> None:
 
 
 def test_accuracy_counts_right_answers() -> None:
-    """A network that always says class 0, by a tie of all logits."""
+    """A network that always answers class 0, by a tie of all logits."""
     split = Split(np.zeros((4, 1, 8, 8), dtype=int), np.array([0, 1, 0, 2]))
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Threshold(1e9, 0.0))
     assert accuracy(model, digits_encoder(), split) == 0.5

@@ -16,7 +16,7 @@ RECIPE = Recipe(steps=12, batch=8, scores=3)
 
 
 class Stripes:
-    """Upright or lying stripes: a task of two classes that a small network learns in no time."""
+    """Vertical or horizontal stripes: a task of two classes that a small network learns in few steps."""
 
     def draw(self, rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
         labels = rng.integers(0, 2, size)

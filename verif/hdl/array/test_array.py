@@ -1,4 +1,4 @@
-"""The array: skewed words in, whole sums out, each on its own beat; noise wherever nothing is asked for."""
+"""The array: skewed words in, complete sums out, each on its beat; noise on all other inputs."""
 
 import random
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ SIZES = [(1, 1, 1, 1), (1, 1, 5, 4), (1, 5, 3, 1), (5, 1, 3, 1), (2, 3, 7, 1), (
 
 @dataclass
 class Dot:
-    """One dot product of every element, from a cycle on: words by step and row, and by step and column."""
+    """One dot product of every element, from a start cycle: words by step and row, and by step and column."""
 
     start: int
     a: list[list[int]]
@@ -45,7 +45,7 @@ def draw_dots(rng: random.Random, config: ArrayConfig, count: int) -> list[Dot]:
 
 
 def steps_of(rng: random.Random, config: ArrayConfig, dots: list[Dot]) -> list[dict[str, Any]]:
-    """The inputs: words from the second cycle on, since a first comes before them, and a tail until all sums left."""
+    """The inputs: words from the second cycle on, since ``first`` precedes them, and a tail until all sums left."""
     length = dots[-1].last + config.pipeline + config.drain_cycles + config.tile_rows + 3
     steps: list[dict[str, Any]] = [{
         "a": [rng.getrandbits(config.word_bits) for _ in range(config.rows)],
@@ -63,7 +63,7 @@ def steps_of(rng: random.Random, config: ArrayConfig, dots: list[Dot]) -> list[d
 
 def rtl(config: ArrayConfig, dots: list[Dot], rng: random.Random, simulator: str = AMARANTH,
         platform: object = None) -> list[Any]:
-    """Sums by dot product, row and column, behind a run that a reset cut short."""
+    """Sums by dot product, row and column, after a run cut short by a reset."""
     steps = steps_of(rng, config, dots)
     cut = [*steps[:rng.randrange(1, len(steps))], {"rst": 1, "load": 1, "first": 1}]
     trace = play(Array(config=config), cut + steps, simulator, platform)[len(cut):]

@@ -14,7 +14,7 @@ Pair = tuple[int, int]
 
 
 def rtl(pairs: list[Pair], lanes: int, pipeline: int, simulator: str = AMARANTH) -> list[int]:
-    """The dot products; the unit gets a pair in each cycle, and other words behind the last one."""
+    """The dot products; the unit gets a pair in each cycle, and other words after the last pair."""
     unit = Multiply(lanes=lanes, pipeline=pipeline)
     steps = [{"a": a, "w": w} for a, w in pairs + [(1, 1)] * pipeline]
     size = 1 << len(unit.count)
@@ -27,7 +27,7 @@ def ref(pairs: list[Pair], lanes: int) -> list[int]:
 
 
 def draw_pairs(rng: random.Random, lanes: int, count: int) -> list[Pair]:
-    """Random words, and those of the largest and the least sum."""
+    """Random words, and the words of the largest and the least sum."""
     ends = [(0xff, 0x80), (0xff, 0x7f), (0, 0x80), (1, 0xff)]
     pairs = [tuple(int.from_bytes(bytes([element] * lanes)) for element in pair) for pair in ends]
     return [(a, w) for a, w in pairs] + [(rng.getrandbits(8 * lanes), rng.getrandbits(8 * lanes))

@@ -30,10 +30,10 @@ class Case:
 
 
 def rtl(case: Case, simulator: str = AMARANTH, platform: object = None) -> list[int | None]:
-    """The result register behind each cycle, from the one with the first pair."""
+    """The result register after each cycle, from the cycle of the first pair on."""
     pipeline = case.config.pipeline
     early = takes_sums_early(platform, case.config)
-    # a cycle before the first pair, which an early ``first`` may need
+    # a cycle before the first pair, for an early ``first``
     firsts = [False] * (1 + pipeline - early) + [first for _, _, first in case.pairs] + [False]
     steps = [{"first": firsts[0]}] + [
         {"a": a, "w": w, "first": first, "load": load, "neighbour": neighbour, "rst": reset}
@@ -64,7 +64,7 @@ def test_sizes(element_bits: int, lanes: int, pipeline: int, acc_bits: int, seed
 
 @pytest.mark.parametrize(("element_bits", "lanes", "pipeline", "acc_bits"), SIZES)
 def test_sums_taken_early(element_bits: int, lanes: int, pipeline: int, acc_bits: int, seed: int) -> None:
-    """The same sums, begun and loaded a cycle sooner."""
+    """The same sums, begun and loaded a cycle earlier."""
     for number in range(3):
         case = Case(config_of(element_bits, lanes, pipeline, acc_bits), random.Random(f"{seed} {number}"), 300)
         assert rtl(case, platform=Target("gowin")) == ref(case, early=True)

@@ -1,4 +1,4 @@
-"""A row's addresses: the next pixel's are held until taken, and the step's offset is added at once."""
+"""A row's addresses: the next pixel's addresses are held until taken; the step's offset is added in the same cycle."""
 
 import random
 from typing import Any

@@ -1,4 +1,4 @@
-"""The table of combines: flags of their own, hardware that does as the reference says, sums that never fall."""
+"""The table of combines: distinct flags, hardware equal to the reference, non-decreasing sums."""
 
 import itertools
 
@@ -38,7 +38,7 @@ def rtl(row: Combine, pairs: list[tuple[int, int]]) -> list[int]:
 
 
 def test_hardware_and_reference(row: Combine) -> None:
-    """All sums of a few bits whose total fits."""
+    """All sums of a few bits with a total that fits."""
     size = 1 << BITS
     pairs = [(total, p) for total, p in itertools.product(range(size), range(size)) if row.reference(total, p) < size]
     assert len(pairs) > size
@@ -51,7 +51,7 @@ def test_totals_never_fall(row: Combine) -> None:
 
 
 def test_the_rule_of_folding(row: Combine) -> None:
-    """Values 2p - offset combine to 2S - total(offsets): with any offsets in a linear row, else with equal ones."""
+    """Values 2p - offset combine to 2S - total(offsets): with any offsets in a linear row, else with equal offsets."""
     for p, q, r in itertools.product(range(5), repeat=3):
         for offsets in itertools.product(range(4), repeat=3) if row.linear else [(n, n, n) for n in range(4)]:
             values = [2 * count - offset for count, offset in zip((p, q, r), offsets, strict=True)]

@@ -1,4 +1,4 @@
-"""The program format: records to words and back, where each field goes, and values that do not fit."""
+"""The program format: records to words and back, the place of each field, and values that do not fit."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""A loop's counter: its first and its last turn, however often it is begun anew."""
+"""The loop counter: its first and its last turn, with restarts at any time."""
 
 import random
 from typing import Any
@@ -15,7 +15,7 @@ Steps = list[dict[str, Any]]
 
 
 def draw_steps(rng: random.Random, bits: int, count: int) -> Steps:
-    """Loops of any length, most of them short; ``last`` changes where one begins, and is anything before."""
+    """Loops of any length, most of them short; ``last`` changes at a start, and is random before."""
     steps: Steps = []
     while len(steps) < count:
         last = rng.choice([0, 1, rng.randrange(1 << bits)]) % (1 << bits)
@@ -26,7 +26,7 @@ def draw_steps(rng: random.Random, bits: int, count: int) -> Steps:
 
 
 def ref(steps: Steps) -> list[tuple[int, int]]:
-    """For each cycle after a ``begin`` whether the turn is the first and the last one."""
+    """For each cycle after a ``begin``: whether the turn is the first, the last."""
     found, turn, last = [], 0, 0
     for step in steps:
         if "restart" in step:
@@ -56,7 +56,7 @@ def test_simulators(simulator: str, seed: int) -> None:
 
 
 class Three(wiring.Component):
-    """Three loops within each other: which of them are in their last turns, and whether all are."""
+    """Three nested loops: whether each is in its last turn, and whether all are."""
 
     def __init__(self) -> None:
         super().__init__({"lasts": In(2).array(3), "restart": In(1), "step": In(1), "ends": Out(3), "ended": Out(1)})

@@ -1,4 +1,4 @@
-"""The raster and an address that follows it, under every mix of its strobes."""
+"""The pixel counter and an address that follows it, under all combinations of strobes."""
 
 import random
 from typing import Any
@@ -17,7 +17,7 @@ STROBES = ("restart", "back", "mark", "step")
 
 
 class Followed(wiring.Component):
-    """A raster, and an address that follows it."""
+    """A pixel counter, and an address that follows it."""
 
     def __init__(self, *, bits: int) -> None:
         self.bits = bits

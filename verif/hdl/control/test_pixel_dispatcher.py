@@ -1,4 +1,4 @@
-"""The filler deals out the pixels of each group in the promised cycles, whenever the groups are taken."""
+"""The pixel dispatcher: the pixels of each group in the specified cycles, for groups taken at any time."""
 
 import random
 from typing import Any
@@ -17,7 +17,7 @@ BITS = 3
 
 
 class Dealt(wiring.Component):
-    """A filler, and the pixel of its raster."""
+    """A pixel dispatcher, and the pixel of its counter."""
 
     def __init__(self, *, rows: int) -> None:
         self.rows = rows

@@ -1,7 +1,7 @@
-"""The sequencer against the loop nest of the design: every step of every row, no step and no cycle too many.
+"""The sequencer against the loop nest of the design: every step of every row, in exactly the predicted cycles.
 
-The steps are put together from the outputs as the rows and the array do it: a row holds the pixel that it was
-dealt, takes it, and adds the offset; a dot product goes from ``first`` to ``last`` without a pause.
+The steps are reconstructed from the outputs as in the rows and the array: a row holds its next pixel, takes it, and
+adds the offset; a dot product runs from ``first`` to ``last`` without a pause.
 """
 
 import random
@@ -29,7 +29,7 @@ from signum.verif.bench.trace import AMARANTH, play
 
 
 class Programmed(wiring.Component):
-    """A sequencer, a memory that holds its program, and a layer's last write ``storing`` cycles after its last step."""
+    """A sequencer with its program memory; a layer's last write comes ``storing`` cycles after its last step."""
 
     def __init__(self, *, config: ArrayConfig, words: Sequence[int], storing: int) -> None:
         self.config = config
@@ -66,9 +66,9 @@ class Run:
     layers : list
         For each layer its back fields, its steps, and for each dot product its first and last cycle.
     takes : list of int
-        Groups that were taken in each layer.
+        Groups taken in each layer.
     cycles : int
-        Cycles in which the sequencer was busy.
+        Cycles of a busy sequencer.
     """
 
     layers: list[tuple[dict[str, int], list[Step], list[tuple[int, int]]]]
@@ -122,13 +122,13 @@ def read_run(config: ArrayConfig, trace: list[dict[str, Any]], storing: int) -> 
 
 
 def draw_starts(rng: random.Random, cycles: int) -> list[dict[str, int]]:
-    """A start, and some more while the run is under way, which count for nothing."""
+    """A start, and further starts during the run, which are ignored."""
     return [{"start": 1}, *({"start": int(rng.random() < 0.1)} for _ in range(cycles)), *[{}] * 5]
 
 
 def rtl(config: ArrayConfig, records: Sequence[LayerRecord], rng: random.Random, storing: int,
         simulator: str = AMARANTH) -> list[Run]:
-    """Two runs, with one between them that a reset cut short."""
+    """Two runs, with a run between them cut short by a reset."""
     cycles = sum(layer_cycles(config, records, storing=[storing] * len(records)))
     whole = draw_starts(rng, cycles)
     cut = rng.randrange(1, cycles + 2)
@@ -140,7 +140,7 @@ def rtl(config: ArrayConfig, records: Sequence[LayerRecord], rng: random.Random,
 
 def check(config: ArrayConfig, records: Sequence[LayerRecord], rng: random.Random, simulator: str = AMARANTH,
           waits: Sequence[int] = (0, 0, 1, 2, 5, 10, 20, 40)) -> None:
-    """Both runs must be those of the records: steps, groups, gaps, layers and cycles.
+    """Compare both runs with the records: steps, groups, gaps, layers and cycles.
 
     A layer's last write comes one of ``waits`` after the earliest cycle.
     """
@@ -162,7 +162,7 @@ def check(config: ArrayConfig, records: Sequence[LayerRecord], rng: random.Rando
 
 
 def known(steps: list[Step], expected: list[Step]) -> list[Step]:
-    """The steps, without the addresses of rows that are past the last pixel."""
+    """The steps, without the addresses of rows past the last pixel."""
     return [Step(tuple(None if wanted is None else address for address, wanted in
                        zip(step.addresses, other.addresses, strict=True)), step.weight, step.first, step.last)
             for step, other in zip(steps, expected, strict=True)]
@@ -170,7 +170,7 @@ def known(steps: list[Step], expected: list[Step]) -> list[Step]:
 
 def draw_program(rng: random.Random, config: ArrayConfig, layers: int, steps: int = 2000,
                  ) -> list[LayerRecord]:
-    """Random layers of at most so many steps each."""
+    """Random layers of bounded numbers of steps."""
     records: list[LayerRecord] = []
     while len(records) < layers:
         record = draw_record(rng, config, last=len(records) == layers - 1)
@@ -203,7 +203,7 @@ def test_compiled_programs(number: int, seed: int) -> None:
 @pytest.mark.parametrize("pixels", [1, 2, 3])
 @pytest.mark.parametrize("split", [False, True])
 def test_one_step(pixels: int, split: bool, seed: int) -> None:
-    """Dot products of one step without gaps: the rows are dealt their pixels too slowly for the array."""
+    """Dot products of one step without gaps: the dispatch of the pixels is slower than the array."""
     rng = random.Random(seed)
     config = ArrayConfig(rows=2, cols=1, lanes=1, activation_depth=64)
     record = one_step(Isa(config), split, pixels - 1)
@@ -218,7 +218,7 @@ def one_step(isa: Isa, split: bool, x: int, *, last: bool = True, gap: int = 0) 
 
 
 def test_the_last_gap_of_a_layer_holds_for_the_next(seed: int) -> None:
-    """Even where it is longer than the pause between the two, which no program of the compiler has."""
+    """Even where it is longer than the pause between the layers, which the compiler never generates."""
     config = ArrayConfig(rows=2, cols=1, lanes=1, activation_depth=64, fetch_width=32)
     isa = Isa(config)
     [bits] = (field.bits for field in isa.segment if field.name == "gap")
@@ -233,7 +233,7 @@ def test_the_last_gap_of_a_layer_holds_for_the_next(seed: int) -> None:
 @pytest.mark.parametrize("pipeline", range(5))
 @pytest.mark.parametrize("fetch_width", [1, 4, 32])
 def test_drain_fields_are_replaced_just_after_the_last_drain(fetch_width: int, pipeline: int, seed: int) -> None:
-    """Long segments: all but the drain fields is fetched before the last step, and the next layer waits for these."""
+    """Long segments: all but the drain fields are fetched before the last step, and the next layer waits for these."""
     config = ArrayConfig(rows=2, cols=3, lanes=32, pipeline=pipeline, activation_depth=64, zero_padding=0,
                          fetch_width=fetch_width)
     isa = Isa(config)

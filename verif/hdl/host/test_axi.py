@@ -1,4 +1,4 @@
-"""The accelerator on AXI, driven by models that nobody here wrote: whole programs, with pauses in every channel."""
+"""The accelerator on AXI, driven by third-party models: whole programs, with pauses in every channel."""
 
 import numpy as np
 import pytest

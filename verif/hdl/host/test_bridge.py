@@ -1,4 +1,4 @@
-"""The bridge against a host, a memory, and a line that fails in every way."""
+"""The bridge against a host, a memory, and a line with every kind of fault."""
 
 import pytest
 

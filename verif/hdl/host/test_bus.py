@@ -73,7 +73,7 @@ def test_an_array_of_one_element_has_two_units_of_coefficients() -> None:
 
 @given(config=configs(), wide=st.integers(1, 3))
 def test_following_addresses_are_those_of_the_words_of_a_unit(config: ArrayConfig, wide: int) -> None:
-    # no more columns than make words of one signal
+    # the most columns whose words fit one signal
     layout = AddressMap(config.replace(lanes=config.lanes * wide, drain_width=wide, cols=min(config.cols, 64) * wide,
                                        tile=config.tile * wide))
     for region, slices in ((Region.PROGRAM, layout.program_slices), (Region.WEIGHTS, layout.slices),

@@ -1,4 +1,4 @@
-"""The accelerator's end of the bus: every request once and in order, none before its time, and as fast as it says."""
+"""The bus interface: every request once and in order, none too early, at the specified rate."""
 
 import random
 from dataclasses import dataclass
@@ -32,12 +32,12 @@ class Request:
 
     @property
     def ahead(self) -> bool:
-        """It need not wait for the end of a run."""
+        """The request need not wait for the end of a run."""
         return self.region == Region.REGISTERS or (self.region == Region.WEIGHTS and self.data is not None)
 
     @property
     def walks(self) -> bool:
-        """Its address must reach every row first, or so that reads are all alike."""
+        """The request waits until its address has reached every row; all reads do."""
         return self.data is None or self.region in WALK
 
     @property
@@ -124,7 +124,7 @@ def test_every_request_once_in_order_and_in_time(stall: float, register: int, se
         assert (seen["parts"], seen["data"]) == (1 << item.part, item.data)
         assert seen["starting"] == item.starts
         assert cycle >= taken + 2
-        # decided in the cycle before the strobe, when no program ran; and all rows had the address by then
+        # in the cycle before the strobe no program ran, and all rows had the address
         calm = 0
         while not run.busy[cycle - 1 - calm] and cycle - 1 - calm > taken:
             calm += 1
@@ -137,12 +137,12 @@ def test_every_request_once_in_order_and_in_time(stall: float, register: int, se
 
 
 def choices(config: ArrayConfig) -> int:
-    """Cycles in which a read chooses its row."""
+    """Levels of the multiplexer tree of the rows."""
     return next(steps for steps in range(1, 9) if 4**steps >= config.rows)
 
 
 class Rows(wiring.Component):
-    """Rows with values that stand, of which one is chosen."""
+    """The selection of one of several rows with constant values."""
 
     def __init__(self, values: list[int]) -> None:
         self.values = values
@@ -156,7 +156,7 @@ class Rows(wiring.Component):
 
 @pytest.mark.parametrize("count", [1, 2, 4, 5, 16, 17, 30])
 def test_any_row_is_chosen(count: int) -> None:
-    """A cycle after its number came, and one for each choice among four."""
+    """The latency is a cycle for the row number, and a cycle for each level of 4:1 multiplexers."""
     values = [37 * row % 251 for row in range(count)]
     steps = choices(CONFIG.replace(rows=count))
     order = random.Random(count).sample(range(count), count)

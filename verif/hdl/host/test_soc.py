@@ -1,4 +1,4 @@
-"""The code of ``docs/soc.md``: it runs as it stands there."""
+"""The code of ``docs/soc.md`` runs unchanged."""
 
 import re
 from typing import Any

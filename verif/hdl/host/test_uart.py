@@ -36,7 +36,7 @@ class SerialPort(wiring.Component):
 
 @pytest.mark.parametrize(("divisor", "cycles"), [(4, 4), (5, 5), (24, 24), (24, 24.7), (24, 23.3)])
 def test_uart(divisor, cycles):
-    """The line's bits last ``cycles`` clock cycles: a transmitter that is up to 3 % off."""
+    """The line's bits last ``cycles`` clock cycles: a transmitter with up to 3 % of clock error."""
     values = {"divisor": divisor, "cycles": cycles}
     result = simulate(SerialPort(divisor), "signum.verif.bench.bench_uart", parameters=values)
     assert len(result.tests) == 6

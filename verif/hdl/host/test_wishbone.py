@@ -1,4 +1,4 @@
-"""The accelerator behind Wishbone, driven by a master that nobody here wrote: whole programs, with pauses."""
+"""The accelerator on Wishbone, driven by a third-party master: whole programs, with pauses."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The loader: each word of a sequence in order and in time, and the host's requests as if it were not there."""
+"""The loader: each word of a sequence in order and in time, and transparent requests of the host."""
 
 import random
 from collections.abc import Sequence
@@ -22,14 +22,14 @@ DEPTH = 256
 
 
 class Host:
-    """A loader with a host that sends requests, and a target that takes them with pauses and is busy now and then."""
+    """A loader between a host with random requests and a target with pauses and busy times."""
 
     def __init__(self, rng: random.Random, requests: Sequence[tuple[int, int | None]], *, stall: float = 0.0,
                  busy: float = 0.0) -> None:
         self.loader = WriteListDMA(config=CONFIG, depth=DEPTH)
         self.rng, self.requests, self.stall, self.busy = rng, requests, stall, busy
         self.writes: list[tuple[int, int, int, bool]] = []      # cycle, address, data, target busy
-        self.reads: list[int] = []                              # addresses that the target was asked
+        self.reads: list[int] = []                              # addresses read from the target
         self.answers: list[int] = []
         self.went: list[bool] = []
         simulator = Simulator(self.loader)
@@ -46,7 +46,7 @@ class Host:
         request, response = loader.bus.request, loader.bus.response
         to, back = loader.target.request, loader.target.response
         waiting, offered, before = list(self.requests), None, None
-        owed: list[int] = []                                    # reads that the target has not answered
+        owed: list[int] = []                                    # reads without a response of the target
         reads = sum(data is None for _, data in waiting)
         idle = 0
         while waiting or offered or len(self.answers) < reads or idle < 8:
@@ -194,7 +194,7 @@ def test_depths(depth: Any) -> None:
 
 @pytest.mark.parametrize("depth", [1 << 10, SPRAM_WORDS, 2 * SPRAM_WORDS])
 def test_single_port_rams_are_the_same_memory(depth: int, seed: int, tmp_path: Path) -> None:
-    """Against the model of the cell that Yosys brings."""
+    """Against Yosys's model of the cell."""
     rng = random.Random(seed)
     (tmp_path / "memory.il").write_text(to_rtlil(LoaderMemory(depth=depth, spram=True), "memory")[0])
     run_yosys("read_verilog -lib +/ice40/cells_sim.v\nread_rtlil memory.il\nproc\npmuxtree\n"

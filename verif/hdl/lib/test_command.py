@@ -1,4 +1,4 @@
-"""How commands take options and refuse: values, the text of each parameter, and one line for each error."""
+"""Options and errors of commands: values, the text of each parameter, and one line for each error."""
 
 import click
 import pytest
@@ -108,7 +108,7 @@ def called(made, *arguments):
 def test_errors_have_their_status(made):
     assert called(made, "--value", "refuse") == (Refusal.exit_code, "'why'") == (2, "'why'")
     assert called(made, "--value", "fail") == (Failure.exit_code, "why") == (1, "why")
-    with pytest.raises(ZeroDivisionError):          # an error that nobody foresaw keeps its traceback
+    with pytest.raises(ZeroDivisionError):          # an unexpected error keeps its traceback
         called(made, "--value", "burst")
 
 

@@ -1,4 +1,4 @@
-"""Values some cycles later, and each some more than the one before."""
+"""Delay lines, with and without a reset, and skewed copies."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""The Verilog output: same bytes for the same input, ports, keywords, simulators, and linters at their strictest."""
+"""The Verilog output: equal bytes for equal input, ports, keywords, simulators, and strict linters."""
 
 import json
 import os
@@ -65,14 +65,14 @@ class Storage(wiring.Component):
         now = words.read_port(domain="comb")
         m.d.comb += [now.addr.eq(self.read_address), self.now.eq(now.data)]
         m.d.sync += self.count.eq(self.count + 1)
-        # a process without an input that ever changes: an `always @*` would stay X
+        # a process with constant inputs: an `always @*` would stay X
         with m.If(self.count[0]):
             m.d.comb += self.odd.eq(1)
         return m
 
 
 class Missing(wiring.Component):
-    """Has a module that nobody has written."""
+    """Instantiates a module that does not exist."""
 
     def __init__(self) -> None:
         super().__init__({"o": Out(1)})
@@ -100,7 +100,7 @@ class Nested(wiring.Component):
 
 
 class Forgetful(wiring.Component):
-    """Reads half of its input, and nobody gave a reason."""
+    """Reads half of its input, without a reason in the waivers."""
 
     def __init__(self) -> None:
         super().__init__({"i": In(8), "o": Out(4)})
@@ -112,7 +112,7 @@ class Forgetful(wiring.Component):
 
 
 class Reserved(wiring.Component):
-    """Its port has a name that Verilog does not have."""
+    """A port with a reserved name."""
 
     def __init__(self) -> None:
         super().__init__({"i": In(1), "end": Out(1)})
@@ -155,7 +155,7 @@ def with_models(path: Path) -> list[Path]:
 
 
 def verilator(path: Path, top: str) -> str:
-    """All warnings, but those of the file beside the Verilog and of the models of cells."""
+    """All warnings, except waived ones and warnings about cell models."""
     others = path.with_name("others.vlt")
     others.write_text('`verilator_config\nlint_off -file "*cells.v"\n')
     waived = [others, path.with_suffix(".vlt")] if path.with_suffix(".vlt").exists() else [others]
@@ -164,7 +164,7 @@ def verilator(path: Path, top: str) -> str:
     return "\n".join(line for line in text.splitlines() if not line.startswith("- "))
 
 
-# its lines are as long as its expressions, and memories have the last word first, as Yosys writes them
+# Yosys writes an expression a line, and the last word of a memory first
 NOT_ASKED = "-line-length,-unpacked-dimensions-range-ordering"
 
 
@@ -178,7 +178,7 @@ def yosys(path: Path, top: str) -> str:
     models = "".join(f"read_verilog -lib {model}\n" for model in with_models(path)[:-1])
     script = f"{models}read_verilog {path}\nhierarchy -check -top {top}\nproc\ncheck -assert\n"
     log = run_yosys(script, path.parent)
-    # a memory of one word is a register, and Yosys says so
+    # Yosys reports a memory of one word as a register
     return "\n".join(line for line in log.splitlines() if line.startswith("Warning")
                      and "Replacing memory" not in line)
 

@@ -1,4 +1,4 @@
-"""Netlists with explicit widths: proved equal to those before, and quiet in Verilator's strictest lint."""
+"""Netlists with explicit widths: proved equal to the original, and without messages of Verilator's strictest lint."""
 
 import random
 import re
@@ -22,9 +22,9 @@ KINDS = (*BINARY, *COMPARE, *SHIFT, *UNARY, *REDUCE, "$mux", "$dff")
 
 
 def draw(rng: random.Random, name: str, kind: str) -> Netlist:
-    """A netlist of a dozen cells, one of which is of a kind; outputs take some of their bits.
+    """A netlist of a dozen cells, one of them of a given kind; outputs take some of their bits.
 
-    Registers do not feed back, so that a proof by induction ends.
+    Registers do not feed back, so a proof by induction terminates.
     """
     netlist = Netlist(f"\\{name}")
     ports = [("clk", 1, "input"), *((f"i{i}", rng.randrange(1, 7), "input") for i in range(4)),
@@ -67,7 +67,7 @@ def draw(rng: random.Random, name: str, kind: str) -> Netlist:
 
 
 def lint(path: Path) -> set[str]:
-    """Verilator's messages, of a file in which modules stand side by side."""
+    """Verilator's messages about a file of unconnected modules."""
     env = verilator_environment()
     run = subprocess.run([str(tool("verilator").find() / "bin" / "verilator"), "--lint-only", "-Wall", "-Wno-MULTITOP",
                           "-Wno-DECLFILENAME", path.name], cwd=path.parent, env=env, text=True,

@@ -1,4 +1,4 @@
-"""The family that a platform tells, by the name of the flow for its boards."""
+"""The family of a platform, by the name in the flow of its boards."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The core file, read by FuseSoC itself: alone, and as a dependency of somebody's system."""
+"""The core file, read by FuseSoC itself: alone, and as a dependency of another system."""
 
 import json
 import os

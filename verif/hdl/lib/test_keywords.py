@@ -1,4 +1,4 @@
-"""The words that no port may be called, against the tools that take them."""
+"""The reserved port names, against the tools that reserve them."""
 
 import re
 import subprocess
@@ -29,7 +29,7 @@ def test_words_of_cpp_are_reported_by_verilator(tmp_path: Path) -> None:
     (tmp_path / "word.v").write_text(text)
     messages = verilator(tmp_path, "--lint-only", "-Wall", "word.v")
     reported = re.findall(r"SYMRSVDWORD: .*'(\w+)'$", messages, re.MULTILINE)
-    # the first six came with C++20, as which models with delays are compiled
+    # the first six are of C++20, the standard of models with delays
     assert set(words) - set(reported) == {"char8_t", "co_await", "co_return", "co_yield", "consteval", "constinit",
                                           "reinterpret_cast"}
 

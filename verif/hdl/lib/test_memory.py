@@ -65,13 +65,13 @@ def test_simulators(simulator: str, seed: int) -> None:
     (1, 64, True), (2, 64, True), (1, 32, False), (0, 64, False)])
 def test_registered_words_are_in_block_ram(registers: int, depth: int, block: bool) -> None:
     text, _ = to_rtlil(Bank(width=33, depth=depth, registers=registers), "bank")
-    assert text.count('attribute \\ram_style "block"') == 2 * block       # a slice of 32 bits, and one of a bit
+    assert text.count('attribute \\ram_style "block"') == 2 * block       # a slice of 32 bits, and a slice of a bit
 
 
 @pytest.mark.parametrize(("family", "block"), [("ice40", "SB_RAM40_4K"), ("ecp5", "DP16KD"), ("gowin", "SDPX9B|SDPB")])
 @pytest.mark.parametrize("registers", [0, 1])
 def test_the_verilog_is_read_as_block_ram(family: str, block: str, registers: int, tmp_path: Path) -> None:
-    """An array with a clocked read: the same RAMs and flip-flops as of the RTLIL that boards are built from."""
+    """An array with a clocked read: the same RAMs and flip-flops as from the RTLIL of board builds."""
     path = emit(Bank(width=32, depth=512, registers=registers), name="bank", directory=tmp_path)
     assert re.search(r"reg \[31:0\] \w+ \[511:0\];", path.read_text())
     assert re.search(r"always @\(posedge clk\)( begin)?\s+(if \(\w+\)\s+)?\w+ <= \w+\[\w+\];", path.read_text())

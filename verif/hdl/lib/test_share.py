@@ -1,4 +1,4 @@
-"""Shared submodules: one description for equal ones, none for different ones."""
+"""Shared submodules: one module for equal components, separate modules for different ones."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ class Leaf(wiring.Component):
 
 
 class Pair(wiring.Component):
-    """Two leaves in a row; the second one is a bit wider, if ``wider``."""
+    """Two leaves in series; the second is a bit wider, if ``wider``."""
 
     def __init__(self, *, width: int, wider: bool = False) -> None:
         self.width = width

@@ -1,4 +1,4 @@
-"""The waiver file: each entry has its reason, is needed, and waives nothing else."""
+"""The waiver file: each entry has a reason, is needed, and waives no other message."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ HEAD = ["// top.v: messages of Verilator's linter that are waived, and why", "`v
 
 def lines(unread: dict[tuple[str, str], tuple[list[int], int]], modules: int = 1,
           open_pins: list[tuple[str, str]] | None = None) -> list[str]:
-    """Lines of a waiver file behind its head, the empty ones left out."""
+    """Lines of a waiver file after its head, without empty ones."""
     text = waivers("top", modules, unread, open_pins or []).splitlines()
     assert text[:2] == HEAD
     return [line for line in text[2:] if line]
@@ -52,7 +52,7 @@ def test_a_reason_for_all_of_an_input_is_none_for_a_part(module: str, port: str)
 
 
 def designs() -> list[Converted]:
-    """Designs of which each row of the table is some module's."""
+    """Designs that together use every row of the table."""
     small = ArrayConfig(rows=1, cols=2, lanes=2, pipeline=0, fetch_width=32)
     wide = ArrayConfig(rows=2, cols=2, lanes=6, pipeline=2, drain_width=2, weight_depth=1, threshold_depth=1)
     return [convert(AxiAccelerator(config=small), "top"), convert(Accelerator(config=wide), "top"),
@@ -69,7 +69,7 @@ def test_each_row_is_needed() -> None:
 
 
 def test_each_entry_is_needed(tmp_path: Path) -> None:
-    """Verilator has a message for each that is left out, and for no other."""
+    """Verilator has a message for each omitted entry, and no other message."""
     path = emit(AxiAccelerator(config=ArrayConfig(rows=1, cols=2, lanes=2)), name="top", directory=tmp_path)
     file = path.with_suffix(".vlt")
     text = file.read_text().splitlines()

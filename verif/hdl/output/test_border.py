@@ -1,4 +1,4 @@
-"""The border classes: the offset of every pixel, dealt out to the rows in the promised cycles."""
+"""The border classes: the offset of every pixel, dispatched to the rows in the specified cycles."""
 
 import random
 from typing import Any
@@ -15,7 +15,7 @@ from signum.verif.bench.trace import AMARANTH, play
 
 
 class Case:
-    """Layers one after the other, some given up or reset before their end."""
+    """Successive layers, some abandoned or reset before their end."""
 
     def __init__(self, config: ArrayConfig, rng: random.Random, records: list[LayerRecord]) -> None:
         self.config = config

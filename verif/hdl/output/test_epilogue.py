@@ -41,7 +41,7 @@ class Case:
         self.steps += [{"control": control, **inputs}] * count
 
     def _row(self) -> tuple[int, int, list[int]]:
-        """A row or all of them: its number, whether it is all, and which ones that is."""
+        """A row or all rows: the number, whether it is all, and the list of the rows."""
         row, every = self.rng.randrange(self.config.rows), self.rng.random() < 0.2
         return row, int(every), list(range(self.config.rows)) if every else [row]
 
@@ -94,7 +94,7 @@ class Case:
         self.pixels, self.classes = [0] * self.config.rows, [0] * self.config.rows
 
     def _read(self) -> None:
-        """Read a word and a threshold of every row, and compare sums with those thresholds."""
+        """Read a word and a threshold of every row, and compare sums with these thresholds."""
         offset, address = self.rng.randrange(DEPTH), self.rng.randrange(DEPTH)
         sums = [self.rng.getrandbits(self.config.acc_bits) for _ in self.words]
         self._hold({"offset": offset, "combine": {"address": address}}, sums=sums)

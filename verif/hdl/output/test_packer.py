@@ -1,4 +1,4 @@
-"""The packer: elements to words, with pauses between any two, and words that are dropped half full."""
+"""The packer: elements to words, with pauses between elements, and dropped incomplete words."""
 
 import random
 from typing import Any
@@ -11,7 +11,7 @@ from signum.verif.bench.trace import AMARANTH, play
 
 
 class Case:
-    """Layers: a begin (or a reset), then elements; the last word of a layer may be left half full."""
+    """Layers: a begin (or a reset), then elements; the last word of a layer may be incomplete."""
 
     def __init__(self, rng: random.Random, rows: int, lanes: int, layers: int, bits: int = 1, width: int = 1) -> None:
         self.rows = rows

@@ -1,4 +1,4 @@
-"""Pooling: the largest element, of bits the OR, over the positions of a window, with pauses between any two."""
+"""Pooling: the largest element, of bits the OR, over the positions of a window, with pauses."""
 
 import random
 from typing import Any
@@ -13,7 +13,7 @@ from signum.verif.bench.trace import AMARANTH, play
 
 def rtl(windows: list[np.ndarray], bits: int, rng: random.Random, simulator: str = AMARANTH, width: int = 1,
         ) -> list[list[int]]:
-    """The outputs for each window's elements by position, column and row; noise while they do not count."""
+    """The outputs for each window's elements by position, column and row; noise without ``enable``."""
     _, cols, rows = windows[0].shape
     beats = rows * width
     pauses = rng.choice([0.0, 0.5])
@@ -30,7 +30,7 @@ def rtl(windows: list[np.ndarray], bits: int, rng: random.Random, simulator: str
 
 
 def in_beats(columns: np.ndarray, width: int) -> list[list[int]]:
-    """Elements (columns, rows) as those of each cycle, row by row."""
+    """Elements (columns, rows) by cycle, row by row."""
     return columns.reshape(len(columns) // width, width, -1).swapaxes(1, 2).reshape(len(columns) // width, -1).tolist()
 
 
@@ -39,7 +39,7 @@ def ref(windows: list[np.ndarray], width: int = 1) -> list[list[int]]:
 
 
 def draw_windows(rng: random.Random, rows: int, cols: int, bits: int, count: int) -> list[np.ndarray]:
-    """A quarter of the bits are set; large numbers are as rare."""
+    """A quarter of the bits are set; large numbers are equally rare."""
     draw = np.random.default_rng(rng.getrandbits(32))
     sizes = [(rng.choice([1, 2, 4, 9]), cols, rows) for _ in range(count)]
     return [draw.integers(0, 1 << bits, size) * (draw.random(size) < 0.5) for size in sizes]

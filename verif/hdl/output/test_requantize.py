@@ -1,4 +1,4 @@
-"""Requantization: INT4 levels at both ends of the clip and between, numbers of 8-bit networks, sums that pass."""
+"""Requantization: INT4 levels at both ends of the clip and between, numbers of 8-bit networks, unchanged sums."""
 
 import random
 
@@ -18,7 +18,7 @@ def config_of(acc_bits: int, scale_bits: int, shift: int, element_bits: int = 1)
 
 
 def wrapped(value: int, bits: int, signed: bool) -> int:
-    """The number that so many bits of a number mean."""
+    """The value of the lowest ``bits`` bits of a number."""
     value %= 1 << bits
     return value - (1 << bits) if signed and value >> bits - 1 else value
 
@@ -46,7 +46,7 @@ def rtl(case: Case, simulator: str = AMARANTH) -> list[int | None]:
     steps = [{"sum": total, "scale": scale, "offset": offset, "enable": enable}
              for (total, scale, offset), enable in zip(case.numbers, case.enable, strict=True)]
     late = case.config.requantize_cycles
-    # the last sums that pass have left before the levels begin
+    # the last unchanged sums have left before the levels begin
     steps[20:20] = [{}] * late
     trace = play(Requantize(config=case.config), [*steps, *[{"enable": 1}] * late], simulator)
     found = [outputs["operand"] for outputs in trace[late:]]

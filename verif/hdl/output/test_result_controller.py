@@ -1,4 +1,4 @@
-"""The drain's beats against the loop nest, cycle by cycle, with drains as close as they may come."""
+"""The beats of drains against the loop nest, cycle by cycle, with drains at the least distance."""
 
 import random
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def seen(beat: Beat) -> Seen:
 
 
 class Case:
-    """Layers one after the other, of which some are given up between drains, or cut short by a reset."""
+    """Successive layers, some abandoned between drains, or cut short by a reset."""
 
     def __init__(self, config: ArrayConfig, rng: random.Random, records: list[LayerRecord]) -> None:
         self.config = config
@@ -64,7 +64,7 @@ class Case:
 
 
 def rtl(case: Case, simulator: str = AMARANTH) -> Iterator[tuple[Seen, int]]:
-    """Beats and groups; of a beat, and of its entry of coefficients, that which is expected to say something."""
+    """Beats and groups; of a beat and its entry of coefficients, the specified fields alone."""
     trace = play(ResultController(config=case.config), case.steps, simulator)
     for outputs, (beat, _) in zip(trace, case.expected, strict=True):
         found = {**outputs["beat"], "coefficient": outputs.get("coefficient")}

@@ -1,4 +1,4 @@
-"""The threshold unit: sums combined in every way, elements on their beat, raw sums stored, the host's access."""
+"""The threshold unit: every combine, elements on their beat, stored raw sums, access of the host."""
 
 import random
 from typing import Any
@@ -17,7 +17,7 @@ Results = list[tuple[str, int]]
 class Case:
     """Pixels of several drains each, with the offsets of their border classes; then all words are read back.
 
-    Sums come as the drain gives them: a column a cycle, an idle cycle between tiles, drains at once or later.
+    Sums come as from the drain: a column a cycle, an idle cycle between tiles, drains at once or later.
     """
 
     def __init__(self, config: ArrayConfig, rng: random.Random, pixels: int) -> None:
@@ -35,12 +35,12 @@ class Case:
         self._read_all()
 
     def _threshold(self) -> int:
-        """Often a small one, so that equal sums and thresholds are met."""
+        """A threshold, often small, for equal sums and thresholds."""
         top = 1 << self.config.sum_bits
         return self.rng.choice([0, self.rng.randrange(min(6, top)), self.rng.randrange(top)])
 
     def _operand(self) -> int:
-        """A small one, any one, or where elements have 8 bits one around their range, also below zero."""
+        """An operand: small, any, or with 8-bit elements around their range, also below zero."""
         size = 1 << self.config.operand_bits
         around = self.rng.randint(-300, 600) % size if self.config.signed else self.rng.randrange(min(4, size))
         return self.rng.choice([around, self.rng.randrange(size)])
@@ -70,7 +70,7 @@ class Case:
         self.results.append((output, value))
 
     def _take(self, offset: int) -> bool:
-        """Fill and take an offset, where it can be together with the last sum; tells whether there is a pause."""
+        """Fill and take an offset, together with the last sums or in separate steps; returns True for the latter."""
         fill, take = self.steps[-2:]
         together = self.rng.random() < 0.5 and not {"take", "fill", "clear"} & (fill.keys() | take.keys())
         if not together:

@@ -1,4 +1,4 @@
-"""The writer: every write in its cycle, at its address, with the rows' words; none past the last pixel."""
+"""The writeback unit: every write in its cycle, at its address, with the rows' words; none past the last pixel."""
 
 import random
 from typing import Any
@@ -14,14 +14,14 @@ from signum.verif.bench.trace import AMARANTH, play
 
 
 class Case:
-    """Layers one after the other: words come at any time, also while others are written; some are reset."""
+    """Successive layers: words come at any time, also during writes; some layers are reset."""
 
     def __init__(self, config: ArrayConfig, rng: random.Random, records: list[LayerRecord]) -> None:
         self.config = config
         self.rng = rng
         self.steps: list[dict[str, Any]] = []
         self.writes: list[Write] = []
-        self.done: list[int] = []                   # the cycles before the layers' last writes
+        self.done: list[int] = []                   # cycles before the layers' last writes
         for record in records:
             self._layer({field.name: record.fields[field.name] for field in Isa(config).back})
             self._host(rng.randrange(3))
@@ -30,7 +30,7 @@ class Case:
         return [self.rng.getrandbits(self.config.word_bits) for _ in range(self.config.rows)]
 
     def _flushes(self, layer: dict[str, int]) -> list[tuple[Flush, int]]:
-        """Words and the cycles in which they are taken. No word comes before the one that waits is taken."""
+        """Words and the cycles in which they are taken. No word comes while another waits."""
         rng = self.rng
         burst = self.config.rows if layer["flags"] & LayerFlag.SPLIT else 1
         pixel_words = rng.choice([1, 1, 2, 3])
@@ -76,7 +76,7 @@ class Case:
 
 
 def rtl(case: Case, simulator: str = AMARANTH) -> list[Write]:
-    """All writes; the host's words must be passed on in the cycles between the layers, and ends told in time."""
+    """All writes; checks the host's words in the cycles between the layers, and the cycles of ``done``."""
     trace = play(WritebackUnit(config=case.config), case.steps, simulator)
     for step, outputs in zip(case.steps, trace, strict=True):
         if "host" in step:

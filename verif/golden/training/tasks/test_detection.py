@@ -1,4 +1,4 @@
-"""Detection: targets, peaks, the matching of peaks to digits, and the area that comes of it."""
+"""Detection: targets, peaks, the matching of peaks to digits, and the average precision."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Networks with 8-bit ends: the parts are joined as said, whatever the blocks."""
+"""Networks with 8-bit ends: the parts are joined in order, for any blocks."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Matching: warps that are known, corners, the metric on cases made by hand, and baselines."""
+"""Matching: known warps, corners, the metric on cases by hand, and baselines."""
 
 import numpy as np
 import pytest
@@ -101,7 +101,7 @@ def test_corners_do_not_depend_on_other_images() -> None:
 
 
 def truth_of(count: int) -> Correspondences:
-    """Points of two pairs, each at its own place, and at the same one in B."""
+    """Points of two pairs, each at its own place, the same in A and B."""
     a = np.array([(image, 2 * i, i) for image in range(2) for i in range(count)])
     return Correspondences(a, a + np.array([2, 0, 0]))
 
@@ -110,7 +110,7 @@ def test_nearest_by_hand() -> None:
     truth = truth_of(3)
     maps = np.zeros((4, 2, 6, 6))
     here = np.array([[1, 0], [0, 1], [-1, 0]])
-    there = np.array([[9, 1], [-1, 0.1], [0.1, 1]])     # lengths do not count; the last two are exchanged
+    there = np.array([[9, 1], [-1, 0.1], [0.1, 1]])     # lengths have no effect; the last two are exchanged
     for points, values in ((truth.a, here), (truth.b, there)):
         for (image, y, x), value in zip(points, np.tile(values, (2, 1)), strict=True):
             maps[image, :, y, x] = value

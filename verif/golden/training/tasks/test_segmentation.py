@@ -13,7 +13,7 @@ from signum.golden.training.trainer import evaluate, initial
 
 
 def scores_of(labels: np.ndarray) -> np.ndarray:
-    """Scores (B, 11, h, w) that are 1 at the class of every second pixel."""
+    """Scores (B, 11, h, w), 1 at the class of every second pixel."""
     return np.eye(11)[labels[:, ::2, ::2]].transpose(0, 3, 1, 2)
 
 

@@ -1,4 +1,4 @@
-"""Super-resolution: data, metric and baselines on cases that are known."""
+"""Super-resolution: data, metric and baselines on known cases."""
 
 import numpy as np
 import pytest
@@ -115,7 +115,7 @@ def test_baselines() -> None:
 
 @pytest.mark.parametrize("style", [FLOAT, Style(), Style(multiplier=2)], ids=str)
 def test_network_holds_a_filter_of_5x5(style) -> None:
-    """With filters for the eight differences to a neighbour, and a body that is not heard."""
+    """With filters for the eight differences to a neighbour, and a body of no effect."""
     network = TASK.network(style.blocks(TASK.encoder, TASK.maximum)).eval()
     assert isinstance(network, Enlarger)
     inputs = torch.zeros(1, 1, 9, 9)

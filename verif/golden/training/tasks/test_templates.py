@@ -1,4 +1,4 @@
-"""Templates: means of digits, and where they fit."""
+"""Templates: means of digits, and their best fits."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The structure of carry cells: chains of any length, and the cell as Yosys models it."""
+"""The structure of carry cells: chains of any length, and Yosys's model of the cell."""
 
 import random
 import re
@@ -22,7 +22,7 @@ Word = tuple[int, int, bool]
 
 
 def draw(rng: random.Random, lanes: int, cycles: int) -> list[Word]:
-    """Words that are equal, that differ, that differ in one lane or are equal in one, and any."""
+    """Words equal in all lanes, in none, in all but one, in one, and random words."""
     ones = (1 << lanes) - 1
     equal = [ones, 0, *(1 << lane for lane in range(lanes)), *(ones ^ 1 << lane for lane in range(lanes))]
     equal = rng.choices(equal, k=cycles // 2) + [rng.getrandbits(lanes) for _ in range(cycles - cycles // 2)]
@@ -57,7 +57,7 @@ def test_chains_of_any_length(longest: int, seed: int, monkeypatch: pytest.Monke
 
 
 def test_no_chain_goes_on_behind_a_register(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a register behind every level, a chain adds words, or results of one level."""
+    """With a register after every level, a chain adds words, or results of one level."""
     chains: dict[int, set[str]] = {}
 
     class Seen(CCU2C):

@@ -1,4 +1,4 @@
-"""The contract of the registered structures: each one, every width, every pipeline; and the choice among them."""
+"""The contract of the registered structures: each structure, every width, every pipeline; and their choice."""
 
 import random
 import sys
@@ -21,7 +21,7 @@ BINARY, EIGHT_BITS = (*range(1, 71), 127, 128), (*range(1, 10), 16)
 
 
 def config_of(structure: type[Structure], lanes: int, pipeline: int = 0, spare: int = 0) -> ArrayConfig:
-    """An element of this size, with so many bits more in its accumulator than a count needs."""
+    """An element of this size, with ``spare`` bits more in its accumulator than a count needs."""
     least = ArrayConfig(rows=1, cols=1, lanes=lanes, element_bits=structure.element_bits, acc_bits=32, sum_bits=32)
     return least.replace(pipeline=pipeline, acc_bits=least.count_bits + spare)
 
@@ -31,7 +31,7 @@ def target_of(structure: type[Structure]) -> Target:
 
 
 def draw(rng: random.Random, config: ArrayConfig, cycles: int) -> list[Word]:
-    """Words that are equal, that differ, that differ in one bit or are equal in one, and any; sums of any length."""
+    """Words equal in all bits, in none, in all but one, in one, and random words; sums of any length."""
     bits = config.word_bits
     ones = (1 << bits) - 1
     edges = [ones, 0, *(1 << bit for bit in range(bits)), *(ones ^ 1 << bit for bit in range(bits))]
@@ -42,7 +42,7 @@ def draw(rng: random.Random, config: ArrayConfig, cycles: int) -> list[Word]:
 
 
 def rtl(words: list[Word], config: ArrayConfig, target: Target) -> list[int]:
-    """The sum after each pair of words, from an element that hands a sum on in every cycle."""
+    """The sum after each pair of words, from an element that loads a sum in every cycle."""
     early = takes_sums_early(target, config)
     firsts = [False] * (config.pipeline + 1 - early) + [first for _, _, first in words]
     pairs = [(0, 0), *((a, w) for a, w, _ in words), *[(0, 0)] * (config.pipeline + 2)]
@@ -83,7 +83,7 @@ def test_all_pairs_of_words(structure: type[Structure]) -> None:
 
 
 def sizes(lanes: int, pipeline: int) -> Any:
-    """Sizes that no `ArrayConfig` has."""
+    """Sizes invalid in an `ArrayConfig`."""
     return SimpleNamespace(lanes=lanes, pipeline=pipeline, acc_bits=32)
 
 

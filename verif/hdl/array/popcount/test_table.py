@@ -1,4 +1,4 @@
-"""The table of counts on both simulators of Verilog, for which it is made."""
+"""The table of counts on both Verilog simulators."""
 
 import random
 
