@@ -89,7 +89,7 @@ def test_commands_in_an_empty_folder(environment, tmp_path):
     size = ["--rows", "2", "--cols", "2", "--lanes", "4"]
     status, out, err = run(environment, tmp_path, "signum", "verilog", *size, "--out", "x")
     assert (status, err) == (0, "")
-    assert out == "x/signum.v, signum.json and signum.core: 2 x 2 elements of 4 lanes, 16 binary operations a cycle\n"
+    assert out == "x/signum.v, signum.json, signum.vlt and signum.core: 2 x 2 elements of 4 lanes, 16 binary operations a cycle\n"
     assert json.loads((tmp_path / "x" / "signum.json").read_text())["config"]["lanes"] == 4
     status, out, err = run(environment, tmp_path, "signum", "doctor")
     assert (status, err) == (0, "")
@@ -125,7 +125,7 @@ def test_commands_of_the_repository(environment, tmp_path, name):
 @pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "message"), [
     (["boards", "--record"], "record must be left out where there is no repository to keep the builds in"),
-    (["bench", "--record"], "record must be left out where there is no repository to keep the results in")])
+    (["bench", "--record"], "record must be left out where there is no repository with results")])
 def test_records_of_the_repository(environment, tmp_path, arguments, message):
     assert run(environment, tmp_path, "signum", *arguments) == (2, "", message + "\n")
     assert list(tmp_path.iterdir()) == []

@@ -134,6 +134,23 @@ def operation(cell: Cell) -> tuple[Bit | str, ...]:
     return cell.kind, *cell.parameters.values(), *inputs_of(cell, ["\\Y"])
 
 
+def runs(left: Signal, right: Signal, read: Container[Bit]) -> Iterator[tuple[Signal, Signal]]:
+    """The read part of a connection, one connection for each run of consecutive bits of a wire on its left."""
+    run: list[tuple[Bit, Bit]] = []
+    for driven, source in zip(left, right, strict=True):
+        if run and (driven not in read or driven != next_bit(run[-1][0])):
+            yield [bit for bit, _ in run], [bit for _, bit in run]
+            run = []
+        if driven in read:
+            run.append((driven, source))
+    if run:
+        yield [bit for bit, _ in run], [bit for _, bit in run]
+
+
+def next_bit(bit: Bit) -> Bit:
+    return bit if isinstance(bit, str) else (bit[0], bit[1] + 1)
+
+
 def read_bits_alone(netlist: Netlist, modules: Mapping[str, Netlist]) -> None:
     """Remove the unread bits of wires, registers and operations.
 
@@ -178,9 +195,7 @@ def read_bits_alone(netlist: Netlist, modules: Mapping[str, Netlist]) -> None:
                     set_port(cell, port[1:], cell.ports[port][:width])
             for port in outputs:
                 cell.ports[port] = aside(cell.ports[port])
-    pairs = [(left, right) for signals in netlist.connections for left, right in zip(*signals, strict=True)
-             if left in read]
-    netlist.connections = [([left], [right]) for left, right in pairs]
+    netlist.connections = [run for left, right in netlist.connections for run in runs(left, right, read)]
     netlist.wires[name].width = len(beside)
     cut_wires(netlist, read | {(name, i) for i in range(len(beside))})
 
