@@ -194,7 +194,7 @@ class Accelerator(wiring.Component):
         ]
 
     def _host(self, m: Module) -> None:
-        """Reads and writes of a request of the bus."""
+        """Connect the bus to the memories and the registers."""
         config, decoder = self.config, self.decoder
         m.d.comb += [
             self.busy.eq(self.sequencer.busy | decoder.starting),

@@ -187,7 +187,7 @@ class ArrayConfig:
         return self.lanes * self.element_bits
 
     def dot_bits(self, taps: int) -> int:
-        """Width of a processing element's result for any ``taps`` taps."""
+        """Width of a processing element's result for ``taps`` taps of any values."""
         return (taps * LARGEST_PRODUCT - 1).bit_length() + 1 if self.signed else bits_to_hold(taps)
 
     @property
@@ -274,7 +274,7 @@ class ArrayConfig:
 
     @property
     def memory_latency(self) -> int:
-        """Cycles from an address to the word of a bank."""
+        """Cycles from the address to the word of a bank."""
         return 1 + 2 * self.memory_registers
 
     @property

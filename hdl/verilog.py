@@ -33,7 +33,7 @@ WRAPPERS = {"none": Accelerator, "axi": AxiAccelerator, "wishbone": WishboneAcce
 
 
 def describe(config: ArrayConfig, wrapper: str = "none") -> dict[str, Any]:
-    """The description of an array in the file beside the Verilog: its parameters, its wrapper and its address map."""
+    """Entries of signum.json that describe an array: its parameters, its wrapper and its address map."""
     layout = AddressMap(config)
     registers = {register.name.lower(): int(register) for register in Register if register != Register.CONFIG}
     streams = {"stream_registers": {register.name.lower(): stream_register(layout, register)

@@ -1,4 +1,4 @@
-"""Results of slow functions, kept by the arguments and by a hash of the sources."""
+"""Cache of the results of slow functions, by function, arguments and a hash of the sources."""
 
 import functools
 import hashlib
@@ -17,7 +17,7 @@ __all__ = ["Cache", "sources"]
 
 @functools.cache
 def sources() -> str:
-    """A hash of the packages ``hdl``, ``golden`` and ``fpga``, and of the versions of the tools in them."""
+    """A hash of the packages ``hdl``, ``golden`` and ``fpga``, and of the versions of their tools."""
     found = hashlib.sha256()
     for package in (hdl, golden, fpga):
         root = Path(package.__path__[0])
@@ -41,7 +41,7 @@ def absent() -> NoReturn:
 class Cache:
     """A folder of results, kept by joblib.
 
-    A result may come from another process or machine, so that it is handed to joblib and not computed there.
+    A result may come from another process or machine, so joblib gets the result instead of computing it.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class Cache:
         return json.dumps([sources(), function, arguments], sort_keys=True)
 
     def get(self, function: str, arguments: Sequence[Any]) -> Any:
-        """The result of a function with these arguments, of what JSON holds; KeyError where none is kept."""
+        """The kept result of a function with these arguments, as JSON values; KeyError without one."""
         return self._result(self._key(function, arguments), absent)
 
     def put(self, function: str, arguments: Sequence[Any], value: Any) -> None:

@@ -1,6 +1,6 @@
 """Candidate arrays for a network and a board: their enumeration, the figures of the models, and the choice of the best.
 
-A candidate is a dict that goes into JSON as it is; see `candidate`.
+A candidate is a dict of JSON values; see `candidate`.
 """
 
 import functools
@@ -41,7 +41,7 @@ AXES: Mapping[str, tuple[int, ...]] = {
     "rows": (1, 2, 4, 8, 16, 32), "cols": (4, 8, 16, 32, 64), "lanes": (16, 32, 64), "tile": (4, 8, 16),
     "pipeline": (1, 2), "drain_width": (1, 2, 4),
 }
-"""Values that are tried of each parameter, but for those that the board's family has its own values of."""
+"""Candidate values of each parameter, except where the board's family has its own."""
 
 OBJECTIVES: Mapping[str, str] = {
     "images_per_s": "images/s", "latency": "ms an image", "images_per_s_per_lut": "images/s a LUT"}
@@ -67,14 +67,14 @@ def graph_of(network: str) -> Graph:
 
 
 def axes_of(board: Board) -> dict[str, tuple[int, ...]]:
-    """Values that are tried of each parameter on a board."""
+    """Candidate values of each parameter on a board."""
     return {**AXES, **board.family.axes}
 
 
 def candidates(graph: Graph, board: Board, axes: Mapping[str, Sequence[int]]) -> list[tuple[ArrayConfig, bool]]:
     """All valid arrays of the values of ``axes``, each in batch mode (False) and in split mode (True).
 
-    Their sums are as wide as the network needs them. A tile is no larger than the array.
+    Sums have the width that the network needs. A tile is no larger than the array.
     """
     found: dict[tuple[ArrayConfig, bool], None] = {}
     for values in itertools.product(*axes.values()):
@@ -82,7 +82,7 @@ def candidates(graph: Graph, board: Board, axes: Mapping[str, Sequence[int]]) ->
         size["tile"] = min(size["tile"], max(size["rows"], size["cols"]))
         try:
             config = widened(graph, ArrayConfig(**size, acc_bits=13, sum_bits=16, **board.family.common))
-        except ConfigError:         # such as a drain that does not divide the tile
+        except ConfigError:         # a drain that does not divide the tile, for example
             continue
         for split in (False, True) if config.rows > 1 else (False,):
             found[config, split] = None
@@ -127,7 +127,7 @@ def model_stages(network: str, values: Mapping[str, int], split: bool) -> dict[s
 def stage_configs(config: ArrayConfig, board: Board) -> list[ArrayConfig]:
     """Arrays with memories for stages, as deep as the board's block RAMs allow; empty where these are too few.
 
-    Depths of activations and weights are doubled in turn, and, in another array, first those of activations:
+    One array has the depths of activations and weights doubled in turn, another first the depth of activations:
     weights can always be cut into groups of channels, but a map only into bands of lines.
     """
     rams, family = board.capacity.rams, board.family
@@ -144,7 +144,7 @@ def stage_configs(config: ArrayConfig, board: Board) -> list[ArrayConfig]:
 
 
 def _deeper(config: ArrayConfig, names: Sequence[str], rams: int, family: Family) -> ArrayConfig:
-    """The array with these depths doubled in turn as long as the block RAMs suffice."""
+    """The array with the depths ``names`` doubled in turn while the block RAMs suffice."""
     found: ArrayConfig | None = config
     while found:
         config, found = found, None
@@ -156,7 +156,7 @@ def _deeper(config: ArrayConfig, names: Sequence[str], rams: int, family: Family
 
 
 def limits(board: Board) -> tuple[int, int]:
-    """LUT4s that Yosys's count may come to, and block RAMs."""
+    """Largest LUT4 count of Yosys on a board, and its block RAMs."""
     return round(board.family.fill * board.capacity.luts), board.capacity.rams
 
 
@@ -180,8 +180,8 @@ def candidate(board: Board, config: ArrayConfig, split: bool, area: AreaModel, c
     dict
         ``config``, ``mode``, ``binops_per_cycle``, ``lut`` and ``ram`` by the models, ``clock_mhz``, ``cycles`` and
         ``images`` of a run, ``stages``, ``link_words``, ``images_per_s``, ``latency_ms``, ``images_per_s_per_lut``,
-        ``fits``, and ``why`` not. With one stage times are those of the array alone; with several the host loads
-        them over the board's serial line, and that time is in them. Unknown figures are None.
+        ``fits``, and ``why`` not. With one stage times are of the array alone; with several they include loading the
+        stages over the board's serial line. Unknown figures are None.
     """
     modelled = modelled or {}
     config = ArrayConfig.from_dict(modelled["config"]) if "config" in modelled else config

@@ -92,13 +92,13 @@ def executor_of(jobs: int, scheduler: str | None) -> Iterator[Executor | None]:
 
 @dataclass(frozen=True)
 class Runner:
-    """Calls functions of JSON values, here or elsewhere, and keeps their results.
+    """Calls functions of JSON values, in this process or by an executor, and keeps their results.
 
     Parameters
     ----------
     cache : Cache
     executor : Executor, optional
-        By default the calls are made here, one after the other.
+        By default this process makes the calls, one after the other.
     progress : callable
         Called with the name of the work, the number of finished calls, and the number of calls.
     """
@@ -149,8 +149,8 @@ def clock_of(board: Board, pipeline: int) -> float:
 def build_candidate(name: str, values: Mapping[str, int], placed: bool) -> dict[str, Any]:
     """Synthesize an array for a board, and place it if asked.
 
-    ``lut`` (LUT4 equivalents of Yosys), ``ram``, ``ff``, and with ``placed`` nextpnr's ``fmax_mhz`` and ``logic``
-    cells; ``why`` where nextpnr could not place or route it.
+    Returns ``lut`` (LUT4 equivalents of Yosys), ``ram``, ``ff``, and with ``placed`` nextpnr's ``fmax_mhz`` and
+    ``logic`` cells; ``why`` where nextpnr could not place or route the array.
     """
     board = board_named(name)
     pll = board.pll(board.frequency)
@@ -170,11 +170,11 @@ def build_candidate(name: str, values: Mapping[str, int], placed: bool) -> dict[
 
 
 def measure(row: Candidate, found: Mapping[str, Any], board: Board) -> None:
-    """Set the figures of a candidate from synthesis; it may not fit after all, or run at another clock."""
+    """Set the figures of a candidate from synthesis; its fit and its clock may change."""
     most_luts, most_rams = limits(board)
     row["measured"] = {name: value for name, value in found.items() if name != "why"}
     why = [found["why"]] if "why" in found else []
-    if "fmax_mhz" not in found and found["lut"] > most_luts:        # with it, nextpnr has placed them
+    if "fmax_mhz" not in found and found["lut"] > most_luts:        # with an Fmax, nextpnr has placed them
         why.append(f"LUTs must be at most {most_luts}, not {found['lut']}")
     if found["ram"] > most_rams:
         why.append(f"block RAMs must be at most {most_rams}, not {found['ram']}")
@@ -355,7 +355,7 @@ class Values(click.ParamType):
 
 
 def axis_options(function: Callable[..., None]) -> Callable[..., None]:
-    """An option for each axis, with the values that are tried by default."""
+    """An option for each axis, with its default values."""
     for name, values in reversed(list(AXES.items())):
         others = "".join(f"; {family.name} {','.join(map(str, family.axes[name]))}"
                          for family in BOARD_FAMILIES.values() if name in family.axes)

@@ -1,4 +1,4 @@
-"""The accelerator as a Verilated library: the operations of a host over the bus, without a simulator around it."""
+"""The accelerator as a Verilated library, with the operations of a host over the bus."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -26,11 +26,11 @@ class AcceleratorModel:
     ----------
     config : ArrayConfig
     verilog : str
-        Text with the accelerator as module ``signum``, where it was emitted before: large arrays take seconds.
+        Emitted text of the accelerator as module ``signum``, if available: emission of large arrays takes seconds.
     seed : int
         Seed of the initial values of registers and memories.
     store : Path
-        Where the compiled hardware is kept.
+        Folder of the compiled hardware.
 
     Members
     -------

@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class DeviceError(RuntimeError):
-    """A board that is no accelerator, has another array, or does not run the program; in one line."""
+    """A board without an accelerator, with another array, or unable to run the program; in one line."""
 
 
 class BoardResetError(Exception):
@@ -76,9 +76,9 @@ class Device:
     Raises
     ------
     LinkError
-        If nothing answers, or no longer.
+        If the board does not respond.
     DeviceError
-        If the board is no accelerator of this version.
+        If the board has no accelerator of this version.
     """
 
     def __init__(self, link: Link) -> None:
@@ -159,9 +159,9 @@ class Device:
         raise DeviceError("the board must be idle, not run on and on: reset it")
 
     def _fill(self, places: Sequence[int], bits: int, writes: Iterable[tuple[int, int]]) -> None:
-        """Write memories, and before them random words of some bits to addresses that the writes leave alone.
+        """Write memories, after random words of ``bits`` bits at ``places`` that the writes leave unchanged.
 
-        All memories are lost together: if the first written word is still there, the others are as well.
+        All memories are lost together: if the first written words are intact, the others are as well.
         """
         canary = [secrets.randbits(bits) for _ in places]
         self._write(zip(places, canary, strict=True))

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class LinkError(RuntimeError):
-    """No checked answer in the allowed attempts, or a missing port; in one line."""
+    """No valid response in the allowed attempts, or a missing port; in one line."""
 
 
 class Send(NamedTuple):
@@ -150,7 +150,7 @@ class Host:
     def write_steps(self, address: int, values: Iterable[int], attempts: int | None = None) -> Steps[None]:
         """Write words from ``address`` on, in frames of up to 255; LinkError if that fails.
 
-        With ``attempts=1``, for requests that must not be repeated, an error leaves open whether they took effect.
+        With ``attempts=1``, for requests that must not be repeated, an error does not tell whether they took effect.
         """
         words = list(values)
         for start in range(0, len(words), MAX_WORDS):
@@ -158,7 +158,7 @@ class Host:
             yield from self._exchange(Command.WRITE, address + start, 0, burst, attempts or self.attempts)
 
     def settle_steps(self) -> Steps[None]:
-        """Discard bytes until the line has been quiet: answers to an earlier host."""
+        """Discard bytes, responses to an earlier host, until the line has been quiet."""
         yield from self._silence()
 
     def ping_steps(self) -> Steps[None]:

@@ -59,8 +59,7 @@ def platform_with_lock(board: Board) -> Platform:
 
 
 def synthesize_without_pll(board: Board, config: ArrayConfig, folder: Path, *, loader: bool = False) -> None:
-    """Write a board's netlist and pins as `fpga.flow.build.synthesize` does, with the virtual board's clock and baud
-    rate.
+    """Write a board's netlist and pins as `fpga.flow.build.synthesize`, with the virtual board's clock and baud rate.
 
     The clock comes from the crystal's pin, not from a PLL, and the pin of the second light replaces the PLL's lock.
     """
@@ -70,7 +69,7 @@ def synthesize_without_pll(board: Board, config: ArrayConfig, folder: Path, *, l
 
 
 def whole_text(path: Path, read: set[Path]) -> str:
-    """A file of Verilog with the files that it includes: modules once, functions wherever a module includes them."""
+    """A Verilog file with its included files: modules once, functions at each include."""
     text = path.read_text()
     if path in read and re.search("^module ", text, re.MULTILINE):
         return ""
@@ -80,7 +79,7 @@ def whole_text(path: Path, read: set[Path]) -> str:
 
 
 def cell_models(family: Family) -> str:
-    """Verilog of the cells of a family: Yosys's models for simulation, and ours where it has none for Verilator."""
+    """Verilog of the cells of a family: Yosys's simulation models, and ours for cells without a model for Verilator."""
     ours = family.own_models()
     text = whole_text(MODELS / family.yosys_models, set())
     replaced = [rf"^module {name}\b" for name in re.findall(r"^module (\w+)", ours, re.MULTILINE)]
@@ -124,8 +123,8 @@ def drop_contents(netlist: dict[str, Any]) -> None:
 
 
 def drop_open_outputs(netlist: dict[str, Any]) -> None:
-    """Take outputs that lead nowhere (`fpga.flow.families.ecp5.open_chains`) out of a netlist in Yosys's JSON, where
-    they are the constant x, which no simulator lets an output drive."""
+    """Remove open outputs (`fpga.flow.families.ecp5.open_chains`) from a netlist in Yosys's JSON: as the constant x,
+    which no simulator lets an output drive."""
     for module in netlist["modules"].values():
         for cell in module["cells"].values():
             pins, directions = cell["connections"], cell["port_directions"]
@@ -167,7 +166,7 @@ def netlist_verilog(board: Board, folder: Path) -> str:
 def bitstream_verilog(board: Board, folder: Path) -> str:
     """A board's bitstream turned back into Verilog: the netlist placed and routed, packed, and read back by its family.
 
-    Parameters and result are those of `netlist_verilog`.
+    Parameters and result as of `netlist_verilog`.
 
     Raises
     ------

@@ -79,11 +79,11 @@ class ProgramFile:
     Members
     -------
     program : Program, or Streamed
-        The latter for a board with a loader.
+        `Streamed` for a board with a loader.
     encoder : Encoder, or None
         Encoder of images as the program's input maps; without one the host passes the maps themselves.
     name : str
-        Of the network, for people.
+        Name of the network, for display.
     """
 
     program: Program | Streamed

@@ -9,9 +9,9 @@ from .virtual_board import VirtualBoard
 
 __all__ = ["PseudoTerminal"]
 
-STEP = 512              # cycles from one look at the line to the next
-REST = 0.1              # seconds of the board after which its answer is complete
-WAIT = 0.2              # seconds between looks at whether it is to stop
+STEP = 512              # cycles between two polls of the line
+REST = 0.1              # seconds of the board after which its response is complete
+WAIT = 0.2              # seconds between polls of the stop flag
 
 
 class PseudoTerminal:

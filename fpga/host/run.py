@@ -88,7 +88,7 @@ def _program_file(path: Path) -> ProgramFile:
 
 
 def input_maps(program: Program | Streamed, encoder: Encoder | None, images: np.ndarray) -> Mapping[str, np.ndarray]:
-    """The program's input maps: the output of its encoder for images (B, C, H, W), or the only map itself."""
+    """The program's input maps: the code of images (B, C, H, W) by its encoder, or without one the only map itself."""
     if not len(images):
         raise DataError("the input must be at least one image, not none")
     if encoder is None:
@@ -108,7 +108,7 @@ def accuracy(results: np.ndarray, labels: np.ndarray) -> float:
 
 
 def load_and_infer(device: Device, program: Program | Streamed) -> Callable[[Maps, Told], np.ndarray]:
-    """Load a program, or the stages of a network; returns the function that infers."""
+    """Load a program, or the stages of a network; returns the inference function."""
     if not isinstance(program, Streamed):
         device.load(program)
         return device.infer

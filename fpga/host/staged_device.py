@@ -42,9 +42,9 @@ class StagedDevice(Device):
     Raises
     ------
     LinkError
-        If nothing answers, or no longer.
+        If the board does not respond.
     DeviceError
-        If the board is no accelerator of this version, or has no loader.
+        If the board has no accelerator of this version, or no loader.
     """
 
     def __init__(self, link: Link) -> None:

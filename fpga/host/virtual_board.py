@@ -33,8 +33,8 @@ class VirtualBoard:
     seed : int
         Seed of the values of registers without an initial value.
     verilog : str
-        What the board's top has become, such as its netlist, with the same ports (see `fpga.host.netlist_board`). By
-        default the board's top as it is emitted.
+        A form of the board's top with the same ports, for example its netlist (see `fpga.host.netlist_board`). By
+        default the emitted top.
 
     Raises
     ------

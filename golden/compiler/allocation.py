@@ -17,7 +17,7 @@ __all__ = ["CapacityError", "allocate_maps", "border_of", "need", "pack_inputs",
 class CapacityError(ValueError):
     """A network that does not fit; the message names the resource, the excess, and the parameter to enlarge.
 
-    ``excess`` is how much.
+    ``excess`` is the amount.
     """
 
     def __init__(self, message: str, excess: int = 0) -> None:

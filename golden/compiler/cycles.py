@@ -162,9 +162,9 @@ def gaps(config: ArrayConfig, dots: Sequence[int], last_segments: Sequence[int],
          block_sizes: Sequence[int], split: bool) -> list[int] | None:
     """Least idle cycles after each dot product of a window position with which the units after the array keep up.
 
-    Sums must have left the rows (`ArrayConfig.drain_cycles`) when the next ones are drained, and with several segments
-    the next one must have been fetched. In split mode the writer needs R cycles for a word of every row, and must have
-    taken it from the packer when the next bit comes.
+    Sums must have left the rows (`ArrayConfig.drain_cycles`) before the next drain, and with several segments the next
+    segment must have been fetched. In split mode the writer needs R cycles for a word of every row, and must have taken
+    the word from the packer before the next bit comes.
 
     Parameters
     ----------

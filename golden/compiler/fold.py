@@ -1,4 +1,4 @@
-"""A trained PyTorch network to an integer layer graph, exactly: the walk over its modules.
+"""Exact folding of a trained PyTorch network into an integer layer graph: the traversal of its modules.
 
 `golden.compiler.lowering` turns the modules between two signs into one layer.
 """
@@ -27,10 +27,9 @@ def fold(model: nn.Module, encoder: Encoder, input_shape: tuple[int, int, int]) 
     Parameters
     ----------
     model : Module
-        An ``nn.Sequential``, nested as one likes, of the modules of `golden.layers.binary`, `golden.layers.gains` and
-        `golden.layers.residual`, ``nn.Flatten``,
-        ``nn.Identity`` and ``nn.Dropout``. It is not changed. A layer is named like the module that makes
-        its sums.
+        An ``nn.Sequential``, nested at will, of the modules of `golden.layers.binary`, `golden.layers.gains` and
+        `golden.layers.residual`, ``nn.Flatten``, ``nn.Identity`` and ``nn.Dropout``. Left unchanged. A layer has the
+        name of the module that computes its sums.
     encoder : Encoder
         Encoder of images as the maps of the graph and as the input of ``model``.
     input_shape : (C, H, W)

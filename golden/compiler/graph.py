@@ -1,10 +1,10 @@
 """The integer layer graph: a network as bits, thresholds and integer sums, or as 8-bit numbers; its plain evaluation.
 
-A graph describes the computation alone: no words, no banks, no cycles. `golden.compiler.fold` makes one from a
-PyTorch network, `golden.compiler.compile` makes a program of it.
+A graph describes the computation alone: no words, no banks, no cycles. `golden.compiler.fold` makes a graph from a
+PyTorch network, `golden.compiler.compile` compiles the graph to a program.
 
-The weights tell which of the two it is. Of type bool, they and the elements of all maps are bits; of type int8, the
-elements of maps are uint8, products take the place of equal bits, and every layer but a raw one is "residual".
+The type of the weights selects the kind. With bool, weights and the elements of all maps are bits; with int8, the
+elements of maps are uint8, products replace equal bits, and every layer but a raw one is "residual".
 """
 
 from collections.abc import Iterable
@@ -81,7 +81,7 @@ class Segment:
     padding : (int, int, int, int)
         Positions added at the top, left, bottom and right.
     pad : bool or uint8 (C,)
-        The element that a padded position holds, for each input channel.
+        The element at padded positions, for each input channel.
     requantize : Requantize, or None
         Summand of a "residual" layer in place of the popcount or dot product.
     """

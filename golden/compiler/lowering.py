@@ -1,9 +1,9 @@
 """Lowering of a layer's sums, and of the modules after them, to a layer of the integer graph.
 
-The thresholds come from evaluating those modules themselves, in float32, at every sum, so that ties and
-rounding are PyTorch's own. With step 2 (bits) or 1 (bit planes) a sum S of the array stands for the value
-``z = step*S + base``; ``base`` differs between channels for bit planes, and between border classes where
-padding counts as zero: a padded position is fed as a constant bit, and its contribution is subtracted again.
+The thresholds result from the evaluation of these modules, in float32, at every sum: ties and rounding are PyTorch's
+own. With step 2 (bits) or 1 (bit planes) a sum S of the array represents the value ``z = step*S + base``; ``base``
+differs between channels for bit planes, and between border classes where padding counts as zero: a padded position is
+fed as a constant bit, and its contribution is subtracted again.
 """
 
 from collections.abc import Sequence
@@ -94,7 +94,7 @@ class Part:
 class Sums:
     """The sums of a layer, and the modules that follow, as far as they are known.
 
-    ``combine`` is the row by which the parts combine; ``int4`` has the end of each part where it is requantized.
+    ``combine`` is the row by which the parts combine; ``int4`` has the `Int4` of each requantized part.
     """
 
     name: str
@@ -186,12 +186,12 @@ class Sums:
                      pool=self.pool or (1, 1), inverted=inverted if inverted.any() else None)
 
     def _turning_points(self, sign: Sign) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """From which z on a channel's bit is 1, after inversions: int64 (N,); ``bound + 1`` where never.
+        """The least z at which a channel's bit is 1, after inversions: int64 (N,); ``bound + 1`` where never.
 
-        Also which channels need inverted weights, and which keep inverted bits, bool (N,) each. Pooling takes
-        the largest value: where the following functions fall with it, the network's bit is an AND over the window, and
-        the inverted bit an OR. Inverted weights negate S where the row is linear; under another row a channel whose bit
-        falls with S keeps inverted bits.
+        Also the channels that need inverted weights, and the channels that keep inverted bits, bool (N,) each. Pooling
+        takes the largest value: where the following functions fall with it, the network's bit is an AND over the
+        window, and the inverted bit an OR. Inverted weights negate S where the row is linear; under another row a
+        channel whose bit falls with S keeps inverted bits.
         """
         pooled, bits = self._evaluate(sign, torch.arange(-self.bound, self.bound + 1))
         rising = bits[-1] > bits[0]

@@ -47,7 +47,7 @@ class Stage:
     inputs : dict of str to MapLines
         The content of each input map of the program.
     lines, channels : (int, int)
-        The piece of the layer's result, from and to.
+        First and end (not included) of the piece of the layer's result.
     """
 
     name: str
@@ -285,7 +285,7 @@ def run_stages(graph: Graph, stages: Sequence[Stage], maps: Mapping[str, np.ndar
 
 
 class Resident:
-    """Contents of an array's memories while stages run one after the other: no word is written twice."""
+    """Contents of an array's memories over successive stages: unchanged words are not written again."""
 
     def __init__(self) -> None:
         self._held: dict[int, int] = {}
@@ -319,8 +319,8 @@ class Resident:
 
 @dataclass(frozen=True)
 class StageCost:
-    """The cost of a stage: cycles of the array, and 32-bit words over the bus: the program with its weights and all
-    else that is loaded, the input maps, and the results. In batch mode for ``Program.images`` images.
+    """The cost of a stage: cycles of the array, and 32-bit words over the bus: load (program, weights, thresholds,
+    ...), input maps, and results. In batch mode for ``Program.images`` images.
     """
 
     name: str

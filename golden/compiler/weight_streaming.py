@@ -1,8 +1,8 @@
-"""Weights that arrive while the array runs: the next stage's fill one half of the banks, this one's are in the other.
+"""Weight streaming: the next stage's weights fill one half of the banks while the current stage uses the other.
 
-The weight banks can be written during a run, everything else cannot. So the weights of a stage come during
-the stage before, as far as that lasts; its program, thresholds and maps come between the two. All but the maps may lie
-in a loader (`hdl.host.write_list_dma`) beside the array, where the link need not carry them again for each image.
+Of all memories only the weight banks can be written during a run. The weights of a stage are therefore loaded during
+the previous stage, within its duration; program, thresholds and maps are loaded between the two. All but the maps may
+be in a loader (`hdl.host.write_list_dma`) on the board, and then cross the link only once for all images.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -75,7 +75,7 @@ class Streamed:
 
 @dataclass(frozen=True)
 class Transfer:
-    """Words on the bus for a stage: weights, which may come ahead, words between the runs, and whether the maps."""
+    """Bus writes of a stage: weights, which may come ahead, others between the runs, and ``fresh`` if maps come too."""
 
     stage: Stage
     weights: Writes
@@ -159,18 +159,17 @@ def streamed_costs(stages: Sequence[Stage], words_per_cycle: Fraction | float) -
 
 @dataclass(frozen=True)
 class LoaderImage:
-    """Contents of a loader (`hdl.host.write_list_dma`) for stages that run again and again, on an array that had all of
-    them once.
+    """Contents of a loader (`hdl.host.write_list_dma`) for repeated passes over the stages, after a first pass.
 
     Members
     -------
     words : list of int
-        From word 0 on.
+        Words from address 0 on.
     begins : tuple of int
-        For each stage the word where its sequence begins: all words of the stage but its input maps, its start, and the
-        weights of the next stage. The weights of the first one are in its own sequence.
+        First word of each stage's sequence: all words of the stage but its input maps, its start, and the weights of
+        the next stage. The weights of the first stage are in its own sequence.
     fresh : tuple of bool
-        For each stage whether its input maps must be written before.
+        Whether the input maps of each stage must be written before it.
     """
 
     words: list[int]

@@ -172,8 +172,8 @@ class Sum(Paths):
     """The exact sum of several paths from one input, each ending in a binary convolution.
 
     The concatenated residual: ``Sum(nn.Sequential(conv, norm, sign, conv), conv)`` adds the results of a body and a
-    skip path in front of one norm and one sign. Paths have kernels and strides of their own; their results
-    are of one size.
+    skip path before one norm and one sign. Kernels and strides may differ between paths; the sizes of their results
+    must not.
     """
 
     combine = "sum"
@@ -243,7 +243,7 @@ class Sign(ChannelFunction):
 
 
 class MaxPool(nn.Module):
-    """The largest value of each window of ``size`` positions; windows touch, remainders are dropped.
+    """The largest value of each window of ``size`` positions; windows do not overlap, remainders are dropped.
 
     It may stand before the norm, after it, or after the sign.
     """
@@ -267,8 +267,8 @@ class Logits(nn.Module):
     channels : int
         Number of results.
     scale : float
-        The factor of the integers in a loss; a positive constant changes no answer, so hardware knows
-        nothing of it. About one over the root of the taps of the sums.
+        The factor of the integers in a loss, absent from hardware, since a positive constant changes no answer. About
+        one over the root of the taps of the sums.
 
     Raises
     ------

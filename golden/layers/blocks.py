@@ -1,7 +1,7 @@
-"""Blocks to build vision networks of: the same network with real or with binary blocks.
+"""Building blocks of vision networks: the same network with real or with binary blocks.
 
-A task describes its network once, over `Blocks`. Swapping the blocks is the whole adaptation: `FloatBlocks` make the
-float twin (which `golden.layers.int8` turns into integers), `BinaryBlocks` the part that the array runs.
+A task describes its network once, over `Blocks`, and the choice of blocks is the only difference: `FloatBlocks` make
+the float twin (quantised by `golden.layers.int8`), `BinaryBlocks` the part that runs on the array.
 """
 
 from abc import ABC, abstractmethod
@@ -74,7 +74,7 @@ FLOAT = Style(binary=False)
 class Network(nn.Module):
     """A network with a body for the array, and layers of the host before and after it.
 
-    This one leaves the host nothing to do; a network with 8-bit layers at its ends overrides `before` and `after`.
+    In this base class the host's part is empty; a network with 8-bit layers at its ends overrides `before` and `after`.
 
     Parameters
     ----------

@@ -58,7 +58,7 @@ class Gain(ChannelFunction):
     channels : int
         Output channels N of the convolution.
     taps : int
-        Of one dot product: lambda begins as one over their root, so that the sums begin with a variance near 1.
+        Taps of a dot product; the initial lambda is one over their root, for sums with a variance near 1.
     activation : GainSign, optional
         The source of the activations that the convolution reads; its ``k`` is shared, not copied.
     """

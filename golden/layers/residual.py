@@ -18,7 +18,7 @@ SHIFT = 12
 """The s of the formula."""
 
 SCALE_LIMIT = (1 << 16) - 1
-"""The largest A: hardware multiplies by 16 bits. Only channels that hardly vary reach it."""
+"""The largest A: hardware multiplies by 16 bits. Only channels of a very small variance reach it."""
 
 INT4_STEP = 0.25
 """The value of a level: the sixteen levels reach from -2 to 1.75 standard deviations of a normed value."""

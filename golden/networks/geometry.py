@@ -41,10 +41,10 @@ class Builder:
 
     def layer(self, name: str, *parts: tuple[str, int, int], outputs: int, pool: int = 1,
               combine: str = "sum", valid: bool = False, raw: bool = False) -> str:
-        """A layer that adds convolutions, each (source, kernel, stride); returns the name.
+        """Append a layer that adds convolutions, each (source, kernel, stride); returns its name.
 
-        Padding makes the size of the maps divide by the stride alone, or not at all (``valid``); ``raw`` sums
-        are the network's results.
+        Padding keeps the size of the maps but for the stride; ``valid`` convolutions have none. ``raw`` sums are the
+        network's results.
         """
         bits = self.element_bits == 1
         residual = combine == "sum" and (not bits or len(parts) > 1)

@@ -47,7 +47,7 @@ class Int8Classifier(nn.Module):
         self.register_buffer("bias", torch.zeros(classes, dtype=torch.int64))
 
     def logits(self, bits: np.ndarray) -> np.ndarray:
-        """The layers of the host: bool (B, H, W, C) to int64 (B, classes)."""
+        """The classifier on the host: bool (B, H, W, C) to int64 (B, classes)."""
         sums = np.where(bits, 1, -1).sum(axis=(1, 2))
         return sums @ self.weight.numpy().astype(np.int64).T + self.bias.numpy()
 

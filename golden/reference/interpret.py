@@ -13,8 +13,8 @@ __all__ = ["interpret"]
 def interpret(program: Program, maps: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Run a program.
 
-    It reads only the inputs of the hardware from a program: the program words, the memory images, and the input
-    words at their addresses.
+    Of the program, the interpreter reads the inputs of the hardware alone: program words, memory images, and the
+    addresses of the inputs.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ class LayerRun:
         return total
 
     def _wrapped(self, values: np.ndarray, bits: int) -> np.ndarray:
-        """Values modulo the width of a register, as the register holds them."""
+        """Values modulo the width of a register, signed as in the register."""
         lowest = -(1 << bits - 1) if self.config.signed else 0
         return (values - lowest & (1 << bits) - 1) + lowest
 

@@ -1,6 +1,6 @@
 """The function of each unit of `hdl` in plain loops and numbers: the golden twins of the unit tests.
 
-Where a unit promises cycles, its twin gives them too.
+The twin of a unit with specified cycles computes the cycles as well.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -31,7 +31,7 @@ TRAINED = Path(__file__).parent / "trained"
 RECORD = "record.json"
 
 CONTESTANTS = {"float": FLOAT, "binary_m1": Style(multiplier=1), "binary_m2": Style(multiplier=2)}
-"""Trained networks; "int8", of 8 bits, derives from the float one. Binary blocks have the paper's INT4 residual."""
+"""Trained networks; "int8" derives from the float network. Binary blocks have the paper's INT4 residual."""
 
 CALIBRATION = 64
 """Training images for the scales of 8-bit layers."""

@@ -39,7 +39,7 @@ def digits() -> Digits:
 
 
 def validation_split(split: Split, size: int, seed: int = 0) -> tuple[Split, Split]:
-    """Set ``size`` images of a training set apart for choosing hyper-parameters; returns the others, and those."""
+    """Split ``size`` images off a training set, for the choice of hyper-parameters; returns the rest, then these."""
     return _divide(split, size, seed)
 
 

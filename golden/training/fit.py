@@ -75,7 +75,7 @@ class Point:
 class TrainedDigits:
     """A trained digits network, in evaluation mode, with its record; accuracies are shares 0..1.
 
-    ``accuracy`` and ``accuracy_float`` (that of the float twin) are on the held-out digits.
+    ``accuracy`` and ``accuracy_float`` (of the float twin) are on the held-out digits.
     """
 
     model: nn.Module
@@ -101,7 +101,7 @@ def _reproducible(seed: int) -> Iterator[None]:
 
 
 def _shifted(images: np.ndarray) -> Iterator[np.ndarray]:
-    """The images as they are, then moved by one pixel up, left, right and down; vacated pixels are 0."""
+    """The images unmoved, then moved by one pixel up, left, right and down; vacated pixels are 0."""
     height, width = images.shape[2:]
     board = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)))
     for y, x in ((1, 1), (2, 1), (1, 2), (1, 0), (0, 1)):

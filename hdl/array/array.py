@@ -74,16 +74,16 @@ class Tile(wiring.Component):
             m.d.comb += self.a_next[r].eq(behind_registers(m, self.a[r], 1, f"a{r}"))
         for c in range(self.cols):
             m.d.comb += self.w_next[c].eq(behind_registers(m, self.w[c], 1, f"w{c}"))
-        # no resets: words in flight leave the array before the first words of a new run
+        # no reset: words and strobes of a stopped run leave the array before the next run begins
         m.d.comb += [self.first_next.eq(behind_registers(m, self.first, 1, "first")),
                      self.load_next.eq(behind_registers(m, self.load, 1, "load"))]
         return m
 
 
 class Rows(wiring.Component):
-    """Some rows of an array: those of one row of tiles, a stack of rows, or a stack of stacks.
+    """Rows of an array: one tile row, a stack of tile rows, or a stack of stacks.
 
-    Activation words go from each tile to the next one on the right, weight words to the one below.
+    Activation words pass from each tile to its right neighbour, weight words to the tile below.
 
     Parameters
     ----------
@@ -203,7 +203,7 @@ class Array(wiring.Component):
         first, load = Signal(), Signal()
         sums = Signal.like(self.sums)
         stack(m, self, first, load, sums)
-        # elements with early sums get all other inputs early as well; the difference between the two is a register
+        # where sums are taken early, first and load lose their register, and the sums get it
         early, late = (m.d.comb, m.d.sync) if takes_sums_early(platform, self.config) else (m.d.sync, m.d.comb)
         early += [first.eq(self.first), load.eq(self.load)]
         late += self.sums.eq(sums)

@@ -15,9 +15,9 @@ __all__ = ["ProcessingElement", "takes_sums_early"]
 def takes_sums_early(platform: object, config: ArrayConfig) -> bool:
     """Whether the result register takes a finished sum from the adder, not from the accumulator: on Gowin.
 
-    The accumulator is cleared as the sum ends, which costs nothing, and not as the next one begins, which costs a LUT
-    for each bit of a count. But a logic cell of iCE40 gives out its adder's sum or its register, not both, and
-    accumulating structures, such as `hdl.array.popcount.carry`, begin a sum by themselves.
+    The accumulator is then cleared when a sum ends, at no cost, and not when the next sum begins, at a LUT for each bit
+    of a count. A logic cell of iCE40 outputs its adder's sum or its register, not both; accumulating structures
+    (`hdl.array.popcount.carry`) begin a sum by themselves.
     """
     return cells_of(platform).sums_early and not structure_of(platform, config).accumulates
 

@@ -27,25 +27,25 @@ class Combine:
     Parameters
     ----------
     name : str
-        As `golden.compiler.graph.Layer` has it.
+        Name in `golden.compiler.graph.Layer`.
     flag : int
-        Its bit among the flags of a layer (see `hdl.control.isa.LayerFlag` for the others), or 0 for the row that is
-        chosen by no flag.
+        Its bit among the flags of a layer (see `hdl.control.isa.LayerFlag` for the others), or 0 for the
+        default row.
     reference : callable
-        The new S of S and p: Python integers, or NumPy arrays of int64.
+        The new S from S and p: Python integers, or NumPy arrays of int64.
     addend : callable
-        The same in hardware: the value that is added to p, of S and p, modulo 2**sum_bits. Rows with one function share
-        its multiplexer. The function's name becomes a field of `hdl.output.result_controller.beat_layout`.
+        The same in hardware: the addend of p, a function of S and p, modulo 2**sum_bits. Rows with one function share
+        its hardware. The function's name becomes a field of `hdl.output.result_controller.beat_layout`.
     linear : bool
-        S is linear in the p. The rule of folding: where the sums p stand for ``2p - offset`` in the network, S stands
-        for ``2S - total(offsets)``, and inverted weights negate S. A row that is not linear needs segments of equal
-        offsets, and channels whose bits fall with S keep inverted bits.
+        S is linear in the sums p. The rule of folding: where sums p represent ``2p - offset`` in the network, S
+        represents ``2S - total(offsets)``, and inverted weights negate S. A row that is not linear needs segments of
+        equal offsets, and channels whose bits fall with S keep inverted bits.
     joins : bool
-        One long dot product may be several segments, and neighbouring segments one drain.
+        A long dot product may be split into segments, and neighbouring segments may share a drain.
     requantized : bool
         p is a requantized sum (`hdl.output.requantize`); the array must have ``requantize_depth``.
     element_bits : tuple of int
-        Elements of the layers that may combine so.
+        Element widths of the layers that may use this combine.
     """
 
     name: str

@@ -10,10 +10,10 @@ __all__ = ["Loop", "Nest"]
 
 
 class Loop(wiring.Component):
-    """Counts the turns of a loop, over and over.
+    """Counts the turns of a loop, repeatedly.
 
-    ``first`` and ``at_end`` are registers, and their next values depend on registers alone: no comparator is in
-    the path of the logic that uses the end of a loop.
+    ``first`` and ``at_end`` are registers whose next values depend on registers alone: no path from the end of a loop
+    contains a comparison.
 
     Parameters
     ----------

@@ -46,7 +46,7 @@ class PixelCounter(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        # remaining pixels of the line and remaining lines, and flags of none: registers, off the critical path
+        # pixels left in the line, lines left, and whether none are: registers, for timing
         left_x, left_y, lowest = Signal.like(self.x_last), Signal.like(self.y_last), Signal()
         position = [self.x, self.y, self.past, self.wrap, left_x, left_y, lowest]
         marked = [Signal.like(signal, name_suffix="_marked") for signal in position]

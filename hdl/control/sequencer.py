@@ -92,20 +92,20 @@ class Sequencer(wiring.Component):
         self.registers |= {field.name: self.layer[field.name] for field in self.isa.drain}
         self.next_store = {field.name: Signal(field.bits, name=f"next_store_{field.name}") for field in self.isa.store}
         self.fetched = {field.name: Signal(field.bits, name=f"next_{field.name}") for field in self.isa.segment}
-        # whether a fetched field is 0, is 1: a segment may begin in the first cycle of its fields
+        # whether a fetched field is 0, is 1: a segment may begin in the first cycle after its fetch
         self.none, self.one = ({name: Signal(name=f"next_{name}_{what}") for name in (*STEP_LOOPS, "gap")}
                                for what in ("none", "one"))
-        self.prepare = Signal()         # all of the next layer's record is there but its drain fields
-        # With zero padding, the border classes of the first pixels are dealt from ``restart`` on, and so are these.
+        self.prepare = Signal()         # the next layer's record is fetched, but for its drain fields
+        # with zero padding, the first pixels are dispatched with their border classes, from ``restart`` on
         self.deal = self.restart if config.zero_padding else self.prepare
         self.segment_there = Signal()   # the next segment's record has been fetched
         self.proceed = Signal()         # a segment begins: its first step is issued in the next cycle
-        self.final = Signal()           # ... and it is the last one of the layer
+        self.final = Signal()           # ... and is the last of the layer
         self.stepping = Signal()        # a step is being issued
-        self.running = Signal()         # segments of the layer have still to begin
-        self.launch = Signal()          # in the next cycle the next layer begins
+        self.running = Signal()         # the layer has segments left to begin
+        self.launch = Signal()          # the next layer begins in the next cycle
         self.window_offset = Signal(config.activation_bits)
-        self.gap = Signal.like(self.fetched["gap"])     # of the segment that is being issued
+        self.gap = Signal.like(self.fetched["gap"])     # of the segment being issued
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -221,12 +221,11 @@ class Sequencer(wiring.Component):
         return filler
 
     def _step(self, m: Module) -> Value:
-        """Issue the steps of a segment; returns whether this cycle's step is its last one."""
+        """Issue the steps of a segment; returns whether this cycle's step is its last."""
         loops = STEP_LOOPS
         current = {name: Signal.like(self.fetched[name], name=name)
                    for name in (*loops, "run_step", "line_step", "flags", "gap")}
-        # remaining turns of each loop, and a flag of none: a register, since the logic after it is long, and so is
-        # whether it is one, and whether the whole loop has one turn, or two
+        # turns left of each loop; registers, for timing: none is left, one is left, the loop has one turn, two turns
         left = [Signal.like(current[name], name=f"{name}_left") for name in loops]
         at_end, one_left, once, twice = ([Signal(name=f"{name}_{what}") for name in loops]
                                          for what in ("at_end", "one_left", "once", "twice"))
@@ -280,11 +279,11 @@ class Sequencer(wiring.Component):
         last_group, this_group_is_last, block_ends = Signal(), Signal(), Signal()
         block_weight = Signal(self.config.weight_bits)   # first weight of the block
         next_weight = Signal(self.config.weight_bits)
-        following = Signal(self.config.weight_bits)     # successor of the latest address
+        following = Signal(self.config.weight_bits)     # the weight after the current
         m.d.comb += [
             last_group.eq(Mux(group_begins, filler.raster.past, this_group_is_last)),
             block_ends.eq(last_segment & last_window),
-            # a group's fill takes a cycle at least, and only then a layer's first segment begins
+            # the fill of a group takes a cycle at least, and a layer's first segment begins after it
             self.final.eq(nest.ended & last_group),
             self.proceed.eq(running & self.segment_there & (~self.stepping | step_ends)
                             & gap_over & ~(group_begins & filler.busy)),

@@ -66,12 +66,12 @@ class Grant(enum.Enum):
 
 
 class AxiAccelerator(wiring.Component):
-    """An `Accelerator` on AXI. No path leads from an input to an output without a register.
+    """An `Accelerator` on AXI. No combinational path leads from an input to an output.
 
-    While a program runs, registers answer and weights can be written, by either way; the streams stand still otherwise,
-    and any other request stalls the control bus until the end of the run. The stream writes a word in two cycles;
-    thresholds and reads take as many cycles as a request of the accelerator's own bus. All responses are OKAY. Words
-    are whole: a write with any strobe set writes all of its word.
+    While a program runs, registers can be accessed, and weights can be written over control bus or stream; all other
+    transfers of the streams stall, and any other request blocks the control bus until the end of the run. The stream
+    writes a word in two cycles; thresholds and reads take as many cycles as a request of the accelerator's own bus. All
+    responses are OKAY. Words are whole: a write with any strobe set writes all of its word.
 
     Parameters
     ----------

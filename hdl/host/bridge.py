@@ -61,14 +61,14 @@ WORD_BYTES = DATA_BITS // 8
 
 
 class Command(enum.IntEnum):
-    """The operation of a request."""
+    """Operation of a request."""
 
     READ = 0x52
     WRITE = 0x57
 
 
 class Answer(enum.IntEnum):
-    """The outcome of a request."""
+    """Outcome of a request."""
 
     OK = 0
     BAD_HEADER = 1      # no sync byte where a frame should begin, or a wrong CRC of the header
@@ -145,7 +145,7 @@ class Bridge(wiring.Component):
         with m.If(arrived | self.error | ~waiting):
             m.d.sync += timer.eq(self.quiet - 2)
 
-        # decoded fields of a frame, in registers: some bytes pass before their use
+        # decoded fields of a frame, in registers: several bytes pass before their use
         reads, writes, none, one = Signal(), Signal(), Signal(), Signal()
         m.d.sync += [
             reads.eq(command == Command.READ),
@@ -176,10 +176,10 @@ class Bridge(wiring.Component):
 
         @contextmanager
         def receiving(state: str) -> Iterator[None]:
-            """A state that takes the bytes of a frame; its body runs for each byte.
+            """A state that takes the bytes of a frame; its body applies to each byte.
 
-            Also for a byte that comes as the frame fails: its effect on the fields does not matter then, and they need
-            not wait for it.
+            The body also applies to a byte that arrives as the frame fails: the fields are unread then, and their logic
+            need not wait for the failure.
             """
             with m.State(state):
                 m.d.comb += [self.i.ready.eq(1), waiting.eq(state != "idle")]
@@ -193,7 +193,7 @@ class Bridge(wiring.Component):
 
         @contextmanager
         def sending(state: str) -> Iterator[None]:
-            """A state that sends bytes; its body runs for each byte."""
+            """A state that sends bytes; its body applies to each byte."""
             with m.State(state):
                 m.d.comb += self.o.valid.eq(1)
                 with m.If(self.o.ready):
@@ -202,7 +202,7 @@ class Bridge(wiring.Component):
 
         @contextmanager
         def at_last() -> Iterator[None]:
-            """The action of the last byte of a state; the next state that counts bytes has four."""
+            """The body applies to the last byte of a state; the next state that counts its bytes has four."""
             with m.If(last):
                 m.d.sync += [left.eq(WORD_BYTES - 1), last.eq(0)]
                 yield

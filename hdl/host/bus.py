@@ -1,4 +1,4 @@
-"""The bus into an accelerator: its address map, and the two streams that carry it.
+"""The bus of the accelerator: its address map, and its request and response streams.
 
 A request is one 32-bit write or read; each read gives one response, in order, and writes give none. Words of
 more than 32 bits are cut into slices at successive addresses. An address is, from the least significant bit:

@@ -20,8 +20,8 @@ class BusInterface(wiring.Component):
     """Holds a request while it is served. No combinational path leads from an input to an output.
 
     A write strobes two cycles after the request was taken at the earliest, and a request is taken every two cycles at
-    most. Reads, and writes of thresholds, wait until their address has reached every row; while a program runs, only
-    registers and writes of weights are served, and other requests wait for its end.
+    most. Reads, and writes of thresholds, wait until their address has reached every row. While a program runs, only
+    accesses to registers and writes of weights are served; other requests wait for its end.
 
     Parameters
     ----------
@@ -33,11 +33,11 @@ class BusInterface(wiring.Component):
     busy : In(1)
         A program runs.
     region, unit, word, part : Out
-        Those of the request (see `AddressMap.place`), from the cycle after it was taken until the next one is.
+        Address of the request (see `AddressMap.decode`), from the cycle after it was taken until the next is taken.
     parts : Out
-        ``part``, a bit for each.
+        ``part``, one-hot.
     data : Out(32)
-        The written word.
+        Data of a write.
     write : Out, a bit for each `Region`
         Strobe.
     starting : Out(1)

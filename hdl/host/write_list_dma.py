@@ -46,7 +46,7 @@ class LoaderRegister(enum.IntEnum):
 
 
 class Step(enum.IntEnum):
-    """The kind of a sequence's word."""
+    """Kind of the current word of a sequence."""
 
     COUNT = 0
     ADDRESS = 1
@@ -80,7 +80,7 @@ class LoaderMap:
 
 
 class LoaderMemory(wiring.Component):
-    """Words behind one port: ``word`` is the word at ``address`` of the cycle before, unless that cycle wrote.
+    """A single-port memory: ``word`` is the word at the ``address`` of the previous cycle, unless this cycle wrote.
 
     The initial contents are undefined.
 
@@ -140,10 +140,11 @@ class LoaderMemory(wiring.Component):
 
 
 class WriteListDMA(wiring.Component):
-    """Sends words to an accelerator from its own memory, and forwards the requests of a host, except those to itself.
+    """Connects a host to an accelerator, and sends the writes of its own memory. Requests of the host pass through,
+    except requests to the loader.
 
-    A sequence takes two cycles for each of its words, the pace of the accelerator, or more where that waits;
-    each request of the host delays it by some cycles. Beginning another sequence ends the one that goes on.
+    A sequence takes two cycles a word, the rate of the accelerator, or more where the accelerator waits; each request
+    of the host delays the sequence by some cycles. Beginning a sequence ends the running one.
 
     Parameters
     ----------
@@ -202,9 +203,9 @@ class WriteListDMA(wiring.Component):
         return m
 
     def _sequence(self, m: Module) -> None:
-        """The meaning of the words of a sequence."""
+        """Interpret the words of a sequence."""
         word, layout = self.memory.word, self.inner
-        left, last = Signal.like(self.cursor), Signal()         # words of the run that were not sent; it is one
+        left, last = Signal.like(self.cursor), Signal()         # words of the run left to send; one is left
         *_, region = split_address(layout, self.address)
         m.d.sync += last.eq(left == 1)                          # in time, since each word takes two cycles
         with m.If(self.going & self.here), m.Switch(self.step):
@@ -225,13 +226,13 @@ class WriteListDMA(wiring.Component):
                         m.d.sync += self.step.eq(Step.COUNT)
 
     def _requests(self, m: Module) -> None:
-        """Who has the accelerator's bus and the memory: an offered request stays until it is taken, and then the
-        other goes next. No part of the sequence waits for the host's request of the same cycle."""
+        """Arbitrate the accelerator's bus and the memory: an offered request stays until it is taken, and the other
+        side is next. The sequence depends on no signal of the host in the same cycle."""
         request, target = self.bus.request, self.target.request
         own, of_registers = request.p.address[-1], request.p.address[-2]
         mine = Signal()                                 # the sequence's word is offered to the accelerator
-        through, waits = Signal(), Signal()             # the host's request is; it was and is not taken
-        seen = Signal()                                 # the host's request is of the loader
+        through, waits = Signal(), Signal()             # the host's request is offered; was offered and not taken
+        seen = Signal()                                 # the host's request is to the loader
         take = self.take
         outside, inside = self._responses(m)
         reads = ~request.p.write & (outside | inside)

@@ -1,1 +1,1 @@
-"""Common parts of units: memories, delays, emission to Verilog, shared modules, FPGA families."""
+"""Common parts of the units: memories, delays, emission to Verilog, shared modules, FPGA families."""

@@ -42,11 +42,11 @@ class Command(click.Command):
     Parameters
     ----------
     refused : tuple of exception types
-        Errors of the options; the exit status is 2.
+        Errors of the command's input; the exit status is 2.
     failed : tuple of exception types
         Errors of the work itself; the exit status is 1.
     repository : bool
-        The command reads or writes files of the repository, and is refused where there is none.
+        The command reads or writes files of the repository, and is refused outside a clone.
     """
 
     def __init__(self, *arguments: Any, refused: Errors = (), failed: Errors = (), repository: bool = False,

@@ -19,7 +19,7 @@ def delay(m: Module, value, cycles: int, name: str):
 
 
 def behind_registers(m: Module, value: Value, count: int, name: str) -> Value:
-    """The bits of a value behind so many registers without a reset: a block RAM absorbs no other registers."""
+    """The bits of a value after ``count`` registers without a reset; only these are absorbed into a block RAM."""
     for stage in range(count):
         delayed = Signal(len(value), name=f"{name}_d{stage + 1}", reset_less=True)
         m.d.sync += delayed.eq(value)

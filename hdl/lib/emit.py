@@ -126,7 +126,7 @@ def plain_names(texts: list[str]) -> list[str]:
 
 @contextmanager
 def no_collector() -> Iterator[None]:
-    """Disable the cyclic garbage collector: objects of a conversion live until its end, and it costs a third more."""
+    """Disable garbage collection: objects of a conversion live until its end; collection costs a third more time."""
     running = gc.isenabled()
     gc.disable()
     try:
@@ -257,7 +257,7 @@ def describe_ports(component: wiring.Component) -> dict[str, dict[str, Any]]:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file atomically: whole or not at all."""
+    """Write a file atomically."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_text(text)
@@ -276,13 +276,13 @@ def emit(component: wiring.Component, *, name: str, directory: Path,
     Parameters
     ----------
     component : Component
-        The design; it is elaborated once.
+        The component to emit; it is elaborated once.
     name : str
         Name of the module and of the files; a plain Verilog identifier.
     directory : Path
-        Where to; made if missing. Nothing is written if the component cannot be emitted.
+        Output folder, created if missing. Nothing is written if the emission fails.
     extra : mapping
-        Further entries of the JSON file, beside ``name``, ``ports``, ``shared_modules``, ``lint_waivers`` (the name of
+        Further entries of the JSON file, besides ``name``, ``ports``, ``shared_modules``, ``lint_waivers`` (the name of
         ``NAME.vlt``) and ``tools``.
     platform : object
         See `to_rtlil`.

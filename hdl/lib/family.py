@@ -1,4 +1,4 @@
-"""The platform that units are made for: its family of FPGAs, how its cells shape them, and its choice of structures."""
+"""The platform of a unit: its FPGA family, the cells of the family, and its choice of a popcount structure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ __all__ = ["CELLS", "Cells", "cells_of", "family_of", "popcount_of"]
 
 @dataclass(frozen=True, kw_only=True)
 class Cells:
-    """The respects in which units of a family differ from portable ones, beside the structures of `hdl.array.popcount`.
+    """Differences of a family's units from portable units, besides the structures of `hdl.array.popcount`.
 
     Parameters
     ----------
     library : str
-        The command that tells Yosys of the cells that units instantiate; empty where they instantiate none.
+        Yosys command that reads the cells that units instantiate; empty without cells.
     sums_early : bool
         Elements take a finished sum from the adder (`hdl.array.pe.takes_sums_early`).
     """
@@ -26,7 +26,7 @@ CELLS: Mapping[str, Cells] = {
     "ecp5": Cells(library="read_verilog -lib +/ecp5/cells_sim.v"),
     "gowin": Cells(sums_early=True),
 }
-"""The families whose units differ from the portable ones, by name."""
+"""The families whose units differ from portable units, by name."""
 
 
 def family_of(platform: object) -> str:
@@ -39,10 +39,10 @@ def family_of(platform: object) -> str:
 
 
 def popcount_of(platform: object) -> str:
-    """The structure of `hdl.array.popcount` that the platform names, or "" where the choice is ours."""
+    """The structure of `hdl.array.popcount` named by the platform, or "" for the preferred structure."""
     return str(getattr(platform, "popcount", ""))
 
 
 def cells_of(platform: object) -> Cells:
-    """The cells of a platform's family, or those of portable units."""
+    """The cells of a platform's family, or of portable units."""
     return CELLS.get(family_of(platform), Cells())

@@ -26,9 +26,9 @@ class Bank(wiring.Component):
     width, depth : int
         Bits of a word; words.
     registers : int
-        Number of registers in series on the address, and on the read word; the written word has one less.
-        More than `FEW` words are then in block RAM: the few bits of a last slice would else be made of LUTs, and read
-        through multiplexers.
+        Registers in series at the read address, and as many at the read data; one less at the write port. With
+        registers, more than `FEW` words are in block RAM: a narrow last slice would otherwise be LUTs, read through
+        multiplexers.
 
     Members
     -------

@@ -70,7 +70,7 @@ class Units:
     Members
     -------
     prefix : str
-        Prefix of the names of their modules.
+        Prefix of the module names.
     modules : dict of str to Component
         One component for each module name.
     """
@@ -100,7 +100,7 @@ class Units:
 
 @contextmanager
 def collect(prefix: str) -> Iterator[Units]:
-    """Within the context `add_shared` makes instances, and the result fills with their modules."""
+    """Context in which `add_shared` makes instances; the result collects one component for each instantiated module."""
     units = Units(prefix)
     token = _units.set(units)
     try:

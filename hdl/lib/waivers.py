@@ -56,9 +56,9 @@ def message_of(unread: str) -> str:
 
 def waivers(name: str, modules: int, unread: Mapping[tuple[str, str], tuple[list[int], int]],
             open_pins: Iterable[tuple[str, str]]) -> str:
-    """Verilator's configuration for a Verilog file, with entries for messages of this file alone.
+    """Verilator's configuration for a Verilog file, with entries for the messages about this file alone.
 
-    A message names the input, not the module: if one module has no reason for an input, the message is waived for none.
+    A message names the input, not the module: a message that also comes from an input without a reason is not waived.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The epilogue of the rows: the supply of activations, and the units that turn sums into elements."""
+"""The epilogue of the rows: activation banks with their addresses, requantization, threshold units."""
 
 from amaranth.hdl import Cat, Module, Mux, Value
 from amaranth.lib import data, wiring
@@ -17,13 +17,13 @@ __all__ = ["Epilogue", "control_layout", "host_layout"]
 
 
 def fill_layout(config: ArrayConfig, **value: data.ShapeLike) -> data.StructLayout:
-    """Control of a value that waits in row ``fill_row``, or in all rows, until it is taken."""
+    """A value for row ``fill_row``, or for all rows, with the strobes that store, take and clear it."""
     return data.StructLayout({"take": 1, "clear": 1, "fill": 1, "fill_all": 1,
                               "fill_row": bits_to_hold(config.rows - 1), **value})
 
 
 def control_layout(config: ArrayConfig) -> data.StructLayout:
-    """Control that travels down the tile rows, from each to the next in a cycle.
+    """Control signals that pass down the tile rows, a tile row a cycle.
 
     Fields
     ------

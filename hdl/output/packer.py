@@ -26,9 +26,9 @@ class Packer(wiring.Component):
     Members
     -------
     restart : In(1)
-        Begin a word, and drop an unfinished one.
+        Begin a word; the elements of an incomplete word are dropped.
     insert : In(1), elements : In(width * bits), one for each row
-        Where a pixel ends within them, the elements behind its end are 0.
+        Elements past the end of their pixel are 0.
     pixel_end : In(1)
         With ``insert``: the last elements of a pixel.
     layer_end : In(1)

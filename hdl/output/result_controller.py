@@ -1,4 +1,4 @@
-"""Tags of the sums that leave the rows: the loop nest once more, at the end of the array."""
+"""Tags of the sums that leave the rows: the loop nest of the sequencer, repeated at the end of the array."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
@@ -90,10 +90,10 @@ class ResultController(wiring.Component):
             "group": Out(1),
             **({"coefficient": Out(config.coefficient_bits)} if config.requantize_depth else {}),
         })
-        # apart from the beat, whose other fields follow from them: no field then depends on its own vector
+        # signals apart from the beat, whose other fields follow from them: no field depends on its own vector
         self.enable = Signal()
         self.number = Signal.like(self.beat.number)
-        # the successor of a drain is known a cycle before the next drain, unless drains follow at once
+        # the address of the next block is registered, unless drains come in successive cycles
         self.early = "sync" if config.drain_cycles > 1 else "comb"
 
     def elaborate(self, platform: object) -> Module:

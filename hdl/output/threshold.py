@@ -14,7 +14,7 @@ __all__ = ["ThresholdUnit", "combine_layout"]
 
 
 def combine_layout(config: ArrayConfig) -> data.StructLayout:
-    """Control of a threshold unit for the sum of this cycle; the fields are those of
+    """Controls of a threshold unit for the sum of this cycle, fields of
     `hdl.output.result_controller.beat_layout`, and ``beat`` is its number."""
     return data.StructLayout({
         "beat": bits_to_hold(config.beats - 1),
@@ -43,11 +43,11 @@ class ThresholdUnit(wiring.Component):
     beat : In
         Beat of the next sum: its column, divided by ``drain_width``.
     sum : In(operand_bits)
-        The operand: a sum of the row, or its level.
+        A sum of the row, or its level.
     combine : In(combine_layout)
     element : Out(element_bits)
     fill, take, clear, offset : In
-        Border class of the next pixel, and that it becomes the current one; see `AddressGenerator`.
+        Border class of the next pixel, and its strobes; see `AddressGenerator`.
     host_write : In(1), host_data : In(sum_bits)
         Write the threshold memory at ``combine.address``.
     host_read : Out(sum_bits)

@@ -71,7 +71,7 @@ class Serial:
         await Timer(round(seconds * self.clock) * PERIOD, unit="ns")
 
     async def take(self, steps):
-        """Take the steps of a `Host` and return their results."""
+        """Execute the steps of a `Host`, and return their results."""
         return await take(steps, self.send, self.receive)
 
 

@@ -10,7 +10,7 @@ __all__ = ["take"]
 
 async def take(steps: Generator[Send | Receive, Any, Any], send: Callable[[bytes], Awaitable[None]],
                receive: Callable[[int, float], Awaitable[bytes]]) -> Any:
-    """Take the steps of a `fpga.host.link.Host` and return their results."""
+    """Execute the steps of a `fpga.host.link.Host`, and return their results."""
     try:
         step = next(steps)
         while True:

@@ -42,8 +42,8 @@ def check_stages(config: ArrayConfig, stages: Sequence[Stage], maps: Mapping[str
                  ) -> list[StageRun]:
     """Run stages on the accelerator, and compare their results.
 
-    Only words that earlier stages have not left in the array's memories are written. Each stage is given the maps as
-    they should be, so that one wrong result is counted once.
+    Words that earlier stages left in the array's memories are not written again. Each stage gets the expected maps, so
+    a wrong result is counted once.
 
     Parameters
     ----------

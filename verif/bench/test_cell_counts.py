@@ -1,4 +1,4 @@
-"""Yosys's counts of the architecture's choices. They repeat exactly, so they are asserted."""
+"""Yosys's cell counts of the architecture's choices; the counts are reproducible, and asserted exactly."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A unit's inputs, cycle by cycle, and its outputs: on a simulator of Verilog or on Amaranth's own."""
+"""Traces of a unit: its outputs for given inputs, cycle by cycle, by a Verilog simulator or Amaranth's."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,10 +25,10 @@ def play(unit: wiring.Component, steps: Sequence[Mapping[str, Any]], simulator: 
     ----------
     unit : Component
     steps : sequence of mappings
-        For each cycle the inputs that are not 0: a number, a list for an array of ports, a mapping for a
-        structure; ``rst`` is the reset.
+        Nonzero inputs of each cycle: a number, a list for an array of ports, a mapping for a structure; ``rst`` is the
+        reset.
     simulator : str
-        "amaranth" for Amaranth's simulator (at once, but slow in the run, and without X), else as for
+        "amaranth" for Amaranth's simulator (without a build, but slow, and without X), else as for
         `verif.bench.simulate.simulate`.
     platform : object
         Platform of the elaboration, on Amaranth's simulator.

@@ -1,8 +1,8 @@
 """The area of processing elements, rows, arrays and accelerators, on every family.
 
 `make bench-area`. Cells are LUT4s, with 2 for a CCU2C of ECP5 and 1 for an ALU of Gowin; on iCE40 the logic cells after
-packing. Element, row and array are mapped as they stand, with the registers that forward their words; an accelerator is
-the whole design behind the bus. Equal modules are mapped once, without optimisation across modules. On ECP5 the
+packing. Element, row and array are mapped with the registers that forward their words; an accelerator is the whole
+design behind the bus. Equal modules are mapped once, without optimisation across modules. On ECP5 the
 popcount is built from carry cells (`hdl.array.popcount.carry`), and the portable popcount is measured for comparison.
 The baseline is an element of three lines, with each flow's default flags.
 """
@@ -36,7 +36,7 @@ LANES = 16, 32, 64, 128
 SHAPES = {"pe": (1, 1), "row": (1, 16), "array": (8, 8), "accelerator": (4, 16)}
 UNITS = tuple(SHAPES)
 PACKED = 64, ("pe", "array")
-"""Lanes and units that are packed as well, on families whose areas are Yosys's cells."""
+"""Lanes and units to pack as well, on families whose areas are Yosys's cells."""
 
 
 class PlainElement(ProcessingElement):
@@ -66,8 +66,8 @@ def component(unit: str, lanes: int) -> wiring.Component:
 
 
 def packed(family: BoardFamily, folder: Path) -> int:
-    """Logic cells that nextpnr makes of ``unit.json`` in a folder: with the family's savings, and without what its
-    repairs add for the router."""
+    """Logic cells of ``unit.json`` in a folder after packing by nextpnr, with the family's savings, and without the
+    additions of its repairs for the router."""
     netlist = json.loads((folder / "unit.json").read_text())
     if family.save(netlist):
         (folder / "unit.json").write_text(json.dumps(netlist))
@@ -84,7 +84,7 @@ def size(unit: wiring.Component, config: ArrayConfig, family: BoardFamily, folde
 
 
 def popcounts(family: BoardFamily, unit: str) -> tuple[str, ...]:
-    """How the popcount of a unit is made, the build's way first."""
+    """The popcounts of a unit to measure, the build's first."""
     if not structure_of(Target(family.name), config_of(unit, PACKED[0])).families:
         return ("portable",)
     return ("mapped", "portable") if unit in PACKED[1] else ("mapped",)

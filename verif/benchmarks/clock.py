@@ -71,8 +71,8 @@ def path_text(path: Sequence[Mapping[str, Any]]) -> str:
 
 def clock_row(board: str, preset: str, wanted: float, reached: Mapping[Any, float], stalled: Sequence[int],
               use: Mapping[str, int], path: str, placer: str) -> Row:
-    """A row of the table: the MHz of each seed, the requested MHz, the slowest path of the best,
-    and the tool that placed it with its version."""
+    """A row of the table: the MHz of each seed, the requested MHz, the slowest path of the best seed,
+    and the placement tool with its version."""
     return {"board": board, "preset": preset, "binops_per_cycle": ArrayConfig.preset(preset).binops_per_cycle,
             "fmax_mhz_median": round(statistics.median(reached.values()), 2),
             "fmax_mhz_best": max(reached.values()), "wanted_mhz": round(wanted, 2),
@@ -98,7 +98,7 @@ def replaced(row: Row, rows: Sequence[Row]) -> list[Row]:
 
 
 def keep(row: Row, folder: Path = BUILD) -> Path:
-    """Add a row to ``clock.json`` in a folder, which begins with the rows that are recorded."""
+    """Add a row to ``clock.json`` in a folder; the file is a copy of the recorded rows at first."""
     known = load("clock", folder if (folder / "clock.json").exists() else RECORDED)["rows"]
     tools = versions("yosys", *(family.place for family in BOARD_FAMILIES.values()))
     return save("clock", replaced(row, known), tools, folder)

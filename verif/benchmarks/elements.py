@@ -40,7 +40,7 @@ def element_config(element_bits: int, lanes: int) -> ArrayConfig:
 
 
 def element_cells(config: ArrayConfig, family: BoardFamily) -> int:
-    """Cells of one processing element; portable, which ECP5's carry cells are not."""
+    """Cells of one portable processing element, without ECP5's carry cells."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         element = ProcessingElement(config=config)

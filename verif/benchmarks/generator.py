@@ -1,4 +1,4 @@
-"""Arrays to Verilog by the command line: seconds, bytes and memory, and the cost of reading them back."""
+"""Speed of the generator by the command line: seconds, bytes and memory, and the cost of reading the Verilog."""
 
 import os
 import subprocess

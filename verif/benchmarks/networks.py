@@ -35,10 +35,10 @@ ARRAYS = (
 """For each size an array of many rows, for batches, and arrays of few rows, for single images; see also `roomy`."""
 
 CONFIRMED = {("digits", 8, 4), ("digits", 2, 32), ("sfc", 2, 32), ("cnv", 2, 32)}
-"""Networks, rows and columns whose cycles are counted by the RTL as well, in both modes."""
+"""Networks, rows and columns whose cycles the RTL confirms, in both modes."""
 
 STAGE_DEPTHS = {"weight_depth": 4096, "activation_depth": 16384, "threshold_depth": 4096, "requantize_depth": 4096}
-"""Memories of the array that runs a network in stages: larger layers come from the host, piece by piece."""
+"""Memories of an array for a network in stages: the host loads larger layers piece by piece."""
 
 
 @dataclass(frozen=True)

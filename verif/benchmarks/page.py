@@ -34,10 +34,10 @@ class Goal:
     text : str
         The goal.
     value : callable
-        Of the benchmark's rows; the figure, or None where it was not measured.
+        The figure from the benchmark's rows, or None where it was not measured.
     bound : float
     most : bool
-        The bound is the largest figure that will do, not the least.
+        The bound is an upper bound, not a lower bound.
     binds : str
         The obstacle between the figure and the goal, or the basis of the figure; names of figures in braces.
     """
@@ -92,7 +92,7 @@ def whole_network(name: str, mode: str, binops: int) -> Callable[[Rows], float |
 
 
 def utilizations(mode: str, binops: int, *networks: str) -> Callable[[Rows], float | None]:
-    """The least utilisation over networks, by the best array of a size, of all layers but the first, in per cent."""
+    """The least utilisation over networks, on the best array of a size, of all layers but the first, in per cent."""
     def value(rows: Rows) -> float | None:
         best = [extreme(max, "utilization", network=name, mode=mode, binops_per_cycle=binops)(rows)
                 for name in networks]

@@ -44,7 +44,7 @@ def keep(name: str, report: Path) -> Path:
 
 
 def load(name: str, folder: Path = RECORDED) -> dict[str, Any]:
-    """The content of a file of `save`."""
+    """The contents of a file of `save`."""
     return json.loads((folder / f"{name}.json").read_text())
 
 

@@ -37,10 +37,10 @@ BASELINE = "Verilator from cocotb, default flags"
 
 @dataclass(frozen=True)
 class Rate:
-    """A measurement of a simulator: seconds are those of the processor.
+    """A measurement of a simulator, in processor seconds.
 
     ``running`` are the seconds of the ``counted`` cycles of runs alone; ``words`` the results; ``build_seconds`` the
-    time of the build, without Verilator's own run time where that is kept.
+    time of the build, without Verilator's run-time library where it is kept.
     """
 
     cycles: int
@@ -78,7 +78,7 @@ def alone(verilog: str, job: dict[str, Any]) -> Rate:
 
 @contextmanager
 def environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Variables of this process, which cocotb's runners pass on."""
+    """Environment variables of this process, passed on by cocotb's runners."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -92,7 +92,7 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def build_default(folder: Path, sources: Sequence[Path], top: str) -> None:
-    """A build by cocotb's runner for Verilator, with the flags that it has by itself."""
+    """A build by cocotb's runner for Verilator, with its default flags."""
     made = runner.Verilator()
     made.log.disabled = True
     with environment(verilator_environment()):
@@ -106,7 +106,7 @@ def build_icarus(folder: Path, sources: Sequence[Path], top: str) -> None:
 
 def from_cocotb(made: runner.Runner, build: Callable[[Path, Sequence[Path], str], None], verilog: str,
                 job: dict[str, Any]) -> Rate:
-    """A runner of cocotb's, with its build apart from others."""
+    """A runner of cocotb, with a separate build."""
     folder = FOLDER.resolve() / build.__name__
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -129,11 +129,11 @@ def from_cocotb(made: runner.Runner, build: Callable[[Path, Sequence[Path], str]
 
 
 def measure(console: Console) -> Path:
-    """Measure all of them on the same Verilog and the same program, fewer inputs where they are slow."""
+    """Measure all simulators on the same Verilog and the same program, with fewer inputs for slow ones."""
     began = time.monotonic()
     verilog, _ = to_verilog(Accelerator(config=CONFIG), NAME)
     by_table, _ = to_verilog(Accelerator(config=CONFIG), NAME, Target(popcount=TablePopcount.name))
-    runtime()                           # is kept, as in the regression: builds are measured without it
+    runtime()                           # built once and kept, as in the regression: builds are measured without it
     console.print(f"{time.monotonic() - began:6.1f} s  emitted, and Verilator's run time compiled")
     ways: dict[str, tuple[int, Callable[[dict[str, Any]], Rate]]] = {
         BASELINE: (3, lambda job: from_cocotb(runner.Verilator(), build_default, verilog, job)),

@@ -1,4 +1,4 @@
-"""Records of runs: cheap figures are computed again exactly, and records of one design agree."""
+"""Records of runs: cheap figures are recomputed exactly, and records of one design agree."""
 
 from pathlib import Path
 

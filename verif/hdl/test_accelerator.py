@@ -33,7 +33,7 @@ INT8_CORNERS = {
 }
 
 
-# array 0 of the usual seed has 56 elements of 64 lanes and takes five times as long to compile as the others
+# with the default seed array 0 has 56 elements of 64 lanes and takes five times as long to compile as the others
 @pytest.mark.parametrize("index", [pytest.param(i, marks=() if i in (1, 4) else pytest.mark.slow) for i in range(20)])
 def test_random_arrays(index):
     check_array(default_seed(), index, pairs=5)

@@ -42,7 +42,7 @@ def check(config: ArrayConfig, graph: Graph, split: bool) -> Case:
 @pytest.mark.parametrize("registers", [0, pytest.param(1, marks=pytest.mark.slow), 2])
 @pytest.mark.parametrize("split", [False, True])
 def test_the_first_step_reads_the_word_that_was_written_last(split: bool, registers: int) -> None:
-    """One group of pixels: one word in batch mode, in split mode one a row, of which the last row reads the last."""
+    """One pixel group: a word in batch mode, in split mode a word for each row; the last row reads the last word."""
     rows, lanes = 3, 8
     config = ArrayConfig(rows=rows, cols=lanes, lanes=lanes, tile=8, zero_padding=0, requantize_depth=0, fetch_width=32,
                          memory_registers=registers)

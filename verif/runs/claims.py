@@ -52,9 +52,9 @@ def int8_array(lanes: int, *, rows: int = BINARY_ARRAY.rows) -> ArrayConfig:
 
 @dataclass(frozen=True)
 class Machine:
-    """An 8-bit array that the binary one is compared with.
+    """An 8-bit array for comparison with the binary array.
 
-    ``equal`` names the quantity in which they are equal, ``size`` its amount in the binary and the 8-bit array.
+    ``equal`` names the quantity in which both are equal, ``size`` its amount in the binary and the 8-bit array.
     """
 
     equal: str

@@ -1,9 +1,8 @@
-"""A board on a line that fails in every way: `signum faults` counts the outcomes.
+"""Fault injection on the line to a board: `signum faults` counts the outcomes.
 
-The board is the Verilated top with its serial pins, the host is `fpga.host.device.Device`, and what lies between them
-loses,
-doubles, flips and invents bytes, resets the board, cuts its power, and dies. Whatever is answered must be right; what
-cannot be answered must be refused, and soon.
+The board is the Verilated top with its serial pins, the host is `fpga.host.device.Device`, and the line between them
+loses, doubles, flips and invents bytes, resets the board, cuts its power, and dies. Every accepted result must be
+right; every other operation must be refused within bounded time.
 """
 
 import json
@@ -35,8 +34,8 @@ OUT = Path("build/faults")
 CONFIG = ArrayConfig(rows=2, cols=3, lanes=12, tile=2, acc_bits=8, sum_bits=16, weight_depth=128, activation_depth=256,
                      threshold_depth=128, program_depth=128, requantize_depth=32)
 BYTES = ("lost", "doubled", "flipped", "invented")
-DRAWS, PROGRAMS = 60, 6      # programs with the most results: other damage shows only in them
-INFERENCES = 12             # of a session
+DRAWS, PROGRAMS = 60, 6      # programs with the most results, the only ones that reveal some damage
+INFERENCES = 12             # inferences of a session
 TIMEOUT, QUIET, ATTEMPTS = 0.15, 0.03, 12       # of the link, in seconds of the board
 PATIENCE = 600.0        # seconds of the board after which a load or an inference hangs
 RATES = (0.0003, 0.001, 0.003, 0.01)
@@ -58,7 +57,7 @@ class FaultyLine:
     event : str
         "reset", "power" or "dead": the event after some bytes, or none.
     within : int
-        Bytes among which it happens.
+        Bytes among which the event happens.
 
     Members
     -------

@@ -1,9 +1,8 @@
-"""The digits program further down: on netlists after synthesis, and on the bitstream turned back into Verilog.
+"""The ladder: the digits program on netlists after synthesis, and on the bitstream turned back into Verilog.
 
-`signum ladder` takes a board of each family through its flow, makes a virtual board of the result that comes
-out, loads
-the program through its serial pins with the driver of real boards, and compares every logit with the golden model and
-the cycles of every run with those predicted.
+`signum ladder` takes a board of each family through its flow, makes a virtual board of the result, loads the program
+through its serial pins with the driver of real boards, and compares every logit with the golden model and the cycles
+of every run with the prediction.
 """
 
 import contextlib
@@ -39,7 +38,7 @@ __all__ = ["BOARDS", "RUNGS", "climb", "command"]
 OUT = Path("build/ladder")
 RUNGS = {"netlist": netlist_verilog, "bitstream": bitstream_verilog}
 BOARDS = "ice40_hx8k_b_evn", "ulx3s-25f", "tang_nano_9k"
-"""One of a family."""
+"""One board of each family."""
 PRESET, IMAGES = "icebreaker", 40
 TIMEOUT, QUIET = 1.0, 0.05      # of the link, in seconds of the board
 
@@ -50,17 +49,17 @@ def climb(rung: str, verilog: str, family: str, config: ArrayConfig, graph: Grap
     Parameters
     ----------
     rung : str
-        Of `RUNGS`.
+        A name in `RUNGS`.
     verilog : str
         The Verilog of the board.
     family : str
-        Of the board.
+        Family of the board.
     config : ArrayConfig
-        Of its array, which must be large enough for the graph.
+        The board's array, large enough for the graph.
     graph : Graph
-        Of the digits.
+        The digits network.
     images : int
-        How many.
+        Number of images.
 
     Returns
     -------
@@ -70,7 +69,7 @@ def climb(rung: str, verilog: str, family: str, config: ArrayConfig, graph: Grap
     Raises
     ------
     DeviceError, LinkError
-        If the board deviates from the program, or does not answer.
+        If the board deviates from the program, or does not respond.
     """
     program = compile_graph(graph, config)
     maps = digits_encoder().bits(digits().test.images[:images])

@@ -68,9 +68,9 @@ def quoted(text: str) -> set[str]:
 
 
 def unmarked(text: str, allowed: Mapping[str, str]) -> Iterator[str]:
-    """Numbers with a unit that stand in a page's prose as somebody typed them, with some words around each.
+    """Typed numbers with a unit in a page's prose, with some words around each.
 
-    Code, figures and tables of records are left out, and so is each phrase of ``allowed``.
+    Code, quoted figures and tables, and the phrases of ``allowed`` are excluded.
     """
     text = re.sub(r"^( *```).*?^\1", "", TABLE.sub("", text), flags=re.DOTALL | re.MULTILINE)
     text = re.sub(r"^    .*$", "", text, flags=re.MULTILINE)

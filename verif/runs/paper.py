@@ -26,13 +26,13 @@ BUILD = Path("build")
 DOCS = REPOSITORY / "docs"
 PAGE = DOCS / "paper.md"
 REPORTS = DOCS / "paper" / "reports.json"
-"""Everything that the page is made of, as `gather` found it."""
+"""The data of the page, collected by `gather`."""
 
 RECORDED = DOCS / "paper" / "resnet18.json"
-"""The results of the last recorded `make resnet18`; a newer one in ``build/paper`` takes precedence."""
+"""The recorded results of `make resnet18`; newer results in ``build/paper`` take precedence."""
 
 GOALS = {"classification": 1.0, "detection": 3.0, "segmentation": 3.0, "super_resolution": 0.3, "matching": 3.0}
-"""How far a binary network may be behind its 8-bit twin, in units of the metric."""
+"""Largest loss of a binary network against its 8-bit twin, in units of the metric."""
 
 Row = dict[str, Any]
 

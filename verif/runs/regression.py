@@ -15,7 +15,7 @@ FOLDER = "verif"
 
 
 def pytest_arguments(quick: bool, jobs: int, further: tuple[str, ...]) -> list[str]:
-    """The arguments of pytest; paths among ``further`` stand in for the whole of verif/."""
+    """The arguments of pytest; paths among ``further`` replace verif/."""
     paths = any((REPOSITORY / text.split("::")[0]).exists() for text in further)
     chosen = ["-m", "not slow"] if quick else []
     return ["-n", str(jobs), "--dist", "worksteal", "-q", *chosen, *further, *([] if paths else [FOLDER])]

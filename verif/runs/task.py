@@ -69,10 +69,10 @@ class OnArray:
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """Inputs of the array for some images, and PyTorch's body.
+    """Inputs of the array for some images, and of PyTorch's body.
 
-    ``encoder`` and ``shape`` (C, H, W) are those that `golden.compiler.fold.fold` wants, ``maps`` the bits, bool (B,
-    H, W, C) by name, ``tensor`` the body's input.
+    ``encoder`` and ``shape`` (C, H, W) are arguments of `golden.compiler.fold.fold`, ``maps`` the bits, bool (B, H, W,
+    C) by name, ``tensor`` the body's input.
     """
 
     encoder: Encoder
@@ -139,7 +139,7 @@ def run_int8_on_array(network: Network, images: np.ndarray) -> OnArray:
 
 
 def where(network: Network, graph: Graph) -> list[dict[str, str]]:
-    """The machine and the number format of each layer."""
+    """The machine (array or host) and the number format of each layer."""
     rows = []
     for layer in graph.layers:
         planes = len(layer.segments) if layer.combine == "shift_accumulate" else 0
@@ -152,7 +152,7 @@ def where(network: Network, graph: Graph) -> list[dict[str, str]]:
 
 
 def _has_int8_body(network: Network) -> bool:
-    """Whether the body's last sums are results as they are, as on the 8-bit array."""
+    """Whether the last sums of the body are results, as on the 8-bit array."""
     *_, last = network.body.modules()
     return isinstance(last, Int8Conv2d)
 

@@ -1,4 +1,4 @@
-"""The claims: compared designs are equal in the named respect, and the counts are those of the cycle model."""
+"""The claims: compared designs are equal in the named quantity, and counts equal the cycle model's."""
 
 from math import prod
 

@@ -1,4 +1,4 @@
-"""The walks of docs/extending.md: each diff applies to the tree as it stands, and passes the contract tests."""
+"""The walks of docs/extending.md: each diff applies to the current tree, and passes the contract tests."""
 
 import os
 import re

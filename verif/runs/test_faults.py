@@ -28,7 +28,7 @@ def test_no_wrong_answer_is_accepted(seed):
 
 @pytest.mark.slow
 def test_a_link_that_does_not_check_is_found_out(monkeypatch, seed):
-    """The run can fail: answers that are taken without a look at their CRC are wrong ones in time."""
+    """The run can fail: without the check of CRCs, wrong results are accepted in the end."""
     def unchecked(data):
         whole = len(data) == 8 + 4 * data[3]
         return Response(data[1], data[2], list(struct.unpack(f"<{data[3]}I", data[4:-4]))) if whole else None

@@ -51,7 +51,7 @@ def test_a_figure_has_its_command_on_the_page(name: str) -> None:
 
 @pytest.mark.parametrize("name", HAND)
 def test_no_line_begins_with_a_figure(name: str) -> None:
-    """A line of only a comment would be an HTML block, which ends the paragraph."""
+    """A line with nothing but a comment would be an HTML block, which ends the paragraph."""
     assert re.findall(r"^ *<!--=.*$", HAND[name].read_text(), re.MULTILINE) == []
 
 

@@ -31,7 +31,7 @@ def test_small_network(tmp_path):
 
 
 def test_a_difference_is_counted_and_fails_the_command(tmp_path, monkeypatch):
-    """One bit of PyTorch's result is inverted; nothing is simulated."""
+    """One bit of PyTorch's result is inverted, without a simulation."""
     right = resnet18.pytorch_maps
 
     def wrong(network, graph, images):

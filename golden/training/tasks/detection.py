@@ -37,7 +37,7 @@ TRUE, FALSE, MISSED = "#37c871", "#e4572e", "#f4c430"
 def heat_map(truth: list[list[Box]], lines: int, columns: int) -> np.ndarray:
     """The target of a network: float32 (B, 1, lines, columns), a Gaussian around the cell of each digit's centre.
 
-    The cell itself is 1; where Gaussians meet, the larger counts.
+    The cell itself is 1; of overlapping Gaussians the larger counts.
     """
     cells = np.zeros((len(truth), 1, lines, columns), np.float32)
     for image, boxes in zip(cells[:, 0], truth, strict=True):

@@ -14,10 +14,10 @@ class Ends(Network):
     ----------
     blocks : Blocks
     first, last : Module
-        The host's layers before and after the body: convolutions `nn.Conv2d`, norms directly behind them, and what
-        has no weights. ``first`` ends in an activation of the blocks.
+        The host's layers before and after the body: convolutions `nn.Conv2d`, norms directly after them, and modules
+        without weights. ``first`` ends in an activation of the blocks.
     body : Module
-        Ends in an activation, too.
+        Ends in an activation as well.
     """
 
     def __init__(self, blocks: Blocks, first: nn.Module, body: nn.Module, last: nn.Module) -> None:

@@ -21,9 +21,9 @@ class _Centred(nn.Module):
 
 
 class Filtered(Network):
-    """A network that begins with filters of real weights; the array sees the activations of their outputs.
+    """A network that begins with filters of real weights; the array reads the activations of their outputs.
 
-    Each filter's weights sum to zero: that a brighter image is the same to it need not be learned.
+    The weights of each filter sum to zero: its invariance to brightness need not be learned.
 
     Parameters
     ----------

@@ -79,7 +79,7 @@ def mapped(homography: np.ndarray, points: np.ndarray) -> np.ndarray:
 def warp(photograph: np.ndarray, homography: np.ndarray, origin: tuple[int, int], size: int) -> np.ndarray:
     """The image, float64 (size, size), whose value at `mapped` (homography, p) is the photograph's at origin + p.
 
-    Values between pixels are linear, those outside of the photograph are its nearest.
+    Interpolation is linear; points outside of the photograph have the value of its nearest pixel.
     """
     places = np.stack(np.meshgrid(np.arange(size), np.arange(size), indexing="ij"), axis=-1)
     sources = mapped(np.linalg.inv(homography), places) + origin
@@ -120,8 +120,8 @@ Place = tuple[np.ndarray, int, int]
 
 def _pairs(rng: np.random.Generator, places: list[Place], size: int,
            choose: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, Correspondences]:
-    """Pairs cut at these places: images (2N, 1, size, size), all A before all B, and the correspondences of the points
-    (N, 3) that are chosen in all A."""
+    """Pairs cut at ``places``: images (2N, 1, size, size), all A before all B, and the correspondences of the points
+    (N, 3) chosen in all A."""
     homographies = [random_homography(rng, size) for _ in places]
     a = np.array([_cut(place, size) for place in places]).astype(np.int64)
     b = np.array([photometric(rng, warp(photograph, homography, (y, x), size))
@@ -265,9 +265,9 @@ class Matching(Task):
     recipe = Recipe(steps=600, batch=4)
 
     def network(self, blocks: Blocks) -> Network:
-        """Filters of 8 bits on the host, a pair of convolutions, and one that compares pixels up to 6 apart.
+        """Filters of 8 bits on the host, a pair of convolutions, and a convolution of pixels up to 6 apart.
 
-        A bit of a descriptor sees 25x25 pixels.
+        The receptive field of a descriptor is 25x25 pixels.
         """
         width = blocks.width(16)
         return Filtered(blocks, width, 5, nn.Sequential(

@@ -21,15 +21,15 @@ SIZE = 48
 CLASSES = 11
 """Classes of a pixel: 0 is background, 1 + d the digit d."""
 
-SHRINKS = (1, 2)        # how many times smaller a photograph becomes, so that its textures come in two sizes
+SHRINKS = (1, 2)        # factors by which photographs shrink: textures come in two sizes
 HAZE = (0.4, 0.8)       # remaining share of a photograph's contrast
 DIGITS = 4              # in a scene at most
-CROWD = 8               # the same, for training scenes that are to teach more in a step
-SIZES = (14, 18)        # pixels that the 8 of a digit become
+CROWD = 8               # the same for crowded training scenes, which teach more in a step
+SIZES = (14, 18)        # pixels of a digit's side, of 8 at first
 CONTRAST = (100, 127)   # between ink and the mean of its background; always possible on one side of 0..255
-FULL = 14               # a digit's value that covers all below; the largest is 16
+FULL = 14               # value of full ink in a digit; the largest is 16
 MARGIN = 1              # pixels between two digits
-TRIES = 20              # places tried for a digit
+TRIES = 20              # attempts to place a digit
 HELD_OUT = {"validation": (300, 1), "test": (400, 2)}      # scenes, seed
 
 
@@ -100,9 +100,9 @@ def scenes(split: str, count: int, seed: int | np.random.Generator, size: int = 
            most: int = DIGITS) -> Scenes:
     """Draw ``count`` scenes of a split, "train", "validation" or "test"; equal seeds give equal scenes.
 
-    A scene is a crop of a photograph, turned and hazed at random, with 1 to 4 digits of 14 to 18 pixels blended over
-    it in one grey each, brighter or darker than the background, and apart from each other. A digit's pixels are those
-    of its silhouette: on each line, all from the first to the last that is at least half ink.
+    A scene is a crop of a photograph, turned and hazed at random, with 1 to 4 separate digits of 14 to 18 pixels
+    blended over it, each in one grey, brighter or darker than the background. The pixels of a digit are its silhouette:
+    on each line, all from the first to the last pixel of at least half ink.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Super-resolution: a photograph of twice the resolution from one whose pixels are means of 2x2.
+"""Super-resolution: a photograph at twice the resolution, from means of 2x2 pixels.
 
 A network's result holds, for each pixel of the low resolution, the difference at its four places (top left, top
 right, bottom left, bottom right) in the high resolution, in grey levels: EDSR's last map before its pixel shuffle, with
@@ -40,11 +40,11 @@ class HighResolution:
     Members
     -------
     images : (B, 2H, 2W) int64
-        The originals of the images of low resolution.
+        The originals.
     low : (B, H, W) int64
-        Those images.
+        The images of low resolution.
     photograph : (B,) int64
-        Number of the photograph that an image is a piece of.
+        Number of the photograph of each image.
     """
 
     images: np.ndarray
@@ -129,9 +129,9 @@ def _split(name: SplitName) -> tuple[np.ndarray, HighResolution]:
 
 
 class Enlarger(Filtered):
-    """A body between two layers of 8 bits on the host, the second of which also reads the output of the first.
+    """A body between two layers of 8 bits on the host; the second also reads the output of the first.
 
-    Both together hold every filter of 5x5 pixels.
+    The two layers together can represent every filter of 5x5 pixels.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ class SuperResolution(Task):
         return low, (torch.from_numpy(_places(images) - low).float(),)
 
     def loss(self, outputs: Tensor, targets: tuple[Tensor, ...]) -> Tensor:
-        """Mean squared error in units of 50 squared grey levels: the score is PSNR."""
+        """Mean squared error, of which PSNR is a function, in units of 50 squared grey levels."""
         return functional.mse_loss(outputs, targets[0]) / 50
 
     def split(self, name: SplitName) -> tuple[np.ndarray, HighResolution]:

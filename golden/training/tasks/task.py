@@ -69,7 +69,7 @@ class Task(ABC):
         """Scores of simple methods on the test split, by name."""
 
     def further(self) -> dict[str, tuple[np.ndarray, Any, dict[str, float]]]:
-        """Other images to judge by, by name: the images, their truth, and the scores of the simple methods."""
+        """Further test images, by name: the images, their truth, and the scores of the simple methods."""
         return {}
 
     @abstractmethod

@@ -16,22 +16,22 @@ from .tree import split_lanes
 
 __all__ = ["CarryChains", "CarryPopcount"]
 
-# LUTs of a half. EQUAL, DIFFER, BIT and NONE begin an adder; their D is 1, as is that of ADD and ADD_INVERTED.
-EQUAL = 0x0009          # hands on whether A and B are equal
-DIFFER = 0x0006         # hands on whether A and B differ
-BIT = 0x000A            # hands on A
-NONE = 0x0000           # hands on 0
-PAIRS = 0x6996          # adds whether A and B differ, and whether C and D do
+# Tables of a half. EQUAL, DIFFER, BIT and NONE begin an adder. D is 1, except in PAIRS and ACCUMULATE.
+EQUAL = 0x0009          # carry out: A == B
+DIFFER = 0x0006         # carry out: A != B
+BIT = 0x000A            # carry out: A
+NONE = 0x0000           # carry out: 0
+PAIRS = 0x6996          # adds A != B and C != D
 ADD = 0x660A            # adds A and B
 ADD_INVERTED = 0x6605   # adds ~A and ~B
-ACCUMULATE = 0xAA5A     # adds A and C, but A alone where D is 1
+ACCUMULATE = 0xAA5A     # adds A and C; A alone where D is 1
 
 ZERO, ONE = Const(0), Const(1)
 Half = tuple[int, Value, Value, Value, Value]
 
 
 class CarryChains:
-    """Adders one behind the other in chains of CCU2C.
+    """Successive adders in chains of CCU2C.
 
     The operands of an adder must not depend on a later adder.
 
@@ -148,7 +148,7 @@ class CarryPopcount(Structure):
         return m
 
     def _leaf(self, chains: CarryChains, lanes: list[int]) -> Value:
-        """The number of pairs that differ, of three: pairs of up to three lanes, and pairs that always differ."""
+        """Count the differing pairs of up to three lanes; constant pairs, which differ, fill the leaf."""
         a, w = ([word[lane] for lane in lanes] + [bit] * (3 - len(lanes))
                 for word, bit in ((self.a, ZERO), (self.w, ONE)))
         return chains.add(f"differ{lanes[0]}", (DIFFER, a[2], w[2], ZERO, ONE), [(PAIRS, a[0], w[0], a[1], w[1])])
@@ -163,7 +163,7 @@ class CarryPopcount(Structure):
                           [(table, x, y, ZERO, ONE) for x, y in zip(*bits, strict=True)])
 
     def _lane(self, m: Module, lane: int, stages: int) -> Half:
-        """The half that begins an adder by a lane, ``stages`` cycles later."""
+        """The half that begins an adder, with a lane, delayed by ``stages`` cycles, as its carry."""
         if not stages:
             return EQUAL, self.a[lane], self.w[lane], ZERO, ONE
         value = ~(self.a[lane] ^ self.w[lane])

@@ -1,4 +1,4 @@
-"""Results kept by content: found again, and for the same function, arguments and sources only."""
+"""The cache: kept results are found again, only for equal functions, arguments and sources."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The exploration of arrays: the best is the best, misfits are left out and reported, work is done once."""
+"""The exploration of arrays: the best candidate wins, misfits are excluded and reported, work is not repeated."""
 
 import json
 import sys
@@ -33,7 +33,7 @@ def luts(config: dict[str, int]) -> int:
 
 
 class Quick(Runner):
-    """Without Yosys; keeps the calls of its stand-in."""
+    """Records the calls of a stand-in for Yosys."""
 
     built: list[dict[str, int]]
 

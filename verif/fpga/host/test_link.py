@@ -1,4 +1,4 @@
-"""The host's side of the link against the hardware of a board, on a line that fails in every way."""
+"""The host's side of the link against the hardware of a board, on a line with every kind of fault."""
 
 import random
 import re
@@ -44,7 +44,7 @@ class Line:
         return self.board.read(count, timeout)
 
     def close(self) -> None:
-        """The board stays for the next test."""
+        """Keep the board for the next test."""
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def test_a_length_that_lies_is_none():
 
 @pytest.mark.parametrize("count", [0, 1, 254, 255, 256, 512])
 def test_reads_what_was_written(board: VirtualBoard, count: int, seed: int) -> None:
-    """In the activations of both rows, which follow one another."""
+    """In the activations of both rows, at successive addresses."""
     link = Link(board)
     values = [random.Random(seed + i).getrandbits(CONFIG.lanes) for i in range(count)]
     link.ping()
@@ -173,7 +173,7 @@ def test_endless_noise_is_given_up(board: VirtualBoard, seed: int) -> None:
 
 def test_a_late_answer_is_not_taken_for_the_next(board: VirtualBoard) -> None:
     class Late(Line):
-        """The answer to the first frame comes with the one to the second; the word has changed in between."""
+        """The responses to the first and second frame come together; the word has changed in between."""
 
         held = inbox = b""
 

@@ -42,7 +42,7 @@ def test_it_does_what_amaranth_simulates(bank, seed):
         for name, value in step.items():
             bank[name] = value
         bank.settle()
-        if number > DEPTH:              # words of a memory, and its first outputs, are random before
+        if number > DEPTH:              # earlier words and outputs of the memory are random
             assert bank["read_data"] == outputs["read_data"], f"cycle {number}"
         bank.run(1)
     assert bank.cycles == len(steps)

@@ -1,4 +1,4 @@
-"""Models of cells against the golden memories, and netlists that cannot be simulated."""
+"""Cell models against the golden memories, and netlists that cannot be simulated."""
 
 import copy
 import json

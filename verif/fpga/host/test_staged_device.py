@@ -242,7 +242,7 @@ def test_a_stage_takes_the_cycles_of_its_costs(seed):
 
 
 def test_the_page_runs_a_network_larger_than_the_banks(seed):
-    """Three layers whose weights are five times the memory of the smallest board."""
+    """Three layers with five times the weights of the smallest board's memory."""
     page = (REPOSITORY / "docs" / "board.md").read_text()
     code = page.split("```python\n")[2].split("```")[0]
     graph = with_random_weights(fully_connected(256), seed)

@@ -203,7 +203,7 @@ def test_every_map_of_random_graphs(index, seed):
         case = draw_case(rng, draw_config(rng), layers=3)
         expected = case.graph.run(case.maps)
         for count in range(1, len(case.graph.layers) + 1):
-            # a prefix of the graph: each map is the result, and no later map has its memory
+            # a prefix of the graph: each map is the result, before a later map reuses its memory
             part = Graph(inputs=case.graph.inputs, layers=case.graph.layers[:count])
             program = compile_graph(part, case.program.config, split=case.program.split)
             memory, sums = interpret(program, case.maps)

@@ -1,4 +1,4 @@
-"""Weights that arrive while the array runs: the same results and cycles, and costs with their bottleneck."""
+"""Weight streaming while the array runs: the same results and cycles, and costs with their bottleneck."""
 
 from fractions import Fraction
 

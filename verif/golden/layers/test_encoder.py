@@ -1,4 +1,4 @@
-"""Input encoders: the bits, the inputs of the network, and the way back."""
+"""Input encoders: the bits, the inputs of the network, and decoding."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Gain terms vanish: a folded network with them has signs and one threshold a channel."""
+"""Gain terms fold: a folded network has signs and one threshold a channel."""
 
 from typing import cast
 

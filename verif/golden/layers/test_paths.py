@@ -43,7 +43,7 @@ def network(kind: type[Paths], *paths: nn.Module, pool: str = "none") -> nn.Modu
 @pytest.mark.parametrize("pool", ["none", "before", "after"])
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_pytorch_and_the_graph(kind: type[Paths], count: int, pool: str, seed: int) -> None:
-    """Where the network pools values that fall with S, a row that is not linear is refused."""
+    """A row that is not linear is refused where the network pools values that fall with S."""
     torch.manual_seed(seed + count)
     encoder = Thermometer(levels=3, maximum=16)
     model = network(kind, *(path(kind) for _ in range(count)), pool=pool)

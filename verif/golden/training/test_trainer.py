@@ -1,4 +1,4 @@
-"""The trainer: it learns, repeats itself, resumes after a stop, and refuses foreign checkpoints."""
+"""The trainer: progress, reproducibility, resumption after a stop, and refusal of foreign checkpoints."""
 
 from dataclasses import replace
 

@@ -16,7 +16,7 @@ SIZES = [(1, 1, 0, 1), (1, 1, 0, 4), (1, 4, 0, 3), (1, 7, 0, 5), (1, 7, 1, 3), (
 
 
 class Case:
-    """A pair of words each cycle, for each whether it begins a sum; the requests of the drain."""
+    """A pair of words each cycle, whether each begins a sum, and the loads of the drain."""
 
     def __init__(self, config: ArrayConfig, rng: random.Random, cycles: int) -> None:
         bits = config.word_bits

@@ -37,7 +37,7 @@ class Followed(wiring.Component):
 
 
 def ref(steps: list[dict[str, int]], bits: int) -> list[dict[str, int]]:
-    """The expected outputs of each cycle: none at a restart, only ``past`` behind the last pixel."""
+    """The expected outputs of each cycle: none at a restart, only ``past`` after the last pixel."""
     pixels: list[tuple[int, int]] = []
     number = marked = 0
     seen: list[dict[str, int]] = []

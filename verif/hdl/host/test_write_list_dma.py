@@ -64,7 +64,7 @@ class Host:
             now = None
             if ctx.get(to.valid):
                 now = (ctx.get(to.p.write), ctx.get(to.p.address), ctx.get(to.p.data))
-            # an offered write without an answer stays as it is
+            # an offered write stays unchanged until it is taken
             assert before is None or now == before
             before = None if ctx.get(to.ready) else now
             if now and ctx.get(to.ready):

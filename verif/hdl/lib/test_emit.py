@@ -145,7 +145,7 @@ def output(*command: str, **environment: str) -> str:
 
 
 def with_models(path: Path) -> list[Path]:
-    """The file, and the models of a family's cells where the Verilog has these cells."""
+    """The file, and the models of a family's cells if it instantiates any."""
     if "CCU2C" not in path.read_text():
         return [path]
     models = path.with_name("cells.v")

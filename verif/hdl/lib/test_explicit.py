@@ -103,7 +103,7 @@ def test_the_same_function_and_no_message(kind: str, seed: int, tmp_path: Path) 
     before = [draw(rng, f"case{i}", kind) for i in range(6)]
     (tmp_path / "before.il").write_text(format_netlists(before))
     after = rewritten(before, tmp_path)
-    # the proof covers the netlist that readers of the Verilog get
+    # the proof covers the emitted netlist
     proofs = [f"miter -equiv -flatten gold_case{i} case{i} miter{i}\nsat -verify -tempinduct -maxsteps 15 "
               f"-prove trigger 0 miter{i}" for i in range(len(before))]
     run_yosys("read_rtlil before.il\n" + "".join(f"rename case{i} gold_case{i}\n" for i in range(len(before)))

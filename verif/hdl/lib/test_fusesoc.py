@@ -37,7 +37,7 @@ targets:
 
 
 def fusesoc(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """FuseSoC on the cores below a folder; it writes into that folder."""
+    """FuseSoC on the cores below a folder, with its output in this folder."""
     command = shutil.which("fusesoc", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     assert command, "fusesoc is missing: pip install fusesoc"
     homes = {f"XDG_{kind}_HOME": str(folder / "home") for kind in ("CONFIG", "CACHE", "DATA")}

@@ -1,4 +1,4 @@
-"""A bank against a list of words: slices left out, reads during writes, one word, one bit."""
+"""A bank against a list of words: partial writes, reads during writes, one word, one bit."""
 
 import json
 import random

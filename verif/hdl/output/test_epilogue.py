@@ -1,4 +1,4 @@
-"""The epilogue: control travels down the tile rows, and a write to one row reaches that row alone."""
+"""The epilogue: control passes down the tile rows, and a write to a row reaches this row alone."""
 
 import random
 from typing import Any

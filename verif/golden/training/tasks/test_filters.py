@@ -1,4 +1,4 @@
-"""Filters on the host: invariant to brightness, and the array reads the outputs of blocks of them."""
+"""Filters on the host: invariant to brightness, and their activations are the array's input."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Scenes: reproducible, with disjoint splits, and a truth that fits the picture."""
+"""Scenes: reproducible, with disjoint splits, and a truth consistent with the picture."""
 
 import re
 

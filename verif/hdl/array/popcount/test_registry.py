@@ -74,7 +74,7 @@ def test_every_width_and_pipeline(structure: type[Structure], number: int, seed:
 @pytest.mark.parametrize("structure", [pytest.param(each, marks=pytest.mark.slow if each.element_bits > 1 else ())
                                        for each in STRUCTURES], indirect=True, ids=lambda each: each.name)
 def test_all_pairs_of_words(structure: type[Structure]) -> None:
-    """Of as many lanes as five, or of the fewest that the structure has; of 8 bits, all pairs of one lane."""
+    """Of five lanes, or of the structure's fewest; of 8 bits, all pairs of one lane."""
     lanes = max(structure.least_lanes, 5) if structure.element_bits == 1 else 1
     config = config_of(structure, lanes)
     size = 1 << config.word_bits
