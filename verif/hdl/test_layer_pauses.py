@@ -39,8 +39,9 @@ def check(config: ArrayConfig, graph: Graph, split: bool) -> Case:
     return cases[-1]
 
 
-@pytest.mark.parametrize("registers", [0, pytest.param(1, marks=pytest.mark.slow), 2])
-@pytest.mark.parametrize("split", [False, True])
+@pytest.mark.parametrize(("split", "registers"), [pytest.param(
+    split, registers, marks=pytest.mark.slow if registers != 2 * split else ()) for split in (False, True)
+    for registers in range(3)])
 def test_the_first_step_reads_the_word_that_was_written_last(split: bool, registers: int) -> None:
     """One pixel group: a word in batch mode, in split mode a word for each row; the last row reads the last word."""
     rows, lanes = 3, 8

@@ -241,6 +241,7 @@ def test_a_stage_takes_the_cycles_of_its_costs(seed):
     assert bound == {"array", "link"}
 
 
+@pytest.mark.slow
 def test_the_page_runs_a_network_larger_than_the_banks(seed):
     """Three layers with five times the weights of the smallest board's memory."""
     page = (REPOSITORY / "docs" / "board.md").read_text()

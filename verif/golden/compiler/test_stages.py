@@ -59,7 +59,7 @@ def cuts(graph: Graph, stages: tuple[Stage, ...]) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("index", [pytest.param(i, marks=pytest.mark.slow if i > 1 else ()) for i in range(4)])
+@pytest.mark.parametrize("index", [pytest.param(i, marks=pytest.mark.slow if i else ()) for i in range(4)])
 def test_random_graphs(index, seed):
     rng = np.random.default_rng([seed, index])
     seen: set[str] = set()

@@ -18,7 +18,7 @@ CONFIGS = {
 }
 
 
-@pytest.mark.parametrize(("name", "stall"), [("bits", 0.0), ("three slices", 0.4)])
+@pytest.mark.parametrize(("name", "stall"), [pytest.param("bits", 0.0, marks=pytest.mark.slow), ("three slices", 0.4)])
 def test_programs(name: str, stall: float, seed: int) -> None:
     config = CONFIGS[name]
     rng = np.random.default_rng(seed)

@@ -1,5 +1,7 @@
 """The Verilog output: equal bytes for equal input, ports, keywords, simulators, and strict linters."""
 
+import contextlib
+import io
 import json
 import os
 import re
@@ -274,8 +276,20 @@ def test_a_register_has_its_initial_value_in_a_statement(tmp_path: Path) -> None
 
 
 def signum(tmp_path: Path, *arguments: str) -> str:
-    """Both outputs of the command; its files are in ``tmp_path / "out"``."""
-    return output(str(Path(sys.executable).with_name("signum")), "verilog", f"--out={tmp_path / 'out'}", *arguments)
+    """The command's status unless 0, and both its outputs; its files are in ``tmp_path / "out"``."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        status = main(["verilog", f"--out={tmp_path / 'out'}", *arguments])
+    return (f"exit {status}: " if status else "") + said.getvalue()
+
+
+def test_the_command_writes_the_same_bytes_in_a_process_of_its_own(tmp_path: Path) -> None:
+    said = signum(tmp_path / "here", "--preset=tiny")
+    command = str(Path(sys.executable).with_name("signum"))
+    there = output(command, "verilog", f"--out={tmp_path / 'there' / 'out'}", "--preset=tiny")
+    assert there == said.replace("here", "there")
+    for name in ("signum.v", "signum.json", "signum.vlt", "signum.core"):
+        assert (tmp_path / "here" / "out" / name).read_bytes() == (tmp_path / "there" / "out" / name).read_bytes()
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
