@@ -29,7 +29,7 @@ CHOSEN = $(call given,PRESET CONFIG FREQUENCY BAUD SEED SEEDS) $(if $(LOADER),--
 
 help:
 	@echo 'make demo                           train digits, run them on the hardware, build the bitstream'
-	@echo 'make test                           the regression (20 minutes); make test-quick: 9 minutes'
+	@echo 'make test                           the regression (13 minutes); make test-quick: 4 minutes'
 	@echo '                                    SEED=n, SIM=verilator or icarus, WAVES=1'
 	@echo 'make verilog ROWS=5 COLS=3 LANES=24 write build/verilog/signum.v, .json, .vlt and .core'
 	@echo '                                    OUT=folder, PRESET=icebreaker, TILE=2, WRAPPER=axi or wishbone, CELLS=ecp5, POPCOUNT=, ...'
