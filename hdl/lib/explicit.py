@@ -138,10 +138,10 @@ def runs(left: Signal, right: Signal, read: Container[Bit]) -> Iterator[tuple[Si
     """The read part of a connection, one connection for each run of consecutive bits of a wire on its left."""
     run: list[tuple[Bit, Bit]] = []
     for driven, source in zip(left, right, strict=True):
-        if run and (driven not in read or driven != next_bit(run[-1][0])):
-            yield [bit for bit, _ in run], [bit for _, bit in run]
-            run = []
         if driven in read:
+            if run and driven != next_bit(run[-1][0]):
+                yield [bit for bit, _ in run], [bit for _, bit in run]
+                run = []
             run.append((driven, source))
     if run:
         yield [bit for bit, _ in run], [bit for _, bit in run]
