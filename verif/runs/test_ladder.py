@@ -22,19 +22,19 @@ ICEBOX = tool("icebox_vlog")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("rung", "family"), [
-    pytest.param("bitstream", "ice40", marks=pytest.mark.skipif(
-        not ICEBOX.available, reason=f"icebox_vlog is missing: {ICEBOX.get}")),
-    ("netlist", "ice40"), ("netlist", "ecp5"), ("netlist", "gowin")])
-def test_digits(rung, family, tmp_path):
+@pytest.mark.parametrize("family", ["ice40", "ecp5", "gowin"])
+def test_digits(family, tmp_path):
     board = next(board for board in map(board_named, BOARDS) if board.family.name == family)
     config = CONFIG if family == "ice40" else REGISTERED
     synthesize_without_pll(board, config, tmp_path)
     if family == "ecp5":
         check_registers(tmp_path / ECP5.netlist)
-    row = climb(rung, RUNGS[rung](board, tmp_path), family, config, digits_graph_untrained(), IMAGES)
-    assert (row["images"], row["logits"], row["wrong"]) == (IMAGES, 10 * IMAGES, 0)
-    assert (row["cycles"], row["runs_with_other_cycles"]) == (row["cycles_predicted"], 0)
+    for rung in RUNGS if board.family.read_back else ["netlist"]:
+        if rung == "bitstream" and not ICEBOX.available:
+            pytest.skip(f"icebox_vlog is missing: {ICEBOX.get}")
+        row = climb(rung, RUNGS[rung](board, tmp_path), family, config, digits_graph_untrained(), IMAGES)
+        assert (row["images"], row["logits"], row["wrong"]) == (IMAGES, 10 * IMAGES, 0)
+        assert (row["cycles"], row["runs_with_other_cycles"]) == (row["cycles_predicted"], 0)
 
 
 def check_registers(netlist):
