@@ -28,10 +28,10 @@ EMPTY = "module empty(input clk); endmodule\n"
 HEADERS = '#include "verilated.h"\n#include "verilated_vpi.h"\n'
 PRECOMPILE = """\
 include Vempty.mk
-headers.h.gch: headers.h
-	$(CXX) $(CXXFLAGS) $(filter-out -MMD,$(CPPFLAGS)) -O1 -x c++-header $< -o $@
+headers-%.h.gch: headers-%.h
+	$(CXX) $(CXXFLAGS) $(filter-out -MMD,$(CPPFLAGS)) -$* -x c++-header $< -o $@
 """
-PRECOMPILED_FOR = "-O1"
+PRECOMPILED_FOR = "-O0", "-O1"      # each with headers of its own: g++ 12 crashes where it reads those of another level
 POSITION_INDEPENDENT = ("-CFLAGS", "-fPIC")     # one run time for executables and for libraries
 SHORT_FUNCTIONS = ("--output-split-cfuncs", "500")
 """Half the time in the compiler, whose passes take more than linear time in the length of a function; equal speed."""
@@ -128,8 +128,8 @@ def verilate(folder: Path, sources: Sequence[Path], top: str, options: Sequence[
     kept = runtime(waves)
     prefix = options[options.index("--prefix") + 1]
     _translate(folder, sources, top, options, waves)
-    if optimise == PRECOMPILED_FOR:             # g++ 12 crashes where it reads them at another level
-        optimise += f" -include {kept / 'headers.h'}"
+    if optimise in PRECOMPILED_FOR:
+        optimise += f" -include {kept / f'headers{optimise}.h'}"
     for path in kept.glob("*.o"):
         shutil.copy(path, folder)
     # all files at once: a large module's own precompiled headers would take the place of the run time's
@@ -152,21 +152,24 @@ def _translate(folder: Path, sources: Sequence[Path], top: str, options: Sequenc
 def runtime(waves: bool = False) -> Path:
     """Folder with the objects and the precompiled headers of Verilator's own run time, compiled once for all modules.
 
-    ``waves`` tells whether programs can write waves. The headers are for ``-O1``; at other levels the compiler parses
-    the sources.
+    ``waves`` tells whether programs can write waves. The headers are for ``-O0`` and ``-O1``; at other levels the
+    compiler parses the sources.
 
     Raises
     ------
     BuildError, ToolError
         As `verilate`.
     """
+    headers = [f"headers{level}.h" for level in PRECOMPILED_FOR]
+
     def make(folder: Path) -> None:
-        for name, text in (("empty.v", EMPTY), ("headers.h", HEADERS), ("headers.mk", PRECOMPILE)):
+        for name, text in (("empty.v", EMPTY), ("headers.mk", PRECOMPILE),
+                           *((name, HEADERS) for name in headers)):
             (folder / name).write_text(text)
         _translate(folder, [folder / "empty.v"], "empty", ["--vpi", "--prefix", "Vempty"], waves)
         objects = [f"verilated{part}.o" for part in ("", "_threads", "_vpi", "_dpi", *(["_vcd_c"] if waves else []))]
         # on all cores: other processes wait for it
         _run([str(tool("make").find()), f"-j{os.cpu_count() or 1}", "-f", "headers.mk", f"VM_TRACE={int(waves)}",
-              "headers.h.gch", *objects], folder, verilator_environment())
+              *(f"{name}.gch" for name in headers), *objects], folder, verilator_environment())
 
-    return keep(RUNTIMES / digest(compilers(), waves, PRECOMPILE), make)
+    return keep(RUNTIMES / digest(compilers(), waves, PRECOMPILE, PRECOMPILED_FOR), make)

@@ -106,7 +106,7 @@ def build(verilog: str, top: str, simulator: str, waves: bool, long: bool, model
             if simulator == "icarus":
                 build_icarus(folder, sources, top, waves)
             else:
-                build_verilator(folder, sources, top, waves=waves, optimise="-O3" if long else "-O1")
+                build_verilator(folder, sources, top, waves=waves, optimise="-O3" if long else "-O0")
         except BuildError as error:
             raise BenchError(f"{simulator} could not build {top}: {error}") from None
 
@@ -124,7 +124,7 @@ def build_icarus(folder: Path, sources: Sequence[Path], top: str, waves: bool) -
         raise BuildError(f"iverilog: {first_error(log)} (see {log})") from None
 
 
-def build_verilator(folder: Path, sources: Sequence[Path], top: str, *, waves: bool = False, optimise: str = "-O1",
+def build_verilator(folder: Path, sources: Sequence[Path], top: str, *, waves: bool = False, optimise: str = "-O0",
                     ) -> None:
     """The program that cocotb's runner for Verilator starts, whose bench sees the top's ports alone.
 
