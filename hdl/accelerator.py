@@ -112,8 +112,9 @@ class Accelerator(wiring.Component):
             sequencer.program_data.eq(self.program.read_data),
             array.first.eq(delay(m, sequencer.first, counted_after - 1, "first")),
         ]
-        counted, ended = delay(m, Cat(sequencer.last, sequencer.ends), counted_after, "last")
-        m.d.comb += [array.load.eq(counted), self.drain.strobe.eq(counted), self.drain.ends.eq(ended)]
+        counted, ended, doubled = delay(m, Cat(sequencer.last, sequencer.ends, sequencer.doubles), counted_after, "last")
+        m.d.comb += [array.load.eq(counted), self.drain.strobe.eq(counted), self.drain.ends.eq(ended),
+                     self.drain.doubles.eq(doubled)]
 
     def _back(self, m: Module) -> None:
         """From the array through the threshold units to the writeback unit, all rows in step again."""
@@ -128,6 +129,7 @@ class Accelerator(wiring.Component):
             control.combine.beat.eq(later.number),
             control.combine.address.eq(Mux(sequencer.busy, later.address, self.decoder.word)),
             *(control.combine[name].eq(later[name]) for name in addends(config)),
+            control.combine.double.eq(later.double),
             control.combine.enable.eq(later.enable),
             control.combine.store.eq(later.valid & later.out & later.raw),
         ]

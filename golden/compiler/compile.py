@@ -6,7 +6,7 @@ import numpy as np
 
 from signum.golden.reference.encoding import ACTIVATION_TAIL, border_class, pack_lanes, words_per, words_to_ints
 from signum.hdl.config import WIDEST_SCALE, ArrayConfig
-from signum.hdl.control.isa import LINES_BITS, SEGMENTS_BITS, WINDOW_BITS, LayerFlag, LayerRecord, SegmentFlag
+from signum.hdl.control.isa import LINES_BITS, SEGMENTS_BITS, WINDOW_BITS, LayerFlag, LayerRecord
 
 from .allocation import CapacityError, allocate_maps, need, pack_inputs, pad_of
 from .cycles import gaps
@@ -160,7 +160,6 @@ class Compiler:
             need(f"kernel lines of layer {layer.name}", max(taps.ky[1] - taps.ky[0], taps.kx[1] - taps.kx[0]),
                  1 << LINES_BITS, "no parameter")
             segment = taps.fields(place, geometries[taps.segment.source, taps.segment.stride])
-            segment["flags"] |= 0 if taps.drains else SegmentFlag.CONTINUE
             segment["gap"] = idle.pop(0) if taps.drains else 0
             segments.append(segment)
         return LayerRecord(fields, tuple(segments)), self._weights(layer, ranges, block)

@@ -10,7 +10,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from signum.golden.layers.binary import BinaryConv2d, BinaryLinear, ChannelFunction, Logits, MaxPool, Paths, Sign
+from signum.golden.layers.binary import (
+    BinaryConv2d,
+    BinaryLinear,
+    BinaryWeights,
+    ChannelFunction,
+    Logits,
+    MaxPool,
+    Paths,
+    Sign,
+)
 from signum.golden.layers.encoder import Encoder
 from signum.golden.layers.residual import Int4
 from signum.hdl.control.combine import COMBINES
@@ -123,11 +132,10 @@ class _Folder:
                 raise FoldError(f"{_title(name, module)} must flatten the axes 1 to -1, "
                                 f"not {module.start_dim} to {module.end_dim}")
             return Source(source.names, source.shape, source.inverted, source.planes, flat=True)
-        combine = COMBINES["shift_accumulate" if source.planes else "sum"]
         if isinstance(module, BinaryConv2d):
-            return Sums(name, [_convolution(name, module, source)], combine)
+            return Sums(name, [_convolution(name, module, source)])
         if isinstance(module, BinaryLinear):
-            return Sums(name, [_linear(name, module, source)], combine)
+            return Sums(name, [_linear(name, module, source)])
         assert isinstance(module, Paths)
         return self.paths(name, module, source)
 
@@ -147,7 +155,10 @@ class _Folder:
                                 f"by {end.combine.name}")
             sums.parts += end.parts
             sums.int4 += end.int4
-        sizes = {(len(part.weights), *part.output_size) for part in sums.parts}
+        if not combine.doubles and any(len(part.weights) > 1 for part in sums.parts):
+            raise FoldError(f"the paths of {_title(name, module)} must have weights of 1 bit, "
+                            f"for they combine by {combine.name}")
+        sizes = {(part.channels, *part.output_size) for part in sums.parts}
         if len(sizes) != 1:
             raise FoldError(f"the paths of {_title(name, module)} must give sums of one size, "
                             f"not {' and '.join(' x '.join(map(str, size)) for size in sorted(sizes))}")
@@ -182,13 +193,22 @@ def _extend(name: str, module: nn.Module, sums: Sums) -> None:
         sums.after.append(module)
 
 
+def weight_planes(module: BinaryWeights) -> np.ndarray:
+    """The bits b of the effective weights, their sum of 2**j times +1 or -1: bool (planes, ...), largest j first."""
+    weights, bits = module.binary_weight().numpy(), module.weight_bits
+    if bits == 1:
+        return weights[None] > 0
+    numbers = (np.rint(weights).astype(np.int64) + (1 << bits) - 1) // 2
+    return np.stack([numbers >> j & 1 == 1 for j in reversed(range(bits))])
+
+
 def _convolution(name: str, module: BinaryConv2d, source: Source) -> Part:
-    weights = module.binary_weight().numpy() > 0
+    weights = weight_planes(module)
     channels = source.shape.channels
     if source.flat:
         raise FoldError(f"{_title(name, module)} must not follow Flatten")
-    if weights.shape[1] != channels:
-        raise FoldError(f"{_title(name, module)} must have {channels} input channels, not {weights.shape[1]}")
+    if weights.shape[2] != channels:
+        raise FoldError(f"{_title(name, module)} must have {channels} input channels, not {weights.shape[2]}")
     if source.planes and module.pad < 0 and any(module.padding):
         raise FoldError(f"{_title(name, module)} must have pad 0 or 1 on bit planes, not {module.pad}")
     return Part(source, weights ^ source.inverted[:, None, None], module.stride, module.dilation,
@@ -197,13 +217,13 @@ def _convolution(name: str, module: BinaryConv2d, source: Source) -> Part:
 
 def _linear(name: str, module: BinaryLinear, source: Source) -> Part:
     """A fully connected layer, as a convolution with a kernel as large as its map."""
-    weights = module.binary_weight().numpy() > 0
+    weights = weight_planes(module)
     shape = source.shape
     size = shape.height * shape.width * shape.channels
     if not source.flat and size != shape.channels:
         raise FoldError(f"{_title(name, module)} must follow Flatten, not a map of "
                         f"{shape.height} x {shape.width}")
-    if weights.shape[1] != size:
-        raise FoldError(f"{_title(name, module)} must have {size} inputs, not {weights.shape[1]}")
-    weights = weights.reshape(-1, shape.channels, shape.height, shape.width)
+    if weights.shape[2] != size:
+        raise FoldError(f"{_title(name, module)} must have {size} inputs, not {weights.shape[2]}")
+    weights = weights.reshape(len(weights), -1, shape.channels, shape.height, shape.width)
     return Part(source, weights ^ source.inverted[:, None, None])

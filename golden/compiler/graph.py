@@ -84,6 +84,9 @@ class Segment:
         The element at padded positions, for each input channel.
     requantize : Requantize, or None
         Summand of a "residual" layer in place of the popcount or dot product.
+    double : bool
+        The sum of the segments before is doubled before this segment's is added: bit planes, those of the largest
+        weight first.
     """
 
     source: str
@@ -93,6 +96,7 @@ class Segment:
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)
     pad: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
     requantize: Requantize | None = None
+    double: bool = False
 
     @property
     def taps(self) -> int:
@@ -215,7 +219,8 @@ class Layer:
     def _combined(self, parts: Iterable[np.ndarray]) -> np.ndarray:
         """S of the sums of each segment."""
         return np.asarray(self.row.total(
-            segment.operands(part) for segment, part in zip(self.segments, parts, strict=True)))
+            (segment.operands(part) for segment, part in zip(self.segments, parts, strict=True)),
+            (segment.double for segment in self.segments)))
 
     @property
     def bottom(self) -> int:
@@ -291,6 +296,11 @@ class Graph:
                     raise GraphError(f"layer {layer.name} must have {shapes[segment.source].channels} input "
                                      f"channels for map {segment.source}, not {segment.weights.shape[1]}")
                 sizes.add((segment.output_size(shapes[segment.source]), segment.weights.shape[0]))
+            if layer.segments[0].double:
+                raise GraphError(f"the first segment of layer {layer.name} must not double, "
+                                 "for no sum stands before it")
+            if not layer.row.doubles and any(segment.double for segment in layer.segments):
+                raise GraphError(f"the segments of layer {layer.name} must not double, for it is {layer.combine}")
             if layer.row.requantized and any(layer.border):
                 raise GraphError(f"layer {layer.name} must not have border classes, for it is {layer.combine}: "
                                  "zeros that are padded would move its levels")

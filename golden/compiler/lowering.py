@@ -6,8 +6,10 @@ differs between channels for bit planes, and between border classes where paddin
 fed as a constant bit, and its contribution is subtracted again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise, product
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,7 +48,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Part:
-    """One convolution of a layer; ``weights``, bool (N, C, KH, KW), are relative to the bits of its source."""
+    """One convolution of a layer.
+
+    ``weights``, bool (planes, N, C, KH, KW), are the planes of its weights, most significant first, relative to the
+    bits of its source.
+    """
 
     source: Source
     weights: np.ndarray
@@ -62,19 +68,26 @@ class Part:
 
     @property
     def output_size(self) -> tuple[int, int]:
-        return self.segments(np.zeros(len(self.weights), dtype=bool))[0].output_size(self.source.shape)
+        return self.planes(np.zeros(self.channels, dtype=bool))[0].segment.output_size(self.source.shape)
 
-    def segments(self, flip: np.ndarray) -> list[Segment]:
-        """One segment for each map, the output channels of ``flip``, bool (N,), inverted."""
-        weights = self.weights ^ flip[:, None, None, None]
-        segments = []
-        for i, name in enumerate(self.source.names):
-            place = len(self.source.names) - 1 - i
-            bit = bool(self.pad >> place & 1) if self.source.planes else self.pad == 1
+    @property
+    def channels(self) -> int:
+        return self.weights.shape[1]
+
+    @property
+    def taps(self) -> int:
+        return self.weights[0, 0].size
+
+    def planes(self, flip: np.ndarray) -> list["Plane"]:
+        """A plane for each pair of a weight plane and a map, the output channels of ``flip``, bool (N,), inverted."""
+        planes = []
+        for (j, weights), (i, name) in product(enumerate(self.weights[::-1]), enumerate(self.source.names[::-1])):
+            bit = bool(self.pad >> i & 1) if self.source.planes else self.pad == 1
             pad = np.full(weights.shape[1], bit) ^ (self.source.inverted & (self.pad != 0))
-            segments.append(Segment(source=name, weights=weights, stride=self.stride, dilation=self.dilation,
-                                    padding=self.padding, pad=pad))
-        return segments
+            segment = Segment(source=name, weights=weights ^ flip[:, None, None, None], stride=self.stride,
+                              dilation=self.dilation, padding=self.padding, pad=pad)
+            planes.append(Plane(i + j, self, segment))
+        return planes
 
     def inside(self, border: tuple[int, ...]) -> np.ndarray:
         """Taps that count, for each border class: bool (CY, CX, KH, KW); all but the taps in zero padding."""
@@ -84,10 +97,19 @@ class Part:
             out = self.output_size[axis]
             classes = border_class(np.arange(out), out, border[axis], border[axis + 2])
             first = np.unique(classes, return_index=True)[1]
-            taps = np.arange(self.weights.shape[2 + axis]) * self.dilation[axis]
+            taps = np.arange(self.weights.shape[3 + axis]) * self.dilation[axis]
             at = first[:, None] * self.stride[axis] - self.padding[axis] + taps
             sides.append(~np.array(self.zero_padded) | ((at >= 0) & (at < shape[axis])))
         return sides[0][:, None, :, None] & sides[1][None, :, None, :]
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A segment of a part; the part's sum has it with the factor ``2**weight``."""
+
+    weight: int
+    part: Part
+    segment: Segment
 
 
 @dataclass
@@ -114,19 +136,40 @@ class Sums:
 
     @property
     def channels(self) -> int:
-        return len(self.parts[0].weights)
+        return self.parts[0].channels
 
     @property
-    def planes(self) -> bool:
-        return self.parts[0].source.planes
+    def bits(self) -> bool:
+        """Activations are +1 and -1."""
+        return not self.parts[0].source.planes
+
+    def planes(self, flip: np.ndarray) -> list[Plane]:
+        """The planes of all parts by falling weight; S is doubled before the first of each further weight."""
+        planes = sorted((plane for part in self.parts for plane in part.planes(flip)),
+                        key=lambda plane: -plane.weight)
+        return [planes[0], *(replace(plane, segment=replace(plane.segment, double=plane.weight < before.weight))
+                             for before, plane in pairwise(planes))]
+
+    def segments(self, flip: np.ndarray) -> tuple[Segment, ...]:
+        return tuple(plane.segment for plane in self.planes(flip))
+
+    def _total(self, planes: list[Plane], operands: Iterable[np.ndarray | int]) -> Any:
+        """S of an operand for each plane."""
+        return self.combine.total(operands, (plane.segment.double for plane in planes))
 
     @property
     def bound(self) -> int:
         """The largest absolute value of the network's sums."""
-        bound = self.combine.total(part.weights[0].size for part in self.parts for _ in part.source.names)
+        planes = self.planes(self._none)
+        bound = self._total(planes, (plane.segment.taps for plane in planes))
         if bound >= EXACT:
             raise FoldError(f"the sums of layer {self.name} must stay below {EXACT}, not reach {bound}")
-        return bound
+        return int(bound)
+
+    @property
+    def _none(self) -> np.ndarray:
+        """No channel, bool (N,)."""
+        return np.zeros(self.channels, dtype=bool)
 
     def layer(self) -> Layer:
         """The finished layer: bits if it ends in a sign, else raw sums."""
@@ -137,14 +180,13 @@ class Sums:
     def _raw(self) -> Layer:
         if self.int4 or (not self.bare and self.logits is None):
             raise FoldError(f"layer {self.name} must end with a Sign, or with nothing but Logits")
-        if self.planes:
+        if not self.bits:
             raise FoldError(f"the raw layer {self.name} must read maps of single bits, not bit planes")
         if any(part.zero_padded for part in self.parts):
             raise FoldError(f"the raw layer {self.name} must be padded with 1 or -1, not 0")
-        none = np.zeros(self.channels, dtype=bool)
-        bias = none if self.logits is None else self.logits.integer_bias().numpy()
-        self._check_offsets([part.weights[0].size for part in self.parts])
-        return Layer(name=self.name, segments=tuple(s for part in self.parts for s in part.segments(none)),
+        bias = self._none if self.logits is None else self.logits.integer_bias().numpy()
+        self._check_offsets([part.taps for part in self.parts])
+        return Layer(name=self.name, segments=self.segments(self._none),
                      combine=self.combine.name, offset=np.rint(bias).astype(np.int64) - self.bound)
 
     def _residual(self, sign: Sign) -> Layer:
@@ -163,27 +205,26 @@ class Sums:
         for part, int4 in zip(self.parts, self.int4, strict=True):
             a, b = (value.numpy() for value in int4.integers())
             falls = a < 0
-            (segment,) = part.segments(falls)
+            (plane,) = part.planes(falls)
             requantize = Requantize(np.abs(a), np.where(falls, b + int4.taps * a, b), SHIFT)
-            segments.append(replace(segment, requantize=requantize))
+            segments.append(replace(plane.segment, requantize=requantize))
         return Layer(name=self.name, segments=tuple(segments), combine=self.combine.name,
                      thresholds=thresholds[None, None], pool=self.pool or (1, 1),
                      inverted=inverted if inverted.any() else None)
 
     def _thresholded(self, sign: Sign) -> Layer:
         first, flip, inverted = self._turning_points(sign)
-        borders = [zero_padding_border(part.segments(flip)[0], part.source.shape)
+        borders = [zero_padding_border(part.planes(flip)[0].segment, part.source.shape)
                    for part in self.parts if part.zero_padded]
         top, left, bottom, right = np.max([(0, 0, 0, 0), *borders], axis=0).tolist()
         border = (top, left, bottom, right)
-        low, high, base = self._plane_sums(flip) if self.planes else self._bit_sums(flip, border)
-        step = 1 if self.planes else 2
+        low, high, base = self._bit_sums(flip, border) if self.bits else self._plane_sums(flip)
+        step = 2 if self.bits else 1
         thresholds = -((base - first) // step)      # the least S with step*S + base >= first
         always, never = thresholds <= low, thresholds > high
         thresholds = np.where(always, 0, np.where(never, self.bound + 1, thresholds))
-        return Layer(name=self.name, segments=tuple(s for part in self.parts for s in part.segments(flip)),
-                     combine=self.combine.name, thresholds=thresholds, border=border,
-                     pool=self.pool or (1, 1), inverted=inverted if inverted.any() else None)
+        return Layer(name=self.name, segments=self.segments(flip), combine=self.combine.name, thresholds=thresholds,
+                     border=border, pool=self.pool or (1, 1), inverted=inverted if inverted.any() else None)
 
     def _turning_points(self, sign: Sign) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The least z at which a channel's bit is 1, after inversions: int64 (N,); ``bound + 1`` where never.
@@ -236,24 +277,23 @@ class Sums:
 
     def _plane_sums(self, flip: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The least S, the largest S and the base of z, each (1, 1, N); see `golden.layers.encoder.BitPlanes`."""
-        part = self.parts[0]
-        negative = (~part.segments(flip)[0].weights).sum(axis=(1, 2, 3))
-        base = -self.combine.total([negative[None, None]] * len(part.source.names))
+        planes = self.planes(flip)
+        base = -self._total(planes, ((~plane.segment.weights).sum(axis=(1, 2, 3))[None, None] for plane in planes))
         return np.zeros_like(base), np.full_like(base, self.bound), base
 
     def _bit_sums(self, flip: np.ndarray,
                   border: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The least S, the largest S and the base of z for each border class, each (CY, CX, N)."""
         lows, highs = [], []
-        for part in self.parts:
-            segment = part.segments(flip)[0]
-            inside = part.inside(border)
+        planes = self.planes(flip)
+        for plane in planes:
+            segment, inside = plane.segment, plane.part.inside(border)
             equal = (segment.weights == segment.pad[:, None, None]).sum(axis=1)     # N, KH, KW
             lows.append(np.einsum("yxkl,nkl->yxn", (~inside).astype(np.int64), equal))
             highs.append(lows[-1] + inside.sum(axis=(2, 3))[:, :, None] * segment.weights.shape[1])
         offsets = [low + high for low, high in zip(lows, highs, strict=True)]
         self._check_offsets(offsets)
-        return self.combine.total(lows), self.combine.total(highs), -self.combine.total(offsets)
+        return self._total(planes, lows), self._total(planes, highs), -self._total(planes, offsets)
 
     def _check_offsets(self, offsets: Sequence[np.ndarray | int]) -> None:
         """Refuse parts with different offsets under a row that is not linear."""

@@ -58,7 +58,8 @@ def pack_segment(segment: Segment, both: bool) -> tuple[Packing, Segment]:
     by_tap = segment.weights.transpose(0, 2, 3, 1)
     if both:
         weights = by_tap.reshape(n, 1, 1, -1).transpose(0, 3, 1, 2)
-        return packing, Segment(source=segment.source, weights=weights, requantize=segment.requantize)
+        return packing, Segment(source=segment.source, weights=weights, requantize=segment.requantize,
+                            double=segment.double)
     weights = by_tap.reshape(n, kernel_h, -1).transpose(0, 2, 1)[..., None]
     return packing, dataclasses.replace(
         segment, weights=weights, stride=(segment.stride[0], 1), dilation=(segment.dilation[0], 1),

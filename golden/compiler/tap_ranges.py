@@ -8,7 +8,7 @@ import numpy as np
 
 from signum.golden.reference.encoding import WEIGHT_TAIL, pack_lanes, words_per
 from signum.hdl.config import ArrayConfig
-from signum.hdl.control.isa import Isa
+from signum.hdl.control.isa import PATTERN_BIT, Isa, SegmentFlag
 
 from .allocation import need
 from .graph import Layer, Segment
@@ -21,7 +21,7 @@ __all__ = ["TapRange", "tap_ranges"]
 class TapRange:
     """Part of a segment's kernel: lines ``ky``, columns ``kx`` and words of the map, each first and end.
 
-    With ``drains`` the sum is drained after the range.
+    With ``drains`` the sum is drained after the range, and with ``doubles`` added to twice the sum before.
     """
 
     segment: Segment
@@ -29,6 +29,7 @@ class TapRange:
     kx: tuple[int, int]
     words: tuple[int, int]
     drains: bool
+    doubles: bool = False
 
     @property
     def steps(self) -> int:
@@ -46,7 +47,7 @@ class TapRange:
         return part.reshape(len(part), -1, part.shape[-1])
 
     def fields(self, place: MapAllocation, pattern: int) -> dict[str, int]:
-        """The fields of the segment's record, without its CONTINUE flag and gap."""
+        """The fields of the segment's record, without its gap."""
         dy, dx = self.segment.dilation
         top, left, _, _ = self.segment.padding
         (y0, y1), (x0, x1), (w0, w1) = self.ky, self.kx, self.words
@@ -58,7 +59,8 @@ class TapRange:
             length, runs, lines = w1 - w0, x1 - x0, y1 - y0
             run_step = dx * place.words - length + 1
             line_step = dy * place.pitch - (runs - 1) * dx * place.words - length + 1
-        return {"flags": pattern << 1, "start": start, "words": length - 1, "runs": runs - 1, "lines": lines - 1,
+        flags = pattern << PATTERN_BIT | SegmentFlag.DOUBLE * self.doubles | SegmentFlag.CONTINUE * (not self.drains)
+        return {"flags": int(flags), "start": start, "words": length - 1, "runs": runs - 1, "lines": lines - 1,
                 "run_step": run_step, "line_step": line_step}
 
 
@@ -76,7 +78,7 @@ def tap_ranges(layer: Layer, config: ArrayConfig) -> list[TapRange]:
         if not layer.row.joins and len(parts) > 1:
             need(f"taps of a segment of layer {layer.name}", segment.taps, config.most_taps, "acc_bits",
                  config.dot_bits(segment.taps))
-        ranges += parts
+        ranges += [dataclasses.replace(parts[0], doubles=segment.double), *parts[1:]]
     if not layer.row.joins:
         return ranges
     joined: list[TapRange] = []
@@ -84,7 +86,8 @@ def tap_ranges(layer: Layer, config: ArrayConfig) -> list[TapRange]:
     taps = 0
     for part in ranges:
         taps += part.taps(config.lanes)
-        if joined and taps <= config.most_taps and joined[-1].steps >= fetch:
+        if joined and not part.doubles and taps <= config.most_taps and joined[-1].steps >= fetch:
+            part = dataclasses.replace(part, doubles=joined[-1].doubles)
             joined[-1] = dataclasses.replace(joined[-1], drains=False)
         else:
             taps = part.taps(config.lanes)

@@ -60,15 +60,18 @@ def _pair(value: int | tuple[int, int], name: str, least: int) -> tuple[int, int
 
 
 class BinaryWeights(nn.Module):
-    """The base of layers with binary weights.
+    """The base of layers with binary weights, or weights of several binary planes.
 
     Members
     -------
+    weight_bits : int
+        Planes w of the effective weights, odd integers of -(2**w - 1)..2**w - 1.
     binarizer : callable
         Computes effective from latent weights: `binarize`, or `clamp` in the first stage of a training.
     """
 
     weight: nn.Parameter
+    weight_bits: int = 1
 
     def __init__(self) -> None:
         super().__init__()

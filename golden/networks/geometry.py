@@ -29,7 +29,8 @@ class Builder:
         self.shapes = dict(inputs)
         self.layers: list[Layer] = []
 
-    def _segment(self, source: str, outputs: int, kernel: int, stride: int, requantized: bool, valid: bool) -> Segment:
+    def _segment(self, source: str, outputs: int, kernel: int, stride: int, requantized: bool, valid: bool,
+                 double: bool) -> Segment:
         channels = self.shapes[source].channels
         bits = self.element_bits == 1
         padding = 0 if valid else (kernel - 1) // 2
@@ -37,21 +38,22 @@ class Builder:
         return Segment(
             source=source, weights=np.zeros((outputs, channels, kernel, kernel), dtype=bool if bits else np.int8),
             stride=(stride, stride), padding=(padding, padding, padding, padding),
-            pad=np.zeros(channels, dtype=bool if bits else np.uint8), requantize=blank if requantized else None)
+            pad=np.zeros(channels, dtype=bool if bits else np.uint8), requantize=blank if requantized else None,
+            double=double)
 
     def layer(self, name: str, *parts: tuple[str, int, int], outputs: int, pool: int = 1,
-              combine: str = "sum", valid: bool = False, raw: bool = False) -> str:
+              planes: bool = False, valid: bool = False, raw: bool = False) -> str:
         """Append a layer that adds convolutions, each (source, kernel, stride); returns its name.
 
         Padding keeps the size of the maps but for the stride; ``valid`` convolutions have none. ``raw`` sums are the
-        network's results.
+        network's results. The sources of ``planes`` are the bits of numbers, most significant first.
         """
         bits = self.element_bits == 1
-        residual = combine == "sum" and (not bits or len(parts) > 1)
-        segments = tuple(self._segment(source, outputs, kernel, stride, residual, valid)
-                         for source, kernel, stride in parts)
+        residual = not planes and (not bits or len(parts) > 1)
+        segments = tuple(self._segment(source, outputs, kernel, stride, residual, valid, planes and number > 0)
+                         for number, (source, kernel, stride) in enumerate(parts))
         thresholds = np.zeros((1, 1, outputs), dtype=np.int64) if bits and not raw else None
-        self.layers.append(Layer(name=name, segments=segments, combine="residual" if residual else combine,
+        self.layers.append(Layer(name=name, segments=segments, combine="residual" if residual else "sum",
                                  thresholds=thresholds, pool=(pool, pool)))
         self.shapes[name] = self.graph.shapes[name]
         return name
@@ -107,8 +109,7 @@ def resnet18(element_bits: Literal[1, 8], multiplier: float = 1.0, size: int = 2
     planes = [f"input.{k}" for k in reversed(range(8))] if bits else ["input"]
     builder = Builder(element_bits, dict.fromkeys(planes, MapShape(size, size, 3)))
     width = round(64 * multiplier)
-    last = builder.layer("stem", *((plane, 7, 2) for plane in planes), outputs=width, pool=2,
-                         combine="shift_accumulate" if bits else "sum")
+    last = builder.layer("stem", *((plane, 7, 2) for plane in planes), outputs=width, pool=2, planes=bits)
     for group, base in enumerate((64, 128, 256, 512)):
         width = round(base * multiplier)
         for block in range(2):
@@ -143,7 +144,7 @@ def reactnet_a(size: int = 224) -> tuple[Graph, list[TrunkUpdate]]:
     side = size // 2
     planes = [f"input.{k}" for k in reversed(range(8))]
     builder = Builder(1, dict.fromkeys(planes, MapShape(size, size, 3)))
-    last = builder.layer("stem", *((plane, 3, 2) for plane in planes), outputs=32, combine="shift_accumulate")
+    last = builder.layer("stem", *((plane, 3, 2) for plane in planes), outputs=32, planes=True)
     updates = []
     for number, (inputs, outputs, stride) in enumerate(REACTNET_BLOCKS):
         side //= stride

@@ -3,7 +3,7 @@
 import numpy as np
 
 from signum.golden.compiler.program import Program
-from signum.hdl.control.isa import Isa, LayerFlag, LayerRecord, SegmentFlag
+from signum.hdl.control.isa import PATTERN_BIT, Isa, LayerFlag, LayerRecord, SegmentFlag
 
 from .encoding import ACTIVATION_TAIL, ELEMENT_TYPES, border_class, ints_to_words, pack_lanes, unpack_lanes
 
@@ -96,7 +96,7 @@ class LayerRun:
         combine = self.record.combine
         drained = 0
         for segment, offsets in zip(self.record.segments, steps, strict=True):
-            pattern = segment["flags"] >> 1
+            pattern = segment["flags"] >> PATTERN_BIT
             pixel = self._follow(0, f[f"pattern{pattern}_step"], f[f"pattern{pattern}_line"])
             addresses = (pixel[:, None] + offsets + offset) & self.mask
             words = np.concatenate([
@@ -108,6 +108,8 @@ class LayerRun:
                 acc = self._wrapped(acc, self.config.acc_bits)
                 if combine.requantized:
                     acc = self._requantized(acc, drained)
+                if segment["flags"] & SegmentFlag.DOUBLE:
+                    total = 2 * total
                 total = self._wrapped(combine.reference(total, acc) if drained else acc, self.config.sum_bits)
                 acc = np.zeros_like(total)
                 drained += 1

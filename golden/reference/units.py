@@ -10,7 +10,7 @@ import numpy as np
 
 from signum.hdl.config import ArrayConfig
 from signum.hdl.control.combine import Combine, combine_of
-from signum.hdl.control.isa import LayerFlag, LayerRecord, SegmentFlag
+from signum.hdl.control.isa import PATTERN_BIT, LayerFlag, LayerRecord, SegmentFlag
 
 __all__ = ["Beat", "Flush", "Step", "Sum", "Write", "array", "border", "count", "follow", "int4_level", "multiply",
            "packer", "pixel_positions", "pool", "popcount", "processing_element", "requantize", "result_controller",
@@ -88,7 +88,8 @@ class Beat:
 
     The fields are the fields of `hdl.output.result_controller.beat_layout`, and the entry of its coefficients;
     ``address``, ``end`` and ``coefficient`` are None for columns without a channel, ``coefficient`` also on arrays
-    without requantization. ``addend`` is the name of the selected addend, or None.
+    without requantization. ``addend`` is the name of the selected addend, or None;
+    with ``double`` the addend is of twice the sum.
     """
 
     cycle: int
@@ -96,6 +97,7 @@ class Beat:
     valid: bool
     address: int | None
     addend: str | None
+    double: bool
     out: bool
     first_window: bool
     last_window: bool
@@ -105,8 +107,12 @@ class Beat:
     coefficient: int | None
 
 
-def result_controller(config: ArrayConfig, layer: Mapping[str, int], groups: int) -> Iterator[tuple[bool, list[Beat]]]:
-    """For each drain of a layer of ``groups`` pixel groups: whether it begins a group, and its beats."""
+def result_controller(config: ArrayConfig, layer: Mapping[str, int], groups: int,
+                      doubles: Sequence[bool]) -> Iterator[tuple[bool, list[Beat]]]:
+    """For each drain of a layer of ``groups`` pixel groups: whether it begins a group, and its beats.
+
+    ``doubles`` has the drains of a window position that double the sum before.
+    """
     raw, addend = bool(layer["flags"] & LayerFlag.RAW), combine_of(layer["flags"]).addend.__name__
     beats = layer["channel_blocks"] * (layer["channel_block"] + 1) + layer["last_channel_block"] + 1
     for group in range(groups):
@@ -122,7 +128,7 @@ def result_controller(config: ArrayConfig, layer: Mapping[str, int], groups: int
                     yield block == window == part == 0, [Beat(
                         cycle=1 + beat + beat * config.drain_width // config.tile, number=beat, valid=beat < size,
                         address=(first + beat) % (1 << config.threshold_bits) if beat < size else None,
-                        addend=addend if part else None,
+                        addend=addend if part else None, double=doubles[part],
                         out=part == layer["drains"], first_window=window == 0, last_window=window == layer["windows"],
                         end=last_block and beat == size - 1 if beat < size else None, raw=raw,
                         layer_end=(group == groups - 1 and last_block and window == layer["windows"]
@@ -151,6 +157,7 @@ class Sum:
     combine: Combine | None
     address: int
     store: bool = False
+    double: bool = False
 
 
 def threshold_unit(config: ArrayConfig, sums: Iterable[Sum], thresholds: list[int]) -> list[tuple[int, int]]:
@@ -159,7 +166,9 @@ def threshold_unit(config: ArrayConfig, sums: Iterable[Sum], thresholds: list[in
     combined: dict[int, int] = {}
     results = []
     for item in sums:
-        total = item.combine.reference(combined[item.beat], item.value) if item.combine else item.value
+        total = item.value
+        if item.combine:
+            total = item.combine.reference(combined[item.beat] << item.double, item.value)
         total = combined[item.beat] = total % size
         if config.signed:
             element = min(max(total - size if 2 * total >= size else total, 0), 255)
@@ -240,12 +249,16 @@ def writeback(config: ArrayConfig, layer: Mapping[str, int], flushes: Iterable[F
 
 @dataclass(frozen=True)
 class Step:
-    """A cycle of the array: the read address of each row (None past the last pixel), and of all columns."""
+    """A cycle of the array: the read address of each row (None past the last pixel), and of all columns.
+
+    With ``double`` the sum of the earlier drains is doubled before this one is added.
+    """
 
     addresses: tuple[int | None, ...]
     weight: int
     first: bool
     last: bool
+    double: bool
 
 
 def sequencer(config: ArrayConfig, record: LayerRecord) -> Iterator[Step]:
@@ -270,11 +283,12 @@ def sequencer(config: ArrayConfig, record: LayerRecord) -> Iterator[Step]:
                         drains = not segment["flags"] & SegmentFlag.CONTINUE
                         for number, offset in enumerate(offsets):
                             last = drains and number == len(offsets) - 1
-                            pattern = patterns[segment["flags"] >> 1]
+                            pattern = patterns[segment["flags"] >> PATTERN_BIT]
                             addresses = tuple(
                                 (pattern[row] + window + offset) % size if row < len(pixels) else None
                                 for row in rows)
-                            yield Step(addresses, weight % (1 << config.weight_bits), first, last)
+                            yield Step(addresses, weight % (1 << config.weight_bits), first, last,
+                                       last and bool(segment["flags"] & SegmentFlag.DOUBLE))
                             weight += 1
                             first = last
                     window += fields["window_step" if x < fields["window_x"] else "window_line"]

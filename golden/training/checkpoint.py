@@ -1,4 +1,4 @@
-"""Files of trained networks: a binary weight takes a bit."""
+"""Files of trained networks: a binary weight takes a bit, a weight of several bits two bytes."""
 
 import zipfile
 from pathlib import Path
@@ -20,11 +20,12 @@ class StoreError(ValueError):
 def _entries(network: Network) -> dict[str, tuple[torch.Tensor, str]]:
     """Saved values, in the order of the network's state, each with its part of the file.
 
-    Of latent weights and their factors only signs are kept.
+    Of latent weights and their factors only signs are kept, or the integers of several bits.
     """
-    binary = {f"{name}.weight" for name, module in network.named_modules() if isinstance(module, BinaryWeights)}
+    kinds = {f"{name}.weight": "bits" if module.weight_bits == 1 else "int16"
+             for name, module in network.named_modules() if isinstance(module, BinaryWeights)}
     factors = {f"{name}.alpha" for name, module in network.named_modules() if isinstance(module, ScaledConv2d)}
-    return {name: (value, "bits" if name in binary else str(value.dtype).removeprefix("torch."))
+    return {name: (value, kinds.get(name, str(value.dtype).removeprefix("torch.")))
             for name, value in network.state_dict().items() if name not in factors}
 
 
@@ -38,10 +39,12 @@ def save_network(network: Network, path: Path) -> None:
         A file ``.npz``; its folder is created.
     """
     parts: dict[str, list[np.ndarray]] = {}
-    signs = {f"{name}.weight": module.binary_weight().detach() > 0 for name, module in network.named_modules()
-             if isinstance(module, BinaryWeights)}
+    effective = {name: module.binary_weight().detach() for name, module in network.named_modules()
+                 if isinstance(module, BinaryWeights)}
+    kept = {f"{name}.weight": weights > 0 if network.get_submodule(name).weight_bits == 1 else
+            weights.round().to(torch.int16) for name, weights in effective.items()}
     for name, (value, part) in _entries(network).items():
-        parts.setdefault(part, []).append(signs.get(name, value).cpu().numpy().reshape(-1))
+        parts.setdefault(part, []).append(kept.get(name, value).cpu().numpy().reshape(-1))
     whole = {part: np.concatenate(values) for part, values in parts.items()}
     if "bits" in whole:
         whole |= {"bits": np.packbits(whole["bits"])}
@@ -76,9 +79,13 @@ def load_network(network: Network, path: Path) -> Network:
     state = network.state_dict()
     for module, factor in ((name, m.alpha) for name, m in network.named_modules() if isinstance(m, ScaledConv2d)):
         state[f"{module}.alpha"] = torch.ones_like(factor)
+    levels = {f"{name}.weight": (1 << module.weight_bits) - 1 for name, module in network.named_modules()
+              if isinstance(module, BinaryWeights)}
     at = dict.fromkeys(sizes, 0)
     for name, (value, part) in entries.items():
         state[name] = torch.from_numpy(parts[part][at[part]:at[part] + value.numel()].reshape(value.shape))
+        if part == "int16":
+            state[name] = state[name] / levels[name]
         at[part] += value.numel()
     network.load_state_dict(state)
     return network.eval()

@@ -7,6 +7,7 @@ reference, the compiler and folding its rules; the tests draw layers of every ro
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import reduce
+from itertools import repeat
 from typing import Any
 
 from amaranth.hdl import Value
@@ -22,7 +23,8 @@ Addend = Callable[[Value, Value], Value]
 class Combine:
     """A combine: the first segment gives S = p, each further segment a new S from S and its p.
 
-    The new S must be non-decreasing in S and in p: the bounds of S are computed from the bounds of p.
+    A segment may double S first, under a row that is linear and without requantization: the sums of bit planes. The new
+    S must be non-decreasing in S and in p: the bounds of S are computed from the bounds of p.
 
     Parameters
     ----------
@@ -34,8 +36,8 @@ class Combine:
     reference : callable
         The new S from S and p: Python integers, or NumPy arrays of int64.
     addend : callable
-        The same in hardware: the addend of p, a function of S and p, modulo 2**sum_bits. Rows with one function share
-        its hardware. The function's name becomes a field of `hdl.output.result_controller.beat_layout`.
+        The same in hardware: the addend of p, a function of S (or 2S) and p, modulo 2**sum_bits. Rows with one function
+        share its hardware. The function's name becomes a field of `hdl.output.result_controller.beat_layout`.
     linear : bool
         S is linear in the sums p. The rule of folding: where sums p represent ``2p - offset`` in the network, S
         represents ``2S - total(offsets)``, and inverted weights negate S. A row that is not linear needs segments of
@@ -57,27 +59,26 @@ class Combine:
     requantized: bool = False
     element_bits: tuple[int, ...] = (1, 8)
 
-    def total(self, operands: Iterable[Any]) -> Any:
-        """S of the operands of all segments, in their order."""
-        return reduce(self.reference, operands)
+    @property
+    def doubles(self) -> bool:
+        """Segments may double S."""
+        return self.linear and not self.requantized
+
+    def total(self, operands: Iterable[Any], doubles: Iterable[bool] = repeat(False)) -> Any:
+        """S of the operands of all segments, in their order; ``doubles`` has the segments that double S first."""
+        (first, _), *others = zip(operands, doubles, strict=False)
+        return reduce(lambda total, other: self.reference(2 * total if other[1] else total, other[0]), others, first)
 
 
 def keep(total: Value, operand: Value) -> Value:
     return total
 
 
-def double(total: Value, operand: Value) -> Value:
-    return total << 1
-
-
 COMBINES = {row.name: row for row in (
-    # convolutions, and several of them added up exactly
+    # convolutions, and several of them added up exactly; bit planes of weights and activations
     Combine(name="sum", flag=0, reference=lambda total, p: total + p, addend=keep, joins=True),
-    # bit planes of activations, the most significant first
-    Combine(name="shift_accumulate", flag=4, reference=lambda total, p: 2 * total + p, addend=double,
-            element_bits=(1,)),
     # the paths of a residual block
-    Combine(name="residual", flag=16, reference=lambda total, p: total + p, addend=keep, requantized=True),
+    Combine(name="residual", flag=4, reference=lambda total, p: total + p, addend=keep, requantized=True),
 )}
 """All rows by name."""
 

@@ -22,7 +22,7 @@ from signum.hdl.config import ArrayConfig, ConfigError, bits_to_hold
 
 from .combine import Combine, combine_of, combines_of
 
-__all__ = ["Field", "Isa", "LayerFlag", "LayerRecord", "SegmentFlag", "flag_of"]
+__all__ = ["PATTERN_BIT", "Field", "Isa", "LayerFlag", "LayerRecord", "SegmentFlag", "flag_of"]
 
 SEGMENTS_BITS = 6
 WINDOW_BITS = 4
@@ -40,15 +40,19 @@ class LayerFlag(enum.IntFlag):
     LAST = 8        # the program ends here
 
 
-def flag_of(layer: data.View, flag: int) -> Value:
-    """One flag of a layer's back fields, as hardware."""
-    return layer.flags[flag.bit_length() - 1]
+def flag_of(fields: data.View | Mapping[str, Value], flag: int) -> Value:
+    """One flag of a layer's back fields or of a segment's fields, as hardware."""
+    return fields["flags"][flag.bit_length() - 1]
 
 
 class SegmentFlag(enum.IntFlag):
-    """Flags of a segment, above the number of its access pattern."""
+    """Flags of a segment; the bits above them are the number of its access pattern, from `PATTERN_BIT` on."""
 
     CONTINUE = 1    # the accumulators run on into the next segment: no drain between them
+    DOUBLE = 2      # the sum drained after the segment is added to twice the sum of the earlier drains
+
+
+PATTERN_BIT = max(SegmentFlag).bit_length()
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,7 @@ class Isa:
         )
         self.back = self.store + self.drain
         self.segment = (
-            Field("flags", 1 + bits_to_hold(config.access_patterns - 1)),
+            Field("flags", PATTERN_BIT + bits_to_hold(config.access_patterns - 1)),
             Field("start", a),                      # of the first pixel's first step
             Field("words", a),                      # last word of a run; words of a run are neighbours
             Field("runs", LINES_BITS),              # last run of a line

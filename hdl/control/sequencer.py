@@ -14,7 +14,7 @@ from amaranth.lib.wiring import In, Out
 from signum.hdl.config import ArrayConfig, bits_to_hold
 from signum.hdl.lib.delay import delay
 
-from .isa import SEGMENTS_BITS, Isa, LayerFlag
+from .isa import PATTERN_BIT, SEGMENTS_BITS, Isa, LayerFlag, SegmentFlag, flag_of
 from .loop import Nest
 from .pixel_counter import follow
 from .pixel_dispatcher import PixelDispatcher
@@ -59,6 +59,8 @@ class Sequencer(wiring.Component):
         This step begins a dot product; this step ends it, and the sum is drained.
     ends : Out(1)
         With ``last``: the layer's last step.
+    doubles : Out(1)
+        With ``last``: the sum of the earlier drains is doubled first.
     done : In(1)
         The layer's last result is being stored, or will be in the next cycle.
     """
@@ -85,6 +87,7 @@ class Sequencer(wiring.Component):
             "first": Out(1),
             "last": Out(1),
             "ends": Out(1),
+            "doubles": Out(1),
             "done": In(1),
         })
 
@@ -184,7 +187,7 @@ class Sequencer(wiring.Component):
 
         with m.If(self.proceed & self.final):
             m.d.sync += self.segment_there.eq(0)
-            with m.If(self.next_store["flags"][LayerFlag.LAST.bit_length() - 1]):
+            with m.If(flag_of(self.next_store, LayerFlag.LAST)):
                 m.d.sync += ending.eq(1)
             with m.Else():
                 m.d.sync += [reading.eq(1), whole.eq(1), index.eq(0)]
@@ -204,7 +207,7 @@ class Sequencer(wiring.Component):
         """Give the rows their next pixels."""
         m.submodules.filler = filler = PixelDispatcher(rows=self.config.rows, bits=self.config.activation_bits)
         m.d.comb += [
-            filler.split.eq(self.next_store["flags"][LayerFlag.SPLIT.bit_length() - 1]),
+            filler.split.eq(flag_of(self.next_store, LayerFlag.SPLIT)),
             filler.x_last.eq(self.next_store["x"]),
             filler.y_last.eq(self.next_store["y"]),
             filler.restart.eq(self.deal),
@@ -234,9 +237,10 @@ class Sequencer(wiring.Component):
         m.d.comb += [
             run_ends.eq(at_end[0]),
             line_ends.eq(run_ends & at_end[1]),
-            self.pattern.eq(current["flags"][1:]),
+            self.pattern.eq(current["flags"][PATTERN_BIT:]),
+            self.doubles.eq(flag_of(current, SegmentFlag.DOUBLE)),
             self.gap.eq(current["gap"]),
-            self.last.eq(self.stepping & ends & ~current["flags"][0]),
+            self.last.eq(self.stepping & ends & ~flag_of(current, SegmentFlag.CONTINUE)),
             self.ends.eq(self.last & ~self.running),
         ]
         with m.If(self.proceed):
@@ -298,13 +302,14 @@ class Sequencer(wiring.Component):
         with m.Elif(waiting != 0):
             m.d.sync += waiting.eq(waiting - 1)
         no_gap = self.none["gap"]
-        m.d.sync += gap_over.eq(Mux(self.proceed, no_gap | self.fetched["flags"][0],
+        continues = flag_of(self.fetched, SegmentFlag.CONTINUE)
+        m.d.sync += gap_over.eq(Mux(self.proceed, no_gap | continues,
                                     continuing | Mux(self.stepping, Mux(step_ends, short_gap, without_gap),
                                                      ~waiting[1:].any())))
         with m.If(self.restart if self.config.zero_padding else self.launch):
             m.d.sync += [running.eq(1), continuing.eq(0)]
         with m.If(self.proceed):
-            m.d.sync += [running.eq(~self.final), continuing.eq(self.fetched["flags"][0]),
+            m.d.sync += [running.eq(~self.final), continuing.eq(continues),
                          this_group_is_last.eq(last_group), self.weight.eq(next_weight),
                          without_gap.eq(no_gap), short_gap.eq(no_gap | self.one["gap"]),
                          block_begins.eq(block_ends), group_begins.eq(block_ends & last_block)]

@@ -20,7 +20,7 @@ __all__ = ["DATA_BITS", "MAGIC", "VERSION", "AddressMap", "Control", "Region", "
            "bus_signature", "config_registers", "request_layout"]
 
 MAGIC = 0x5347_4E4D
-VERSION = 6
+VERSION = 7
 
 
 class Region(enum.IntEnum):

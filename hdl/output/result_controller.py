@@ -25,8 +25,10 @@ def beat_layout(config: ArrayConfig) -> data.StructLayout:
         Number of the beat in its drain.
     address
         Address of its thresholds (of border class 0), or of its raw sums.
-    keep, double
+    keep
         Selects its addend in `hdl.control.combine.addends`; none for the first segment.
+    double
+        The sum of the earlier segments is doubled first.
     out
         The sum is complete.
     first_window, last_window
@@ -44,6 +46,7 @@ def beat_layout(config: ArrayConfig) -> data.StructLayout:
         "number": bits_to_hold(config.beats - 1),
         "address": config.threshold_bits,
         **dict.fromkeys(addends(config), 1),
+        "double": 1,
         "out": 1,
         "first_window": 1,
         "last_window": 1,
@@ -72,6 +75,8 @@ class ResultController(wiring.Component):
         A drain begins; at least ``config.drain_cycles`` apart.
     ends : In(1)
         With ``strobe``: the layer's last drain.
+    doubles : In(1)
+        With ``strobe``: its sums are added to twice the sums of the earlier drains.
     beat : Out(beat_layout)
     group : Out(1)
         With the first beat of a group of pixels.
@@ -86,6 +91,7 @@ class ResultController(wiring.Component):
             "restart": In(1),
             "strobe": In(1),
             "ends": In(1),
+            "doubles": In(1),
             "beat": Out(beat_layout(config)),
             "group": Out(1),
             **({"coefficient": Out(config.coefficient_bits)} if config.requantize_depth else {}),
@@ -156,7 +162,7 @@ class ResultController(wiring.Component):
                 counted.eq(1), ends.eq(last_block), last_number.eq(columns), beat.address.eq(address),
                 *(beat[name].eq(~drains.first & value) for name, value in chosen.items()),
                 beat.out.eq(last_drain), beat.first_window.eq(windows.first), beat.last_window.eq(last_window),
-                beat.raw.eq(raw), final.eq(self.ends),
+                beat.raw.eq(raw), final.eq(self.ends), beat.double.eq(self.doubles),
             ]
             with m.If(last_drain):
                 m.d.sync += address.eq(Mux(last_window, next_block, address + layer.thresholds_window))

@@ -20,6 +20,7 @@ def combine_layout(config: ArrayConfig) -> data.StructLayout:
         "beat": bits_to_hold(config.beats - 1),
         "address": config.threshold_bits,
         **dict.fromkeys(addends(config), 1),
+        "double": 1,
         "enable": 1,
         "store": 1,
     })
@@ -30,9 +31,9 @@ class ThresholdUnit(wiring.Component):
 
     ``beat`` comes one cycle before ``sum`` and ``combine``; the element follows ``config.memory_latency + 1`` cycles
     after them. The unit keeps the combined sum S of the segments so far for each column, and computes ``S = p``, or
-    ``p`` plus the addend that the beat selects (see `hdl.control.combine`). A bit is ``S >= T``, with T from the row's
-    threshold memory at ``address`` plus the offset of the pixel's border class; an element of 8 bits is S clipped to
-    0..255. With ``store`` the sum is written to the memory instead.
+    ``p`` plus the addend that the beat selects (see `hdl.control.combine`), of S or of 2S. A bit is ``S >= T``, with
+    T from the row's threshold memory at ``address`` plus the offset of the pixel's border class; an element of 8 bits
+    is S clipped to 0..255. With ``store`` the sum is written to the memory instead.
 
     Parameters
     ----------
@@ -90,9 +91,11 @@ class ThresholdUnit(wiring.Component):
         with m.Elif(self.take):
             m.d.sync += used.eq(held)
 
+        before = Signal(config.sum_bits)
+        m.d.comb += before.eq(Mux(combine.double, sums_reader.data << 1, sums_reader.data))
         chosen: Value = Const(0)
         for name, (function, _) in addends(config).items():
-            chosen = Mux(combine[name], function(sums_reader.data, self.sum), chosen)
+            chosen = Mux(combine[name], function(before, self.sum), chosen)
         addend = Signal(config.sum_bits)
         total = Signal(config.sum_bits)
         complete = Signal(config.sum_bits, reset_less=True)

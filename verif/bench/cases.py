@@ -29,7 +29,8 @@ class Case:
     def __str__(self) -> str:
         layers = ", ".join(
             f"{layer.name}: {layer.combine} of " + " and ".join(
-                f"{s.weights.shape} stride {s.stride} dilation {s.dilation} padding {s.padding} on {s.source}"
+                f"{'twice the sum, ' if s.double else ''}{s.weights.shape} stride {s.stride} dilation {s.dilation} "
+                f"padding {s.padding} on {s.source}"
                 for s in layer.segments) + f", border {layer.border}, pool {layer.pool}"
             for layer in self.graph.layers)
         return f"{self.program.config}, split {self.program.split}, inputs {self.graph.inputs}, {layers}"
@@ -143,6 +144,8 @@ def draw_layer(rng: np.random.Generator, name: str, maps: dict[str, MapShape], r
             weights = draw_weights(rng, segment.weights.shape, element_bits)
             segments.append(Segment(source=other, weights=weights, stride=segment.stride, dilation=segment.dilation,
                                     padding=segment.padding, pad=segment.pad))
+    if combine.doubles and rng.random() < 0.5:
+        segments[1:] = [dataclasses.replace(part, double=bool(rng.random() < 0.6)) for part in segments[1:]]
     if combine.requantized:
         segments = [dataclasses.replace(part, requantize=draw_requantize(rng, part)) for part in segments]
     height, width = segment.output_size(shape)

@@ -4,7 +4,7 @@ import random
 
 from signum.hdl.config import ArrayConfig
 from signum.hdl.control.combine import combines_of
-from signum.hdl.control.isa import Isa, LayerFlag, LayerRecord, SegmentFlag
+from signum.hdl.control.isa import PATTERN_BIT, Isa, LayerFlag, LayerRecord, SegmentFlag
 
 __all__ = ["draw_array", "draw_record"]
 
@@ -31,7 +31,8 @@ def draw_segment(rng: random.Random, isa: Isa, continues: bool) -> dict[str, int
     segment = {field.name: rng.randrange(1 << field.bits) for field in isa.segment}
     bits = isa.config.activation_bits
     segment |= {"words": rng.randint(0, min(3, (1 << bits) - 1)), "runs": rng.randint(0, 2),
-                "lines": rng.randint(0, 2), "flags": rng.randrange(isa.config.access_patterns) << 1,
+                "lines": rng.randint(0, 2), "flags": (
+                    rng.randrange(isa.config.access_patterns) << PATTERN_BIT | rng.choice([0, SegmentFlag.DOUBLE])),
                 "gap": rng.choice([0, 0, rng.randint(0, 12)])}
     if continues:
         segment |= {"flags": segment["flags"] | SegmentFlag.CONTINUE, "runs": isa.segment_fetch - 1}

@@ -142,9 +142,9 @@ def where(network: Network, graph: Graph) -> list[dict[str, str]]:
     """The machine (array or host) and the number format of each layer."""
     rows = []
     for layer in graph.layers:
-        planes = len(layer.segments) if layer.combine == "shift_accumulate" else 0
-        kind = {"shift_accumulate": f"array, {planes} bit planes", "residual": "array, INT4 residual"}.get(
-            layer.combine, "array, bits" if layer.thresholds is not None else "array, integer results")
+        kind = ("array, INT4 residual" if layer.combine == "residual" else
+                f"array, {len(layer.segments)} bit planes" if any(segment.double for segment in layer.segments) else
+                "array, bits" if layer.thresholds is not None else "array, integer results")
         rows.append({"layer": layer.name, "where": kind})
     host = [{"layer": name, "where": "host, 8-bit integers"} for name, module in network.named_modules()
             if isinstance(module, Int8Conv2d)]

@@ -212,7 +212,7 @@ def test_horner_of_eight_planes() -> None:
     images = rng.integers(0, 256, (4, 3, 7, 7))
     images[0], images[1] = 0, 255
     (layer,) = check(model, BitPlanes(), images).layers
-    assert layer.combine == "shift_accumulate"
+    assert [segment.double for segment in layer.segments] == [False, *[True] * 7]
     assert [segment.source for segment in layer.segments] == [f"input.{k}" for k in range(7, -1, -1)]
     assert layer.border == (0, 0, 0, 0)
     assert layer.top == 255 * 27

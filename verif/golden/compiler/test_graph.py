@@ -65,9 +65,9 @@ def test_popcounts(seed: int) -> None:
         assert found[b, y, x, n] == slow_popcount(segment, bits[b], y, x, n)
 
 
-@pytest.mark.parametrize("combine", ["sum", "shift_accumulate"])
+@pytest.mark.parametrize("doubles", [(False, False), (True, True), (True, False), (False, True)])
 @pytest.mark.parametrize("pool", [(1, 1), (2, 2), (3, 2), (5, 7)])
-def test_a_layer(combine: Literal["sum", "shift_accumulate"], pool: tuple[int, int]) -> None:
+def test_a_layer(doubles: tuple[bool, bool], pool: tuple[int, int]) -> None:
     """Three segments over two maps, thresholds by border class, pooling with a remainder."""
     rng = np.random.default_rng(pool[0])
     maps = {"a": rng.integers(0, 2, (2, 5, 7, 3)).astype(bool),
@@ -75,12 +75,13 @@ def test_a_layer(combine: Literal["sum", "shift_accumulate"], pool: tuple[int, i
     outputs, border = 4, (1, 2, 2, 1)
     segments = tuple(
         Segment(source=source, weights=rng.integers(0, 2, (outputs, channels, 3, 3)).astype(bool),
-                stride=stride, padding=(1, 1, 1, 1), pad=rng.integers(0, 2, channels).astype(bool))
-        for source, channels, stride in (("a", 3, (1, 1)), ("b", 2, (2, 2)), ("a", 3, (1, 1))))
-    top = 27 * 4 + 18 * 2 + 27 if combine == "shift_accumulate" else 27 + 18 + 27
+                stride=stride, padding=(1, 1, 1, 1), pad=rng.integers(0, 2, channels).astype(bool), double=double)
+        for source, channels, stride, double in (
+            ("a", 3, (1, 1), False), ("b", 2, (2, 2), doubles[0]), ("a", 3, (1, 1), doubles[1])))
+    factors = [1 + doubles[0], 1 + doubles[1]]
+    top = (27 * factors[0] + 18) * factors[1] + 27
     thresholds = rng.integers(top // 3, top, (4, 4, outputs))
-    layer = Layer(name="l", segments=segments, combine=combine, thresholds=thresholds, border=border,
-                  pool=pool)
+    layer = Layer(name="l", segments=segments, thresholds=thresholds, border=border, pool=pool)
     assert layer.top == top
     assert layer.channels == outputs
     found = layer.evaluate(maps)
@@ -91,7 +92,7 @@ def test_a_layer(combine: Literal["sum", "shift_accumulate"], pool: tuple[int, i
         for dy, dx in np.ndindex(pool):
             y, x, total = py * pool[0] + dy, px * pool[1] + dx, 0
             for segment in segments:
-                total = total * (2 if combine == "shift_accumulate" else 1)
+                total = total * (2 if segment.double else 1)
                 total += slow_popcount(segment, maps[segment.source][b], y, x, n)
             row = [0, 1, 1, 2, 3][y]            # one border row above, two below
             column = [0, 1, 2, 2, 2, 2, 3][x]   # two columns at the left, one at the right
@@ -233,9 +234,9 @@ def test_the_reach_of_8_bit_sums_is_reached() -> None:
 
 
 def layer(name: str = "l", source: str = "input", shape: tuple[int, int, int, int] = (1, 2, 1, 1),
-          pool: tuple[int, int] = (1, 1), combine: Literal["sum", "shift_accumulate", "residual"] = "sum",
-          requantize: Requantize | None = None) -> Layer:
-    segment = Segment(source=source, weights=np.zeros(shape, dtype=bool), requantize=requantize)
+          pool: tuple[int, int] = (1, 1), combine: Literal["sum", "residual"] = "sum",
+          requantize: Requantize | None = None, double: bool = False) -> Layer:
+    segment = Segment(source=source, weights=np.zeros(shape, dtype=bool), requantize=requantize, double=double)
     return Layer(name=name, segments=(segment,), combine=combine, pool=pool)
 
 
@@ -256,8 +257,13 @@ def graph_of(*layers: Layer) -> Callable[[], Graph]:
      "the segments of layer l must have equal output sizes"),
     (graph_of(layer(combine="residual")),
      "the segments of layer l must all requantize, for it is residual"),
-    (graph_of(layer(combine="shift_accumulate", requantize=Requantize(np.ones(1), np.ones(1), 0))),
-     "the segments of layer l must not requantize, for it is shift_accumulate"),
+    (graph_of(layer(requantize=Requantize(np.ones(1), np.ones(1), 0))),
+     "the segments of layer l must not requantize, for it is sum"),
+    (graph_of(layer(double=True)), "the first segment of layer l must not double, for no sum stands before it"),
+    (graph_of(Layer(name="l", segments=tuple(
+        layer(requantize=Requantize(np.ones(1), np.ones(1), 0), double=double).segments[0]
+        for double in (False, True)), combine="residual")),
+     "the segments of layer l must not double, for it is residual"),
     (graph_of(layer(combine="residual", requantize=Requantize(np.ones(2), np.ones(2), 0))),
      "layer l must requantize 1 channels, not 2"),
     (graph_of(Layer(name="l", segments=layer(requantize=Requantize(np.ones(1), np.ones(1), 0)).segments,
@@ -271,9 +277,6 @@ def graph_of(*layers: Layer) -> Callable[[], Graph]:
     (graph_of(Layer(name="l", segments=(Segment(source="input", weights=np.zeros((1, 2, 1, 1), np.int8)),),
                     thresholds=np.zeros((1, 1, 1)))),
      "layer l must not have thresholds, for its elements have 8 bits"),
-    (graph_of(Layer(name="l", segments=(Segment(source="input", weights=np.zeros((1, 2, 1, 1), np.int8)),),
-                    combine="shift_accumulate")),
-     "layer l must combine by sum or residual, not by shift_accumulate, for its elements have 8 bits"),
     (graph_of(layer(pool=(2, 6))), "the pooling window of layer l must be at most 4 x 5, not 2 x 6"),
 ])
 def test_what_is_refused(make: Callable[[], Graph], message: str) -> None:

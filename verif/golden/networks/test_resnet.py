@@ -30,7 +30,7 @@ def test_shape_at_the_size_of_imagenet():
     network = ResNet18(Style(multiplier=1))
     graph = fold(network.body, network.blocks.encoder, (3, 224, 224))
     assert len(graph.layers) == 17
-    assert [layer.combine for layer in graph.layers] == ["shift_accumulate", *["sum", "residual"] * 8]
+    assert [layer.combine for layer in graph.layers] == ["sum", *["sum", "residual"] * 8]
     sizes = [(shape.height, shape.channels) for shape in graph.shapes.values()][8:]
     assert sizes == [(56, 64)] * 5 + [(28, 128)] * 4 + [(14, 256)] * 4 + [(7, 512)] * 4
     weights = sum(segment.weights.size for layer in graph.layers[1:] for segment in layer.segments)

@@ -55,7 +55,15 @@ def test_the_rule_of_folding(row: Combine) -> None:
     for p, q, r in itertools.product(range(5), repeat=3):
         for offsets in itertools.product(range(4), repeat=3) if row.linear else [(n, n, n) for n in range(4)]:
             values = [2 * count - offset for count, offset in zip((p, q, r), offsets, strict=True)]
-            assert row.total(values) == 2 * row.total((p, q, r)) - row.total(offsets)
+            for doubles in itertools.product([False, True], repeat=3) if row.doubles else [(False,) * 3]:
+                assert (row.total(values, doubles)
+                        == 2 * row.total((p, q, r), doubles) - row.total(offsets, doubles))
+
+
+def test_totals_of_segments_that_double() -> None:
+    assert COMBINES["sum"].total((3, 5, 7, 11), (False, True, False, True)) == 2 * (2 * 3 + 5 + 7) + 11
+    assert COMBINES["sum"].doubles
+    assert not COMBINES["residual"].doubles
 
 
 def test_flags() -> None:

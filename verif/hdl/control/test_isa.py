@@ -99,7 +99,7 @@ def test_negative_steps_wrap_and_nothing_else_does() -> None:
     ("segments", 64, "program field segments must be from 0 to 63, not 64"),
     ("window_x", 16, "program field window_x must be from 0 to 15, not 16"),
     ("x", 64, "program field x must be from 0 to 63, not 64"),
-    ("flags", 32, "program field flags must be from 0 to 31, not 32"),
+    ("flags", 16, "program field flags must be from 0 to 15, not 16"),
     ("channel_block", 8, "program field channel_block must be from 0 to 7, not 8"),
     ("thresholds", -1, "program field thresholds must be from 0 to 255, not -1"),
     ("weights", 1024, "program field weights must be from 0 to 1023, not 1024"),
@@ -114,7 +114,7 @@ def test_layer_field_overflows(name: str, value: int, message: str) -> None:
 @pytest.mark.parametrize(("name", "value", "message"), [
     ("lines", 256, "program field lines must be from 0 to 255, not 256"),
     ("words", 64, "program field words must be from 0 to 63, not 64"),
-    ("flags", 4, "program field flags must be from 0 to 3, not 4"),
+    ("flags", 8, "program field flags must be from 0 to 7, not 8"),
     ("gap", 32, "program field gap must be from 0 to 31, not 32"),
 ])
 def test_segment_field_overflows(name: str, value: int, message: str) -> None:

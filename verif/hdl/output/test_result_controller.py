@@ -36,7 +36,8 @@ class Case:
         back = {field.name for field in Isa(config).back}
         for record in records:
             layer = {name: value for name, value in record.fields.items() if name in back}
-            drains = list(result_controller(config, layer, groups=rng.randint(1, 3)))
+            doubles = [rng.random() < 0.5 for _ in range(layer["drains"] + 1)]
+            drains = list(result_controller(config, layer, groups=rng.randint(1, 3), doubles=doubles))
             given_up = rng.random() < 0.3
             self._layer(rng, layer, drains[:rng.randint(1, len(drains))] if given_up else drains)
 
@@ -47,7 +48,8 @@ class Case:
         for _, beats in drains:
             idle = self.config.drain_cycles - 1 + rng.choice([0, 0, 0, 1, 2, 7])
             ends = int(any(beat.layer_end for beat in beats))
-            steps += [{"strobe": 1, "ends": ends}, *({"ends": rng.randrange(2)} for _ in range(idle))]
+            steps += [{"strobe": 1, "ends": ends, "doubles": int(beats[0].double)},
+                      *({"ends": rng.randrange(2), "doubles": rng.randrange(2)} for _ in range(idle))]
         steps += [{} for _ in range(3)]
         expected: list[tuple[Seen, int]] = [({"enable": 0, "valid": 0, "layer_end": 0}, 0) for _ in steps]
         strobes = (cycle for cycle, step in enumerate(steps) if "strobe" in step)
@@ -115,7 +117,7 @@ def test_raw_results_of_all_groups_lie_one_after_the_other() -> None:
     layer = dict.fromkeys((field.name for field in Isa(config).back), 0)
     layer |= {"flags": int(LayerFlag.RAW), "channel_blocks": 1, "channel_block": 2, "last_channel_block": 0,
               "thresholds": 10}
-    addresses = [beat.address for _, beats in result_controller(config, layer, groups=2) for beat in beats
+    addresses = [beat.address for _, beats in result_controller(config, layer, 2, [False]) for beat in beats
                  if beat.valid]
     assert addresses == list(range(10, 18))
 
@@ -126,6 +128,6 @@ def test_coefficients_of_two_segments_at_each_window_position() -> None:
     layer = dict.fromkeys((field.name for field in Isa(config).back), 0)
     layer |= {"channel_blocks": 1, "channel_block": 2, "last_channel_block": 0, "drains": 1, "windows": 1,
               "coefficients": 20, "coefficients_step": 4}
-    entries = [beat.coefficient for _, beats in result_controller(config, layer, groups=2) for beat in beats
+    entries = [beat.coefficient for _, beats in result_controller(config, layer, 2, [False, True]) for beat in beats
                if beat.valid]
     assert entries == 2 * (2 * [20, 21, 22, 24, 25, 26] + 2 * [23, 27])

@@ -86,6 +86,7 @@ class Case:
             self.steps.append(self._noise() | {"clear": 1})
             offset = 0
         combine = rng.choice(combines_of(config))
+        doubles = [combine.doubles and rng.random() < 0.4 for _ in range(3)]
         store = rng.random() < 0.3
         drains = rng.choice([1, 1, 2, 3])
         size = 1 << config.threshold_bits
@@ -97,10 +98,11 @@ class Case:
                 if column and column % config.tile == 0:
                     self.steps.append(self._noise())
                 item = Sum(column, self._operand(), combine if number else None, (place + offset) % size,
-                           store and number == drains - 1)
+                           store and number == drains - 1, doubles[number])
                 self.steps[-1]["beat"] = column
                 self.steps.append(self._noise() | {"sum": item.value, "combine": {
                     "beat": column, "address": place, "enable": 1, "store": int(item.store),
+                    "double": int(item.double),
                     **{name: int(number > 0 and name == combine.addend.__name__) for name in addends(config)}}})
                 cycles.append(len(self.steps) - 1)
                 sums.append(item)

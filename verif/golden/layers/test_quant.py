@@ -1,0 +1,157 @@
+"""Layers with weights of several bits: their numbers, gradients, folding into planes, and runs of the interpreter."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from signum.golden.compiler.compile import compile_graph
+from signum.golden.compiler.fold import FoldError, fold
+from signum.golden.compiler.graph import Graph
+from signum.golden.layers.binary import BatchNorm, BinaryConv2d, Logits, MaxPool, Sign, Sum, binarize, clamp
+from signum.golden.layers.encoder import BitPlanes, Encoder, SignEncoder
+from signum.golden.layers.quant import QuantConv2d, QuantLinear, odd_integers
+from signum.golden.layers.residual import Int4, Residual
+from signum.golden.reference.interpret import interpret
+from signum.hdl.config import ArrayConfig
+
+ARRAY = ArrayConfig(rows=3, cols=5, lanes=12, weight_depth=8192, activation_depth=2048, threshold_depth=2048,
+                    program_depth=2048, acc_bits=9, sum_bits=24)
+
+
+@pytest.mark.parametrize("bits", range(1, 9))
+def test_odd_integers(bits: int) -> None:
+    """Every odd integer is its own nearest, halfway cases round up, and the ends are clipped."""
+    top = 2**bits - 1
+    odd = torch.arange(-top, top + 1, 2)
+    assert len(odd) == 2**bits
+    assert odd_integers(odd / top, bits).tolist() == odd.tolist()
+    assert odd_integers(torch.tensor([-9.0, 9.0]), bits).tolist() == [-top, top]
+    x = torch.linspace(-1, 1, 4001, dtype=torch.float64)
+    found = odd_integers(x, bits)
+    assert (found % 2 == 1).all()
+    assert ((found - x * top).abs() <= 1 + 1e-9).all()
+    assert odd_integers(torch.zeros(1), bits).item() == 1
+
+
+def test_one_bit_is_a_sign() -> None:
+    x = torch.randn(1000, requires_grad=True)
+    weights = torch.randn(1000)
+    assert torch.equal(odd_integers(x, 1), binarize(x))
+    found, = torch.autograd.grad((odd_integers(x, 1) * weights).sum(), x)
+    wanted, = torch.autograd.grad((binarize(x) * weights).sum(), x)
+    assert torch.equal(found, wanted)
+
+
+def test_gradient() -> None:
+    x = torch.tensor([-1.5, -1, -0.2, 0.7, 1, 1.1], requires_grad=True)
+    odd_integers(x, 3).sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [0, 7, 7, 7, 7, 0]
+
+
+def test_real_weights_of_the_first_stage_have_the_same_range() -> None:
+    layer = QuantConv2d(2, 3, 3, weight_bits=4)
+    layer.binarizer = clamp
+    assert torch.equal(layer.binary_weight(), 15 * layer.weight.clamp(-1, 1))
+
+
+def norm(rng: np.random.Generator, channels: int, spread: float) -> BatchNorm:
+    """A norm of any sign near the middle of the sums; some channels are constant."""
+    made = BatchNorm(channels)
+    made.running_mean.copy_(torch.from_numpy(rng.normal(0, spread / 2, channels)))
+    made.running_var.copy_(torch.from_numpy(rng.uniform(0.5, 2, channels) * spread**2))
+    made.weight.data.copy_(torch.from_numpy(rng.choice([-1, 1], channels) * rng.uniform(0.5, 2, channels)))
+    made.bias.data.copy_(torch.from_numpy(rng.normal(0, 0.3, channels)))
+    made.weight.data[0] = 0
+    return made
+
+
+def check(model: nn.Sequential, encoder: Encoder, images: np.ndarray, config: ArrayConfig = ARRAY) -> Graph:
+    """PyTorch, the graph and the interpreter agree about every element of the last layer."""
+    graph = fold(model, encoder, images.shape[1:])
+    with torch.no_grad():
+        wanted = model.eval()(encoder.tensor(images)).numpy()
+    last = graph.layers[-1]
+    maps = encoder.bits(images)
+    found = graph.run(maps)[last.name]
+    inverted = np.zeros(last.channels, dtype=bool) if last.inverted is None else last.inverted
+    values = last.values(found) if last.raw else np.where(found ^ inverted, 1, -1)
+    wanted = wanted.reshape(*wanted.shape[:2], *values.shape[1:3]).transpose(0, 2, 3, 1)
+    np.testing.assert_array_equal(values, wanted)
+    assert len(np.unique(wanted)) > 1
+    program = compile_graph(graph, config)
+    memory, results = interpret(program, maps)
+    if last.raw:
+        np.testing.assert_array_equal(results.reshape(found.shape), found)
+    else:
+        place = program.maps[last.name]
+        np.testing.assert_array_equal(place.to_elements(memory[:, place.addresses]), found)
+    return graph
+
+
+@pytest.mark.parametrize("pad", [1, -1, 0])
+@pytest.mark.parametrize("weight_bits", [1, 2, 3, 5])
+def test_weights_of_several_bits_on_signs(weight_bits: int, pad: int) -> None:
+    """Two layers: on signs of the image, then on the signs of the first."""
+    rng = np.random.default_rng(weight_bits)
+    model = nn.Sequential(
+        QuantConv2d(3, 9, 3, weight_bits=weight_bits, padding=1, pad=pad), norm(rng, 9, 2**weight_bits * 5), Sign(),
+        QuantConv2d(9, 6, (2, 3), weight_bits=2, stride=(1, 2), dilation=(2, 1), padding=(1, 0), pad=pad),
+        norm(rng, 6, 40), MaxPool(2), Sign())
+    graph = check(model, SignEncoder(), rng.integers(-9, 9, (5, 3, 8, 9)))
+    assert [segment.double for segment in graph.layers[0].segments] == [False, *[True] * (weight_bits - 1)]
+
+
+@pytest.mark.parametrize("pad", [0, 1])
+@pytest.mark.parametrize(("a_bits", "w_bits"), [(1, 8), (2, 1), (2, 2), (3, 4), (8, 2)])
+def test_numbers_and_weights_of_several_bits(a_bits: int, w_bits: int, pad: int) -> None:
+    """a times w passes, in the order of falling weight: doublings at a + w - 2 of them."""
+    rng = np.random.default_rng(10 * a_bits + w_bits)
+    model = nn.Sequential(QuantConv2d(2, 7, 3, weight_bits=w_bits, padding=1, pad=pad),
+                          norm(rng, 7, 2**(a_bits + w_bits) * 2), Sign())
+    images = rng.integers(0, 2**a_bits, (4, 2, 5, 6))
+    images[0], images[1] = 0, 2**a_bits - 1
+    graph = check(model, BitPlanes(a_bits), images)
+    segments = graph.layers[0].segments
+    assert len(segments) == a_bits * w_bits
+    assert sum(segment.double for segment in segments) == a_bits + w_bits - 2
+
+
+def test_paths_of_different_bits_add_exactly() -> None:
+    """The planes of both paths are ordered together: no doubling meets the other path's sum."""
+    rng = np.random.default_rng(3)
+    model = nn.Sequential(Sum(QuantConv2d(4, 6, 3, weight_bits=3, padding=1), BinaryConv2d(4, 6, 1),
+                              QuantConv2d(4, 6, 1, weight_bits=2)), norm(rng, 6, 40), Sign())
+    graph = check(model, SignEncoder(), rng.integers(-5, 5, (4, 4, 6, 5)))
+    assert [segment.double for segment in graph.layers[0].segments] == [False, True, False, True, False, False]
+
+
+def test_logits_of_a_linear_layer_of_several_bits() -> None:
+    rng = np.random.default_rng(4)
+    model = nn.Sequential(BinaryConv2d(3, 8, 3), Sign(), nn.Flatten(), QuantLinear(8 * 9, 10, weight_bits=4),
+                          Logits(10, scale=0.01))
+    model[-1].bias.data.copy_(torch.from_numpy(rng.normal(0, 3, 10)))
+    graph = check(model, SignEncoder(), rng.integers(-5, 5, (9, 3, 5, 5)))
+    assert graph.layers[-1].raw
+
+
+@pytest.mark.parametrize(("make", "message"), [
+    (lambda: QuantConv2d(1, 1, 1, weight_bits=0), "weight_bits must be an integer of 1 to 8, not 0"),
+    (lambda: QuantConv2d(1, 1, 1, weight_bits=9), "weight_bits must be an integer of 1 to 8, not 9"),
+    (lambda: QuantLinear(1, 1, weight_bits=True), "weight_bits must be an integer of 1 to 8, not True"),
+    (lambda: QuantLinear(1, 1, weight_bits=2.0), "weight_bits must be an integer of 1 to 8, not 2.0"),
+])
+def test_weight_bits_are_checked(make, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        make()
+
+
+def test_int4_residuals_have_weights_of_one_bit() -> None:
+    both = Residual(nn.Sequential(QuantConv2d(4, 6, 1, weight_bits=2), Int4(6, 4)),
+                    nn.Sequential(BinaryConv2d(4, 6, 1), Int4(6, 4)))
+    message = "the paths of 0 (Residual) must have weights of 1 bit, for they combine by residual"
+    with pytest.raises(FoldError, match=f"^{re.escape(message)}$"):
+        fold(nn.Sequential(both, Sign()), SignEncoder(), (4, 3, 3))
