@@ -1,8 +1,8 @@
 """Layers with weights of several bits: sums of +-2**j, each bit a plane of binary weights on the same array.
 
 A weight of w bits is an odd integer of ``-(2**w - 1)..2**w - 1``, the sum over j of ``2**j * b_j`` with bits b_j of -1
-and +1: no plane has a sign of its own, as in two's complement, and no bit pattern is left over. A layer of w-bit weights
-on activations of a bits takes ``a*w`` binary passes (bit-serial, as in BISMO: Umuroglu et al., 2018).
+and +1: no plane has a sign of its own, as in two's complement. A layer of w-bit weights on activations of a bits takes
+``a*w`` binary passes (bit-serial, as in BISMO: Umuroglu et al., 2018).
 """
 
 from typing import Any
@@ -33,8 +33,8 @@ class _OddIntegers(torch.autograd.Function):
 def odd_integers(x: Tensor, bits: int) -> Tensor:
     """The nearest odd integers to ``(2**bits - 1) * x``, at most ``2**bits - 1`` in size, in the dtype of ``x``.
 
-    Halfway cases round up: with one bit it is `golden.layers.binary.sign`. The gradient is straight-through: 2**bits - 1
-    where ``|x| <= 1``, zero elsewhere.
+    Halfway cases round up: with one bit it is `golden.layers.binary.sign`. The gradient is straight-through:
+    ``2**bits - 1`` where ``|x| <= 1``, zero elsewhere.
     """
     return _OddIntegers.apply(x, (1 << bits) - 1)
 

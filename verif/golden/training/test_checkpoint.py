@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from signum.golden.layers.binary import BinaryConv2d
-from signum.golden.layers.blocks import FLOAT, Style
+from signum.golden.layers.binary import BinaryConv2d, BinaryWeights
+from signum.golden.layers.blocks import FLOAT, Network, Style
 from signum.golden.layers.int8 import prepare, quantize
+from signum.golden.layers.quant import QuantConv2d, QuantLinear
 from signum.golden.training.checkpoint import StoreError, load_network, save_network
 from signum.verif.golden.layers.test_blocks import ENCODER, build, images, settled
 
@@ -51,3 +53,22 @@ def test_refusals(images, tmp_path):
         load_network(settled(Style(), images), path)
     with pytest.raises(StoreError, match="must be a network that was saved"):
         load_network(settled(Style(), images), tmp_path / "missing.npz")
+
+
+def test_weights_of_several_bits_keep_their_integers(tmp_path):
+    """Also the ends of the range, and a second round trip gives the same file."""
+    def made() -> Network:
+        return Network(Style().blocks(ENCODER, 255), nn.Sequential(
+            QuantConv2d(3, 40, 3, weight_bits=8), QuantLinear(40, 2, weight_bits=3), BinaryConv2d(2, 2, 1)))
+
+    torch.manual_seed(2)
+    network = made()
+    save_network(network, tmp_path / "network.npz")
+    again = load_network(made(), tmp_path / "network.npz")
+    before, after = ([module.binary_weight() for module in each.modules() if isinstance(module, BinaryWeights)]
+                     for each in (network, again))
+    assert len(before) == 3
+    assert all(map(torch.equal, before, after))
+    assert before[0].abs().max() == 255
+    save_network(again, tmp_path / "again.npz")
+    assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "network.npz").read_bytes()
