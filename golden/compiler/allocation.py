@@ -8,7 +8,7 @@ import numpy as np
 from signum.hdl.config import ArrayConfig
 
 from .graph import Graph, MapShape, Segment
-from .packing import Packing, pack_segment, packings
+from .packing import Packing, pack_segment, packings, window_of
 from .program import MapAllocation
 
 __all__ = ["CapacityError", "allocate_maps", "border_of", "need", "pack_inputs", "pad_of"]
@@ -50,13 +50,14 @@ def pack_inputs(graph: Graph, lanes: int, choice: int, packable: Collection[str]
                 readers[segment.source].append(segment)
     replaced: dict[int, Segment] = {}
     for name, segments in readers.items():
-        if len(segments) != 1 or name not in packable:
+        if len({window_of(segment) for segment in segments}) != 1 or name not in packable:
             continue
         shape = inputs[name]
         both = packings(segments[0], shape, lanes)[choice][2]
         if both is None:
             continue
-        packed[name], replaced[id(segments[0])] = pack_segment(segments[0], both)
+        for segment in segments:
+            packed[name], replaced[id(segment)] = pack_segment(segment, both)
         out_h, out_w = segments[0].output_size(shape)
         inputs[name] = MapShape(out_h if both else shape.height, out_w, replaced[id(segments[0])].weights.shape[1])
     layers = tuple(dataclasses.replace(layer, segments=tuple(replaced.get(id(s), s) for s in layer.segments))

@@ -127,7 +127,7 @@ class Compiler:
         need(f"bits of a sum of layer {layer.name}", bits, config.sum_bits, "sum_bits")
         for name, size in (("height", pool_y), ("width", pool_x)):
             need(f"window {name} of layer {layer.name}", size, 1 << WINDOW_BITS, "no parameter")
-        ranges = tap_ranges(layer, config)
+        ranges = tap_ranges(layer, config, self.places)
         need(f"segments of layer {layer.name}", len(ranges), 1 << SEGMENTS_BITS, "acc_bits", config.acc_bits + 1)
         geometries, pattern_fields = self._geometries(layer)
         if any(layer.border) and not config.zero_padding:
@@ -157,7 +157,8 @@ class Compiler:
         segments = []
         for taps in ranges:
             place = self.places[taps.segment.source]
-            need(f"kernel lines of layer {layer.name}", max(taps.ky[1] - taps.ky[0], taps.kx[1] - taps.kx[0]),
+            need(f"kernel lines of layer {layer.name}", max(taps.ky[1] - taps.ky[0], taps.kx[1] - taps.kx[0],
+                                                             len(taps.segments)),
                  1 << LINES_BITS, "no parameter")
             segment = taps.fields(place, geometries[taps.segment.source, taps.segment.stride])
             segment["gap"] = idle.pop(0) if taps.drains else 0

@@ -13,7 +13,7 @@ from signum.golden.reference.encoding import words_per
 
 from .graph import MapShape, Segment
 
-__all__ = ["Packing", "pack_segment", "packings"]
+__all__ = ["Packing", "pack_segment", "packings", "window_of"]
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,12 @@ def pack_segment(segment: Segment, both: bool) -> tuple[Packing, Segment]:
     return packing, dataclasses.replace(
         segment, weights=weights, stride=(segment.stride[0], 1), dilation=(segment.dilation[0], 1),
         padding=(top, 0, bottom, 0), pad=np.resize(segment.pad, weights.shape[1]))
+
+
+def window_of(segment: Segment) -> tuple[object, ...]:
+    """The window that a packing of a segment's input gathers; segments of equal windows share a packed map."""
+    return (segment.weights.shape[1:], segment.stride, segment.dilation, segment.padding,
+            tuple(segment.pad.tolist()) if any(segment.padding) else ())
 
 
 def packings(segment: Segment, shape: MapShape, lanes: int) -> list[tuple[int, int, bool | None]]:

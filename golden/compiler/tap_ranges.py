@@ -1,7 +1,7 @@
-"""Tap ranges of a layer: its segments, cut where an accumulator would overflow and joined where it would not."""
+"""Tap ranges of a layer: its segments, cut where an accumulator would overflow, merged and joined where it would not."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,19 +21,27 @@ __all__ = ["TapRange", "tap_ranges"]
 class TapRange:
     """Part of a segment's kernel: lines ``ky``, columns ``kx`` and words of the map, each first and end.
 
-    With ``drains`` the sum is drained after the range, and with ``doubles`` added to twice the sum before.
+    Of several segments, the same part of each, one after the other: planes of one weight. The map of each begins
+    ``apart`` words behind the map of the one before. With ``drains`` the sum is drained after the range, and with
+    ``doubles`` added to twice the sum before.
     """
 
-    segment: Segment
+    segments: tuple[Segment, ...]
     ky: tuple[int, int]
     kx: tuple[int, int]
     words: tuple[int, int]
     drains: bool
     doubles: bool = False
+    apart: int = 0
+
+    @property
+    def segment(self) -> Segment:
+        """The first segment, of the geometry of all."""
+        return self.segments[0]
 
     @property
     def steps(self) -> int:
-        return (self.ky[1] - self.ky[0]) * (self.kx[1] - self.kx[0]) * (self.words[1] - self.words[0])
+        return len(self.segments) * (self.ky[1] - self.ky[0]) * (self.kx[1] - self.kx[0]) * (self.words[1] - self.words[0])
 
     def taps(self, lanes: int) -> int:
         """Taps of the dot product, or a few more where the last word is not full."""
@@ -41,10 +49,12 @@ class TapRange:
 
     def weight_words(self, lanes: int) -> np.ndarray:
         """Weights in the order of the steps, bool (N, steps, word_bits)."""
-        segment = self.segment
-        weights = pack_lanes(segment.weights.transpose(0, 2, 3, 1), lanes, WEIGHT_TAIL, segment.element_bits)
-        part = weights[:, slice(*self.ky), slice(*self.kx), slice(*self.words)]
-        return part.reshape(len(part), -1, part.shape[-1])
+        parts = []
+        for segment in self.segments:
+            weights = pack_lanes(segment.weights.transpose(0, 2, 3, 1), lanes, WEIGHT_TAIL, segment.element_bits)
+            part = weights[:, slice(*self.ky), slice(*self.kx), slice(*self.words)]
+            parts.append(part.reshape(len(part), -1, part.shape[-1]))
+        return np.concatenate(parts, axis=1)
 
     def fields(self, place: MapAllocation, pattern: int) -> dict[str, int]:
         """The fields of the segment's record, without its gap."""
@@ -59,13 +69,19 @@ class TapRange:
             length, runs, lines = w1 - w0, x1 - x0, y1 - y0
             run_step = dx * place.words - length + 1
             line_step = dy * place.pitch - (runs - 1) * dx * place.words - length + 1
+        if len(self.segments) > 1:      # the innermost loop that is free steps from map to map
+            step = self.apart - (runs - 1) * (length - 1 + run_step) - (length - 1)
+            if runs == 1:
+                runs, run_step = len(self.segments), step
+            else:
+                lines, line_step = len(self.segments), step
         flags = pattern << PATTERN_BIT | SegmentFlag.DOUBLE * self.doubles | SegmentFlag.CONTINUE * (not self.drains)
         return {"flags": int(flags), "start": start, "words": length - 1, "runs": runs - 1, "lines": lines - 1,
                 "run_step": run_step, "line_step": line_step}
 
 
-def tap_ranges(layer: Layer, config: ArrayConfig) -> list[TapRange]:
-    """The tap ranges of a layer in order; only segments of a combine that ``joins`` may be cut and joined.
+def tap_ranges(layer: Layer, config: ArrayConfig, places: Mapping[str, MapAllocation]) -> list[TapRange]:
+    """The tap ranges of a layer in order; only segments of a combine that ``joins`` may be cut, merged and joined.
 
     Raises
     ------
@@ -84,7 +100,7 @@ def tap_ranges(layer: Layer, config: ArrayConfig) -> list[TapRange]:
     joined: list[TapRange] = []
     fetch = Isa(config).segment_fetch
     taps = 0
-    for part in ranges:
+    for part in _merged(ranges, config, places):
         taps += part.taps(config.lanes)
         if joined and not part.doubles and taps <= config.most_taps and joined[-1].steps >= fetch:
             part = dataclasses.replace(part, doubles=joined[-1].doubles)
@@ -95,26 +111,54 @@ def tap_ranges(layer: Layer, config: ArrayConfig) -> list[TapRange]:
     return joined
 
 
+def _merged(ranges: Iterable[TapRange], config: ArrayConfig,
+            places: Mapping[str, MapAllocation]) -> Iterator[TapRange]:
+    """Ranges with their neighbours of the same geometry, on maps at equal distances, where a sum of all fits."""
+    last: TapRange | None = None
+    for part in ranges:
+        if last and not part.doubles and (last.steps + part.steps) * config.lanes <= config.most_taps:
+            apart = places[part.segment.source].start - places[last.segments[-1].source].start
+            if _alike(last, part, places) and (len(last.segments) == 1 or apart == last.apart):
+                last = dataclasses.replace(last, segments=last.segments + part.segments, apart=apart)
+                continue
+        if last:
+            yield last
+        last = part
+    if last:
+        yield last
+
+
+def _alike(one: TapRange, other: TapRange, places: Mapping[str, MapAllocation]) -> bool:
+    """Whether two ranges read maps of one layout by the same steps, and leave one of the loops free."""
+    def access(part: TapRange) -> tuple[object, ...]:
+        place, segment = places[part.segment.source], part.segment
+        return (part.ky, part.kx, part.words, place.words, place.pitch, place.border, segment.stride, segment.dilation,
+                segment.padding, segment.weights.shape)
+
+    alone = dataclasses.replace(one, segments=one.segments[:1])
+    return access(one) == access(other) and alone.fields(places[one.segment.source], 0)["lines"] == 0
+
+
 def _cut(segment: Segment, config: ArrayConfig) -> Iterator[TapRange]:
     """Parts of a kernel that fit the accumulator: whole lines, else whole columns, else words."""
     _, channels, kernel_h, kernel_w = segment.weights.shape
     most, lanes = config.most_taps, config.lanes
     words = words_per(channels, lanes)
     if segment.taps <= most:
-        yield TapRange(segment, (0, kernel_h), (0, kernel_w), (0, words), True)
+        yield TapRange((segment,), (0, kernel_h), (0, kernel_w), (0, words), True)
         return
     line, column = kernel_w * words * lanes, words * lanes
     if line <= most:
         size = most // line
-        yield from (TapRange(segment, (y, min(y + size, kernel_h)), (0, kernel_w), (0, words), True)
+        yield from (TapRange((segment,), (y, min(y + size, kernel_h)), (0, kernel_w), (0, words), True)
                     for y in range(0, kernel_h, size))
         return
     for y in range(kernel_h):
         if column <= most:
             size = most // column
-            yield from (TapRange(segment, (y, y + 1), (x, min(x + size, kernel_w)), (0, words), True)
+            yield from (TapRange((segment,), (y, y + 1), (x, min(x + size, kernel_w)), (0, words), True)
                         for x in range(0, kernel_w, size))
             continue
         size = most // lanes
-        yield from (TapRange(segment, (y, y + 1), (x, x + 1), (w, min(w + size, words)), True)
+        yield from (TapRange((segment,), (y, y + 1), (x, x + 1), (w, min(w + size, words)), True)
                     for x in range(kernel_w) for w in range(0, words, size))

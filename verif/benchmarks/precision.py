@@ -26,7 +26,7 @@ from signum.verif.benchmarks.record import Row, save, versions
 
 __all__ = ["ARRAY", "LAYERS", "QuantLayer", "bound", "measure", "precision_row"]
 
-ARRAY = ArrayConfig(rows=4, cols=16, lanes=32, tile=16, drain_width=4, fetch_width=8, acc_bits=12, sum_bits=24,
+ARRAY = ArrayConfig(rows=4, cols=16, lanes=32, tile=16, drain_width=8, fetch_width=8, acc_bits=12, sum_bits=24,
                     weight_depth=4096, activation_depth=4096, threshold_depth=4096, program_depth=512)
 
 
