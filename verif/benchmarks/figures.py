@@ -22,6 +22,7 @@ KEYS: Mapping[str, Sequence[str]] = {
     "ladder": ("rung", "family"),
     "loader": ("loader",),
     "networks": ("network", "array", "mode"),
+    "precision": ("layer", "a_bits", "w_bits"),
     "session": ("preset",),
     "simulation": ("simulator",),
     "streaming": ("network", "weights_from", "words_per_cycle"),
@@ -143,6 +144,13 @@ def elements_table() -> str:
     return markdown(["bits of a word", "1-bit elements", "iCE40", "ECP5", "8-bit elements", "iCE40", "ECP5"], cells)
 
 
+def precision_table() -> str:
+    cells = [[row["layer"], row["taps"], row["a_bits"], row["w_bits"], f"{row['cycles']:,}", f"{row['lower_bound']:,}",
+              f"{row['cycles'] / row['lower_bound']:.3f}", row["mismatches"]] for row in load("precision")["rows"]]
+    return markdown(["layer", "taps", "bits of an activation", "bits of a weight", "cycles", "steps at least", "ratio",
+                     "mismatches"], cells)
+
+
 def ladder_table() -> str:
     return markdown(["rung", "family", "logits", "wrong", "cycles of a run", "predicted", "cycles a second"], [
         [row["rung"], row["family"], row["logits"], row["wrong"], f"{row['cycles']:,}", f"{row['cycles_predicted']:,}",
@@ -194,6 +202,7 @@ class Table:
 TABLES: Mapping[str, Table] = {
     "demo": Table("demo", demo_table),
     "elements": Table("elements", elements_table),
+    "precision": Table("precision", precision_table),
     "ladder": Table("ladder", ladder_table),
     "faults": Table("faults", faults_table),
     "boards": Table("fpga/flow/boards.py", boards_table),

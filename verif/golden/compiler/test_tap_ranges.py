@@ -1,0 +1,77 @@
+"""Tap ranges: planes of one weight are one record, and its loops read the maps in the order of their weights."""
+
+import numpy as np
+import pytest
+
+from signum.golden.compiler.compile import compile_graph
+from signum.golden.compiler.graph import Graph, Layer, MapShape, Segment
+from signum.golden.compiler.program import Program
+from signum.golden.reference.interpret import interpret
+from signum.hdl.config import ArrayConfig
+from signum.hdl.control.isa import SegmentFlag
+
+ARRAY = ArrayConfig(rows=2, cols=3, lanes=8, acc_bits=10, sum_bits=16, fetch_width=4, activation_depth=4096,
+                    weight_depth=4096, threshold_depth=4096)
+SHAPE = MapShape(5, 6, 8)
+
+
+def program_of(order: str, doubles: str, kernel: tuple[int, int], config: ArrayConfig = ARRAY) -> Program:
+    """A layer with a segment on each map of ``order``; a digit 1 in ``doubles`` marks a segment that doubles.
+
+    The results of the program are checked against the graph. A layer before reads all maps by other windows, so that
+    none is packed.
+    """
+    rng = np.random.default_rng(len(order))
+    names = sorted(set(order))
+    padding = (kernel[0] // 2, kernel[1] // 2, kernel[0] // 2, kernel[1] // 2)
+
+    def segment(name: str, size: tuple[int, int], double: bool, around: tuple[int, int, int, int]) -> Segment:
+        return Segment(source=name, weights=rng.random((4, SHAPE.channels, *size)) < 0.5, padding=around,
+                       pad=np.ones(SHAPE.channels, dtype=bool), double=double)
+
+    before = Layer(name="before", segments=tuple(segment(name, (2, 2), False, (0, 0, 0, 0)) for name in names),
+                   thresholds=np.full((1, 1, 4), 50))
+    layer = Layer(name="sums", segments=tuple(segment(name, kernel, double == "1", padding)
+                                              for name, double in zip(order, doubles, strict=True)),
+                  offset=np.zeros(4, dtype=np.int64))
+    graph = Graph(inputs=dict.fromkeys(names, SHAPE), layers=(before, layer))
+    maps = {name: rng.random((2, SHAPE.height, SHAPE.width, SHAPE.channels)) < 0.5 for name in names}
+    program = compile_graph(graph, config)
+    _, results = interpret(program, maps)
+    wanted = graph.run(maps)["sums"]
+    np.testing.assert_array_equal(results.reshape(wanted.shape), wanted)
+    return program
+
+
+def shapes(program: Program) -> list[tuple[int, int, int]]:
+    """Words, runs and lines of each segment of the last layer."""
+    return [(part["words"] + 1, part["runs"] + 1, part["lines"] + 1) for part in program.records[-1].segments]
+
+
+@pytest.mark.parametrize(("kernel", "loops"), [((1, 1), (1, 3, 1)), ((1, 4), (4, 3, 1)), ((3, 3), (3, 3, 3))])
+def test_maps_at_equal_distances_are_one_record(kernel: tuple[int, int], loops: tuple[int, int, int]) -> None:
+    assert shapes(program_of("abc", "000", kernel)) == [loops]
+    assert shapes(program_of("cba", "000", kernel)) == [loops]
+    assert shapes(program_of("bbb", "000", kernel)) == [loops]
+
+
+def test_each_weight_is_a_record_that_doubles() -> None:
+    program = program_of("aabab", "01010", (1, 1))
+    assert shapes(program) == [(1, 1, 1), (1, 2, 1), (1, 2, 1)]
+    flags = [bool(part["flags"] & SegmentFlag.DOUBLE) for part in program.records[-1].segments]
+    assert flags == [False, True, True]
+    assert program.records[-1].fields["drains"] == 2
+
+
+def test_maps_at_other_distances_are_records_of_their_own() -> None:
+    """Long enough, they continue one sum in the accumulators."""
+    program = program_of("abd" + "c", "0000", (3, 3))
+    assert [lines for *_, lines in shapes(program)] == [2, 2]
+    assert program.records[-1].fields["drains"] == 0
+
+
+def test_a_record_ends_where_the_accumulator_is_full() -> None:
+    """Three maps of 9 words of 8 lanes are 216 taps, and 7 bits hold one map."""
+    program = program_of("abc", "000", (3, 3), ARRAY.replace(acc_bits=7))
+    assert shapes(program) == [(3, 3, 1)] * 3
+    assert program.records[-1].fields["drains"] == 2
