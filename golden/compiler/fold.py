@@ -142,8 +142,6 @@ class _Folder:
     def paths(self, name: str, module: Paths, source: Source) -> Sums:
         """The sums of several paths as the sums of one layer."""
         combine = COMBINES[module.combine]
-        if source.planes:
-            raise FoldError(f"{_title(name, module)} must read maps of single bits, not bit planes")
         ending = "a binary convolution and Int4" if combine.requantized else "a binary convolution"
         sums = Sums(name, [], combine)
         for i, path in enumerate(module.paths):
@@ -155,8 +153,8 @@ class _Folder:
                                 f"by {end.combine.name}")
             sums.parts += end.parts
             sums.int4 += end.int4
-        if not combine.doubles and any(len(part.weights) > 1 for part in sums.parts):
-            raise FoldError(f"the paths of {_title(name, module)} must have weights of 1 bit, "
+        if not combine.doubles and any(len(part.weights) > 1 or part.source.planes for part in sums.parts):
+            raise FoldError(f"the paths of {_title(name, module)} must have weights of 1 bit and read single bits, "
                             f"for they combine by {combine.name}")
         sizes = {(part.channels, *part.output_size) for part in sums.parts}
         if len(sizes) != 1:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from signum.golden.reference.encoding import ELEMENT_TYPES, MapShape, border_class, border_counts, dot_from_popcount
+from signum.golden.reference.encoding import ELEMENT_TYPES, MapShape, border_class, border_counts
 from signum.hdl.control.combine import COMBINES, Combine
 
 __all__ = ["Graph", "GraphError", "Layer", "MapShape", "Requantize", "Segment", "zero_padding_border"]
@@ -186,7 +186,9 @@ class Layer:
     inverted : bool (N,), or None
         Channels stored inverted in the map; readers of the map as a result invert them back.
     offset : int (N,), or None
-        For a raw layer: its values are ``2*S + offset``, with elements of 8 bits ``S + offset``.
+        For a raw layer: its values are ``step*S + offset``, with elements of 8 bits ``S + offset``.
+    step : 1 or 2
+        2, or 1 where a segment reads bit planes.
     """
 
     name: str
@@ -197,6 +199,7 @@ class Layer:
     pool: tuple[int, int] = (1, 1)
     inverted: np.ndarray | None = None
     offset: np.ndarray | None = None
+    step: int = 2
 
     @property
     def channels(self) -> int:
@@ -258,7 +261,7 @@ class Layer:
     def values(self, sums: np.ndarray) -> np.ndarray:
         """Integer results of a raw layer from its sums, any shape (..., N)."""
         assert self.offset is not None
-        return dot_from_popcount(sums, -self.offset) if self.element_bits == 1 else sums + self.offset
+        return (self.step if self.element_bits == 1 else 1) * np.asarray(sums) + self.offset
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

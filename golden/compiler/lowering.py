@@ -140,13 +140,18 @@ class Sums:
 
     @property
     def bits(self) -> bool:
-        """Activations are +1 and -1."""
-        return not self.parts[0].source.planes
+        """Activations of all parts are +1 and -1."""
+        return not any(part.source.planes for part in self.parts)
+
+    @property
+    def step(self) -> int:
+        """The factor of S in z: beside parts on bit planes, those on +1 and -1 have twice the weight."""
+        return 2 if self.bits else 1
 
     def planes(self, flip: np.ndarray) -> list[Plane]:
         """The planes of all parts by falling weight; S is doubled before the first of each further weight."""
-        planes = sorted((plane for part in self.parts for plane in part.planes(flip)),
-                        key=lambda plane: -plane.weight)
+        planes = sorted((replace(plane, weight=plane.weight + (not self.bits and not part.source.planes))
+                         for part in self.parts for plane in part.planes(flip)), key=lambda plane: -plane.weight)
         return [planes[0], *(replace(plane, segment=replace(plane.segment, double=plane.weight < before.weight))
                              for before, plane in pairwise(planes))]
 
@@ -180,14 +185,12 @@ class Sums:
     def _raw(self) -> Layer:
         if self.int4 or (not self.bare and self.logits is None):
             raise FoldError(f"layer {self.name} must end with a Sign, or with nothing but Logits")
-        if not self.bits:
-            raise FoldError(f"the raw layer {self.name} must read maps of single bits, not bit planes")
         if any(part.zero_padded for part in self.parts):
             raise FoldError(f"the raw layer {self.name} must be padded with 1 or -1, not 0")
         bias = self._none if self.logits is None else self.logits.integer_bias().numpy()
-        self._check_offsets([part.taps for part in self.parts])
-        return Layer(name=self.name, segments=self.segments(self._none),
-                     combine=self.combine.name, offset=np.rint(bias).astype(np.int64) - self.bound)
+        _, _, base = self._sums(self._none, (0, 0, 0, 0))
+        return Layer(name=self.name, segments=self.segments(self._none), combine=self.combine.name,
+                     offset=np.rint(bias).astype(np.int64) + base[0, 0], step=self.step)
 
     def _residual(self, sign: Sign) -> Layer:
         """Levels of the parts, added and compared once."""
@@ -218,9 +221,8 @@ class Sums:
                    for part in self.parts if part.zero_padded]
         top, left, bottom, right = np.max([(0, 0, 0, 0), *borders], axis=0).tolist()
         border = (top, left, bottom, right)
-        low, high, base = self._bit_sums(flip, border) if self.bits else self._plane_sums(flip)
-        step = 2 if self.bits else 1
-        thresholds = -((base - first) // step)      # the least S with step*S + base >= first
+        low, high, base = self._sums(flip, border)
+        thresholds = -((base - first) // self.step)     # the least S with step*S + base >= first
         always, never = thresholds <= low, thresholds > high
         thresholds = np.where(always, 0, np.where(never, self.bound + 1, thresholds))
         return Layer(name=self.name, segments=self.segments(flip), combine=self.combine.name, thresholds=thresholds,
@@ -275,25 +277,30 @@ class Sums:
             raise FoldError(f"the functions between layer {self.name} and its Sign must be monotone")
         return torch.cat(pooled).numpy(), bits
 
-    def _plane_sums(self, flip: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The least S, the largest S and the base of z, each (1, 1, N); see `golden.layers.encoder.BitPlanes`."""
-        planes = self.planes(flip)
-        base = -self._total(planes, ((~plane.segment.weights).sum(axis=(1, 2, 3))[None, None] for plane in planes))
-        return np.zeros_like(base), np.full_like(base, self.bound), base
+    def _sums(self, flip: np.ndarray, border: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The least S, the largest S and the base of z for each border class, each (CY, CX, N).
 
-    def _bit_sums(self, flip: np.ndarray,
-                  border: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The least S, the largest S and the base of z for each border class, each (CY, CX, N)."""
-        lows, highs = [], []
+        A popcount p of a plane represents ``2p - (low + high)`` on +1 and -1, with its least and its largest value, and
+        ``p - negative`` on bits 0 and 1, with its number of weights -1 (see `golden.layers.encoder.BitPlanes`). Padded
+        positions of bit planes have bits of their own, and p any value.
+        """
+        lows, highs, offsets = [], [], []
         planes = self.planes(flip)
         for plane in planes:
             segment, inside = plane.segment, plane.part.inside(border)
+            if plane.part.source.planes:
+                negative = (~segment.weights).sum(axis=(1, 2, 3))
+                offsets.append(np.broadcast_to(2 * negative, (*inside.shape[:2], len(negative))))
+                lows.append(np.zeros_like(offsets[-1]))
+                highs.append(np.full_like(offsets[-1], segment.taps))
+                continue
             equal = (segment.weights == segment.pad[:, None, None]).sum(axis=1)     # N, KH, KW
             lows.append(np.einsum("yxkl,nkl->yxn", (~inside).astype(np.int64), equal))
             highs.append(lows[-1] + inside.sum(axis=(2, 3))[:, :, None] * segment.weights.shape[1])
-        offsets = [low + high for low, high in zip(lows, highs, strict=True)]
+            offsets.append(lows[-1] + highs[-1])
         self._check_offsets(offsets)
-        return self._total(planes, lows), self._total(planes, highs), -self._total(planes, offsets)
+        base = -self._total(planes, offsets) * self.step // 2
+        return self._total(planes, lows), self._total(planes, highs), base
 
     def _check_offsets(self, offsets: Sequence[np.ndarray | int]) -> None:
         """Refuse parts with different offsets under a row that is not linear."""

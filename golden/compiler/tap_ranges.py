@@ -1,4 +1,4 @@
-"""Tap ranges of a layer: its segments, cut where an accumulator would overflow, merged and joined where it would not."""
+"""Tap ranges of a layer: segments, cut where an accumulator would overflow, merged and joined where it would not."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
@@ -41,7 +41,8 @@ class TapRange:
 
     @property
     def steps(self) -> int:
-        return len(self.segments) * (self.ky[1] - self.ky[0]) * (self.kx[1] - self.kx[0]) * (self.words[1] - self.words[0])
+        lines, columns, words = (end - first for first, end in (self.ky, self.kx, self.words))
+        return len(self.segments) * lines * columns * words
 
     def taps(self, lanes: int) -> int:
         """Taps of the dot product, or a few more where the last word is not full."""

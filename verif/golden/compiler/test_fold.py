@@ -18,6 +18,7 @@ from signum.golden.layers.binary import (
     Sum,
 )
 from signum.golden.layers.encoder import BitPlanes, Encoder, SignEncoder, Thermometer
+from signum.golden.layers.residual import Int4, Residual
 
 
 def norm_with(rng: np.random.Generator, channels: int, taps: int) -> BatchNorm:
@@ -268,8 +269,8 @@ def test_what_cannot_be_folded(modules: list[nn.Module], message: str) -> None:
 
 
 @pytest.mark.parametrize(("modules", "message"), [
-    ([CONV], "the raw layer 0 must read maps of single bits, not bit planes"),
-    ([Sum(CONV, CONV), Sign()], "0 (Sum) must read maps of single bits, not bit planes"),
+    ([Residual(nn.Sequential(CONV, Int4(4, 27)), nn.Sequential(CONV, Int4(4, 27))), Sign()],
+     "the paths of 0 (Residual) must have weights of 1 bit and read single bits, for they combine by residual"),
     ([BinaryConv2d(3, 4, 3, padding=1, pad=-1), Sign()],
      "0 (BinaryConv2d) must have pad 0 or 1 on bit planes, not -1"),
     ([BinaryConv2d(3, 1, (300, 300), padding=150, pad=0), Sign()],

@@ -131,6 +131,28 @@ def test_paths_of_different_bits_add_exactly() -> None:
     assert [segment.double for segment in graph.layers[0].segments] == [False, True, False, True, False, False]
 
 
+def test_paths_on_planes_and_on_signs_add_exactly() -> None:
+    """One path reads pixels by planes, the other the signs of a layer before: these have twice the weight."""
+    rng = np.random.default_rng(5)
+    body = nn.Sequential(QuantConv2d(2, 5, 3, weight_bits=2, padding=1, pad=0), norm(rng, 5, 60), Sign(),
+                         QuantConv2d(5, 6, 3, weight_bits=3, padding=1, pad=0))
+    model = nn.Sequential(Sum(body, QuantConv2d(2, 6, 1, weight_bits=1)), norm(rng, 6, 40), MaxPool(2), Sign())
+    graph = check(model, BitPlanes(3), rng.integers(0, 8, (4, 2, 6, 6)))
+    assert len(graph.layers[-1].segments) == 3 + 3
+    assert [segment.double for segment in graph.layers[-1].segments] == [False, True, False, True, False, True]
+
+
+@pytest.mark.parametrize("pad", [0, 1])
+def test_raw_sums_of_planes(pad: int) -> None:
+    rng = np.random.default_rng(6)
+    logits = Logits(4, scale=0.01)
+    logits.bias.data.copy_(torch.from_numpy(rng.normal(0, 3, 4)))
+    images = rng.integers(0, 16, (4, 3, 4, 5))
+    images[0], images[1] = 0, 15
+    graph = check(nn.Sequential(QuantConv2d(3, 4, 3, weight_bits=3, padding=1, pad=pad), logits), BitPlanes(4), images)
+    assert graph.layers[-1].step == 1
+
+
 def test_logits_of_a_linear_layer_of_several_bits() -> None:
     rng = np.random.default_rng(4)
     logits = Logits(10, scale=0.01)
@@ -150,6 +172,6 @@ def test_weight_bits_are_checked(make: Callable[..., object], bits: object) -> N
 def test_int4_residuals_have_weights_of_one_bit() -> None:
     both = Residual(nn.Sequential(QuantConv2d(4, 6, 1, weight_bits=2), Int4(6, 4)),
                     nn.Sequential(BinaryConv2d(4, 6, 1), Int4(6, 4)))
-    message = "the paths of 0 (Residual) must have weights of 1 bit, for they combine by residual"
+    message = "the paths of 0 (Residual) must have weights of 1 bit and read single bits, for they combine by residual"
     with pytest.raises(FoldError, match=f"^{re.escape(message)}$"):
         fold(nn.Sequential(both, Sign()), SignEncoder(), (4, 3, 3))
