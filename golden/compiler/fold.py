@@ -5,6 +5,7 @@
 
 import copy
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -36,9 +37,9 @@ def fold(model: nn.Module, encoder: Encoder, input_shape: tuple[int, int, int]) 
     Parameters
     ----------
     model : Module
-        An ``nn.Sequential``, nested at will, of the modules of `golden.layers.binary`, `golden.layers.gains` and
-        `golden.layers.residual`, ``nn.Flatten``, ``nn.Identity`` and ``nn.Dropout``. Left unchanged. A layer has the
-        name of the module that computes its sums.
+        An ``nn.Sequential``, nested at will, of the modules of `golden.layers.binary`, `golden.layers.quant`,
+        `golden.layers.gains` and `golden.layers.residual`, ``nn.Flatten``, ``nn.Identity`` and ``nn.Dropout``. Left
+        unchanged. A layer has the name of the module that computes its sums.
     encoder : Encoder
         Encoder of images as the maps of the graph and as the input of ``model``.
     input_shape : (C, H, W)
@@ -83,8 +84,8 @@ def _title(name: str, module: nn.Module) -> str:
 
 def unknown(name: str, module: nn.Module) -> str:
     """The error of a module that cannot be folded at all."""
-    return (f"{_title(name, module)} must be of golden.layers.binary, gains or residual, or Flatten, Identity or "
-            "Dropout, in an nn.Sequential")
+    return (f"{_title(name, module)} must be of golden.layers.binary, quant, gains or residual, or Flatten, "
+            "Identity or Dropout, in an nn.Sequential")
 
 
 class _Folder:
@@ -123,7 +124,7 @@ class _Folder:
         height, width = sums.parts[0].output_size
         shape = MapShape(height // layer.pool[0], width // layer.pool[1], layer.channels)
         inverted = np.zeros(layer.channels, dtype=bool) if layer.inverted is None else layer.inverted
-        return Source((layer.name,), shape, inverted)
+        return Source((layer.name,), shape, inverted, copies=sums.sign.count if sums.sign else 1)
 
     def start(self, name: str, module: nn.Module, source: Source) -> Source | Sums:
         """Begin a layer, or flatten a map."""
@@ -131,7 +132,7 @@ class _Folder:
             if (module.start_dim, module.end_dim) != (1, -1):
                 raise FoldError(f"{_title(name, module)} must flatten the axes 1 to -1, "
                                 f"not {module.start_dim} to {module.end_dim}")
-            return Source(source.names, source.shape, source.inverted, source.planes, flat=True)
+            return replace(source, flat=True)
         if isinstance(module, BinaryConv2d):
             return Sums(name, [_convolution(name, module, source)])
         if isinstance(module, BinaryLinear):
@@ -153,7 +154,8 @@ class _Folder:
                                 f"by {end.combine.name}")
             sums.parts += end.parts
             sums.int4 += end.int4
-        if not combine.doubles and any(len(part.weights) > 1 or part.source.planes for part in sums.parts):
+        if not combine.doubles and any(len(part.weights) > 1 or part.source.planes or part.source.copies > 1
+                                       for part in sums.parts):
             raise FoldError(f"the paths of {_title(name, module)} must have weights of 1 bit and read single bits, "
                             f"for they combine by {combine.name}")
         sizes = {(part.channels, *part.output_size) for part in sums.parts}
@@ -202,13 +204,17 @@ def weight_planes(module: BinaryWeights) -> np.ndarray:
 
 def _convolution(name: str, module: BinaryConv2d, source: Source) -> Part:
     weights = weight_planes(module)
-    channels = source.shape.channels
+    channels = source.channels
     if source.flat:
         raise FoldError(f"{_title(name, module)} must not follow Flatten")
     if weights.shape[2] != channels:
         raise FoldError(f"{_title(name, module)} must have {channels} input channels, not {weights.shape[2]}")
     if source.planes and module.pad < 0 and any(module.padding):
         raise FoldError(f"{_title(name, module)} must have pad 0 or 1 on bit planes, not {module.pad}")
+    if source.copies > 1 and module.pad and any(module.padding):
+        raise FoldError(f"{_title(name, module)} must have pad 0 behind an activation of several bits, "
+                        f"not {module.pad}")
+    weights = weights.repeat(source.copies, axis=2)
     return Part(source, weights ^ source.inverted[:, None, None], module.stride, module.dilation,
                 module.padding, module.pad)
 
@@ -217,11 +223,12 @@ def _linear(name: str, module: BinaryLinear, source: Source) -> Part:
     """A fully connected layer, as a convolution with a kernel as large as its map."""
     weights = weight_planes(module)
     shape = source.shape
-    size = shape.height * shape.width * shape.channels
-    if not source.flat and size != shape.channels:
+    size = shape.height * shape.width * source.channels
+    if not source.flat and size != source.channels:
         raise FoldError(f"{_title(name, module)} must follow Flatten, not a map of "
                         f"{shape.height} x {shape.width}")
     if weights.shape[2] != size:
         raise FoldError(f"{_title(name, module)} must have {size} inputs, not {weights.shape[2]}")
-    weights = weights.reshape(len(weights), -1, shape.channels, shape.height, shape.width)
+    weights = weights.reshape(len(weights), -1, source.channels, shape.height, shape.width)
+    weights = weights.repeat(source.copies, axis=2)
     return Part(source, weights ^ source.inverted[:, None, None])

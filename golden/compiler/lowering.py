@@ -36,7 +36,8 @@ class FoldError(ValueError):
 class Source:
     """The maps between two layers: more than one only for bit planes, most significant first.
 
-    ``inverted``, bool (C,), marks the channels that hold the inverse of the network's bits.
+    ``inverted``, bool (C,), marks the channels that hold the inverse of the network's bits. ``copies`` neighbouring
+    channels are the bits of one channel of the network, and its value is their sum.
     """
 
     names: tuple[str, ...]
@@ -44,6 +45,12 @@ class Source:
     inverted: np.ndarray
     planes: bool = False
     flat: bool = False
+    copies: int = 1
+
+    @property
+    def channels(self) -> int:
+        """Channels of the network."""
+        return self.shape.channels // self.copies
 
 
 @dataclass(frozen=True)
@@ -180,7 +187,13 @@ class Sums:
         """The finished layer: bits if it ends in a sign, else raw sums."""
         if self.sign is None:
             return self._raw()
-        return self._residual(self.sign) if self.int4 else self._thresholded(self.sign)
+        if self.sign.count == 1:
+            return self._residual(self.sign) if self.int4 else self._thresholded(self.sign)
+        if self.int4:
+            raise FoldError(f"layer {self.name} must end with a Sign of one bit, not of {self.sign.count}, "
+                            "for its paths are INT4")
+        parts = [replace(part, weights=part.weights.repeat(self.sign.count, axis=1)) for part in self.parts]
+        return replace(self, parts=parts)._thresholded(self.sign)
 
     def _raw(self) -> Layer:
         if self.int4 or (not self.bare and self.logits is None):
@@ -263,10 +276,10 @@ class Sums:
         """Results of the modules for sums ``values``, (Z,) in rising order: values at the pool, bits; (Z, N)."""
         pooled, found = [], []
         for z in values.split(CHUNK):
-            value: Tensor = z.to(torch.float32)[:, None, None, None].expand(-1, self.channels, 1, 1)
+            value: Tensor = z.to(torch.float32)[:, None, None, None].expand(-1, self.channels // sign.count, 1, 1)
             for function in self.before:
                 value = function(value)
-            pooled.append(value[:, :, 0, 0])
+            pooled.append(value[:, :, 0, 0].repeat_interleave(sign.count, dim=1))
             for function in self.after:
                 value = function(value)
             if not torch.isfinite(value).all():

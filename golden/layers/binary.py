@@ -235,13 +235,24 @@ class BatchNorm(ChannelFunction):
 
 
 class Sign(ChannelFunction):
-    """+1 where x >= 0, else -1: the activation that ends a layer, with a straight-through gradient."""
+    """+1 where x >= 0, else -1: the activation that ends a layer, with a straight-through gradient.
+
+    Members
+    -------
+    count : int
+        Bits of a channel; the activation is the sum of their +1 and -1.
+    """
+
+    count: int = 1
 
     def forward(self, x: Tensor) -> Tensor:
         return binarize(x)
 
     def bits(self, x: Tensor) -> Tensor:
-        """The activation as bits: bool, shape of ``x``."""
+        """The activation as bits, each non-decreasing or non-increasing in x: bool (B, count * C, ...) of (B, C, ...).
+
+        Bit t of channel c is ``count*c + t``.
+        """
         return x >= 0
 
 

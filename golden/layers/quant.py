@@ -1,4 +1,4 @@
-"""Layers with weights of several bits: sums of +-2**j, each bit a plane of binary weights on the same array.
+"""Layers of several bits on the same array: weights as sums of +-2**j, activations as sums of thermometer bits.
 
 A weight of w bits is an odd integer of ``-(2**w - 1)..2**w - 1``, the sum over j of ``2**j * b_j`` with bits b_j of -1
 and +1: no plane has a sign of its own, as in two's complement. A layer of w-bit weights on activations of a bits takes
@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .binary import BinaryConv2d, BinaryLinear, binarize
+from .binary import BinaryConv2d, BinaryLinear, Sign, binarize
 
-__all__ = ["MOST_WEIGHT_BITS", "QuantConv2d", "QuantLinear", "odd_integers"]
+__all__ = ["MOST_LEVELS", "MOST_WEIGHT_BITS", "Levels", "QuantConv2d", "QuantLinear", "odd_integers"]
 
 MOST_WEIGHT_BITS = 8
+MOST_LEVELS = 7
 
 
 class _OddIntegers(torch.autograd.Function):
@@ -87,6 +88,50 @@ class QuantLinear(BinaryLinear):
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, weight_bits={self.weight_bits}"
+
+
+class Levels(Sign):
+    """An activation of ``count + 1`` levels -count, -count + 2, ..., count: the sum of ``count`` signs.
+
+    Sign t is that of ``x - (t - (count - 1) / 2) * spacing``: two signs are a ternary activation (FATNN: Chen et al.,
+    2021), in units of 2, three an activation of 2 bits. On the array a channel is ``count`` channels of bits, the
+    thermometer code of the level, so pooling stays an OR. The gradient is the sum of the signs' straight-through
+    gradients.
+
+    Parameters
+    ----------
+    count : int
+        1 to 7.
+    spacing : float
+        Distance of two thresholds.
+
+    Raises
+    ------
+    ValueError
+        If ``count`` is out of range, or ``spacing`` not positive.
+    """
+
+    def __init__(self, count: int, *, spacing: float = 1.0) -> None:
+        super().__init__()
+        if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MOST_LEVELS:
+            raise ValueError(f"count must be an integer of 1 to {MOST_LEVELS}, not {count}")
+        if not spacing > 0:
+            raise ValueError(f"spacing must be positive, not {spacing}")
+        self.count = count
+        self.spacing = spacing
+
+    def thresholds(self) -> list[float]:
+        """The threshold of each sign, rising."""
+        return [(t - (self.count - 1) / 2) * self.spacing for t in range(self.count)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([binarize(x - threshold) for threshold in self.thresholds()]).sum(0)
+
+    def bits(self, x: Tensor) -> Tensor:
+        return torch.stack([x - threshold >= 0 for threshold in self.thresholds()], dim=2).flatten(1, 2)
+
+    def extra_repr(self) -> str:
+        return f"{self.count}, spacing={self.spacing}"
 
 
 def _effective(layer: QuantConv2d | QuantLinear) -> Tensor:

@@ -2,8 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from signum.golden.compiler.compile import compile_graph
+from signum.golden.compiler.fold import fold
+from signum.golden.layers.binary import BatchNorm, MaxPool
+from signum.golden.layers.encoder import BitPlanes
+from signum.golden.layers.quant import Levels, QuantConv2d, QuantLinear
 from signum.golden.networks.digits import digits_encoder, digits_graph_untrained
 from signum.golden.training.data import digits
 from signum.hdl.accelerator import Accelerator
@@ -48,6 +54,30 @@ def test_corners(name):
     config = CORNERS[name].replace(weight_depth=4096, activation_depth=4096, threshold_depth=4096, sum_bits=20)
     rng = np.random.default_rng(default_seed())
     check_cases(config, [draw_case(rng, config) for _ in range(4)])
+
+
+@pytest.mark.parametrize(("weight_bits", "count"), [(1, 3), (2, 3), (2, 2)], ids=["W1A2", "W2A2", "ternary"])
+def test_networks_of_several_bits(weight_bits: int, count: int) -> None:
+    """Pixels of 4 bits into layers whose weights and activations have several bits, in both modes."""
+    torch.manual_seed(default_seed())
+    network = nn.Sequential(
+        QuantConv2d(3, 6, 3, weight_bits=4, padding=1, pad=0), BatchNorm(6, momentum=1.0), Levels(count),
+        QuantConv2d(6, 7, 3, weight_bits=weight_bits, padding=1, pad=0), BatchNorm(7, momentum=1.0), MaxPool(2),
+        Levels(count), nn.Flatten(), QuantLinear(7 * 6, 5, weight_bits=weight_bits))
+    rng = np.random.default_rng(default_seed())
+    encoder = BitPlanes(4)
+    with torch.no_grad():
+        network(encoder.tensor(rng.integers(0, 16, (20, 3, 4, 6))))     # statistics of the norms
+        images = rng.integers(0, 16, (3, 3, 4, 6))
+        wanted = network.eval()(encoder.tensor(images)).numpy()
+    graph = fold(network, encoder, (3, 4, 6))
+    maps = encoder.bits(images)
+    np.testing.assert_array_equal(graph.layers[-1].values(graph.run(maps)[graph.layers[-1].name])[:, 0, 0], wanted)
+    config = CORNERS["uneven"].replace(weight_depth=4096, activation_depth=4096, threshold_depth=4096, sum_bits=20,
+                                       program_depth=1024)
+    programs = [compile_graph(graph, config, split=split) for split in (False, True)]
+    check_cases(config, [Case(program, graph, {name: values[:program.images] for name, values in maps.items()})
+                         for program in programs])
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name != "uneven" else ())

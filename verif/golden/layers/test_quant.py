@@ -14,12 +14,12 @@ from signum.golden.compiler.fold import FoldError, fold
 from signum.golden.compiler.graph import Graph
 from signum.golden.layers.binary import BatchNorm, BinaryConv2d, Logits, MaxPool, Sign, Sum, binarize, clamp
 from signum.golden.layers.encoder import BitPlanes, Encoder, SignEncoder
-from signum.golden.layers.quant import QuantConv2d, QuantLinear, odd_integers
+from signum.golden.layers.quant import Levels, QuantConv2d, QuantLinear, odd_integers
 from signum.golden.layers.residual import Int4, Residual
 from signum.golden.reference.interpret import interpret
 from signum.hdl.config import ArrayConfig
 
-ARRAY = ArrayConfig(rows=3, cols=5, lanes=12, weight_depth=8192, activation_depth=2048, threshold_depth=2048,
+ARRAY = ArrayConfig(rows=3, cols=5, lanes=12, weight_depth=8192, activation_depth=2048, threshold_depth=4096,
                     program_depth=2048, acc_bits=9, sum_bits=24)
 
 
@@ -78,9 +78,11 @@ def check(model: nn.Sequential, encoder: Encoder, images: np.ndarray, config: Ar
         wanted = model.eval()(encoder.tensor(images)).numpy()
     last = graph.layers[-1]
     maps = encoder.bits(images)
+    count = next((module.count for module in reversed(list(model)) if isinstance(module, Sign)), 1)
     found = graph.run(maps)[last.name]
     inverted = np.zeros(last.channels, dtype=bool) if last.inverted is None else last.inverted
-    values = last.values(found) if last.raw else np.where(found ^ inverted, 1, -1)
+    values = last.values(found) if last.raw else np.where(found ^ inverted, 1, -1).reshape(
+        *found.shape[:3], -1, count).sum(axis=4)
     wanted = wanted.reshape(*wanted.shape[:2], *values.shape[1:3]).transpose(0, 2, 3, 1)
     np.testing.assert_array_equal(values, wanted)
     assert len(np.unique(wanted)) > 1
@@ -120,6 +122,78 @@ def test_numbers_and_weights_of_several_bits(a_bits: int, w_bits: int, pad: int)
     segments = graph.layers[0].segments
     assert len(segments) == a_bits * w_bits
     assert sum(segment.double for segment in segments) == a_bits + w_bits - 2
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_levels(count: int) -> None:
+    """As many levels as there are, at equal distances; their thermometer bits rise one after the other."""
+    levels = Levels(count, spacing=0.5)
+    x = torch.linspace(-3, 3, 61, dtype=torch.float64)[:, None]
+    found = levels(x)[:, 0]
+    assert found.unique().tolist() == list(range(-count, count + 1, 2))
+    assert (found.diff() >= 0).all()
+    bits = levels.bits(x.expand(-1, 3))
+    assert bits.shape == (61, 3 * count)
+    for channel in range(3):
+        code = bits[:, channel * count:(channel + 1) * count].int()
+        assert torch.equal(2 * code.sum(1) - count, found)
+        assert (code.diff(dim=1) <= 0).all()
+
+
+def test_gradient_of_levels() -> None:
+    x = torch.tensor([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5], requires_grad=True)
+    Levels(2, spacing=2.0)(x).sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [0, 1, 1, 1, 1, 0]
+
+
+@pytest.mark.parametrize(("count", "weight_bits"), [(3, 1), (3, 2), (2, 1), (2, 3), (7, 1)])
+def test_activations_of_several_bits(count: int, weight_bits: int) -> None:
+    """Convolutions with zero padding, pools before and after the levels, and a linear layer behind them."""
+    rng = np.random.default_rng(10 * count + weight_bits)
+    top = 2**weight_bits
+    model = nn.Sequential(
+        BinaryConv2d(3, 5, 3, padding=1, pad=0), norm(rng, 5, 5), Levels(count), MaxPool((1, 2)),
+        QuantConv2d(5, 6, 3, weight_bits=weight_bits, padding=1, pad=0), MaxPool(2), norm(rng, 6, 5 * count * top),
+        Levels(count, spacing=0.5), nn.Flatten(), QuantLinear(6 * 9, 7, weight_bits=weight_bits),
+        norm(rng, 7, 8 * count * top), Levels(2))
+    graph = check(model, SignEncoder(), rng.integers(-9, 9, (6, 3, 6, 12)))
+    assert [layer.channels for layer in graph.layers] == [5 * count, 6 * count, 14]
+
+
+def test_ternary_logits() -> None:
+    rng = np.random.default_rng(7)
+    check(nn.Sequential(BinaryConv2d(3, 8, 3), norm(rng, 8, 5), Levels(2), QuantConv2d(8, 4, 3, weight_bits=2)),
+          SignEncoder(), rng.integers(-5, 5, (9, 3, 6, 6)))
+
+
+@pytest.mark.parametrize(("make", "message"), [
+    (lambda: Levels(0), "count must be an integer of 1 to 7, not 0"),
+    (lambda: Levels(8), "count must be an integer of 1 to 7, not 8"),
+    (lambda: Levels(2, spacing=0), "spacing must be positive, not 0"),
+])
+def test_levels_are_checked(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        make()
+
+
+def test_levels_are_padded_with_zeros_and_not_with_ones() -> None:
+    model = nn.Sequential(BinaryConv2d(3, 4, 1), Levels(3), BinaryConv2d(4, 4, 3, padding=1), Sign())
+    message = "2 (BinaryConv2d) must have pad 0 behind an activation of several bits, not -1"
+    with pytest.raises(FoldError, match=f"^{re.escape(message)}$"):
+        fold(model, SignEncoder(), (3, 4, 4))
+
+
+def test_int4_paths_have_activations_of_one_bit() -> None:
+    def both() -> Residual:
+        return Residual(*(nn.Sequential(BinaryConv2d(4, 6, 1), Int4(6, 4)) for _ in range(2)))
+
+    message = "layer 0 must end with a Sign of one bit, not of 2, for its paths are INT4"
+    with pytest.raises(FoldError, match=f"^{re.escape(message)}$"):
+        fold(nn.Sequential(both(), Levels(2)), SignEncoder(), (4, 3, 3))
+    message = "the paths of 2 (Residual) must have weights of 1 bit and read single bits, for they combine by residual"
+    with pytest.raises(FoldError, match=f"^{re.escape(message)}$"):
+        fold(nn.Sequential(BinaryConv2d(4, 4, 1), Levels(2), both(), Sign()), SignEncoder(), (4, 3, 3))
 
 
 def test_paths_of_different_bits_add_exactly() -> None:
