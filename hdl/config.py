@@ -11,7 +11,8 @@ __all__ = ["DATA_BITS", "PRESETS", "WIDEST_SCALE", "ArrayConfig", "ConfigError"]
 
 DATA_BITS = 32                      # width of the bus, and of a memory's slice
 WIDEST_SCALE = 18                   # bits of an operand of an FPGA's multiplier
-MAY_BE_ZERO = {"pipeline", "zero_padding", "requantize_depth", "requantize_shift", "memory_registers"}
+MAY_BE_ZERO = {"pipeline", "zero_padding", "requantize_depth", "requantize_shift", "memory_registers", "input_depth",
+               "input_planes", "input_levels", "input_maximum", "answer_ranks", "answer_values"}
 WIDEST_SIGNAL = 1 << 16             # bits of a signal too wide for Amaranth; one signal holds the words of all rows
 LARGEST_PRODUCT = 255 * 128         # magnitude of 255 * -128, of 8-bit elements
 
@@ -109,6 +110,17 @@ class ArrayConfig:
         So many registers stand before and as many behind the banks of words, thresholds and the program. With one, no
         path leads from logic through a memory into logic; with two, none across a large chip ends in logic: a faster
         clock, for flip-flops and some cycles more between layers.
+    input_depth : int
+        Values that the line buffer of the input unit (`hdl.input.input_unit`) holds, a power of two; 0 for no input
+        unit.
+    input_planes, input_levels, input_maximum : int
+        Code of a value of the input: bit planes (2 to 8, and neither levels nor maximum), or in thermometer code the
+        levels of values 0..``input_maximum`` (and one plane). See `golden.layers.encoder`.
+    answer_ranks : int
+        Classes of the longest top-k answer of the answer unit (`hdl.output.answer_unit`); 0 for no answer unit. An
+        array has both units or none.
+    answer_values : int
+        1 if answers may also be the values of all channels, or the words of a map.
 
     Raises
     ------
@@ -136,6 +148,12 @@ class ArrayConfig:
     drain_width: int = 1
     fetch_width: int = 4
     memory_registers: int = 0
+    input_depth: int = 0
+    input_planes: int = 0
+    input_levels: int = 0
+    input_maximum: int = 0
+    answer_ranks: int = 0
+    answer_values: int = 0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -158,13 +176,15 @@ class ArrayConfig:
                 raise ConfigError(f"drain_width must divide {name} ({getattr(self, name)}), not be {self.drain_width}")
         if self.signed and not self.requantize_depth:
             raise ConfigError("requantize_depth must be positive where element_bits is 8, not 0")
+        self._check_streams()
 
     def _check_limits(self) -> None:
         if self.element_bits not in (1, 8):
             raise ConfigError(f"element_bits must be 1 or 8, not {self.element_bits}")
         limits = {"rows": 1024, "cols": 1024, "lanes": 4096, "acc_bits": 32, "sum_bits": 32, "access_patterns": 8,
                   "zero_padding": 1, "memory_registers": 2, "requantize_shift": 24, "scale_bits": WIDEST_SCALE,
-                  "fetch_width": 32}
+                  "fetch_width": 32, "input_planes": 8, "input_maximum": 255, "input_depth": 65536,
+                  "answer_ranks": 8, "answer_values": 1}
         for name, most in limits.items():
             if getattr(self, name) > most:
                 raise ConfigError(f"{name} must be at most {most}, not {getattr(self, name)}")
@@ -175,6 +195,48 @@ class ArrayConfig:
         for name in ("weight_depth", "activation_depth", "threshold_depth", "program_depth", "requantize_depth"):
             if getattr(self, name) > 65536:
                 raise ConfigError(f"{name} must be at most 65536, not {getattr(self, name)}")
+
+    def _check_streams(self) -> None:
+        codes = ("input_planes", "input_levels", "input_maximum")
+        if not self.answer_ranks and self.answer_values:
+            raise ConfigError(f"answer_values must be 0 where answer_ranks is 0, not {self.answer_values}")
+        if self.input_depth and not self.answer_ranks:
+            raise ConfigError("answer_ranks must be positive where input_depth is positive, not 0")
+        if not self.input_depth:
+            for name in (*codes, "answer_ranks"):
+                if getattr(self, name):
+                    raise ConfigError(f"{name} must be 0 where input_depth is 0, not {getattr(self, name)}")
+        elif self.input_depth & self.input_depth - 1 or self.input_depth < 2:
+            raise ConfigError(f"input_depth must be a power of two, not {self.input_depth}")
+        elif self.signed:
+            raise ConfigError(f"input_depth must be 0 where element_bits is 8, not {self.input_depth}")
+        elif self.input_planes > 1:
+            for name in codes[1:]:
+                if getattr(self, name):
+                    raise ConfigError(f"{name} must be 0 where input_planes is {self.input_planes}, "
+                                      f"not {getattr(self, name)}")
+        else:
+            if self.input_planes != 1:
+                raise ConfigError(f"input_planes must be 1 to 8 where input_depth is positive, not {self.input_planes}")
+            most = min(self.input_maximum, self.lanes)
+            if not 1 <= self.input_levels <= most:
+                raise ConfigError(f"input_levels must be 1 to {most} for values of 0..{self.input_maximum} and "
+                                  f"{self.lanes} lanes, not {self.input_levels}")
+
+    @property
+    def streams(self) -> bool:
+        """The array takes pixels and gives answers."""
+        return self.input_depth > 0
+
+    @property
+    def input_code_bits(self) -> int:
+        """Bits of the code of an input value."""
+        return self.input_levels or self.input_planes
+
+    @property
+    def input_bits(self) -> int:
+        """Width of an address of the input unit's line buffer."""
+        return bits_to_hold(max(1, self.input_depth - 1))
 
     @property
     def signed(self) -> bool:

@@ -234,7 +234,10 @@ class Device:
         images = len(next(iter(maps.values())))
         words = self._read(program.result_reads(images))
         self._expect_done(*self._status())
-        return program.results(images, words)
+        try:
+            return program.results(images, words)
+        except ValueError as error:         # what passed a link that does not check
+            raise DeviceError(f"the results must be the array's: {error}") from error
 
     def _run(self) -> None:
         """Start the program once, and wait for its end."""

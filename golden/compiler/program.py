@@ -222,6 +222,7 @@ class Program:
         """Results from the words at `result_reads`.
 
         Integers (B, pixels, channels) of a raw layer, with its offset; otherwise elements (B, H, W, C).
+        Words wider than the array's raise ValueError.
         """
         if self.result is not None:
             sums = np.array(values, dtype=np.int64).reshape(images, self.result.pixels, self.result.channels)
@@ -232,5 +233,7 @@ class Program:
         whole = [sum(value << i * DATA_BITS for i, value in enumerate(values[at:at + self.address_map.slices]))
                  for at in range(0, len(values), self.address_map.slices)]
         width = self.config.word_bits
+        if max(whole).bit_length() > width:
+            raise ValueError(f"a word of a map must have at most {width} bits, not {max(whole).bit_length()}")
         elements = place.to_elements(ints_to_words(whole, width).reshape(images, -1, width))
         return elements if self.output.inverted is None else elements ^ self.output.inverted

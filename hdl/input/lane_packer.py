@@ -1,0 +1,130 @@
+"""Packing of codes into the lanes of words: codes in order, lowest lanes first, and zeros behind the last code."""
+
+from amaranth.hdl import Array as Choice
+from amaranth.hdl import C, Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from signum.hdl.config import ArrayConfig
+
+__all__ = ["LanePacker", "packed_layout"]
+
+
+def packed_layout(config: ArrayConfig) -> data.StructLayout:
+    """A word of each plane, with the marks of the last one of a line of windows, and of a frame."""
+    return data.StructLayout({"words": data.ArrayLayout(config.lanes, config.input_planes), "line_end": 1,
+                              "frame_end": 1})
+
+
+class LanePacker(wiring.Component):
+    """Gathers the codes of each window in words of L lanes, for each plane in parallel.
+
+    A code is announced by ``issue`` and comes in the next cycle; while ``advance`` is low, it must stay. A word is
+    valid two cycles after the issue of its last code, of several planes three. Codes that do not fill the last word of a window are followed
+    by zeros, as many bits a cycle as a code has; the next window waits for them.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+
+    Members
+    -------
+    restart : In(1)
+        Forget all codes.
+    ready : Out(1), issue : In(1)
+        A code may be issued; it is, only while ``ready`` is set.
+    pad, window_end, line_end, frame_end : In(1)
+        With ``issue``; see `WindowReader`.
+    advance : Out(1)
+        The line buffer shall read.
+    code : In(input_code_bits)
+        Thermometer code of a plane, or a bit of each plane.
+    pad_value : In(1)
+        See ``pad`` in `hdl.input.geometry.input_fields`.
+    o : Out(stream.Signature(packed_layout))
+    """
+
+    def __init__(self, *, config: ArrayConfig) -> None:
+        self.config = config
+        self.lanes = config.lanes
+        self.bits = config.input_levels or 1
+        super().__init__({
+            "restart": In(1),
+            "ready": Out(1),
+            "issue": In(1),
+            "pad": In(1),
+            "window_end": In(1),
+            "line_end": In(1),
+            "frame_end": In(1),
+            "advance": Out(1),
+            "code": In(config.input_code_bits),
+            "pad_value": In(1),
+            "o": Out(stream.Signature(packed_layout(config))),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        lanes, bits, planes = self.lanes, self.bits, self.config.input_planes
+        even = lanes % bits == 0                            # no code is cut by the end of a word
+        count = Signal(range(lanes))                        # bits of the incomplete word
+        after = Signal(range(lanes + bits))
+        full, rest = Signal(), Signal(range(bits))          # the code fills the word; its bits for the next word
+        filling = Signal()                                  # zeros fill the last word of a window
+        line_end, frame_end = Signal(), Signal()            # of that window
+        item = Signal()
+        m.d.comb += [
+            after.eq(count + bits),
+            full.eq(after >= lanes),
+            rest.eq(0 if even else Mux(full, after - lanes, 0)),
+            self.ready.eq(self.advance & ~filling),
+            item.eq(self.issue | filling),
+        ]
+        ended = Signal()                                    # the word is the last one of a window
+        m.d.comb += ended.eq(full & Mux(filling, 1, self.window_end & (rest == 0)))
+        with m.If(self.restart):
+            m.d.sync += [count.eq(0), filling.eq(0)]
+        with m.Elif(self.advance & item):
+            m.d.sync += [count.eq(Mux(ended, 0, Mux(full, rest, after))),
+                         filling.eq((filling | self.window_end) & ~ended)]
+            with m.If(~filling):
+                m.d.sync += [line_end.eq(self.line_end), frame_end.eq(self.frame_end)]
+
+        # in the next cycle the code enters the registers, one cycle later its word is complete
+        tags = Signal(data.StructLayout({"full": 1, "line_end": 1, "frame_end": 1, "rest": len(rest)}))
+        entering = Signal.like(tags)
+        enters, outside, zero = Signal(), Signal(), Signal()
+        length = lanes if even else lanes + bits - 1
+        registers = [Signal(length, name=f"plane_{p}", reset_less=True) for p in range(planes)]
+        words = [register if even else
+                 Choice([register[bits - 1 - left:][:lanes] for left in range(bits)])[tags.rest]
+                 for register in registers]
+        with m.If(self.restart):
+            m.d.sync += [enters.eq(0), entering.full.eq(0), tags.full.eq(0)]
+        with m.Elif(self.advance):
+            m.d.sync += [
+                enters.eq(item), outside.eq(self.pad), zero.eq(filling),
+                entering.full.eq(item & full), entering.rest.eq(rest),
+                entering.line_end.eq(ended & Mux(filling, line_end, self.line_end)),
+                entering.frame_end.eq(ended & Mux(filling, frame_end, self.frame_end)),
+                tags.eq(entering),
+            ]
+            with m.If(enters):
+                for p, register in enumerate(registers):
+                    pad = self.pad_value.replicate(bits) if planes == 1 else self.pad_value if p == 0 else C(0, 1)
+                    code = self.code if planes == 1 else self.code[p]
+                    m.d.sync += register.eq(Cat(register, Mux(zero, 0, Mux(outside, pad, code))[:bits])[bits:])
+        word = [Cat(self.o.p.words), self.o.p.line_end, self.o.p.frame_end]
+        given = [Cat(words), tags.line_end, tags.frame_end]
+        if planes == 1:
+            m.d.comb += [self.o.valid.eq(tags.full), self.advance.eq(~tags.full | self.o.ready)]
+            m.d.comb += [to.eq(value) for to, value in zip(word, given, strict=True)]
+            return m
+        # the words of several planes take several cycles to leave, in which the next ones are gathered
+        free = Signal()
+        m.d.comb += [free.eq(~self.o.valid | self.o.ready), self.advance.eq(~tags.full | free)]
+        with m.If(self.restart):
+            m.d.sync += self.o.valid.eq(0)
+        with m.Elif(free):
+            m.d.sync += self.o.valid.eq(tags.full)
+            m.d.sync += [to.eq(value) for to, value in zip(word, given, strict=True)]
+        return m

@@ -1,0 +1,268 @@
+"""The answer unit: the results of a run leave as a stream, ranked, as numbers, or as the bits of a map."""
+
+import enum
+
+from amaranth.hdl import Array as Choice
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from signum.hdl.config import DATA_BITS, ArrayConfig, bits_to_hold
+from signum.hdl.control.isa import Field, Isa
+from signum.hdl.lib.delay import delay
+
+from .ranking import Ranking
+
+__all__ = ["AnswerKind", "AnswerUnit", "answer_fields", "answer_latency", "answer_layout", "head_cycles"]
+
+answer_layout = data.StructLayout({"value": DATA_BITS, "first": 1, "last": 1})
+"""A number of an answer; the first and the last one are marked."""
+
+
+class AnswerKind(enum.IntEnum):
+    """The form of an answer."""
+
+    RANKS = 0       # of each pixel the channels of the largest values, the largest first
+    VALUES = 1      # of each pixel the value of each channel, in two's complement
+    WORDS = 2       # the words of a map, in slices of 32 bits
+
+
+def answer_fields(config: ArrayConfig) -> tuple[Field, ...]:
+    """The fields of the geometry, in the order of their registers; counts as the last index (count - 1)."""
+    t, a = config.threshold_bits, config.activation_bits
+    channel = bits_to_hold(config.threshold_depth * config.drain_width - 1)
+    ranks = (Field("ranks", bits_to_hold(config.answer_ranks - 1)),) if config.answer_ranks > 1 else ()
+    return (
+        *((Field("kind", 2),) if config.answer_values else ()),
+        Field("double", 1),             # a value is twice the sum, plus the channel's offset
+        Field("pixels", max(t, a)),     # last pixel of an image, or last word of its map
+        Field("channels", channel),     # last channel
+        Field("results", max(t, a)),    # threshold word of the first sums, or activation word of the map
+        Field("offsets", t),            # threshold word of the first offsets
+        *ranks,                         # last rank of an answer
+    )
+
+
+def answer_latency(config: ArrayConfig, levels: int) -> int:
+    """Cycles from an address to the row's value, behind ``levels`` levels of registered multiplexers, in tile row 0."""
+    return config.memory_latency + levels
+
+
+def head_cycles(config: ArrayConfig) -> int:
+    """Cycles of a run, at least, before it reads activations: the fetch of its first record."""
+    isa = Isa(config)
+    return sum(len(isa.words_of(fields)) for fields in (isa.front, isa.segment, isa.store, isa.drain))
+
+
+class AnswerUnit(wiring.Component):
+    """Reads the results of a run, row by row, and sends them image by image.
+
+    A result is a sum and the offset of its channel, both in the threshold memory of its row, or a word of the
+    activation memory. In ranked answers a channel takes two cycles; a pixel, and with other answers a value or a word,
+    takes the latency of the memories besides. The memories are read while ``reading`` is set.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+        With ``answer_ranks`` above 0.
+    levels : int
+        Cycles in which the value of a row is selected.
+
+    Members
+    -------
+    geometry : In
+        `answer_fields`.
+    split : In(1)
+        Pixels belong to the rows in turn, and there is one image.
+    enable : In(1)
+        Low: forget all answers.
+    start : In(1), images : In
+        The results of so many images are complete; while ``busy`` is clear.
+    busy : Out(1)
+        Not all answers have left.
+    leaving : Out(1)
+        All results are read within `head_cycles`, as seen from the next cycle: the next run may start.
+    reading : Out(1)
+        The addresses are those of this unit.
+    row : Out
+    threshold_address, activation_address : Out
+    sum : In(sum_bits), word : In(word_bits)
+        The addressed sum of a beat's lane, and word, of the row; see `answer_latency`, later by the number of the
+        row's tile row.
+    lane : Out
+        The lane of the beat whose sum arrives.
+    answers : Out(stream.Signature(answer_layout))
+    """
+
+    def __init__(self, *, config: ArrayConfig, levels: int) -> None:
+        self.config = config
+        self.levels = levels
+        self.layout = data.StructLayout({field.name: field.bits for field in answer_fields(config)})
+        super().__init__({
+            "geometry": In(self.layout),
+            "split": In(1),
+            "enable": In(1),
+            "start": In(1),
+            "images": In(bits_to_hold(config.rows)),
+            "busy": Out(1),
+            "leaving": Out(1),
+            "reading": Out(1),
+            "row": Out(bits_to_hold(config.rows - 1)),
+            "threshold_address": Out(config.threshold_bits),
+            "activation_address": Out(config.activation_bits),
+            "sum": In(config.sum_bits),
+            "word": In(config.word_bits),
+            "lane": Out(bits_to_hold(config.drain_width - 1)),
+            "answers": Out(stream.Signature(answer_layout)),
+        })
+        bits = config.sum_bits + 2
+        self.ranking = Ranking(ranks=config.answer_ranks, bits=bits, index_bits=self.layout["channels"].width)
+        self.value = Signal(signed(bits))       # of the channel that arrived
+        self.arrives = Signal()                 # it arrives in this cycle
+        self.word_held = Signal(config.word_bits)
+        self.part = Signal(range(max(2, config.answer_ranks, -(-config.word_bits // DATA_BITS))))   # of an answer
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config, geometry = self.config, self.geometry
+        m.submodules.ranking = self.ranking
+        words, values, ranks = (Signal(name=name) for name in ("words", "values", "ranks"))
+        waiting, sending = Signal(), Signal()               # for the last address; for the reader of the answers
+        offset = Signal()                                   # the address is that of an offset
+        channel, lane = Signal.like(geometry.channels), Signal.like(self.lane)
+        beat = Signal(config.threshold_bits)
+        pixel, images = Signal.like(geometry.pixels), Signal.like(self.images)
+        group = Signal.like(geometry.results)               # word of the pixel's first sums
+        first = Signal(init=1)                              # no part of the image's answer has left
+        last_channel, last_pixel, last_image = Signal(), Signal(), Signal()
+        unit_read, part_ends = Signal(), Signal()           # the last address of a unit; the last part of its answer
+        sent = Signal()
+        m.d.comb += [
+            ranks.eq(~words & ~values),
+            last_channel.eq(words | (channel == geometry.channels)),
+            last_pixel.eq(pixel == geometry.pixels),
+            last_image.eq(images == 1),
+            unit_read.eq(self.reading & (words | offset & (values | last_channel))),
+            self.threshold_address.eq(Mux(offset, geometry.offsets, group) + beat),
+            self.activation_address.eq(group),
+            sent.eq(self.answers.valid & self.answers.ready),
+        ]
+        if config.answer_values:
+            m.d.comb += [words.eq(geometry.kind == AnswerKind.WORDS), values.eq(geometry.kind == AnswerKind.VALUES)]
+        done = self._arrival(m, unit_read, self.reading & ~words & ~offset, self.reading & ~words & offset, lane)
+        remaining = self._remaining(m, channel, offset)
+        m.d.sync += self.leaving.eq((last_pixel & last_image) & Mux(
+            ranks, waiting | sending | self.reading & remaining, last_channel & (waiting | sending)))
+
+        next_unit = Signal()
+        m.d.comb += next_unit.eq(sending & sent & part_ends)
+        all_read = last_channel & last_pixel & last_image   # of the unit that is sent
+        with m.If(self.start):
+            m.d.sync += [self.busy.eq(1), self.reading.eq(1), images.eq(self.images), self.row.eq(0), pixel.eq(0),
+                         group.eq(geometry.results), first.eq(1), offset.eq(0), channel.eq(0), beat.eq(0), lane.eq(0)]
+        with m.If(self.reading):
+            m.d.sync += offset.eq(~offset & ~words)
+            with m.If(unit_read):
+                m.d.sync += [self.reading.eq(0), waiting.eq(1)]
+            with m.Elif(offset):
+                self._next_channel(m, channel, lane, beat)
+        with m.If(waiting & done):
+            m.d.sync += [waiting.eq(0), sending.eq(1), self.part.eq(0)]
+        with m.If(sent):
+            m.d.sync += [self.part.eq(self.part + 1), first.eq(0)]
+        with m.If(next_unit):
+            m.d.sync += [sending.eq(0), self.reading.eq(~all_read), self.busy.eq(~all_read)]
+            with m.If(~last_channel):
+                self._next_channel(m, channel, lane, beat)
+            with m.Else():
+                m.d.sync += [channel.eq(0), lane.eq(0), beat.eq(0)]
+                self._next_pixel(m, pixel, group, beat, words, last_pixel)
+            with m.If(last_channel & last_pixel):
+                m.d.sync += [images.eq(images - 1), first.eq(1)]
+        with m.If(~self.enable):
+            m.d.sync += [self.busy.eq(0), self.reading.eq(0), waiting.eq(0), sending.eq(0)]
+        self._send(m, sending, ranks, words, part_ends)
+        m.d.comb += [
+            self.answers.p.first.eq(first),
+            self.answers.p.last.eq(part_ends & last_channel & last_pixel),
+            self.ranking.restart.eq(self.start | next_unit),
+            self.ranking.shift.eq(sent & ranks),
+        ]
+        return m
+
+    def _next_channel(self, m: Module, channel: Signal, lane: Signal, beat: Signal) -> None:
+        ends = lane == self.config.drain_width - 1
+        m.d.sync += [channel.eq(channel + 1), lane.eq(Mux(ends, 0, lane + 1)), beat.eq(beat + ends)]
+
+    def _next_pixel(self, m: Module, pixel: Signal, group: Signal, beat: Signal, words: Value, last: Value) -> None:
+        """In batch mode the pixels of a row follow each other, in split mode the rows."""
+        config = self.config
+        turn = Signal()                                     # a group of pixels ends
+        m.d.comb += turn.eq(~self.split | words | (self.row == config.rows - 1))
+        m.d.sync += pixel.eq(Mux(last, 0, pixel + 1))
+        following = group + Mux(words, 0, beat) + 1
+        with m.If(last):
+            m.d.sync += [self.row.eq(self.row + 1), group.eq(self.geometry.results)]
+        with m.Else():
+            m.d.sync += [self.row.eq(Mux(self.split & ~words, Mux(turn, 0, self.row + 1), self.row)),
+                         group.eq(Mux(turn, following, group))]
+
+    def _arrival(self, m: Module, unit_read: Value, sum_read: Value, offset_read: Value, lane: Value) -> Value:
+        """Follow the addresses to their values; returns whether the last value of a unit has arrived."""
+        config = self.config
+        cycles = answer_latency(config, self.levels)
+        early = delay(m, Cat(unit_read, sum_read, offset_read, lane), cycles, "tags")
+        taps = [early]
+        for i in range(1, config.tile_rows):
+            taps.append(delay(m, taps[-1], 1, f"tags_{i}"))
+        tile = Signal(range(config.tile_rows))
+        if config.tile_rows > 1:
+            with m.Switch(self.row):
+                for row in range(config.rows):
+                    with m.Case(row):
+                        m.d.comb += tile.eq(row // config.tile)
+        tags = Choice(taps)[tile] if config.tile_rows > 1 else early
+        done, has_sum, has_offset = tags[0], tags[1], tags[2]
+        held = Signal(signed(config.sum_bits + 2))
+        read: Value = self.sum.as_signed() if config.signed else self.sum
+        at = Signal.like(self.geometry.channels)
+        m.d.comb += self.lane.eq(tags[3:])
+        with m.If(has_sum):
+            m.d.sync += held.eq(Mux(self.geometry.double, read << 1, read))
+        m.d.sync += self.arrives.eq(has_offset)
+        with m.If(has_offset):
+            m.d.sync += self.value.eq(held + self.sum.as_signed())
+        with m.If(self.ranking.restart):
+            m.d.sync += at.eq(0)
+        with m.Elif(self.arrives):
+            m.d.sync += at.eq(at + 1)
+        m.d.comb += [self.ranking.insert.eq(self.arrives), self.ranking.value.eq(self.value),
+                     self.ranking.index.eq(at)]
+        if config.answer_values:
+            with m.If(done):
+                m.d.sync += self.word_held.eq(self.word)
+        return delay(m, done, 1, "done")
+
+    def _remaining(self, m: Module, channel: Value, offset: Value) -> Value:
+        """Whether the channels of the pixel are read within the head of the next run."""
+        left = Signal(len(channel) + 1)
+        m.d.comb += left.eq(self.geometry.channels - channel)
+        return left < max(1, head_cycles(self.config) // 2 - 2)
+
+    def _send(self, m: Module, sending: Value, ranks: Value, words: Value, part_ends: Signal) -> None:
+        config = self.config
+        slices = -(-config.word_bits // DATA_BITS)
+        ranked = self.geometry.ranks if config.answer_ranks > 1 else 0
+        m.d.comb += [
+            part_ends.eq(Mux(ranks, self.part == ranked, Mux(words, self.part == slices - 1, 1))),
+            self.answers.valid.eq(sending),
+        ]
+        if not config.answer_values:
+            m.d.comb += self.answers.p.value.eq(self.ranking.first)
+            return
+        parts = Choice([self.word_held[s * DATA_BITS:][:DATA_BITS] for s in range(slices)])
+        wide = Signal(signed(DATA_BITS))
+        m.d.comb += [
+            wide.eq(self.value),
+            self.answers.p.value.eq(Mux(ranks, self.ranking.first, Mux(words, parts[self.part], wide))),
+        ]
