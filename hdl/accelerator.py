@@ -1,28 +1,37 @@
 """The accelerator: array, banks, epilogues and sequencer on one bus."""
 
 from amaranth.hdl import Array as Choice
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
-from amaranth.lib import wiring
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from signum.hdl.array.array import Array
 from signum.hdl.control.combine import addends, combines_of
 from signum.hdl.control.isa import Isa, flag_of
+from signum.hdl.control.run_controller import RunController
 from signum.hdl.control.sequencer import Sequencer
 from signum.hdl.host.bus import (
     DATA_BITS,
+    DROPPED_AT,
     MAGIC,
+    NUMBER_AT,
     VERSION,
     AddressMap,
+    Control,
     Region,
     Register,
+    StreamField,
     bus_signature,
     config_registers,
+    stream_registers,
 )
-from signum.hdl.host.bus_interface import BusInterface, choose_row
+from signum.hdl.host.bus_interface import BusInterface, choices, choose_row
+from signum.hdl.input.frame_receiver import DROPPED_BITS, pixel_layout
+from signum.hdl.input.input_unit import InputUnit
 from signum.hdl.lib.delay import delay, skew
 from signum.hdl.lib.memory import Bank
 from signum.hdl.lib.share import add_shared
+from signum.hdl.output.answer_unit import AnswerUnit, answer_layout
 from signum.hdl.output.border import Border
 from signum.hdl.output.epilogue import Epilogue
 from signum.hdl.output.packer import Packer
@@ -42,6 +51,10 @@ class Accelerator(wiring.Component):
     waits until `Status.BUSY` is clear and reads the results. While a program runs, registers may be accessed, and
     weights that the run does not use may be written; other requests wait.
 
+    With an input unit the accelerator also runs by itself: the host writes the geometry of input and answers with the
+    program, and sets `Control.STREAM`. From then on a run begins when its images have come in, and its answers leave,
+    in the order of the images, while the next images come in.
+
     Parameters
     ----------
     config : ArrayConfig
@@ -51,12 +64,17 @@ class Accelerator(wiring.Component):
     bus : In(bus_signature)
     busy : Out(1)
         A program runs or starts.
+    pixels : In(stream.Signature(pixel_layout)), answers : Out(stream.Signature(answer_layout))
+        Images and their answers; only with ``config.streams``. See `InputUnit` and `AnswerUnit`. Answers leave here,
+        or by `Register.ANSWER` where ``ready`` stays low.
     """
 
     def __init__(self, *, config: ArrayConfig) -> None:
         self.config = config
         self.map = AddressMap(config)
-        super().__init__({"bus": In(bus_signature(self.map.address_bits)), "busy": Out(1)})
+        streams = {"pixels": In(stream.Signature(pixel_layout)), "answers": Out(stream.Signature(answer_layout))}
+        super().__init__({"bus": In(bus_signature(self.map.address_bits)), "busy": Out(1),
+                          **(streams if config.streams else {})})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -84,6 +102,12 @@ class Accelerator(wiring.Component):
                                  for width in (config.scale_bits, config.offset_bits) * config.drain_width]
             for k, bank in enumerate(self.coefficients):
                 add_shared(m, f"{('scales', 'offsets')[k % 2]}_{k // 2}", bank)
+        if config.streams:
+            m.submodules.input = self.input = InputUnit(config=config)
+            m.submodules.answer = self.answer = AnswerUnit(config=config, levels=choices(config.rows))
+            m.submodules.controller = self.controller = RunController(config=config)
+            self.streaming = Signal()
+            self.number = Signal(8)             # of the part of an answer that waits, for the host
         self._front(m)
         self._back(m)
         self._host(m)
@@ -99,7 +123,7 @@ class Accelerator(wiring.Component):
             control.pixel.fill_all.eq(sequencer.fill_all),
             control.pixel.fill_row.eq(sequencer.fill_row),
             Cat(control.pixel.next[i] for i in range(config.access_patterns)).eq(Cat(sequencer.fill_next)),
-            control.offset.eq(Mux(sequencer.busy, sequencer.offset, self.decoder.word)),
+            control.offset.eq(Mux(sequencer.busy, sequencer.offset, self._read_word("activation_address"))),
             control.pattern.eq(sequencer.pattern),
             array.a.eq(self.ends.activations),
         ]
@@ -128,7 +152,7 @@ class Accelerator(wiring.Component):
             self.writer.layer.eq(layer), self.writer.restart.eq(restart), self.packer.restart.eq(restart),
             control.beat.eq(beat.number),
             control.combine.beat.eq(later.number),
-            control.combine.address.eq(Mux(sequencer.busy, later.address, self.decoder.word)),
+            control.combine.address.eq(self._threshold_address(later.address)),
             *(control.combine[name].eq(later[name]) for name in addends(config)),
             control.combine.double.eq(later.double),
             control.combine.enable.eq(later.enable),
@@ -201,18 +225,28 @@ class Accelerator(wiring.Component):
         config, decoder = self.config, self.decoder
         m.d.comb += [
             self.busy.eq(self.sequencer.busy | decoder.starting),
-            decoder.busy.eq(self.sequencer.busy),
-            self.writer.host.eq(~self.sequencer.busy),
-            self.writer.host_address.eq(decoder.word),
-            self.writer.host_data.eq(self._wide),
+            decoder.busy.eq(self.sequencer.busy | (self.answer.busy if config.streams else 0)),
         ]
+        if config.streams:
+            self._streams(m)
+        else:
+            m.d.comb += [
+                self.writer.host.eq(~self.sequencer.busy),
+                self.writer.host_address.eq(decoder.word),
+                self.writer.host_data.eq(self._wide),
+            ]
         wiring.connect(m, wiring.flipped(self.bus), decoder.bus)
         self._host_writes(m)
         rows = [Cat(result, word) for result, word in zip(self.ends.results, self.ends.activations, strict=True)]
-        row = choose_row(m, rows, decoder.unit)
+        unit: Value = decoder.unit
+        if config.streams:
+            unit = Mux(self.answer.busy, self.answer.row, unit)
+        row = choose_row(m, rows, unit)
         results, activations = row[:len(self.ends.results[0])], row[len(self.ends.results[0]):]
         slices = Choice(activations[s * DATA_BITS:][:DATA_BITS] for s in range(self.map.slices))
         columns = Choice(results.word_select(k, config.sum_bits) for k in range(config.drain_width))
+        if config.streams:
+            m.d.comb += [self.answer.sum.eq(columns[self.answer.lane]), self.answer.word.eq(activations)]
         register = self._registers(m)
         with m.Switch(decoder.region):
             with m.Case(Region.ACTIVATIONS):
@@ -221,6 +255,48 @@ class Accelerator(wiring.Component):
                 m.d.comb += decoder.answer.eq(columns[decoder.part])
             with m.Default():
                 m.d.comb += decoder.answer.eq(register)
+
+    def _read_word(self, name: str) -> Value:
+        """The address of a read between two runs, of the host or of the answer unit."""
+        if not self.config.streams:
+            return self.decoder.word
+        return Mux(self.answer.busy, getattr(self.answer, name), self.decoder.word)
+
+    def _threshold_address(self, later: Value) -> Value:
+        """The address of thresholds; the answer unit may still read while a run begins."""
+        address = Mux(self.sequencer.busy, later, self.decoder.word)
+        return Mux(self.answer.reading, self.answer.threshold_address, address) if self.config.streams else address
+
+    def _streams(self, m: Module) -> None:
+        """Pixels to the activation banks, results to the answers, and runs between them.
+
+        Words of the input use the path of the host's, in cycles in which neither a layer nor the host writes.
+        """
+        config, decoder, writer = self.config, self.decoder, self.writer
+        pixels, answer, controller = self.input, self.answer, self.controller
+        wiring.connect(m, wiring.flipped(self.pixels), pixels.pixels)
+        host = decoder.write[Region.ACTIVATIONS] | decoder.write[Region.ALL_ACTIVATIONS]
+        released = delay(m, self.sequencer.released, config.tile_rows, "released")      # past the last tile row
+        m.d.comb += [
+            pixels.enable.eq(self.streaming),
+            pixels.taken.eq(controller.start),
+            pixels.released.eq(released),
+            pixels.accept.eq(pixels.write & ~writer.write & ~host),
+            writer.host.eq(~self.sequencer.busy | pixels.accept),
+            writer.host_address.eq(Mux(pixels.accept, pixels.address, decoder.word)),
+            writer.host_data.eq(Mux(pixels.accept, pixels.word, self._wide)),
+            controller.enable.eq(self.streaming),
+            controller.full.eq(pixels.full),
+            controller.quiet.eq(pixels.quiet),
+            controller.count.eq(pixels.count),
+            controller.busy.eq(self.sequencer.busy),
+            controller.reading.eq(answer.busy),
+            controller.leaving.eq(answer.leaving),
+            answer.enable.eq(self.streaming),
+            answer.start.eq(controller.read),
+            answer.images.eq(controller.images),
+            answer.split.eq(pixels.geometry.split),
+        ]
 
     @property
     def _wide(self) -> Value:
@@ -242,12 +318,19 @@ class Accelerator(wiring.Component):
             m.d.comb += [bank.write_address.eq(decoder.word), bank.write_data.eq(decoder.data),
                          bank.write.eq(decoder.write[Region.COEFFICIENTS] & (decoder.unit == i))]
         host = self.ends.host
+        unit, row, rows = decoder.unit, decoder.write[Region.ACTIVATIONS], decoder.write[Region.ALL_ACTIVATIONS]
+        if config.streams:
+            pixels = self.input
+            unit = Mux(pixels.accept, pixels.row, unit)
+            row |= pixels.accept & ~pixels.geometry.split
+            rows |= pixels.accept & pixels.geometry.split
+            slices |= pixels.accept.replicate(self.map.slices)
         m.d.comb += [
-            host.unit.eq(decoder.unit),
+            host.unit.eq(unit),
             host.thresholds.eq(decoder.write[Region.THRESHOLDS]),
             host.all_thresholds.eq(decoder.write[Region.ALL_THRESHOLDS]),
-            host.activations.eq(decoder.write[Region.ACTIVATIONS]),
-            host.all_activations.eq(decoder.write[Region.ALL_ACTIVATIONS]),
+            host.activations.eq(row),
+            host.all_activations.eq(rows),
             host.slices.eq(slices),
             host.columns.eq(decoder.parts if config.drain_width > 1 else 1),
             host.data.eq(decoder.data),
@@ -258,6 +341,8 @@ class Accelerator(wiring.Component):
         cycles, runs = Signal(32), Signal(8)
         word, busy = self.decoder.word, self.sequencer.busy
         start = self.decoder.write[Region.REGISTERS] & self.decoder.starting
+        if self.config.streams:
+            start = start & ~self.streaming | self.controller.start
         m.d.comb += self.sequencer.start.eq(start)
         with m.If(start & ~busy):
             m.d.sync += [cycles.eq(0), runs.eq(runs + 1)]
@@ -266,20 +351,56 @@ class Accelerator(wiring.Component):
         fixed: dict[int, int] = {Register.MAGIC: MAGIC, Register.VERSION: VERSION}
         values = self.config.to_dict()
         fixed |= {place: values[name] for name, place in config_registers(self.config).items()}
-        # in four steps, while the bus interface waits: address in range, one-hot select, constant value, value
-        live = {Register.STATUS: busy, Register.CYCLES: cycles, Register.RUNS: runs}
-        low = max(fixed).bit_length()
-        known, which, chosen = Signal(), Signal(1 << low), Signal(len(live))
+        places = stream_registers(self.config)
+        # in three steps, while the bus interface waits: one-hot select, constant value, value; a write needs the first
+        live: dict[int, Value] = {Register.STATUS: busy, Register.CYCLES: cycles, Register.RUNS: runs}
+        if places:
+            live[Register.STATUS] = self._status()
+            live[Register.ANSWER] = self.answer.answers.p.value
+        low = max(*fixed, *(place.word for place in places.values())).bit_length()
+        which, chosen = Signal(1 << low), Signal(len(live))
         constant, read = Signal(DATA_BITS), Signal(DATA_BITS)
         m.d.sync += [
-            known.eq(word[low:] == 0),
-            which.eq(Cat(known & (word[:low] == at) for at in range(len(which)))),
+            which.eq(Cat(word == at for at in range(len(which)))),
             constant.eq(Cat(Cat(which[at] for at, value in fixed.items() if value >> bit & 1).any()
                             for bit in range(DATA_BITS))),
             chosen.eq(Cat(which[at] for at in live)),
         ]
+        if places:
+            self._stream_registers(m, which, places)
         value: Value = constant
         for use, signal in zip(chosen, live.values(), strict=True):
             value = value | Mux(use, signal, 0)
         m.d.sync += read.eq(value)
         return read
+
+    def _stream_registers(self, m: Module, which: Value, places: dict[str, StreamField]) -> None:
+        """Registers of the streams, written where ``which`` has the bit of the register."""
+        decoder = self.decoder
+        for unit, name in ((self.input, "input"), (self.answer, "answer")):
+            geometry = Signal(unit.geometry.shape(), name=f"{name}_geometry", reset_less=True)
+            m.d.comb += unit.geometry.eq(geometry)
+            for field, _ in geometry.shape():
+                place = places[f"{name}_{field}"]
+                with m.If(decoder.write[Region.REGISTERS] & which[place.word]):
+                    m.d.sync += geometry[field].eq(decoder.data[place.offset:])
+        written = decoder.write[Region.REGISTERS]
+        taken = Signal()
+        answers = self.answer.answers
+        m.d.comb += [
+            self.controller.flush.eq(written & which[Register.CONTROL] & (decoder.data & Control.FLUSH).any()),
+            taken.eq(written & which[Register.ANSWER] & answers.valid & (decoder.data[:len(self.number)] == self.number)),
+            self.answers.valid.eq(answers.valid),
+            self.answers.payload.eq(answers.payload),
+            answers.ready.eq(self.answers.ready | taken),
+        ]
+        with m.If(taken):
+            m.d.sync += self.number.eq(self.number + 1)
+        with m.If(written & which[Register.CONTROL]):
+            m.d.sync += self.streaming.eq((decoder.data & Control.STREAM).any())
+
+    def _status(self) -> Value:
+        answers = self.answer.answers
+        bits = [self.sequencer.busy, self.streaming, answers.valid, answers.p.last, self.input.full]
+        return Cat(*bits, C(0, DROPPED_AT - len(bits)), self.input.dropped, C(0, NUMBER_AT - DROPPED_AT - DROPPED_BITS),
+                   self.number)

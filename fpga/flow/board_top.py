@@ -90,10 +90,13 @@ class BoardTop(wiring.Component):
         m.submodules.receiver = receiver = UARTReceiver(divisor=self.divisor)
         m.submodules.transmitter = transmitter = UARTTransmitter(divisor=self.divisor)
         bits = LoaderMap.address_bits if self.loader else AddressMap(self.config).address_bits
-        m.submodules.bridge = bridge = Bridge(address_bits=bits, quiet=int(QUIET * self.clock))
+        m.submodules.bridge = bridge = Bridge(address_bits=bits, quiet=int(QUIET * self.clock),
+                                              pixels=self.config.streams)
         m.submodules.accelerator = accelerator = Accelerator(config=self.config)
         wiring.connect(m, receiver.o, bridge.i)
         wiring.connect(m, bridge.o, transmitter.i)
+        if self.config.streams:
+            wiring.connect(m, bridge.pixels, accelerator.pixels)
         if self.loader:
             m.submodules.loader = self.loader
             wiring.connect(m, bridge.bus, self.loader.bus)

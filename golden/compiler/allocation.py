@@ -84,10 +84,10 @@ def pad_of(graph: Graph, name: str) -> np.ndarray:
     return np.array(pads.pop())
 
 
-def allocate_maps(graph: Graph, config: ArrayConfig) -> dict[str, MapAllocation]:
+def allocate_maps(graph: Graph, config: ArrayConfig, lasting: Collection[str] = ()) -> dict[str, MapAllocation]:
     """Addresses for all maps. Maps with disjoint lifetimes may share words, if they have no border.
 
-    A border is written once, before the first run, so its words are never shared.
+    A border is written once, before the first run, so its words are never shared; nor are those of ``lasting`` maps.
     """
     order = {layer.name: i for i, layer in enumerate(graph.layers)}
     placed: list[tuple[int, int, MapAllocation]] = []        # (born, last read, place)
@@ -101,7 +101,7 @@ def allocate_maps(graph: Graph, config: ArrayConfig) -> dict[str, MapAllocation]
         born = order.get(name, -1)
         reads = [i for i, layer in enumerate(graph.layers) if any(s.source == name for s in layer.segments)]
         died = max(reads, default=len(graph.layers))
-        if any(border):
+        if any(border) or name in lasting:
             born, died = -1, len(graph.layers)
         start = 0
         for other_born, other_died, other in sorted(placed, key=lambda entry: entry[2].start):

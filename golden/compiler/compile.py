@@ -9,8 +9,10 @@ from signum.hdl.config import WIDEST_SCALE, ArrayConfig
 from signum.hdl.control.isa import LINES_BITS, SEGMENTS_BITS, WINDOW_BITS, LayerFlag, LayerRecord
 
 from .allocation import CapacityError, allocate_maps, need, pack_inputs, pad_of
+from .answers import Answers, answer_geometry, answer_offsets
 from .cycles import gaps
 from .graph import Graph, Layer
+from .input_geometry import input_geometry
 from .program import InputAllocation, Program, ResultAllocation
 from .tap_ranges import TapRange, tap_ranges
 
@@ -18,7 +20,7 @@ __all__ = ["CapacityError", "compile_graph"]
 
 
 def compile_graph(graph: Graph, config: ArrayConfig, *, split: bool = False,
-                  packable: Collection[str] | None = None) -> Program:
+                  packable: Collection[str] | None = None, answers: Answers | None = None) -> Program:
     """Compile a graph for an array.
 
     Parameters
@@ -29,6 +31,9 @@ def compile_graph(graph: Graph, config: ArrayConfig, *, split: bool = False,
         All rows share one image (for latency) instead of an image a row (for throughput).
     packable : collection of str, optional
         Input maps that the host may pack by the taps of a window; by default all.
+    answers : Answers, optional
+        The program takes pixels and gives these answers by itself, on an array with input and answer unit; by default
+        the host writes the input maps and reads the results.
 
     Raises
     ------
@@ -38,7 +43,8 @@ def compile_graph(graph: Graph, config: ArrayConfig, *, split: bool = False,
     refusals = []
     for choice in range(3):
         try:
-            return Compiler(graph, config, split, choice, graph.inputs if packable is None else packable).program()
+            return Compiler(graph, config, split, choice, graph.inputs if packable is None else packable,
+                            answers).program()
         except CapacityError as refusal:
             refusals.append(refusal)
     raise min(refusals, key=lambda refusal: refusal.excess)
@@ -47,15 +53,21 @@ def compile_graph(graph: Graph, config: ArrayConfig, *, split: bool = False,
 class Compiler:
     """One attempt, with the input maps in their ``choice``-th best packing."""
 
-    def __init__(self, graph: Graph, config: ArrayConfig, split: bool, choice: int, packable: Collection[str]) -> None:
+    def __init__(self, graph: Graph, config: ArrayConfig, split: bool, choice: int, packable: Collection[str],
+                 answers: Answers | None) -> None:
         self.config = config
         self.split = split
         self.original = graph
+        self.answers = answers
         if graph.element_bits != config.element_bits:
             raise CapacityError(f"the elements of the network have {graph.element_bits} bits, not "
                                 f"{config.element_bits}: element_bits of {graph.element_bits} would make it fit", 1)
         self.graph, self.packed = pack_inputs(graph, config.lanes, choice, packable)
-        self.places = allocate_maps(self.graph, config)
+        # the next images come in while a run goes on: their words are never shared
+        self.places = allocate_maps(self.graph, config, lasting=graph.inputs if answers else ())
+        self.releasing = max((layer for layer in self.graph.layers
+                              if any(segment.source in graph.inputs for segment in layer.segments)),
+                             key=self.graph.layers.index)
 
     def program(self) -> Program:
         """All parts together; CapacityError where one does not fit."""
@@ -77,6 +89,8 @@ class Compiler:
                 result = ResultAllocation(sum(map(len, thresholds)), height * width, layer.channels)
                 groups = -(-height * width // self.config.rows) if self.split else height * width
                 thresholds.append(np.zeros((groups * self._beats(layer.channels), config.drain_width), dtype=np.int64))
+                if self.answers:
+                    thresholds.append(self._in_beats(answer_offsets(config, layer), 0))
             elif layer.thresholds is not None:
                 never = (1 << config.sum_bits) - 1      # missing channels of a beat give the tail's element
                 thresholds.append(self._in_beats(self._thresholds(layer.thresholds, layer), never))
@@ -87,14 +101,19 @@ class Compiler:
         need("words of weights in a column", weight_words.shape[1], self.config.weight_depth, "weight_depth")
         need("thresholds and raw results of a row", len(entries), self.config.threshold_depth, "threshold_depth")
         need("scales of residual layers", len(numbers), self.config.requantize_depth, "requantize_depth")
+        inputs = {name: InputAllocation(shape, self.packed.get(name), self.places[name])
+                  for name, shape in self.original.inputs.items()}
+        output = self.graph.layers[-1]
         program = Program(
             config=self.config, split=self.split, names=tuple(layer.name for layer in self.graph.layers),
             records=tuple(records), weights=weight_words, thresholds=entries,
             coefficients=numbers, constants=self._constants(),
-            inputs={name: InputAllocation(shape, self.packed.get(name), self.places[name])
-                    for name, shape in self.original.inputs.items()},
+            inputs=inputs,
             maps={layer.name: self.places[layer.name] for layer in self.graph.layers if layer.name in self.places},
-            output=self.graph.layers[-1], result=result,
+            output=output, result=result,
+            input_fields=input_geometry(config, inputs, self.split) if self.answers else {},
+            answer_fields=answer_geometry(config, self.answers, output, result, self.places.get(output.name),
+                                          self.split) if self.answers else {},
             channels=tuple(layer.channels for layer in self.graph.layers),
             useful=tuple(self._useful(layer) for layer in self.original.layers))
         need("words of the program", len(program.words), self.config.program_depth, "program_depth")
@@ -136,7 +155,9 @@ class Compiler:
         block, idle = self._block(layer, ranges, raw)
         blocks = words_per(layer.channels, block)
         flags = 0
-        for flag, on in ((LayerFlag.SPLIT, self.split), (LayerFlag.RAW, raw), (LayerFlag.LAST, last)):
+        releases = self.answers is not None and layer is self.releasing
+        for flag, on in ((LayerFlag.SPLIT, self.split), (LayerFlag.RAW, raw), (LayerFlag.LAST, last),
+                         (LayerFlag.RELEASE, releases)):
             flags |= flag if on else 0
         window_step, window_line = self._window_steps(layer)
         fields = {

@@ -29,7 +29,7 @@ def input_geometry(config: ArrayConfig, inputs: Mapping[str, InputAllocation], s
     """
     if not config.input_depth:
         raise CapacityError("a program that takes pixels needs an input unit: input_depth of 1024 would add it", 1)
-    first, *further = inputs.values()
+    first = next(iter(inputs.values()))
     levels = config.input_levels or 1
     _check_code(config, list(inputs.values()))
     shape, packing, place = first.shape, first.packing, first.place
@@ -39,38 +39,38 @@ def input_geometry(config: ArrayConfig, inputs: Mapping[str, InputAllocation], s
         packing = Packing(True, (1, 1), (1, 1), (1, 1), (0, 0, 0, 0), ())
     kernel, stride, dilation = ((both[0] if packing.both else 1, both[1])
                                 for both in (packing.kernel, packing.stride, packing.dilation))
-    top, left = packing.padding[0] if packing.both else 0, packing.padding[1]
-    line_of_taps = (kernel[1] - 1) * dilation[1] * channels + channels - 1     # to its last value
-    values = {
-        "split": int(split), "line_values": line - 1, "lines": shape.height - 1, "kept": config.input_depth // line,
-        "width": shape.width, "channel": channels - 1, "tap_x": kernel[1] - 1, "tap_y": kernel[0] - 1,
-        "x": place.shape.width - 1, "y": place.shape.height - 1, "left": left, "top": top,
-        "dilation_x": dilation[1], "dilation_y": dilation[0], "stride_x": stride[1], "stride_y": stride[0],
-        "first": -top * line - left * channels, "tap_step": dilation[1] * channels - channels + 1,
-        "tap_line": dilation[0] * line - line_of_taps, "window_step": stride[1] * channels,
-        "line_step": stride[0] * line, "pad": _pad(config, list(inputs.values())),
-        "start": first.place.pixel(0, 0) if not further else list(inputs.values())[-1].place.pixel(0, 0),
-        "line_gap": place.pitch - place.shape.width * place.words,
-    }
-    if config.input_planes > 1:
-        values |= {"planes": len(inputs) - 1, "plane_step": _plane_step(list(inputs.values()))}
-    modular = {"first", "tap_step", "tap_line", "window_step", "line_step", "plane_step"}
+    if dilation[1] > 1 and kernel[1] > 1:
+        raise CapacityError("the input unit gathers taps that are neighbours along x, not of a dilated window", 1)
+    top, left, bottom, right = packing.padding if packing.both else (0, packing.padding[1], 0, packing.padding[3])
+    line = (shape.width + left + right) * channels
     span = (kernel[0] - 1) * dilation[0] + 1
     if span * line > config.input_depth:
         raise CapacityError(f"the lines of a window must have at most {config.input_depth} values, not {span * line}: "
                             f"input_depth of {1 << (span * line - 1).bit_length()} would make them fit",
                             span * line - config.input_depth)
-    for field in input_fields(config):
-        if field.name in modular:
-            values[field.name] &= (1 << field.bits) - 1
-        most = (1 << field.bits - (field.name in ("kept", "width", "lines"))) - 1
-        if values[field.name] > most and field.name == "kept":
-            values["kept"] = most
-        if not 0 <= values[field.name] <= most:
-            raise CapacityError(f"{field.name} of the input unit must be at most {most}, not {values[field.name]}: "
-                                "the host must send this input as words",
-                                values[field.name] - most)
-    return {field.name: values[field.name] for field in input_fields(config)}
+    run = kernel[1] * channels - 1
+    to_last = (span - 1) * line + run           # from the first value of a window to its last
+    planes = list(inputs.values())
+    values = {
+        "split": int(split), "pad": _pad(config, planes), "column": line - 1, "line": shape.height + top + bottom - 1,
+        "left": left * channels, "right": (left + shape.width) * channels - 1, "top": top,
+        "bottom": top + shape.height - 1, "span": span, "stride_y": stride[0], "run": run, "tap_y": kernel[0] - 1,
+        "x": place.shape.width - 1, "y": place.shape.height - 1, "tap_line": dilation[0] * line - run,
+        "window_step": stride[1] * channels - to_last,
+        "line_step": stride[0] * line - (place.shape.width - 1) * stride[1] * channels - to_last,
+        "start": planes[-1].place.pixel(0, 0), "line_gap": place.pitch - place.shape.width * place.words,
+    }
+    fields = {field.name: field.bits for field in input_fields(config)}
+    values["kept"] = min(config.input_depth // line, (1 << fields["kept"]) - 1)
+    if config.input_planes > 1:
+        values |= {"planes": len(inputs) - 1, "plane_step": _plane_step(planes)}
+    for name, bits in fields.items():
+        if name.endswith("step") or name == "tap_line":
+            values[name] &= (1 << bits) - 1
+        if not 0 <= values[name] < 1 << bits:
+            raise CapacityError(f"{name} of the input unit must be at most {(1 << bits) - 1}, not {values[name]}: "
+                                "the host must send this input as words", values[name] - (1 << bits) + 1)
+    return {name: values[name] for name in fields}
 
 
 def _check_code(config: ArrayConfig, inputs: list[InputAllocation]) -> None:

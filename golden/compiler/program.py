@@ -18,7 +18,7 @@ from signum.golden.reference.encoding import (
 )
 from signum.hdl.config import ArrayConfig
 from signum.hdl.control.isa import Isa, LayerRecord
-from signum.hdl.host.bus import DATA_BITS, AddressMap, Region
+from signum.hdl.host.bus import DATA_BITS, AddressMap, Region, stream_registers
 
 from .graph import Layer, MapShape
 from .packing import Packing
@@ -114,6 +114,9 @@ class Program:
     weights : bool (cols, words, word_bits)
     weight_start : int
         First word of the weights in the banks.
+    input_fields, answer_fields : dict of str to int
+        Geometry of input and answers (`hdl.input.geometry`, `hdl.output.answer_geometry`) of a program that takes
+        pixels and gives answers by itself, else empty.
     thresholds : int (entries, drain_width)
         The same for all rows.
     coefficients : int64 (entries, drain_width, 2)
@@ -147,6 +150,8 @@ class Program:
     channels: tuple[int, ...]
     useful: tuple[int, ...]
     weight_start: int = 0
+    input_fields: dict[str, int] = field(default_factory=dict)
+    answer_fields: dict[str, int] = field(default_factory=dict)
     address_map: AddressMap = field(init=False)
 
     def __post_init__(self) -> None:
@@ -156,6 +161,11 @@ class Program:
     def images(self) -> int:
         """Images of a run."""
         return 1 if self.split else self.config.rows
+
+    @property
+    def streams(self) -> bool:
+        """The program takes pixels and gives answers by itself."""
+        return bool(self.input_fields)
 
     @cached_property
     def words(self) -> list[int]:
@@ -191,6 +201,15 @@ class Program:
                 yield address, value & (1 << DATA_BITS) - 1
         for address, value in self.constants.items():
             yield from self._slices(Region.ALL_ACTIVATIONS, 0, address, value)
+        if self.streams:
+            values = {f"{unit}_{name}": value for unit, fields in (("input", self.input_fields),
+                                                                   ("answer", self.answer_fields))
+                      for name, value in fields.items()}
+            registers: dict[int, int] = {}
+            for name, place in stream_registers(self.config).items():
+                registers[place.word] = registers.get(place.word, 0) | values[name] << place.offset
+            for word, value in registers.items():
+                yield self.address_map.address(Region.REGISTERS, word=word), value
 
     def input_writes(self, maps: dict[str, np.ndarray]) -> Iterator[tuple[int, int]]:
         """Bus writes of the input maps, (B, H, W, C), of up to ``images`` images for one run."""

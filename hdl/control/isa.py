@@ -38,6 +38,7 @@ class LayerFlag(enum.IntFlag):
     SPLIT = 1       # rows are neighbouring pixels of one image, not the same pixel of several images
     RAW = 2         # sums go to the threshold memory, without thresholds
     LAST = 8        # the program ends here
+    RELEASE = 16    # no later layer reads the inputs; only with an input unit
 
 
 def flag_of(fields: data.View | Mapping[str, Value], flag: int) -> Value:
@@ -110,6 +111,7 @@ class Isa:
             Field("class_y_high", a),
             Field("class_y_step", t),
         ) if config.zero_padding else ()
+        flags = [flag for flag in LayerFlag if config.streams or flag != LayerFlag.RELEASE]
         self.config = config
         self.front = (
             Field("segments", SEGMENTS_BITS),       # last segment
@@ -121,7 +123,7 @@ class Isa:
             *patterns,                              # steps of the address to the next pixel, to the next line
         )
         self.store = (
-            Field("flags", max(*LayerFlag, *(row.flag for row in combines_of(config))).bit_length()),
+            Field("flags", max(*flags, *(row.flag for row in combines_of(config))).bit_length()),
             Field("x", a),                          # last output pixel of a line
             Field("y", a),                          # last line
             Field("channel_blocks", config.weight_bits),    # last block; each has at least one weight word

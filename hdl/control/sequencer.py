@@ -61,6 +61,8 @@ class Sequencer(wiring.Component):
         With ``last``: the layer's last step.
     doubles : Out(1)
         With ``last``: the sum of the earlier drains is doubled first.
+    released : Out(1), only with ``config.streams``
+        With ``ends``: no later layer reads the inputs.
     done : In(1)
         The layer's last result is being stored, or will be in the next cycle.
     """
@@ -88,6 +90,7 @@ class Sequencer(wiring.Component):
             "last": Out(1),
             "ends": Out(1),
             "doubles": Out(1),
+            **({"released": Out(1)} if config.streams else {}),
             "done": In(1),
         })
 
@@ -243,6 +246,8 @@ class Sequencer(wiring.Component):
             self.last.eq(self.stepping & ends & ~flag_of(current, SegmentFlag.CONTINUE)),
             self.ends.eq(self.last & ~self.running),
         ]
+        if self.config.streams:
+            m.d.comb += self.released.eq(self.ends & flag_of(self.layer, LayerFlag.RELEASE))
         with m.If(self.proceed):
             m.d.sync += [signal.eq(self.fetched[name]) for name, signal in current.items()]
             m.d.sync += [self.stepping.eq(1), self.offset.eq(self.fetched["start"] + self.window_offset)]

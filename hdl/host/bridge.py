@@ -15,6 +15,9 @@ offset   bytes  meaning
 12+4*n   4      a write's CRC of its words
 =======  =====  ==========================================================================================
 
+`Command.PIXELS` is a write whose words are values of an image, four a word, and whose address is `pixel_address`. The
+last value is held back until the CRC of the words fits: a frame that is damaged never completes an image.
+
 A response.
 
 =======  =====  ==========================================================================================
@@ -42,15 +45,17 @@ import enum
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, ValueLike, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.crc import catalog
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
+from signum.hdl.input.frame_receiver import pixel_layout
+
 from .bus import DATA_BITS, bus_signature
 
-__all__ = ["CRC", "CRC_BYTES", "REQUEST_SYNC", "RESPONSE_SYNC", "WORD_BYTES", "Answer", "Bridge", "Command"]
+__all__ = ["CRC", "CRC_BYTES", "REQUEST_SYNC", "RESPONSE_SYNC", "WORD_BYTES", "Answer", "Bridge", "Command", "pixel_address"]
 
 CRC = catalog.CRC32_JAMCRC(data_width=8)
 CRC_BYTES = 4
@@ -65,6 +70,7 @@ class Command(enum.IntEnum):
 
     READ = 0x52
     WRITE = 0x57
+    PIXELS = 0x50       # only with a stream of pixels
 
 
 class Answer(enum.IntEnum):
@@ -76,6 +82,11 @@ class Answer(enum.IntEnum):
     BAD_PAYLOAD = 3     # a wrong CRC of the words: some may have been written, and wrongly
     BAD_LINE = 4        # a stop bit was missing, or bytes came faster than the bus took them
     GAP = 5             # the frame stopped before its end
+
+
+def pixel_address(values: int, begins: bool, ends: bool) -> int:
+    """The address of a frame with so many values, which begin an image, and end it."""
+    return int(begins) | int(ends) << 1 | (values - 1) % WORD_BYTES << 2
 
 
 class Bridge(wiring.Component):
@@ -91,6 +102,8 @@ class Bridge(wiring.Component):
     quiet : int
         Cycles without a byte after which a frame has stopped, or the line is quiet after an error; at least
         2, and more than the longest pause that the host makes inside a frame.
+    pixels : bool
+        Serve `Command.PIXELS`.
 
     Members
     -------
@@ -100,6 +113,8 @@ class Bridge(wiring.Component):
         High for a cycle when a byte was lost upstream; ends the frame with `Answer.BAD_LINE`.
     bus : Out(bus_signature(address_bits))
         Requests to the accelerator, and its responses.
+    pixels : Out(stream.Signature(pixel_layout)), only with ``pixels``
+        Values of images.
 
     Raises
     ------
@@ -107,17 +122,19 @@ class Bridge(wiring.Component):
         If a parameter is out of its range.
     """
 
-    def __init__(self, *, address_bits: int, quiet: int) -> None:
+    def __init__(self, *, address_bits: int, quiet: int, pixels: bool = False) -> None:
         if address_bits not in range(1, 33):
             raise ValueError(f"address_bits must be 1 to 32, not {address_bits!r}")
         if not isinstance(quiet, int) or quiet < 2:
             raise ValueError(f"quiet must be an integer of at least 2, not {quiet!r}")
         self.quiet = quiet
+        self.with_pixels = pixels
         super().__init__({
             "i": In(stream.Signature(8)),
             "o": Out(stream.Signature(8)),
             "error": In(1),
             "bus": Out(bus_signature(address_bits)),
+            **({"pixels": Out(stream.Signature(pixel_layout))} if pixels else {}),
         })
 
     def elaborate(self, platform: object) -> Module:
@@ -147,7 +164,10 @@ class Bridge(wiring.Component):
 
         # decoded fields of a frame, in registers: several bytes pass before their use
         reads, writes, none, one = Signal(), Signal(), Signal(), Signal()
+        # the value that is held; it is being sent; it is the first one of an image
+        images, held, holding, pushing, fresh = Signal(), Signal(8), Signal(), Signal(), Signal()
         m.d.sync += [
+            images.eq((command == Command.PIXELS) & self.with_pixels),
             reads.eq(command == Command.READ),
             writes.eq(command == Command.WRITE),
             none.eq(count == 0),
@@ -171,19 +191,19 @@ class Bridge(wiring.Component):
         ]
 
         def fail(why: Answer) -> None:
-            m.d.sync += answer.eq(why)
+            m.d.sync += [answer.eq(why), holding.eq(0), pushing.eq(0)]
             m.next = "wait for quiet"
 
         @contextmanager
-        def receiving(state: str) -> Iterator[None]:
+        def receiving(state: str, ready: ValueLike = 1) -> Iterator[None]:
             """A state that takes the bytes of a frame; its body applies to each byte.
 
             The body also applies to a byte that arrives as the frame fails: the fields are unread then, and their logic
             need not wait for the failure.
             """
             with m.State(state):
-                m.d.comb += [self.i.ready.eq(1), waiting.eq(state != "idle")]
-                with m.If(self.i.valid):
+                m.d.comb += [self.i.ready.eq(ready), waiting.eq(state != "idle")]
+                with m.If(self.i.valid & ready):
                     m.d.sync += [left.eq(left - 1), last.eq(left == 1)]
                     yield
                 with m.If(lost):
@@ -230,11 +250,13 @@ class Bridge(wiring.Component):
                 m.next = "check header"
             with m.State("check header"), m.If(checked):
                 m.d.comb += begin.eq(1)
-                m.d.sync += address.eq(word)
+                m.d.sync += [address.eq(word), fresh.eq(word[0])]
                 with m.If(~fits):
                     fail(Answer.BAD_HEADER)
                 with m.Elif(reads):
                     m.next = "answer"
+                with m.Elif(images & ~none):
+                    m.next = "pixels" if self.with_pixels else "answer"
                 with m.Elif(~writes):
                     fail(Answer.BAD_COMMAND)
                 with m.Elif(none):
@@ -253,9 +275,27 @@ class Bridge(wiring.Component):
             with receiving("payload crc"), at_last():
                 m.next = "check payload"
             with m.State("check payload"), m.If(checked):
-                m.next = "answer"
+                m.next = "last value" if self.with_pixels else "answer"
                 with m.If(~fits):
                     fail(Answer.BAD_PAYLOAD)
+            if self.with_pixels:
+                # each value is sent as the next one comes, the last one after the check
+                value, number = self.pixels, address[2:4]           # number: of the last value in the last word
+                wanted = Signal()
+                m.d.comb += [
+                    wanted.eq(~one | (WORD_BYTES - 1 - left <= number)),
+                    value.valid.eq(pushing), value.p.value.eq(held), value.p.first.eq(fresh),
+                    value.p.last.eq(states.ongoing("last value") & address[1]),
+                ]
+                with receiving("pixels", ready=~wanted | ~holding):
+                    with m.If(wanted):
+                        m.d.sync += [held.eq(self.i.payload), holding.eq(1)]
+                    with at_last():
+                        m.d.sync += count.eq(count - 1)
+                        with m.If(one):
+                            m.next = "payload crc"
+                with m.State("last value"), m.If(~holding):
+                    m.next = "answer"
 
             with m.State("wait for quiet"):
                 m.d.comb += [self.i.ready.eq(1), waiting.eq(1)]
@@ -287,6 +327,12 @@ class Bridge(wiring.Component):
                 m.d.sync += word.eq(shifted)
                 with at_last():
                     m.next = "idle"
+        if self.with_pixels:
+            comes = states.ongoing("pixels") & self.i.valid & wanted
+            with m.If(self.pixels.valid & self.pixels.ready):
+                m.d.sync += [fresh.eq(0), holding.eq(0), pushing.eq(0)]
+            with m.Elif(holding & (comes | states.ongoing("last value"))):
+                m.d.sync += pushing.eq(1)
         with m.If(states.ongoing("answer")), m.Switch(left):
             with m.Case(3):
                 m.d.comb += [self.o.payload.eq(RESPONSE_SYNC), begin.eq(1)]

@@ -15,12 +15,14 @@ from amaranth.lib.wiring import In, Out
 
 from signum.hdl.config import DATA_BITS, ArrayConfig
 from signum.hdl.control.isa import Isa
+from signum.hdl.input.geometry import input_fields
+from signum.hdl.output.answer_geometry import answer_fields
 
-__all__ = ["DATA_BITS", "MAGIC", "VERSION", "AddressMap", "Control", "Region", "Register", "Status",
-           "bus_signature", "config_registers", "request_layout"]
+__all__ = ["DATA_BITS", "DROPPED_AT", "MAGIC", "NUMBER_AT", "VERSION", "AddressMap", "Control", "Region", "Register",
+           "Status", "StreamField", "bus_signature", "config_registers", "request_layout", "stream_registers"]
 
 MAGIC = 0x5347_4E4D
-VERSION = 7
+VERSION = 8
 
 
 class Region(enum.IntEnum):
@@ -45,20 +47,60 @@ class Register(enum.IntEnum):
     STATUS = 3
     CYCLES = 4              # cycles of the last run, or of the run so far
     RUNS = 5                # runs begun since reset, modulo 256
+    ANSWER = 6              # a number of an answer that waits; a write takes it, if the data are its number in STATUS
     CONFIG = 8
 
 
 class Control(enum.IntFlag):
-    START = 1
+    """Bits of `Register.CONTROL`. A write sets or clears `STREAM`, and requests what its other bits say."""
+
+    START = 1               # run once; not while `STREAM` is set
+    STREAM = 2              # take pixels and give answers; only with an input unit
+    FLUSH = 4               # run with an incomplete batch
 
 
 class Status(enum.IntFlag):
+    """Bits of `Register.STATUS`; with an input unit also two counts modulo 256 since reset: from `DROPPED_AT` on the
+    frames dropped, from `NUMBER_AT` on the numbers of answers taken."""
+
     BUSY = 1
+    STREAM = 2
+    ANSWER = 4              # a number of an answer waits
+    LAST = 8                # it is the last one of its answer
+    FULL = 16               # the next image waits until the place of the input is free
+
+
+DROPPED_AT = 8
+NUMBER_AT = 16
 
 
 def config_registers(config: ArrayConfig) -> dict[str, int]:
     """Word of the register region for each field of the configuration."""
     return {field.name: Register.CONFIG + i for i, field in enumerate(dataclasses.fields(config))}
+
+
+class StreamField(NamedTuple):
+    """A field of the geometry of input or answers: its place in a register, which is write only."""
+
+    word: int
+    offset: int
+    bits: int
+
+
+def stream_registers(config: ArrayConfig) -> dict[str, StreamField]:
+    """The fields ``input_...`` and ``answer_...`` of `hdl.input.geometry` and `hdl.output.answer_geometry`, in
+    registers behind the configuration; a register has as many fields in order as fit."""
+    if not config.streams:
+        return {}
+    word, offset = max(config_registers(config).values()) + 1, 0
+    found = {}
+    for unit, fields in (("input", input_fields(config)), ("answer", answer_fields(config))):
+        for field in fields:
+            if offset + field.bits > DATA_BITS:
+                word, offset = word + 1, 0
+            found[f"{unit}_{field.name}"] = StreamField(word, offset, field.bits)
+            offset += field.bits
+    return found
 
 
 class Location(NamedTuple):
@@ -92,7 +134,8 @@ class AddressMap:
         self.slice_bits = (max(self.slices, self.program_slices, self.drain_width) - 1).bit_length()
         depth = max(config.weight_depth, config.activation_depth, config.threshold_depth, config.program_depth,
                     config.requantize_depth)
-        registers = Register.CONFIG + len(dataclasses.fields(config))
+        registers = max(*config_registers(config).values(),
+                        *(field.word for field in stream_registers(config).values())) + 1
         self.word_bits = (max(depth, registers) - 1).bit_length()
         coefficients = 2 * config.drain_width if config.requantize_depth else 1
         self.unit_bits = (max(config.rows, config.cols, coefficients) - 1).bit_length()

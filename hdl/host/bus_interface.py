@@ -10,7 +10,7 @@ from signum.hdl.lib.delay import behind_registers
 
 from .bus import DATA_BITS, AddressMap, Control, Region, Register, bus_signature
 
-__all__ = ["BusInterface", "choose_row", "following", "settling_cycles", "split_address"]
+__all__ = ["BusInterface", "choices", "choose_row", "following", "settling_cycles", "split_address"]
 
 CHOICE_BITS = 2
 """Bits of a row number that a level of the multiplexer tree decodes."""

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from signum.hdl.config import ArrayConfig
 
-from .geometry import geometry_layout, position_bits
+from .geometry import KEPT_BITS, geometry_layout
 
 __all__ = ["DROPPED_BITS", "FrameReceiver", "pixel_layout"]
 
@@ -17,13 +17,13 @@ pixel_layout = data.StructLayout({"value": 8, "first": 1, "last": 1})
 
 
 class FrameReceiver(wiring.Component):
-    """Writes a frame into the line buffer, value by value, from address 0 on and around its end.
+    """Writes the lines of a frame into the line buffer, a value a cycle, from address 0 on and around its end.
 
-    A frame is whole if its first and its last value, and no other, are marked. Any other frame is dropped: the unit
-    counts it, and continues behind the next value that is marked as the last, or with one that is marked as the first. A
-    value waits while the line buffer has no
-    room for its line, and after the last value of a frame until ``done``. A value is written in the cycle after its
-    transfer at the earliest.
+    Padded values are written without a transfer. A frame is whole if its first and its last value, and no other, are
+    marked. Any other frame is dropped: the unit counts it, and continues behind the next value that is marked as the
+    last, or with one that is marked as the first. A value waits while the line buffer has no room for its line, and
+    after the last value of a frame until ``done``. A value is written in the cycle of its transfer; whether it is taken
+    depends on its marks.
 
     Parameters
     ----------
@@ -36,13 +36,13 @@ class FrameReceiver(wiring.Component):
     enable : In(1)
         Low: no value is taken, and a frame that was begun is forgotten.
     freed : In(1)
-        The windows of a line were read, and ``geometry.stride_y`` lines are free.
+        A line of windows was read, and ``geometry.stride_y`` lines are free.
     done : In(1)
-        The frame was read; only while ``complete``.
-    write : Out(1), address : Out(input_bits), value : Out(8)
-        Write of the line buffer.
-    lines : Out(position_bits)
-        Whole lines of the frame that were written.
+        All windows were read; only while ``complete``.
+    write : Out(1), address : Out(input_bits), value : Out(8), pad : Out(1)
+        Write of the line buffer: this value, or a padded one.
+    readable : Out(1)
+        The lines of the next line of windows were written.
     complete : Out(1)
         The whole frame was written.
     quiet : Out(1)
@@ -64,7 +64,8 @@ class FrameReceiver(wiring.Component):
             "write": Out(1),
             "address": Out(config.input_bits),
             "value": Out(8),
-            "lines": Out(position_bits(config)),
+            "pad": Out(1),
+            "readable": Out(1),
             "complete": Out(1),
             "quiet": Out(1),
             "restart": Out(1),
@@ -73,53 +74,54 @@ class FrameReceiver(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        geometry, bits = self.geometry, position_bits(self.config)
-        held, there = Signal(pixel_layout), Signal()        # the value that waits
+        geometry, bits, value = self.geometry, self.config.input_bits, self.pixels.p
         take = Signal()
         skipping = Signal()                                 # the rest of a frame is dropped
-        column = Signal.like(self.address)
+        column, line = Signal(bits), Signal(bits)
         begun = Signal()                                    # a value of the frame was written
-        ahead = Signal(signed(bits))                        # the line being written, from the first line still read
-        line_ends, frame_ends = Signal(), Signal()
-        room, whole, early, broken = Signal(), Signal(), Signal(), Signal()
-        strange = Signal()                                  # the value cannot belong to the frame
+        ahead = Signal(signed(KEPT_BITS + 2))               # lines written, from the first line still read
+        past_right, past_bottom = Signal(), Signal()        # of the frame
+        line_ends = Signal()
+        room, inside, wanted = Signal(), Signal(), Signal()
+        last, early, broken = Signal(), Signal(), Signal()  # the position of the last value; a value marked otherwise
+        failed = Signal()                                   # in the cycle before: a register, for timing
         m.d.comb += [
-            self.pixels.ready.eq(self.enable & (~there | take)),
-            room.eq(ahead < geometry.kept.as_signed()),
-            line_ends.eq(column == geometry.line_values),
-            frame_ends.eq(line_ends & (self.lines == geometry.lines)),
-            strange.eq(held.first == begun),
+            self.pad.eq((column < geometry.left) | past_right | (line < geometry.top) | past_bottom),
+            last.eq((column == geometry.right) & (line == geometry.bottom)),
+            room.eq((ahead < geometry.kept) & ~self.complete),
+            self.readable.eq(ahead >= geometry.span),
             # a value that is marked as the first is never thrown away: it begins the next frame
-            take.eq(there & Mux(skipping, ~held.first, ~self.complete & room & ~strange)),
-            self.write.eq(take & ~skipping),
-            self.value.eq(held.value),
-            whole.eq(self.write & frame_ends & held.last),
-            early.eq(self.write & (held.last != frame_ends)),
-            broken.eq(early | (there & ~skipping & ~self.complete & room & strange)),
-            self.quiet.eq(~begun & ~there & ~self.complete),
-            self.restart.eq(~self.enable | broken | self.done),
+            inside.eq(room & ~self.pad & ~skipping & ~failed),
+            wanted.eq(value.first != begun),
+            self.pixels.ready.eq(self.enable & Mux(skipping & ~failed, ~value.first, inside & wanted)),
+            take.eq(self.pixels.valid & inside & wanted),
+            self.write.eq(take | room & self.pad),
+            self.value.eq(value.value),
+            early.eq(take & (value.last != last)),
+            broken.eq(early | self.pixels.valid & inside & ~wanted),
+            line_ends.eq(column == geometry.column),
+            self.quiet.eq(~begun & ~self.pixels.valid & ~self.complete),
+            self.restart.eq(~self.enable | failed | self.done),
         ]
-        with m.If(self.pixels.valid & self.pixels.ready):
-            m.d.sync += [held.eq(self.pixels.payload), there.eq(1)]
-        with m.Elif(take | ~self.enable):
-            m.d.sync += there.eq(0)
-
         with m.If(self.restart):
-            m.d.sync += [self.address.eq(0), column.eq(0), self.lines.eq(0), self.complete.eq(0), begun.eq(0),
-                         ahead.eq(geometry.top)]
+            m.d.sync += [self.address.eq(0), column.eq(0), line.eq(0), ahead.eq(0), self.complete.eq(0), begun.eq(0),
+                         past_right.eq(0), past_bottom.eq(0)]
         with m.Else():
+            ended = self.write & line_ends
             with m.If(self.write):
-                m.d.sync += [self.address.eq(self.address + 1), column.eq(Mux(line_ends, 0, column + 1)), begun.eq(1)]
-            with m.If(whole):
-                m.d.sync += self.complete.eq(1)
-            line = self.write & line_ends
-            with m.If(line):
-                m.d.sync += self.lines.eq(self.lines + 1)
-            with m.If(line | self.freed):
-                m.d.sync += ahead.eq(ahead + line - Mux(self.freed, geometry.stride_y, 0))
+                m.d.sync += [self.address.eq(self.address + 1), column.eq(Mux(line_ends, 0, column + 1)),
+                             past_right.eq((past_right | (column == geometry.right)) & ~line_ends),
+                             begun.eq(begun | ~self.pad)]
+            with m.If(ended):
+                m.d.sync += [line.eq(line + 1), past_bottom.eq(past_bottom | (line == geometry.bottom))]
+                with m.If(line == geometry.line):
+                    m.d.sync += self.complete.eq(1)
+            with m.If(ended | self.freed):
+                m.d.sync += ahead.eq(ahead + ended - Mux(self.freed, geometry.stride_y, 0))
 
+        m.d.sync += failed.eq(broken & self.enable)
         with m.If(broken):
-            m.d.sync += [skipping.eq(~(early & held.last)), self.dropped.eq(self.dropped + 1)]
-        with m.Elif(~self.enable | there & (held.first | held.last)):
+            m.d.sync += [skipping.eq(~(early & value.last)), self.dropped.eq(self.dropped + 1)]
+        with m.Elif(~self.enable | ~failed & self.pixels.valid & (value.first | value.last)):
             m.d.sync += skipping.eq(0)
         return m

@@ -1,7 +1,7 @@
 """Packing of codes into the lanes of words: codes in order, lowest lanes first, and zeros behind the last code."""
 
 from amaranth.hdl import Array as Choice
-from amaranth.hdl import C, Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -33,14 +33,12 @@ class LanePacker(wiring.Component):
         Forget all codes.
     ready : Out(1), issue : In(1)
         A code may be issued; it is, only while ``ready`` is set.
-    pad, window_end, line_end, frame_end : In(1)
+    window_end, line_end, frame_end : In(1)
         With ``issue``; see `WindowReader`.
     advance : Out(1)
         The line buffer shall read.
     code : In(input_code_bits)
         Thermometer code of a plane, or a bit of each plane.
-    pad_value : In(1)
-        See ``pad`` in `hdl.input.geometry.input_fields`.
     o : Out(stream.Signature(packed_layout))
     """
 
@@ -52,13 +50,11 @@ class LanePacker(wiring.Component):
             "restart": In(1),
             "ready": Out(1),
             "issue": In(1),
-            "pad": In(1),
             "window_end": In(1),
             "line_end": In(1),
             "frame_end": In(1),
             "advance": Out(1),
             "code": In(config.input_code_bits),
-            "pad_value": In(1),
             "o": Out(stream.Signature(packed_layout(config))),
         })
 
@@ -92,7 +88,7 @@ class LanePacker(wiring.Component):
         # in the next cycle the code enters the registers, one cycle later its word is complete
         tags = Signal(data.StructLayout({"full": 1, "line_end": 1, "frame_end": 1, "rest": len(rest)}))
         entering = Signal.like(tags)
-        enters, outside, zero = Signal(), Signal(), Signal()
+        enters, zero = Signal(), Signal()
         length = lanes if even else lanes + bits - 1
         registers = [Signal(length, name=f"plane_{p}", reset_less=True) for p in range(planes)]
         words = [register if even else
@@ -102,7 +98,7 @@ class LanePacker(wiring.Component):
             m.d.sync += [enters.eq(0), entering.full.eq(0), tags.full.eq(0)]
         with m.Elif(self.advance):
             m.d.sync += [
-                enters.eq(item), outside.eq(self.pad), zero.eq(filling),
+                enters.eq(item), zero.eq(filling),
                 entering.full.eq(item & full), entering.rest.eq(rest),
                 entering.line_end.eq(ended & Mux(filling, line_end, self.line_end)),
                 entering.frame_end.eq(ended & Mux(filling, frame_end, self.frame_end)),
@@ -110,9 +106,8 @@ class LanePacker(wiring.Component):
             ]
             with m.If(enters):
                 for p, register in enumerate(registers):
-                    pad = self.pad_value.replicate(bits) if planes == 1 else self.pad_value if p == 0 else C(0, 1)
                     code = self.code if planes == 1 else self.code[p]
-                    m.d.sync += register.eq(Cat(register, Mux(zero, 0, Mux(outside, pad, code))[:bits])[bits:])
+                    m.d.sync += register.eq(Cat(register, code & ~zero.replicate(bits))[bits:])
         word = [Cat(self.o.p.words), self.o.p.line_end, self.o.p.frame_end]
         given = [Cat(words), tags.line_end, tags.frame_end]
         if planes == 1:

@@ -1,46 +1,21 @@
 """The answer unit: the results of a run leave as a stream, ranked, as numbers, or as the bits of a map."""
 
-import enum
-
 from amaranth.hdl import Array as Choice
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from signum.hdl.config import DATA_BITS, ArrayConfig, bits_to_hold
-from signum.hdl.control.isa import Field, Isa
+from signum.hdl.control.isa import Isa
 from signum.hdl.lib.delay import delay
 
+from .answer_geometry import AnswerKind, answer_fields
 from .ranking import Ranking
 
-__all__ = ["AnswerKind", "AnswerUnit", "answer_fields", "answer_latency", "answer_layout", "head_cycles"]
+__all__ = ["AnswerUnit", "answer_latency", "answer_layout", "head_cycles"]
 
 answer_layout = data.StructLayout({"value": DATA_BITS, "first": 1, "last": 1})
 """A number of an answer; the first and the last one are marked."""
-
-
-class AnswerKind(enum.IntEnum):
-    """The form of an answer."""
-
-    RANKS = 0       # of each pixel the channels of the largest values, the largest first
-    VALUES = 1      # of each pixel the value of each channel, in two's complement
-    WORDS = 2       # the words of a map, in slices of 32 bits
-
-
-def answer_fields(config: ArrayConfig) -> tuple[Field, ...]:
-    """The fields of the geometry, in the order of their registers; counts as the last index (count - 1)."""
-    t, a = config.threshold_bits, config.activation_bits
-    channel = bits_to_hold(config.threshold_depth * config.drain_width - 1)
-    ranks = (Field("ranks", bits_to_hold(config.answer_ranks - 1)),) if config.answer_ranks > 1 else ()
-    return (
-        *((Field("kind", 2),) if config.answer_values else ()),
-        Field("double", 1),             # a value is twice the sum, plus the channel's offset
-        Field("pixels", max(t, a)),     # last pixel of an image, or last word of its map
-        Field("channels", channel),     # last channel
-        Field("results", max(t, a)),    # threshold word of the first sums, or activation word of the map
-        Field("offsets", t),            # threshold word of the first offsets
-        *ranks,                         # last rank of an answer
-    )
 
 
 def answer_latency(config: ArrayConfig, levels: int) -> int:
@@ -59,7 +34,8 @@ class AnswerUnit(wiring.Component):
 
     A result is a sum and the offset of its channel, both in the threshold memory of its row, or a word of the
     activation memory. In ranked answers a channel takes two cycles; a pixel, and with other answers a value or a word,
-    takes the latency of the memories besides. The memories are read while ``reading`` is set.
+    takes the latency of the memories besides. The memories are read while ``reading`` is set. Answers of several
+    pixels, values and words need ``config.answer_values``.
 
     Parameters
     ----------
@@ -124,63 +100,73 @@ class AnswerUnit(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        config, geometry = self.config, self.geometry
+        config, geometry, several = self.config, self.geometry, self.config.answer_values
         m.submodules.ranking = self.ranking
         words, values, ranks = (Signal(name=name) for name in ("words", "values", "ranks"))
         waiting, sending = Signal(), Signal()               # for the last address; for the reader of the answers
         offset = Signal()                                   # the address is that of an offset
         channel, lane = Signal.like(geometry.channels), Signal.like(self.lane)
-        beat = Signal(config.threshold_bits)
-        pixel, images = Signal.like(geometry.pixels), Signal.like(self.images)
-        group = Signal.like(geometry.results)               # word of the pixel's first sums
+        beat: Value = channel if config.drain_width == 1 else Signal(config.threshold_bits, name="beat")
+        images = Signal.like(self.images)                   # left
         first = Signal(init=1)                              # no part of the image's answer has left
         last_channel, last_pixel, last_image = Signal(), Signal(), Signal()
         unit_read, part_ends = Signal(), Signal()           # the last address of a unit; the last part of its answer
-        sent = Signal()
+        sent, next_unit = Signal(), Signal()
+        pixel: Signal | None = None
+        group: Value = geometry.results                     # word of the pixel's first sums
+        if several:
+            pixel, group = Signal.like(geometry.pixels), Signal.like(geometry.results)
+            m.d.comb += [words.eq(geometry.kind == AnswerKind.WORDS), values.eq(geometry.kind == AnswerKind.VALUES)]
         m.d.comb += [
             ranks.eq(~words & ~values),
             last_channel.eq(words | (channel == geometry.channels)),
-            last_pixel.eq(pixel == geometry.pixels),
+            last_pixel.eq(1 if pixel is None else pixel == geometry.pixels),
             last_image.eq(images == 1),
             unit_read.eq(self.reading & (words | offset & (values | last_channel))),
             self.threshold_address.eq(Mux(offset, geometry.offsets, group) + beat),
             self.activation_address.eq(group),
             sent.eq(self.answers.valid & self.answers.ready),
+            next_unit.eq(sent & part_ends),
         ]
-        if config.answer_values:
-            m.d.comb += [words.eq(geometry.kind == AnswerKind.WORDS), values.eq(geometry.kind == AnswerKind.VALUES)]
         done = self._arrival(m, unit_read, self.reading & ~words & ~offset, self.reading & ~words & offset, lane)
-        remaining = self._remaining(m, channel, offset)
-        m.d.sync += self.leaving.eq((last_pixel & last_image) & Mux(
-            ranks, waiting | sending | self.reading & remaining, last_channel & (waiting | sending)))
+        few = geometry.channels < head_cycles(config) // 2 - 2
+        m.d.sync += self.leaving.eq(last_pixel & last_image & Mux(
+            ranks, waiting | sending | self.reading & few, last_channel & (waiting | sending)))
 
-        next_unit = Signal()
-        m.d.comb += next_unit.eq(sending & sent & part_ends)
         all_read = last_channel & last_pixel & last_image   # of the unit that is sent
         with m.If(self.start):
-            m.d.sync += [self.busy.eq(1), self.reading.eq(1), images.eq(self.images), self.row.eq(0), pixel.eq(0),
-                         group.eq(geometry.results), first.eq(1), offset.eq(0), channel.eq(0), beat.eq(0), lane.eq(0)]
+            m.d.sync += [self.busy.eq(1), self.reading.eq(1), images.eq(self.images), self.row.eq(0), first.eq(1),
+                         offset.eq(0)]
         with m.If(self.reading):
             m.d.sync += offset.eq(~offset & ~words)
             with m.If(unit_read):
                 m.d.sync += [self.reading.eq(0), waiting.eq(1)]
-            with m.Elif(offset):
-                self._next_channel(m, channel, lane, beat)
         with m.If(waiting & done):
             m.d.sync += [waiting.eq(0), sending.eq(1), self.part.eq(0)]
         with m.If(sent):
             m.d.sync += [self.part.eq(self.part + 1), first.eq(0)]
+        image_ends = next_unit & last_channel & last_pixel
         with m.If(next_unit):
             m.d.sync += [sending.eq(0), self.reading.eq(~all_read), self.busy.eq(~all_read)]
-            with m.If(~last_channel):
-                self._next_channel(m, channel, lane, beat)
-            with m.Else():
-                m.d.sync += [channel.eq(0), lane.eq(0), beat.eq(0)]
-                self._next_pixel(m, pixel, group, beat, words, last_pixel)
-            with m.If(last_channel & last_pixel):
-                m.d.sync += [images.eq(images - 1), first.eq(1)]
+        with m.If(image_ends):
+            m.d.sync += [images.eq(images - 1), first.eq(1), self.row.eq(self.row + 1)]
         with m.If(~self.enable):
             m.d.sync += [self.busy.eq(0), self.reading.eq(0), waiting.eq(0), sending.eq(0)]
+
+        begin = self.start | next_unit & last_channel       # of a pixel
+        counted = [(channel, 1)]
+        if config.drain_width > 1:
+            ends = lane == config.drain_width - 1
+            m.d.sync += lane.eq(Mux(begin, 0, lane))
+            counted.append((beat, ends))
+        with m.If(begin):
+            m.d.sync += [counter.eq(0) for counter, _ in counted]
+        with m.Elif(self.reading & offset & ~unit_read | next_unit):
+            m.d.sync += [counter.eq(counter + step) for counter, step in counted]
+            if config.drain_width > 1:
+                m.d.sync += lane.eq(Mux(ends, 0, lane + 1))
+        if pixel is not None:
+            self._pixels(m, pixel, group, beat, image_ends, next_unit & last_channel, words)
         self._send(m, sending, ranks, words, part_ends)
         m.d.comb += [
             self.answers.p.first.eq(first),
@@ -190,22 +176,18 @@ class AnswerUnit(wiring.Component):
         ]
         return m
 
-    def _next_channel(self, m: Module, channel: Signal, lane: Signal, beat: Signal) -> None:
-        ends = lane == self.config.drain_width - 1
-        m.d.sync += [channel.eq(channel + 1), lane.eq(Mux(ends, 0, lane + 1)), beat.eq(beat + ends)]
-
-    def _next_pixel(self, m: Module, pixel: Signal, group: Signal, beat: Signal, words: Value, last: Value) -> None:
+    def _pixels(self, m: Module, pixel: Signal, group: Value, beat: Value, image_ends: Value, pixel_ends: Value,
+                words: Value) -> None:
         """In batch mode the pixels of a row follow each other, in split mode the rows."""
-        config = self.config
-        turn = Signal()                                     # a group of pixels ends
-        m.d.comb += turn.eq(~self.split | words | (self.row == config.rows - 1))
-        m.d.sync += pixel.eq(Mux(last, 0, pixel + 1))
-        following = group + Mux(words, 0, beat) + 1
-        with m.If(last):
-            m.d.sync += [self.row.eq(self.row + 1), group.eq(self.geometry.results)]
-        with m.Else():
-            m.d.sync += [self.row.eq(Mux(self.split & ~words, Mux(turn, 0, self.row + 1), self.row)),
-                         group.eq(Mux(turn, following, group))]
+        last_row = self.row == self.config.rows - 1
+        with m.If(self.start | image_ends):
+            m.d.sync += [pixel.eq(0), group.eq(self.geometry.results)]
+        with m.Elif(pixel_ends):
+            m.d.sync += pixel.eq(pixel + 1)
+            with m.If(self.split & ~words):
+                m.d.sync += self.row.eq(Mux(last_row, 0, self.row + 1))
+            with m.If(~self.split | words | last_row):
+                m.d.sync += group.eq(group + Mux(words, 0, beat) + 1)
 
     def _arrival(self, m: Module, unit_read: Value, sum_read: Value, offset_read: Value, lane: Value) -> Value:
         """Follow the addresses to their values; returns whether the last value of a unit has arrived."""
@@ -242,12 +224,6 @@ class AnswerUnit(wiring.Component):
             with m.If(done):
                 m.d.sync += self.word_held.eq(self.word)
         return delay(m, done, 1, "done")
-
-    def _remaining(self, m: Module, channel: Value, offset: Value) -> Value:
-        """Whether the channels of the pixel are read within the head of the next run."""
-        left = Signal(len(channel) + 1)
-        m.d.comb += left.eq(self.geometry.channels - channel)
-        return left < max(1, head_cycles(self.config) // 2 - 2)
 
     def _send(self, m: Module, sending: Value, ranks: Value, words: Value, part_ends: Signal) -> None:
         config = self.config

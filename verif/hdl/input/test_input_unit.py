@@ -31,11 +31,11 @@ class Case:
         self.maximum = encoder.maximum if isinstance(encoder, Thermometer) else (1 << encoder.count) - 1
         while True:
             kernel = rng.randint(1, 4), rng.randint(1, 4)
-            dilation = rng.randint(1, 2), rng.randint(1, 2)
+            dilation = rng.randint(1, 2), 1
             span = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True))
             self.channels = rng.randint(1, 3)
             width, height = rng.randint(span[1], span[1] + 6), rng.randint(span[0], span[0] + 7)
-            if width * self.channels * span[0] <= depth:
+            if (width + 4) * self.channels * span[0] <= depth:
                 break
         padding = tuple(rng.randint(0, 2) for _ in range(4))
         self.split = bool(rng.randrange(2))
