@@ -31,7 +31,8 @@ from signum.golden.reference.encoding import words_per
 from signum.hdl.config import ArrayConfig
 from signum.hdl.control.isa import Isa, LayerFlag, LayerRecord, SegmentFlag
 
-__all__ = ["dot_products", "gaps", "layer_cycles", "predict_cycles", "storing_cycles"]
+__all__ = ["dot_products", "gaps", "layer_cycles", "predict_cycles", "storing_cycles",
+           "write_cycles"]
 
 
 def dot_products(record: LayerRecord) -> list[int]:
@@ -63,14 +64,43 @@ def layer_cycles(config: ArrayConfig, records: Sequence[LayerRecord], *,
     storing : sequence of int
         Cycles from the last step of each layer to its last write; by default from `storing_cycles`.
     """
+    ends = []
+    for i, (first, last_step) in enumerate(_steps_of_layers(config, records, storing)):
+        record = records[i]
+        written = last_step + (storing_cycles(config, record) if storing is None else storing[i])
+        ends.append(written if record.has(LayerFlag.LAST) else last_step)
+    return [end - before for before, end in zip([0, *ends], ends, strict=False)]
+
+
+def write_cycles(config: ArrayConfig, records: Sequence[LayerRecord]) -> Iterator[int]:
+    """The cycles of a run in which a layer writes words of its map, in order; the first cycle of the run is 1."""
+    for record, (first, last_step) in zip(records, _steps_of_layers(config, records, None), strict=True):
+        if record.has(LayerFlag.RAW):
+            continue
+        _, _, period = _group(config, record)
+        groups = group_count(record, config.rows)
+        split = record.has(LayerFlag.SPLIT)
+        words = list(_words(config, record))
+        pixels = (record.fields["x"] + 1) * (record.fields["y"] + 1)
+        free = 0
+        for group in range(groups):
+            rows = min(config.rows, pixels - group * config.rows) if split else 1
+            for word in words:
+                begin = max(last_step - (groups - 1 - group) * period + word, free)
+                yield from range(begin + 1, begin + rows + 1)
+                free = begin + (config.rows if split else 1)
+
+
+def _steps_of_layers(config: ArrayConfig, records: Sequence[LayerRecord], storing: Sequence[int] | None,
+                     ) -> Iterator[tuple[int, int]]:
+    """The cycles of the first and of the last step of each layer; the first cycle of the run is 1."""
     isa = Isa(config)
     front, segment, store, drain = (len(isa.words_of(fields))
                                     for fields in (isa.front, isa.segment, isa.store, isa.drain))
-    cycles = []
     fetch = 1                       # cycle of the first read of the layer's record
     drained = 0                     # first cycle in which its drain fields may be read
     written = 0                     # cycle of the previous layer's last write
-    before = gap_over = 0
+    gap_over = 0
     for i, record in enumerate(records):
         dealt_from = fetch + front + segment + store + config.memory_latency
         fetched = max(fetch + front + segment + store, drained) + drain - 1 + config.memory_latency
@@ -85,13 +115,10 @@ def layer_cycles(config: ArrayConfig, records: Sequence[LayerRecord], *,
         last_dot = first + (group_count(record, config.rows) - 1) * period + group - spent[-1]
         last_step = last_dot + dots[-1]
         written = last_step + (storing_cycles(config, record) if storing is None else storing[i])
-        end = written if record.has(LayerFlag.LAST) else last_step
-        cycles.append(end - before)
-        before = end
+        yield first, last_step
         gap_over = last_step + spent[-1] - dots[-1]
         fetch = last_step - _steps(record.segments[-1]) + 1
         drained = last_step + max(config.pipeline, 1)
-    return cycles
 
 
 def _group(config: ArrayConfig, record: LayerRecord) -> tuple[list[int], list[int], int]:

@@ -80,13 +80,13 @@ class FrameReceiver(wiring.Component):
         column, line = Signal(bits), Signal(bits)
         begun = Signal()                                    # a value of the frame was written
         ahead = Signal(signed(KEPT_BITS + 2))               # lines written, from the first line still read
-        past_right, past_bottom = Signal(), Signal()        # of the frame
+        pad_x, pad_y = Signal(), Signal()                   # column and line are outside the frame: registers, for timing
         line_ends = Signal()
         room, inside, wanted = Signal(), Signal(), Signal()
         last, early, broken = Signal(), Signal(), Signal()  # the position of the last value; a value marked otherwise
         failed = Signal()                                   # in the cycle before: a register, for timing
         m.d.comb += [
-            self.pad.eq((column < geometry.left) | past_right | (line < geometry.top) | past_bottom),
+            self.pad.eq(pad_x | pad_y),
             last.eq((column == geometry.right) & (line == geometry.bottom)),
             room.eq((ahead < geometry.kept) & ~self.complete),
             self.readable.eq(ahead >= geometry.span),
@@ -105,15 +105,16 @@ class FrameReceiver(wiring.Component):
         ]
         with m.If(self.restart):
             m.d.sync += [self.address.eq(0), column.eq(0), line.eq(0), ahead.eq(0), self.complete.eq(0), begun.eq(0),
-                         past_right.eq(0), past_bottom.eq(0)]
+                         pad_x.eq(geometry.left != 0), pad_y.eq(geometry.top != 0)]
         with m.Else():
             ended = self.write & line_ends
+            after_x, after_y = pad_x & (column + 1 != geometry.left), pad_y & (line + 1 != geometry.top)
             with m.If(self.write):
                 m.d.sync += [self.address.eq(self.address + 1), column.eq(Mux(line_ends, 0, column + 1)),
-                             past_right.eq((past_right | (column == geometry.right)) & ~line_ends),
+                             pad_x.eq(Mux(line_ends, geometry.left != 0, after_x | (column == geometry.right))),
                              begun.eq(begun | ~self.pad)]
             with m.If(ended):
-                m.d.sync += [line.eq(line + 1), past_bottom.eq(past_bottom | (line == geometry.bottom))]
+                m.d.sync += [line.eq(line + 1), pad_y.eq(after_y | (line == geometry.bottom))]
                 with m.If(line == geometry.line):
                     m.d.sync += self.complete.eq(1)
             with m.If(ended | self.freed):

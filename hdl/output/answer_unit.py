@@ -129,7 +129,8 @@ class AnswerUnit(wiring.Component):
             next_unit.eq(sent & part_ends),
         ]
         done = self._arrival(m, unit_read, self.reading & ~words & ~offset, self.reading & ~words & offset, lane)
-        few = geometry.channels < head_cycles(config) // 2 - 2
+        limit = head_cycles(config) // 2 - 2
+        few = geometry.channels < limit if limit > 0 else 0
         m.d.sync += self.leaving.eq(last_pixel & last_image & Mux(
             ranks, waiting | sending | self.reading & few, last_channel & (waiting | sending)))
 

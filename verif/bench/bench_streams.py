@@ -6,33 +6,36 @@ import cocotb
 from cocotb.triggers import RisingEdge
 
 from signum.hdl.host.bus import DROPPED_AT, Control, Register
-from signum.hdl.input.frame_receiver import pixel_layout
+from signum.hdl.input.frame_receiver import DROPPED_BITS, pixel_layout
 from signum.hdl.output.answer_unit import answer_layout
 from signum.verif.bench.bench_accelerator import Bus
 from signum.verif.bench.streams import Driver, Monitor, give, parameters, read, start
 
+SETTLE = 400        # cycles in which a disabled or enabled unit has reached its first state
+
 
 class Watch:
-    """Counts cycles, and notes those of the first value of each image, of the runs' begins and of the last parts of the
-    answers."""
+    """Notes the cycles of the first values of images, of the begins of runs and of the last numbers of answers."""
 
     def __init__(self, dut: Any) -> None:
         self.dut = dut
+        self.clear()
+        cocotb.start_soon(self._watch())
+
+    def clear(self) -> None:
         self.pixels: list[int] = []
         self.runs: list[int] = []
         self.answers: list[int] = []
-        cocotb.start_soon(self._watch())
 
     async def _watch(self) -> None:
         dut, cycle, busy = self.dut, 0, 0
-        first, last = (layout["first"].offset for layout in (pixel_layout, answer_layout))
-        last = answer_layout["last"].offset
+        first, last = pixel_layout["first"].offset, answer_layout["last"].offset
         while True:
             await RisingEdge(dut.clk)
             if read(dut.pixels__valid) and read(dut.pixels__ready) and read(dut.pixels__payload) >> first & 1:
                 self.pixels.append(cycle)
             if read(dut.busy) and not busy:
-                self.runs.append(cycle)
+                self.runs.append(cycle - 1)         # the controller starts a run in the cycle before
             busy = read(dut.busy)
             if read(dut.answers__valid) and read(dut.answers__ready) and read(dut.answers__payload) >> last & 1:
                 self.answers.append(cycle)
@@ -41,24 +44,29 @@ class Watch:
 
 @cocotb.test()
 async def stream_images(dut: Any) -> None:
-    """Load a program, send the values of its images, and take its answers."""
+    """For each job load a program, send values with their marks, and take the answers."""
     given = parameters()
     await start(dut)
     bus = Bus(dut, given["config"], 0.0, given["seed"])
     pixels = Driver(dut, "pixels", pixel_layout, stall=given["stall_pixels"], seed=given["seed"])
     answers = Monitor(dut, "answers", answer_layout, stall=given["stall_answers"], seed=given["seed"])
+    control, status = (bus.registers[register] for register in (Register.CONTROL, Register.STATUS))
     await RisingEdge(dut.clk)
-    await bus.write([*given["writes"], (bus.registers[Register.CONTROL], Control.STREAM)])
-    for _ in range(8):
-        await RisingEdge(dut.clk)
     watch = Watch(dut)
-    taken = answers.collect(given["count"], timeout=given["timeout"])
-    for image in given["images"]:
-        await pixels.send({"value": value, "first": int(i == 0), "last": int(i == len(image) - 1)}
-                          for i, value in enumerate(image))
-    if given["flush"]:
-        await bus.write([(bus.registers[Register.CONTROL], Control.STREAM | Control.FLUSH)])
-    found = await taken
-    status, runs = await bus.read([bus.registers[Register.STATUS], bus.registers[Register.RUNS]])
-    give(answers=found, status=status, runs=runs, dropped=status >> DROPPED_AT, pixel_cycles=watch.pixels,
-         run_cycles=watch.runs, answer_cycles=watch.answers)
+    found, before = [], 0
+    for job in given["jobs"]:
+        await bus.write([(control, 0), *job["writes"], (control, Control.STREAM)])
+        for _ in range(SETTLE):
+            await RisingEdge(dut.clk)
+        watch.clear()
+        taken = answers.collect(job["count"], timeout=job["timeout"])
+        await pixels.send(dict(zip(("value", "first", "last"), value, strict=True)) for value in job["values"])
+        if job["flush"]:
+            await bus.write([(control, Control.STREAM | Control.FLUSH)])
+        parts = await taken
+        (word,) = await bus.read([status])
+        dropped = word >> DROPPED_AT & (1 << DROPPED_BITS) - 1
+        found.append({"parts": parts, "dropped": dropped - before & (1 << DROPPED_BITS) - 1, "pixels": watch.pixels,
+                      "runs": watch.runs, "answers": watch.answers})
+        before = dropped
+    give(jobs=found)

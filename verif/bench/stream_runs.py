@@ -1,0 +1,105 @@
+"""Programs that take pixels and give answers, on the simulated accelerator, beside the golden model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from signum.golden.compiler.answers import Answers, ranked
+from signum.golden.compiler.cycles import predict_cycles
+from signum.golden.compiler.graph import Graph
+from signum.golden.compiler.program import Program
+from signum.golden.compiler.stream_cycles import stream_cycles
+from signum.golden.layers.encoder import Encoder
+from signum.golden.reference.encoding import words_to_ints
+from signum.hdl.accelerator import Accelerator
+from signum.hdl.host.bus import DATA_BITS
+from signum.hdl.output.answer_geometry import AnswerKind
+from signum.verif.bench.simulate import simulate
+
+__all__ = ["StreamCase", "check_streams", "expected_answers", "stream_values"]
+
+Value = tuple[int, int, int]
+"""A value of an image, and whether it is marked as the first and as the last."""
+
+
+def stream_values(image: np.ndarray) -> list[Value]:
+    """The stream of an image (C, H, W): pixels in raster order, channels interleaved."""
+    values = image.transpose(1, 2, 0).reshape(-1).tolist()
+    return [(value, int(i == 0), int(i == len(values) - 1)) for i, value in enumerate(values)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamCase:
+    """A program of a graph, and images (B, C, H, W) for it; ``broken`` has values in front of some images, by number,
+    and the number of broken frames that they are."""
+
+    program: Program
+    graph: Graph
+    encoder: Encoder
+    answers: Answers
+    images: np.ndarray
+    broken: dict[int, tuple[list[Value], int]] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.program.config}, split {self.program.split}, {self.answers}, {self.program.input_fields}"
+
+
+def expected_answers(case: StreamCase) -> list[list[int]]:
+    """The numbers of the answer to each image, by the graph's own evaluation."""
+    layer = case.graph.layers[-1]
+    result = case.graph.run(case.encoder.bits(case.images))[layer.name]
+    if case.answers.kind == AnswerKind.WORDS:
+        words = case.program.maps[layer.name].to_words(result)
+        slices = case.program.address_map.slices
+        return [[word >> DATA_BITS * s & (1 << DATA_BITS) - 1 for word in words_to_ints(image) for s in range(slices)]
+                for image in words]
+    values = layer.values(result)
+    if case.answers.kind == AnswerKind.RANKS:
+        values = ranked(values, case.answers.ranks)
+    return [[int(value) & (1 << DATA_BITS) - 1 for value in image.reshape(-1)] for image in values]
+
+
+def job(case: StreamCase) -> dict[str, Any]:
+    values = [value for number, image in enumerate(case.images)
+              for value in (*case.broken.get(number, ([], 0))[0], *stream_values(image))]
+    return {"writes": list(case.program.load_writes()), "values": values, "count": sum(map(len, expected_answers(case))),
+            "flush": len(case.images) % case.program.images != 0,
+            "timeout": 4 * predict_cycles(case.program.config, case.program.records) + 20 * len(values) + 10_000}
+
+
+def check_streams(cases: Sequence[StreamCase], *, stall_pixels: float = 0.0, stall_answers: float = 0.0,
+                  **options: Any) -> list[dict[str, Any]]:
+    """Stream the images of cases of one array, in one simulation; returns the cycles of each.
+
+    Raises
+    ------
+    AssertionError
+        If an answer differs from the graph's, the number of dropped frames from ``broken``, or, without stalls and
+        broken frames, the cycles from the prediction; the message names the case.
+    """
+    config = cases[0].program.config
+    result = simulate(Accelerator(config=config), "signum.verif.bench.bench_streams", test="stream_images", parameters={
+        "config": config.to_dict(), "jobs": [job(case) for case in cases], "seed": 1, "stall_pixels": stall_pixels,
+        "stall_answers": stall_answers}, **options)
+    for case, found in zip(cases, result.values["jobs"], strict=True):
+        expected = [{"value": value, "first": int(i == 0), "last": int(i == len(answer) - 1)}
+                    for answer in expected_answers(case) for i, value in enumerate(answer)]
+        differing = sum(part != wanted for part, wanted in zip(found["parts"], expected, strict=True))
+        assert not differing, f"{differing} of {len(expected)} numbers differ: {case}"
+        assert found["dropped"] == sum(count for _, count in case.broken.values()), str(case)
+        if not (stall_pixels or stall_answers or case.broken):
+            _check_cycles(case, found)
+    return result.values["jobs"]
+
+
+def _check_cycles(case: StreamCase, found: dict[str, list[int]]) -> None:
+    program = case.program
+    batches = len(case.images) // program.images
+    wanted = stream_cycles(program, batches)
+    zero = found["pixels"][0]
+    runs, answers = ([cycle - zero for cycle in found[name]][:count]
+                     for name, count in (("runs", batches), ("answers", batches * program.images)))
+    assert runs == wanted.runs, f"{runs}, not {wanted.runs}: {case}"
+    assert answers == wanted.answers, f"{answers}, not {wanted.answers}: {case}"

@@ -1,0 +1,103 @@
+"""Pixels in, answers out: whole networks on the accelerator, without a host between."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from signum.golden.compiler.allocation import CapacityError
+from signum.golden.compiler.answers import Answers
+from signum.golden.compiler.compile import compile_graph
+from signum.golden.compiler.graph import Graph, GraphError
+from signum.golden.compiler.stream_cycles import interval_cycles
+from signum.golden.layers.encoder import Thermometer
+from signum.golden.networks.digits import digits_encoder, digits_graph_untrained
+from signum.golden.training.data import digits
+from signum.hdl.config import ArrayConfig
+from signum.hdl.output.answer_geometry import AnswerKind
+from signum.verif.bench.cases import draw_config, draw_graph
+from signum.verif.bench.simulate import default_seed
+from signum.verif.bench.stream_runs import StreamCase, check_streams, stream_values
+
+BIT = Thermometer(1, 1)
+"""Values 0 and 1 as one bit each, so that pixels can be any map."""
+
+
+def with_streams(config: ArrayConfig, ranks: int = 3) -> ArrayConfig:
+    """The array with input and answer unit, for `BIT`."""
+    return config.replace(input_depth=1024, input_planes=1, input_levels=1, input_maximum=1, answer_ranks=ranks,
+                          answer_values=1, program_depth=1024)
+
+
+def draw_stream(rng: np.random.Generator, config: ArrayConfig, batches: int = 2) -> StreamCase:
+    """A random network of one input, with answers of each kind, and its images."""
+    while True:
+        try:
+            graph = draw_graph(rng, 3)
+            if len(graph.inputs) > 1:
+                continue
+            last = graph.layers[-1]
+            answers = Answers(AnswerKind.WORDS)
+            if last.raw:
+                offset = rng.integers(-30, 30, last.channels)
+                step = int(rng.integers(1, 3))
+                last = dataclasses.replace(last, offset=offset, step=step)
+                graph = Graph(inputs=graph.inputs, layers=(*graph.layers[:-1], last))
+                answers = Answers(AnswerKind.VALUES) if rng.random() < 0.5 else Answers(
+                    AnswerKind.RANKS, int(rng.integers(1, min(config.answer_ranks, last.channels) + 1)))
+            program = compile_graph(graph, config, split=bool(rng.random() < 0.5), answers=answers)
+        except (GraphError, CapacityError):
+            continue
+        (shape,) = graph.inputs.values()
+        images = rng.integers(0, 2, (batches * program.images, shape.channels, shape.height, shape.width))
+        return StreamCase(program=program, graph=graph, encoder=BIT, answers=answers, images=images)
+
+
+@pytest.mark.parametrize("index", [pytest.param(i, marks=() if i < 3 else pytest.mark.slow) for i in range(12)])
+def test_random_networks(index: int) -> None:
+    rng = np.random.default_rng([default_seed(), index])
+    config = with_streams(draw_config(rng, element_bits=1), ranks=int(rng.integers(1, 4)))
+    cases = [draw_stream(rng, config) for _ in range(5)]
+    stall = 0.3 * (index % 2)
+    check_streams(cases, stall_pixels=stall, stall_answers=stall)
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_digits(split: bool) -> None:
+    """Images of 64 values, and their classes: within 2,860 cycles an image on the smallest board."""
+    config = ArrayConfig.preset("icebreaker_pixels")
+    graph = digits_graph_untrained(0)
+    program = compile_graph(graph, config, split=split, answers=Answers())
+    case = StreamCase(program=program, graph=graph, encoder=digits_encoder(), answers=Answers(),
+                      images=digits().test.images[:8])
+    (found,) = check_streams([case])
+    assert np.diff(found["runs"]).tolist() == [interval_cycles(program) * program.images] * (len(found["runs"]) - 1)
+    assert split or interval_cycles(program) <= 2860
+
+
+def test_an_incomplete_batch_is_flushed() -> None:
+    rng = np.random.default_rng(default_seed())
+    config = with_streams(ArrayConfig(rows=4, cols=3, lanes=5, tile=2, sum_bits=20, weight_depth=4096,
+                                      activation_depth=4096, threshold_depth=4096))
+    cases = []
+    while len(cases) < 3:
+        case = draw_stream(rng, config)
+        if not case.program.split:
+            cases.append(dataclasses.replace(case, images=case.images[:5 + len(cases)]))
+    check_streams(cases)
+
+
+def test_broken_frames_are_dropped() -> None:
+    rng = np.random.default_rng(default_seed())
+    config = ArrayConfig.preset("icebreaker_pixels")
+    graph = digits_graph_untrained(0)
+    images = digits().test.images[:6]
+    whole = stream_values(images[5])
+    frames = {"short": [*whole[:30], (9, 0, 1)], "cut": whole[:int(rng.integers(1, 64))],
+              "long": [*whole[:-1], (1, 0, 0), (2, 0, 0), (3, 0, 1)], "unmarked": [(v, 0, last) for v, _, last in whole]}
+    broken = {0: ([*frames["unmarked"], *frames["short"]], 2), 1: (frames["cut"], 1), 3: (frames["long"], 1),
+              4: ([*frames["long"], *frames["unmarked"], *frames["short"]], 3)}
+    cases = [StreamCase(program=compile_graph(graph, config, split=split, answers=Answers()), graph=graph,
+                        encoder=digits_encoder(), answers=Answers(), images=images, broken=broken)
+             for split in (False, True)]
+    check_streams(cases, stall_pixels=0.1, stall_answers=0.2)
