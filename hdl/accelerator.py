@@ -14,7 +14,6 @@ from signum.hdl.host.bus import (
     DATA_BITS,
     DROPPED_AT,
     MAGIC,
-    NUMBER_AT,
     VERSION,
     AddressMap,
     Control,
@@ -26,7 +25,7 @@ from signum.hdl.host.bus import (
     stream_registers,
 )
 from signum.hdl.host.bus_interface import BusInterface, choices, choose_row
-from signum.hdl.input.frame_receiver import DROPPED_BITS, pixel_layout
+from signum.hdl.input.frame_receiver import pixel_layout
 from signum.hdl.input.input_unit import InputUnit
 from signum.hdl.lib.delay import delay, skew
 from signum.hdl.lib.memory import Bank
@@ -401,6 +400,5 @@ class Accelerator(wiring.Component):
 
     def _status(self) -> Value:
         answers = self.answer.answers
-        bits = [self.sequencer.busy, self.streaming, answers.valid, answers.p.last, self.input.full]
-        return Cat(*bits, C(0, DROPPED_AT - len(bits)), self.input.dropped, C(0, NUMBER_AT - DROPPED_AT - DROPPED_BITS),
-                   self.number)
+        bits = [self.sequencer.busy, self.streaming, answers.valid, answers.p.last, self.input.waits]
+        return Cat(*bits, C(0, DROPPED_AT - len(bits)), self.input.dropped, self.input.received, self.number)

@@ -9,10 +9,21 @@ from typing import TypeVar
 
 import numpy as np
 
+from signum.golden.compiler.answers import answer_size, decode_answers
 from signum.golden.compiler.cycles import predict_cycles
 from signum.golden.compiler.program import Program
 from signum.hdl.config import ArrayConfig, ConfigError
-from signum.hdl.host.bus import DATA_BITS, MAGIC, VERSION, Control, Region, Register, Status
+from signum.hdl.host.bus import (
+    DATA_BITS,
+    MAGIC,
+    NUMBER_AT,
+    RECEIVED_AT,
+    VERSION,
+    Control,
+    Region,
+    Register,
+    Status,
+)
 
 from .link import Link, LinkError, bursts
 
@@ -172,12 +183,16 @@ class Device:
     def _load(self) -> None:
         program = self.program
         assert program
+        if self.config.streams:
+            self.link.write(Register.CONTROL * self._step, [0])
         self._await_idle()
         first = next(iter(program.inputs.values())).place.addresses[:CANARY_WORDS].tolist()
         places = [program.address_map.address(Region.ACTIVATIONS, word=word) for word in first]
         self._fill(places, min(DATA_BITS, program.config.word_bits), program.load_writes())
         # from now on the counters equal the program's, unlike after a reset
         self._run()
+        if program.streams:
+            self.link.write(Register.CONTROL * self._step, [Control.STREAM])
         self._loaded = True
 
     def infer(self, maps: Mapping[str, np.ndarray],
@@ -203,8 +218,8 @@ class Device:
         LinkError
             If the link fails.
         """
-        if self.program is None:
-            raise DeviceError("a program must be loaded before infer is called")
+        if self.program is None or self.program.streams:
+            raise DeviceError("a program that reads maps must be loaded before infer is called")
         shapes = {name: entry.shape for name, entry in self.program.inputs.items()}
         self._check_maps({name: (shape.height, shape.width, shape.channels) for name, shape in shapes.items()}, maps)
         found = []
@@ -212,6 +227,84 @@ class Device:
             found.append(self._again(functools.partial(self._infer_batch, batch)))
             progress(found[-1])
         return np.concatenate(found)
+
+    def answer(self, images: np.ndarray, progress: Callable[[np.ndarray], None] = lambda found: None) -> np.ndarray:
+        """The board's answers to images, by a program that takes pixels.
+
+        Parameters
+        ----------
+        images : array
+            uint8 (B, C, H, W).
+        progress : callable
+            Called with the answers of each run.
+
+        Returns
+        -------
+        array
+            See `golden.compiler.answers.decode_answers`.
+
+        Raises
+        ------
+        DeviceError
+            If no such program is loaded, or the images have another shape.
+        LinkError
+            If the link fails.
+        """
+        if self.program is None or not self.program.streams:
+            raise DeviceError("a program that takes pixels must be loaded before answer is called")
+        (shape, *_) = (entry.shape for entry in self.program.inputs.values())
+        channels = shape.channels // (self.config.input_levels or 1)
+        if images.dtype != np.uint8 or images.shape[1:] != (channels, shape.height, shape.width) or not len(images):
+            raise DeviceError(f"the images must be uint8 (B, {channels}, {shape.height}, {shape.width}) with B of at "
+                              f"least 1, not {images.dtype} {images.shape}")
+        found = []
+        for start in range(0, len(images), self.program.images):
+            found.append(self._again(functools.partial(self._answer_batch, images[start:][:self.program.images])))
+            progress(found[-1])
+        return np.concatenate(found)
+
+    def _answer_batch(self, images: np.ndarray) -> np.ndarray:
+        """Send a batch and take its answers; after a loss of the program nothing of it is left on the board."""
+        program = self.program
+        assert program
+        for image in images:
+            self._send_image(image.transpose(1, 2, 0).tobytes())
+        if len(images) < program.images:
+            self.link.write(Register.CONTROL * self._step, [Control.STREAM | Control.FLUSH])
+        size = answer_size(program)
+        numbers = [self._take_number() for _ in range(len(images) * size)]
+        self._stream_status()               # a board that was reset gives numbers of no answer
+        return decode_answers(program, np.array(numbers).reshape(len(images), size))
+
+    def _send_image(self, values: bytes) -> None:
+        """Send an image, again from its begin where a part fails, until the board's count tells that it has it."""
+        before = self._stream_status(lambda status: not status & Status.WAIT) >> RECEIVED_AT & 0xFF
+        for attempt in range(self.link.attempts):
+            try:
+                self.link.send_pixels(values)
+                return
+            except LinkError:
+                if attempt == self.link.attempts - 1:
+                    raise
+            if (self._stream_status() >> RECEIVED_AT) - before & 0xFF:
+                return
+
+    def _take_number(self) -> int:
+        """The next number of an answer."""
+        status = self._stream_status(lambda status: status & Status.ANSWER)
+        value, = self._registers(Register.ANSWER, 1)
+        self.link.write(Register.ANSWER * self._step, [status >> NUMBER_AT])
+        return value
+
+    def _stream_status(self, wanted: Callable[[int], int | bool] = lambda status: True) -> int:
+        """The status of a board that takes pixels, once it is as wanted; BoardResetError if it was reset."""
+        for _ in range(PATIENCE):
+            status, = self._registers(Register.STATUS, 1)
+            if not status & Status.STREAM:
+                raise BoardResetError("it does not take pixels any more")
+            if wanted(status):
+                return status
+        raise DeviceError("the board must answer an image, not run on and on: reset it")
 
     @staticmethod
     def _check_maps(shapes: Mapping[str, tuple[int, ...]], maps: Mapping[str, np.ndarray]) -> None:

@@ -11,7 +11,15 @@ from typing import NamedTuple, Protocol, TypeVar
 
 import serial
 
-from signum.hdl.host.bridge import CRC_BYTES, REQUEST_SYNC, RESPONSE_SYNC, WORD_BYTES, Answer, Command
+from signum.hdl.host.bridge import (
+    CRC_BYTES,
+    REQUEST_SYNC,
+    RESPONSE_SYNC,
+    WORD_BYTES,
+    Answer,
+    Command,
+    pixel_address,
+)
 
 __all__ = ["MAX_WORDS", "Host", "Link", "LinkError", "Receive", "Response", "Send", "SerialTransport",
            "Steps", "Transport", "bursts", "decode_response", "encode_read", "encode_write"]
@@ -70,10 +78,10 @@ def encode_read(sequence: int, address: int, count: int) -> bytes:
     return encode_header(Command.READ, sequence, address, count)
 
 
-def encode_write(sequence: int, address: int, values: Iterable[int]) -> bytes:
-    """Frame that writes 0..255 words of 32 bits from ``address`` on; ValueError out of range."""
+def encode_write(sequence: int, address: int, values: Iterable[int], command: Command = Command.WRITE) -> bytes:
+    """Frame that writes 0..255 words of 32 bits from ``address`` on, or values of an image; ValueError out of range."""
     words = list(values)
-    header = encode_header(Command.WRITE, sequence, address, len(words))
+    header = encode_header(command, sequence, address, len(words))
     try:
         return header + checked(struct.pack(f"<{len(words)}I", *words))
     except struct.error:
@@ -157,6 +165,19 @@ class Host:
             burst = words[start:start + MAX_WORDS]
             yield from self._exchange(Command.WRITE, address + start, 0, burst, attempts or self.attempts)
 
+    def pixels_steps(self, values: bytes) -> Steps[None]:
+        """Send the values of an image, once; LinkError if that fails, and the image may yet be complete on the board.
+
+        After an error the image must be sent from its first value on, unless the board's count of images tells that it
+        is complete.
+        """
+        size = MAX_WORDS * WORD_BYTES
+        for start in range(0, len(values), size):
+            part = values[start:start + size]
+            address = pixel_address(len(part), begins=start == 0, ends=start + size >= len(values))
+            words = list(struct.unpack(f"<{-(-len(part) // WORD_BYTES)}I", part + bytes(-len(part) % WORD_BYTES)))
+            yield from self._exchange(Command.PIXELS, address, 0, words, 1)
+
     def settle_steps(self) -> Steps[None]:
         """Discard bytes, responses to an earlier host, until the line has been quiet."""
         yield from self._silence()
@@ -173,7 +194,7 @@ class Host:
                 yield from self._silence()
             self.sequence = (self.sequence + 1) & 0xFF
             frame = (encode_read(self.sequence, address, count) if command == Command.READ
-                     else encode_write(self.sequence, address, values))
+                     else encode_write(self.sequence, address, values, command))
             yield Send(frame)
             words, why = yield from self._await(count)
             if not why:
@@ -248,6 +269,10 @@ class Link(Host):
     def write(self, address: int, values: Iterable[int], attempts: int | None = None) -> None:
         """Write words from ``address`` on; see `Host.write_steps`."""
         self._take(self.write_steps(address, values, attempts))
+
+    def send_pixels(self, values: bytes) -> None:
+        """Send the values of an image; see `Host.pixels_steps`."""
+        self._take(self.pixels_steps(values))
 
     def settle(self) -> None:
         """Discard bytes until the line has been quiet."""

@@ -4,15 +4,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from signum.golden.reference.encoding import words_per
-from signum.hdl.config import ArrayConfig
+from signum.golden.reference.encoding import ints_to_words, words_per
+from signum.hdl.config import DATA_BITS, ArrayConfig
 from signum.hdl.output.answer_geometry import AnswerKind, answer_fields
 
 from .allocation import CapacityError, need
 from .graph import Layer
-from .program import MapAllocation, ResultAllocation
+from .program import MapAllocation, Program, ResultAllocation
 
-__all__ = ["Answers", "answer_geometry", "answer_offsets", "ranked"]
+__all__ = ["Answers", "answer_geometry", "answer_offsets", "answer_size", "decode_answers", "ranked"]
 
 
 @dataclass(frozen=True)
@@ -99,3 +99,32 @@ def answer_geometry(config: ArrayConfig, answers: Answers, layer: Layer, result:
         need("ranks of an answer", answers.ranks, layer.channels, "no parameter")
         values["ranks"] = answers.ranks - 1
     return {field.name: values[field.name] for field in answer_fields(config)}
+
+
+def _kind(program: Program) -> AnswerKind:
+    return AnswerKind(program.answer_fields.get("kind", AnswerKind.RANKS))
+
+
+def answer_size(program: Program) -> int:
+    """Numbers of 32 bits in the answer to an image."""
+    fields = program.answer_fields
+    numbers = {AnswerKind.RANKS: fields.get("ranks", 0) + 1, AnswerKind.VALUES: fields["channels"] + 1,
+               AnswerKind.WORDS: program.address_map.slices}
+    return (fields.get("pixels", 0) + 1) * numbers[_kind(program)]
+
+
+def decode_answers(program: Program, numbers: np.ndarray) -> np.ndarray:
+    """Answers from their numbers, uint32 (B, `answer_size`).
+
+    Ranks int64 (B, pixels, ranks), values int64 (B, pixels, channels), or the elements of a map, bool (B, H, W, C).
+    """
+    numbers = np.asarray(numbers, dtype=np.uint32)
+    kind = _kind(program)
+    if kind == AnswerKind.WORDS:
+        place = program.maps[program.output.name]
+        slices = numbers.reshape(len(numbers), -1, program.address_map.slices).astype(object)
+        words = (slices << np.arange(slices.shape[-1]) * DATA_BITS).sum(axis=-1)
+        bits = ints_to_words([int(word) for word in words.reshape(-1)], program.config.word_bits)
+        return place.to_elements(bits.reshape(*words.shape, -1))
+    signed = numbers.view(np.int32).astype(np.int64)
+    return signed.reshape(len(numbers), program.answer_fields.get("pixels", 0) + 1, -1)

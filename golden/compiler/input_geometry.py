@@ -61,7 +61,7 @@ def input_geometry(config: ArrayConfig, inputs: Mapping[str, InputAllocation], s
         "start": planes[-1].place.pixel(0, 0), "line_gap": place.pitch - place.shape.width * place.words,
     }
     fields = {field.name: field.bits for field in input_fields(config)}
-    values["kept"] = min(config.input_depth // line, (1 << fields["kept"]) - 1)
+    values["kept"] = min(config.input_depth // line, 1 << fields["kept"]) - 1
     if config.input_planes > 1:
         values |= {"planes": len(inputs) - 1, "plane_step": _plane_step(planes)}
     for name, bits in fields.items():

@@ -3,7 +3,8 @@
 The model has a source that always offers the next value, and a sink that always takes an answer, and no use of the
 hardware's results. Cycles count from the transfer of the first value of the first image.
 
-A line of a frame, padding included, is written a value a cycle, while the line buffer has room for it. A line of
+A line of a frame, padding included, is written a value a cycle, with a cycle behind it, while the line buffer has room
+for it. A line of
 windows is gathered once its lines are written and the place of the input is free: a window takes a cycle for each of its
 values, and for each code of zeros behind them in its last word; a word waits while a layer writes. A run begins when its images are in, and when the results
 of the run before are read or will be within the head of this run. The interval between two runs is therefore the longest
@@ -109,7 +110,7 @@ def _fill(program: Program, restart: int | None, free: int, taken: Collection[in
     """
     config, g = program.config, program.input_fields
     line, lines = g["column"] + 1, g["line"] + 1
-    ahead = g["top"] * line + g["left"]                         # padded values in front of the first value
+    ahead = g["top"] * (line + 1) + g["left"]                   # cycles of the padding in front of the first value
     bits = config.input_levels or 1
     values = (g["run"] + 1) * (g["tap_y"] + 1)
     words = words_per(values * bits, config.lanes)
@@ -122,19 +123,19 @@ def _fill(program: Program, restart: int | None, free: int, taken: Collection[in
 
     def write_line() -> None:
         number = len(written)
-        least = begin if not written else written[-1] + 1
+        least = begin if not written else written[-1] + 2
         window = 0                                              # lines of windows to be read before
-        while number - g["stride_y"] * window >= g["kept"]:
+        while number - g["stride_y"] * window > g["kept"]:
             window += 1
         if window:
-            least = max(least, freed[window - 1] + 1)
+            least = max(least, freed[window - 1] + 2)
         written.append(least + line - 1)
 
     for row in range(g["y"] + 1):
         needed = row * g["stride_y"] + g["span"] - 1
         while len(written) <= needed:
             write_line()
-        end = max(end, written[needed], free - 1)
+        end = max(end, written[needed] + 1, free - 1, *(cycle + 1 for cycle in freed[-1:]))
         for _ in range(g["x"] + 1):
             for before, after in pairwise(at):
                 if before < values <= after:

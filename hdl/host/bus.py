@@ -18,7 +18,7 @@ from signum.hdl.control.isa import Isa
 from signum.hdl.input.geometry import input_fields
 from signum.hdl.output.answer_geometry import answer_fields
 
-__all__ = ["DATA_BITS", "DROPPED_AT", "MAGIC", "NUMBER_AT", "VERSION", "AddressMap", "Control", "Region", "Register",
+__all__ = ["DATA_BITS", "DROPPED_AT", "MAGIC", "NUMBER_AT", "RECEIVED_AT", "VERSION", "AddressMap", "Control", "Region", "Register",
            "Status", "StreamField", "bus_signature", "config_registers", "request_layout", "stream_registers"]
 
 MAGIC = 0x5347_4E4D
@@ -60,18 +60,20 @@ class Control(enum.IntFlag):
 
 
 class Status(enum.IntFlag):
-    """Bits of `Register.STATUS`; with an input unit also two counts modulo 256 since reset: from `DROPPED_AT` on the
-    frames dropped, from `NUMBER_AT` on the numbers of answers taken."""
+    """Bits of `Register.STATUS`; with an input unit also three counts modulo 256 since reset: from `DROPPED_AT` on the
+    frames dropped, from `RECEIVED_AT` on the whole frames, from `NUMBER_AT` on the numbers of answers taken by
+    `Register.ANSWER`."""
 
     BUSY = 1
     STREAM = 2
     ANSWER = 4              # a number of an answer waits
     LAST = 8                # it is the last one of its answer
-    FULL = 16               # the next image waits until the place of the input is free
+    WAIT = 16               # further images wait: the place of the input is full, or a run reads it
 
 
 DROPPED_AT = 8
-NUMBER_AT = 16
+RECEIVED_AT = 16
+NUMBER_AT = 24
 
 
 def config_registers(config: ArrayConfig) -> dict[str, int]:

@@ -6,11 +6,11 @@ from amaranth.lib.wiring import In, Out
 
 from signum.hdl.config import ArrayConfig
 
-from .geometry import KEPT_BITS, geometry_layout
+from .geometry import KEPT_BITS, TAP_BITS, geometry_layout
 
-__all__ = ["DROPPED_BITS", "FrameReceiver", "pixel_layout"]
+__all__ = ["COUNT_BITS", "FrameReceiver", "pixel_layout"]
 
-DROPPED_BITS = 8
+COUNT_BITS = 8
 
 pixel_layout = data.StructLayout({"value": 8, "first": 1, "last": 1})
 """A value of a frame; the first and the last one are marked."""
@@ -19,7 +19,7 @@ pixel_layout = data.StructLayout({"value": 8, "first": 1, "last": 1})
 class FrameReceiver(wiring.Component):
     """Writes the lines of a frame into the line buffer, a value a cycle, from address 0 on and around its end.
 
-    Padded values are written without a transfer. A frame is whole if its first and its last value, and no other, are
+    Between two lines a cycle passes. Padded values are written without a transfer. A frame is whole if its first and its last value, and no other, are
     marked. Any other frame is dropped: the unit counts it, and continues behind the next value that is marked as the
     last, or with one that is marked as the first. A value waits while the line buffer has no room for its line, and
     after the last value of a frame until ``done``. A value is written in the cycle of its transfer; whether it is taken
@@ -49,8 +49,8 @@ class FrameReceiver(wiring.Component):
         No value of a frame was taken since the last frame.
     restart : Out(1)
         The next frame begins: readers forget this one. Values are written from the next cycle on.
-    dropped : Out(DROPPED_BITS)
-        Dropped frames since reset, modulo its width.
+    received, dropped : Out(COUNT_BITS)
+        Whole and dropped frames since reset, modulo 2**COUNT_BITS; a frame is whole once its last value was taken.
     """
 
     def __init__(self, *, config: ArrayConfig) -> None:
@@ -69,7 +69,8 @@ class FrameReceiver(wiring.Component):
             "complete": Out(1),
             "quiet": Out(1),
             "restart": Out(1),
-            "dropped": Out(DROPPED_BITS),
+            "received": Out(COUNT_BITS),
+            "dropped": Out(COUNT_BITS),
         })
 
     def elaborate(self, platform: object) -> Module:
@@ -80,16 +81,19 @@ class FrameReceiver(wiring.Component):
         column, line = Signal(bits), Signal(bits)
         begun = Signal()                                    # a value of the frame was written
         ahead = Signal(signed(KEPT_BITS + 2))               # lines written, from the first line still read
-        pad_x, pad_y = Signal(), Signal()                   # column and line are outside the frame: registers, for timing
+        # whether a line fits, whether those of a line of windows were written: registers, not valid after a change
+        fits, there, changed, was_freed = Signal(init=1), Signal(), Signal(), Signal()
+        # the column is left of the frame, or right of it, the line above or below: registers, for timing
+        before_x, past_x, before_y, past_y = Signal(), Signal(), Signal(), Signal()
         line_ends = Signal()
         room, inside, wanted = Signal(), Signal(), Signal()
         last, early, broken = Signal(), Signal(), Signal()  # the position of the last value; a value marked otherwise
         failed = Signal()                                   # in the cycle before: a register, for timing
         m.d.comb += [
-            self.pad.eq(pad_x | pad_y),
+            self.pad.eq(before_x | past_x | before_y | past_y),
             last.eq((column == geometry.right) & (line == geometry.bottom)),
-            room.eq((ahead < geometry.kept) & ~self.complete),
-            self.readable.eq(ahead >= geometry.span),
+            room.eq(fits & ~changed & ~self.complete),
+            self.readable.eq(there & ~was_freed),
             # a value that is marked as the first is never thrown away: it begins the next frame
             inside.eq(room & ~self.pad & ~skipping & ~failed),
             wanted.eq(value.first != begun),
@@ -104,23 +108,34 @@ class FrameReceiver(wiring.Component):
             self.restart.eq(~self.enable | failed | self.done),
         ]
         with m.If(self.restart):
-            m.d.sync += [self.address.eq(0), column.eq(0), line.eq(0), ahead.eq(0), self.complete.eq(0), begun.eq(0),
-                         pad_x.eq(geometry.left != 0), pad_y.eq(geometry.top != 0)]
+            m.d.sync += [self.address.eq(0), column.eq(0), line.eq(0), self.complete.eq(0), begun.eq(0),
+                         ahead.eq(0), fits.eq(1), there.eq(0), changed.eq(0), was_freed.eq(0), before_x.eq(geometry.left != 0), before_y.eq(geometry.top != 0), past_x.eq(0), past_y.eq(0)]
         with m.Else():
             ended = self.write & line_ends
-            after_x, after_y = pad_x & (column + 1 != geometry.left), pad_y & (line + 1 != geometry.top)
+            next_column, next_line = Signal(bits), Signal(bits)
+            m.d.comb += [next_column.eq(column + 1), next_line.eq(line + 1)]
             with m.If(self.write):
-                m.d.sync += [self.address.eq(self.address + 1), column.eq(Mux(line_ends, 0, column + 1)),
-                             pad_x.eq(Mux(line_ends, geometry.left != 0, after_x | (column == geometry.right))),
-                             begun.eq(begun | ~self.pad)]
+                m.d.sync += [self.address.eq(self.address + 1), begun.eq(begun | ~self.pad)]
+                with m.If(line_ends):
+                    m.d.sync += [column.eq(0), before_x.eq(geometry.left != 0), past_x.eq(0)]
+                with m.Else():
+                    m.d.sync += [column.eq(next_column), past_x.eq(past_x | (column == geometry.right))]
+                    with m.If(next_column[:TAP_BITS] == geometry.left):
+                        m.d.sync += before_x.eq(0)
             with m.If(ended):
-                m.d.sync += [line.eq(line + 1), pad_y.eq(after_y | (line == geometry.bottom))]
+                m.d.sync += [line.eq(next_line), past_y.eq(past_y | (line == geometry.bottom))]
+                with m.If(next_line[:TAP_BITS] == geometry.top):
+                    m.d.sync += before_y.eq(0)
                 with m.If(line == geometry.line):
                     m.d.sync += self.complete.eq(1)
             with m.If(ended | self.freed):
                 m.d.sync += ahead.eq(ahead + ended - Mux(self.freed, geometry.stride_y, 0))
+            m.d.sync += [fits.eq(ahead <= geometry.kept), there.eq(ahead >= geometry.span), changed.eq(ended),
+                         was_freed.eq(self.freed)]
 
         m.d.sync += failed.eq(broken & self.enable)
+        with m.If(take & value.last & last & self.enable):
+            m.d.sync += self.received.eq(self.received + 1)
         with m.If(broken):
             m.d.sync += [skipping.eq(~(early & value.last)), self.dropped.eq(self.dropped + 1)]
         with m.Elif(~self.enable | ~failed & self.pixels.valid & (value.first | value.last)):

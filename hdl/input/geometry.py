@@ -10,7 +10,7 @@ from amaranth.lib import data
 from signum.hdl.config import ArrayConfig
 from signum.hdl.control.isa import Field
 
-__all__ = ["KEPT_BITS", "geometry_layout", "input_fields"]
+__all__ = ["KEPT_BITS", "TAP_BITS", "geometry_layout", "input_fields"]
 
 TAP_BITS = 5
 KEPT_BITS = TAP_BITS + 1
@@ -29,11 +29,11 @@ def input_fields(config: ArrayConfig) -> tuple[Field, ...]:
         Field("pad", 1),                # a padded value has a code of ones; in planes, it is the number 1
         Field("column", d),             # last value of a line
         Field("line", d),               # last line
-        Field("left", d),               # first value of a line that is in the frame
+        Field("left", TAP_BITS),        # first value of a line that is in the frame
         Field("right", d),              # last value of a line that is in the frame
-        Field("top", d),                # first line that is in the frame
+        Field("top", TAP_BITS),         # first line that is in the frame
         Field("bottom", d),             # last line that is in the frame
-        Field("kept", KEPT_BITS),       # lines that fit into the line buffer, as a count
+        Field("kept", KEPT_BITS),       # last line that fits into the line buffer
         Field("span", TAP_BITS),        # lines from the first to the last of a window, as a count
         Field("stride_y", STRIDE_BITS),     # lines from a window to the window below, as a count
         Field("run", d),                # last value of a line of taps

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from signum.hdl.config import ArrayConfig, bits_to_hold
 
 from .encoder import code_of
-from .frame_receiver import DROPPED_BITS, FrameReceiver, pixel_layout
+from .frame_receiver import COUNT_BITS, FrameReceiver, pixel_layout
 from .geometry import geometry_layout
 from .lane_packer import LanePacker
 from .window_reader import WindowReader
@@ -52,7 +52,9 @@ class InputUnit(wiring.Component):
     address : Out(activation_bits), word : Out(word_bits)
     row : Out
         The row of the word; see ``geometry.split``.
-    dropped : Out(DROPPED_BITS)
+    waits : Out(1)
+        The place is full, or a run reads it: of further images only what fits into the line buffer is taken.
+    received, dropped : Out(COUNT_BITS)
         See `FrameReceiver`.
     """
 
@@ -72,7 +74,9 @@ class InputUnit(wiring.Component):
             "address": Out(config.activation_bits),
             "word": Out(config.word_bits),
             "row": Out(bits_to_hold(config.rows - 1)),
-            "dropped": Out(DROPPED_BITS),
+            "waits": Out(1),
+            "received": Out(COUNT_BITS),
+            "dropped": Out(COUNT_BITS),
         })
 
     def elaborate(self, platform: object) -> Module:
@@ -104,7 +108,9 @@ class InputUnit(wiring.Component):
             packer.line_end.eq(reader.line_end),
             packer.frame_end.eq(reader.frame_end),
             packer.code.eq(out.data),
+            self.received.eq(receiver.received),
             self.dropped.eq(receiver.dropped),
+            self.waits.eq(self.full | ~free),
         ]
         written = self._writes(m, packer, receiver.restart)
         all_written = Signal()                              # all words of the frame

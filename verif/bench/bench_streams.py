@@ -5,8 +5,8 @@ from typing import Any
 import cocotb
 from cocotb.triggers import RisingEdge
 
-from signum.hdl.host.bus import DROPPED_AT, Control, Register
-from signum.hdl.input.frame_receiver import DROPPED_BITS, pixel_layout
+from signum.hdl.host.bus import DROPPED_AT, RECEIVED_AT, Control, Register
+from signum.hdl.input.frame_receiver import COUNT_BITS, pixel_layout
 from signum.hdl.output.answer_unit import answer_layout
 from signum.verif.bench.bench_accelerator import Bus
 from signum.verif.bench.streams import Driver, Monitor, give, parameters, read, start
@@ -53,7 +53,7 @@ async def stream_images(dut: Any) -> None:
     control, status = (bus.registers[register] for register in (Register.CONTROL, Register.STATUS))
     await RisingEdge(dut.clk)
     watch = Watch(dut)
-    found, before = [], 0
+    found, before = [], [0, 0]
     for job in given["jobs"]:
         await bus.write([(control, 0), *job["writes"], (control, Control.STREAM)])
         for _ in range(SETTLE):
@@ -65,8 +65,9 @@ async def stream_images(dut: Any) -> None:
             await bus.write([(control, Control.STREAM | Control.FLUSH)])
         parts = await taken
         (word,) = await bus.read([status])
-        dropped = word >> DROPPED_AT & (1 << DROPPED_BITS) - 1
-        found.append({"parts": parts, "dropped": dropped - before & (1 << DROPPED_BITS) - 1, "pixels": watch.pixels,
+        counts = [word >> at & (1 << COUNT_BITS) - 1 for at in (DROPPED_AT, RECEIVED_AT)]
+        dropped, received = (now - earlier & (1 << COUNT_BITS) - 1 for now, earlier in zip(counts, before, strict=True))
+        found.append({"parts": parts, "dropped": dropped, "received": received, "pixels": watch.pixels,
                       "runs": watch.runs, "answers": watch.answers})
-        before = dropped
+        before = counts
     give(jobs=found)

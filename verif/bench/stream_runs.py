@@ -89,6 +89,7 @@ def check_streams(cases: Sequence[StreamCase], *, stall_pixels: float = 0.0, sta
         differing = sum(part != wanted for part, wanted in zip(found["parts"], expected, strict=True))
         assert not differing, f"{differing} of {len(expected)} numbers differ: {case}"
         assert found["dropped"] == sum(count for _, count in case.broken.values()), str(case)
+        assert found["received"] == len(case.images), str(case)
         if not (stall_pixels or stall_answers or case.broken):
             _check_cycles(case, found)
     return result.values["jobs"]
