@@ -388,7 +388,8 @@ class Accelerator(wiring.Component):
         answers = self.answer.answers
         m.d.comb += [
             self.controller.flush.eq(written & which[Register.CONTROL] & (decoder.data & Control.FLUSH).any()),
-            taken.eq(written & which[Register.ANSWER] & answers.valid & (decoder.data[:len(self.number)] == self.number)),
+            taken.eq(written & which[Register.ANSWER] & answers.valid
+                     & (decoder.data[:len(self.number)] == self.number)),
             self.answers.valid.eq(answers.valid),
             self.answers.payload.eq(answers.payload),
             answers.ready.eq(self.answers.ready | taken),

@@ -6,7 +6,7 @@ import numpy as np
 
 from signum.golden.reference.encoding import ints_to_words, words_per
 from signum.hdl.config import DATA_BITS, ArrayConfig
-from signum.hdl.output.answer_geometry import AnswerKind, answer_fields
+from signum.hdl.control.answer_geometry import AnswerKind, answer_fields
 
 from .allocation import CapacityError, need
 from .graph import Layer
@@ -55,7 +55,7 @@ def answer_offsets(config: ArrayConfig, layer: Layer) -> np.ndarray:
 
 def answer_geometry(config: ArrayConfig, answers: Answers, layer: Layer, result: ResultAllocation | None,
                     place: MapAllocation | None, split: bool) -> dict[str, int]:
-    """Values of `hdl.output.answer_geometry.answer_fields`.
+    """Values of `hdl.control.answer_geometry.answer_fields`.
 
     Parameters
     ----------
@@ -77,11 +77,12 @@ def answer_geometry(config: ArrayConfig, answers: Answers, layer: Layer, result:
     if not config.answer_ranks:
         raise CapacityError("a program that gives answers needs an answer unit: answer_ranks of 1 would add it", 1)
     if not config.answer_values and (answers.kind != AnswerKind.RANKS or (result and result.pixels > 1)):
-        raise CapacityError("answers other than the ranks of one pixel need more of the answer unit: answer_values of 1 "
-                            "would add it", 1)
+        raise CapacityError("answers other than the ranks of one pixel need more of the answer unit: answer_values of "
+                            "1 would add it", 1)
     if (answers.kind == AnswerKind.WORDS) == layer.raw:
-        raise CapacityError(f"the answers must be {'ranks or values' if layer.raw else 'words'}, not "
-                            f"{answers.kind.name.lower()}, for layer {layer.name} gives {'sums' if layer.raw else 'a map'}")
+        wanted, gives = ("ranks or values", "sums") if layer.raw else ("words", "a map")
+        raise CapacityError(f"the answers must be {wanted}, not {answers.kind.name.lower()}, for layer {layer.name} "
+                            f"gives {gives}")
     values = {"kind": int(answers.kind), "double": int(layer.step == 2 and layer.element_bits == 1), "offsets": 0,
               "ranks": 0, "channels": layer.channels - 1}
     if result is not None:

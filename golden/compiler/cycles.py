@@ -65,7 +65,7 @@ def layer_cycles(config: ArrayConfig, records: Sequence[LayerRecord], *,
         Cycles from the last step of each layer to its last write; by default from `storing_cycles`.
     """
     ends = []
-    for i, (first, last_step) in enumerate(_steps_of_layers(config, records, storing)):
+    for i, last_step in enumerate(_last_steps(config, records, storing)):
         record = records[i]
         written = last_step + (storing_cycles(config, record) if storing is None else storing[i])
         ends.append(written if record.has(LayerFlag.LAST) else last_step)
@@ -74,7 +74,7 @@ def layer_cycles(config: ArrayConfig, records: Sequence[LayerRecord], *,
 
 def write_cycles(config: ArrayConfig, records: Sequence[LayerRecord]) -> Iterator[int]:
     """The cycles of a run in which a layer writes words of its map, in order; the first cycle of the run is 1."""
-    for record, (first, last_step) in zip(records, _steps_of_layers(config, records, None), strict=True):
+    for record, last_step in zip(records, _last_steps(config, records, None), strict=True):
         if record.has(LayerFlag.RAW):
             continue
         _, _, period = _group(config, record)
@@ -91,9 +91,8 @@ def write_cycles(config: ArrayConfig, records: Sequence[LayerRecord]) -> Iterato
                 free = begin + (config.rows if split else 1)
 
 
-def _steps_of_layers(config: ArrayConfig, records: Sequence[LayerRecord], storing: Sequence[int] | None,
-                     ) -> Iterator[tuple[int, int]]:
-    """The cycles of the first and of the last step of each layer; the first cycle of the run is 1."""
+def _last_steps(config: ArrayConfig, records: Sequence[LayerRecord], storing: Sequence[int] | None) -> Iterator[int]:
+    """The cycle of the last step of each layer; the first cycle of the run is 1."""
     isa = Isa(config)
     front, segment, store, drain = (len(isa.words_of(fields))
                                     for fields in (isa.front, isa.segment, isa.store, isa.drain))
@@ -115,7 +114,7 @@ def _steps_of_layers(config: ArrayConfig, records: Sequence[LayerRecord], storin
         last_dot = first + (group_count(record, config.rows) - 1) * period + group - spent[-1]
         last_step = last_dot + dots[-1]
         written = last_step + (storing_cycles(config, record) if storing is None else storing[i])
-        yield first, last_step
+        yield last_step
         gap_over = last_step + spent[-1] - dots[-1]
         fetch = last_step - _steps(record.segments[-1]) + 1
         drained = last_step + max(config.pipeline, 1)

@@ -1,9 +1,10 @@
-"""The geometry of a program's input, for the input unit of an array (`hdl.input.geometry`)."""
+"""The geometry of a program's input, for the input unit of an array (`hdl.control.input_geometry`)."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 from signum.hdl.config import ArrayConfig
-from signum.hdl.input.geometry import input_fields
+from signum.hdl.control.input_geometry import input_fields
 
 from .allocation import CapacityError
 from .packing import Packing
@@ -13,7 +14,7 @@ __all__ = ["input_geometry"]
 
 
 def input_geometry(config: ArrayConfig, inputs: Mapping[str, InputAllocation], split: bool) -> dict[str, int]:
-    """Values of `hdl.input.geometry.input_fields`, with which the input unit writes what `InputAllocation.to_words` has.
+    """Values of `hdl.control.input_geometry.input_fields`; the input unit writes `InputAllocation.to_words`.
 
     Parameters
     ----------
@@ -91,7 +92,7 @@ def _check_code(config: ArrayConfig, inputs: list[InputAllocation]) -> None:
 def _pad(config: ArrayConfig, inputs: list[InputAllocation]) -> int:
     """The code of a tap outside the frame."""
     pads = [set(entry.packing.pad) if entry.packing else set() for entry in inputs]
-    if config.input_planes > 1 and any(pad - {False} for pad in pads[:-1]) or len(pads[-1]) > 1:
+    if (config.input_planes > 1 and any(pad - {False} for pad in pads[:-1])) or len(pads[-1]) > 1:
         raise CapacityError("the first layer must be padded with one number, 0 or 1 on bit planes, and -1 or 1 in "
                             "thermometer code", 1)
     return int(max(pads[-1], default=False))
@@ -99,7 +100,7 @@ def _pad(config: ArrayConfig, inputs: list[InputAllocation]) -> int:
 
 def _plane_step(inputs: list[InputAllocation]) -> int:
     """Words from a plane to the plane of the next larger weight."""
-    steps = {before.place.start - after.place.start for before, after in zip(inputs, inputs[1:], strict=False)}
+    steps = {before.place.start - after.place.start for before, after in pairwise(inputs)}
     if len(steps) > 1:
         raise CapacityError("the bit planes of the input must lie at equal distances in the activation bank", 1)
     return steps.pop()

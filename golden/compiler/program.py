@@ -115,8 +115,8 @@ class Program:
     weight_start : int
         First word of the weights in the banks.
     input_fields, answer_fields : dict of str to int
-        Geometry of input and answers (`hdl.input.geometry`, `hdl.output.answer_geometry`) of a program that takes
-        pixels and gives answers by itself, else empty.
+        Geometry of input and answers (`hdl.control.input_geometry`, `hdl.control.answer_geometry`) of a program that
+        takes pixels and gives answers by itself, else empty.
     thresholds : int (entries, drain_width)
         The same for all rows.
     coefficients : int64 (entries, drain_width, 2)

@@ -4,11 +4,11 @@ The model has a source that always offers the next value, and a sink that always
 hardware's results. Cycles count from the transfer of the first value of the first image.
 
 A line of a frame, padding included, is written a value a cycle, with a cycle behind it, while the line buffer has room
-for it. A line of
-windows is gathered once its lines are written and the place of the input is free: a window takes a cycle for each of its
-values, and for each code of zeros behind them in its last word; a word waits while a layer writes. A run begins when its images are in, and when the results
-of the run before are read or will be within the head of this run. The interval between two runs is therefore the longest
-of these: filling the place after its release, the run, and the results.
+for it. A line of windows is gathered once its lines are written and the place of the input is free: a window takes a
+cycle for each of its values, and for each code of zeros behind them in its last word; a word waits while a layer
+writes. A run begins when its images are in, and when the results of the run before are read or will be within the head
+of this run. The interval between two runs is therefore the longest of these: filling the place after its release, the
+run, and the results.
 """
 
 from collections.abc import Collection, Iterator
@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from signum.golden.reference.encoding import words_per
-from signum.hdl.config import ArrayConfig
+from signum.hdl.control.answer_geometry import AnswerKind
 from signum.hdl.control.isa import LayerFlag
 from signum.hdl.host.bus_interface import choices
-from signum.hdl.output.answer_geometry import AnswerKind
 from signum.hdl.output.answer_unit import answer_latency, head_cycles
 
 from .cycles import layer_cycles, storing_cycles, write_cycles
@@ -55,6 +54,7 @@ def stream_cycles(program: Program, batches: int) -> StreamCycles:
         for _ in range(program.images):
             first, restart = _fill(program, restart, free, taken)
             found.pixels.append(first)
+        assert restart is not None
         start = max(restart + 1, may_start)
         found.runs.append(start)
         free = start + release

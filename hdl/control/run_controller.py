@@ -1,4 +1,4 @@
-"""Runs that begin by themselves, when their images are in and the results of the run before have left or are leaving."""
+"""Runs that begin by themselves: their images are in, and the results of the run before have left or are leaving."""
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring

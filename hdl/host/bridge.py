@@ -55,7 +55,8 @@ from signum.hdl.input.frame_receiver import pixel_layout
 
 from .bus import DATA_BITS, bus_signature
 
-__all__ = ["CRC", "CRC_BYTES", "REQUEST_SYNC", "RESPONSE_SYNC", "WORD_BYTES", "Answer", "Bridge", "Command", "pixel_address"]
+__all__ = ["CRC", "CRC_BYTES", "REQUEST_SYNC", "RESPONSE_SYNC", "WORD_BYTES", "Answer", "Bridge", "Command",
+           "pixel_address"]
 
 CRC = catalog.CRC32_JAMCRC(data_width=8)
 CRC_BYTES = 4

@@ -14,12 +14,28 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from signum.hdl.config import DATA_BITS, ArrayConfig
+from signum.hdl.control.answer_geometry import answer_fields
+from signum.hdl.control.input_geometry import input_fields
 from signum.hdl.control.isa import Isa
-from signum.hdl.input.geometry import input_fields
-from signum.hdl.output.answer_geometry import answer_fields
 
-__all__ = ["DATA_BITS", "DROPPED_AT", "MAGIC", "NUMBER_AT", "RECEIVED_AT", "VERSION", "AddressMap", "Control", "Region", "Register",
-           "Status", "StreamField", "bus_signature", "config_registers", "request_layout", "stream_registers"]
+__all__ = [
+    "DATA_BITS",
+    "DROPPED_AT",
+    "MAGIC",
+    "NUMBER_AT",
+    "RECEIVED_AT",
+    "VERSION",
+    "AddressMap",
+    "Control",
+    "Region",
+    "Register",
+    "Status",
+    "StreamField",
+    "bus_signature",
+    "config_registers",
+    "request_layout",
+    "stream_registers",
+]
 
 MAGIC = 0x5347_4E4D
 VERSION = 8
@@ -90,7 +106,7 @@ class StreamField(NamedTuple):
 
 
 def stream_registers(config: ArrayConfig) -> dict[str, StreamField]:
-    """The fields ``input_...`` and ``answer_...`` of `hdl.input.geometry` and `hdl.output.answer_geometry`, in
+    """The fields ``input_...`` and ``answer_...`` of `hdl.control.input_geometry` and `hdl.control.answer_geometry`, in
     registers behind the configuration; a register has as many fields in order as fit."""
     if not config.streams:
         return {}

@@ -5,8 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from signum.hdl.config import ArrayConfig
-
-from .geometry import KEPT_BITS, TAP_BITS, geometry_layout
+from signum.hdl.control.input_geometry import KEPT_BITS, TAP_BITS, geometry_layout
 
 __all__ = ["COUNT_BITS", "FrameReceiver", "pixel_layout"]
 
@@ -19,11 +18,11 @@ pixel_layout = data.StructLayout({"value": 8, "first": 1, "last": 1})
 class FrameReceiver(wiring.Component):
     """Writes the lines of a frame into the line buffer, a value a cycle, from address 0 on and around its end.
 
-    Between two lines a cycle passes. Padded values are written without a transfer. A frame is whole if its first and its last value, and no other, are
-    marked. Any other frame is dropped: the unit counts it, and continues behind the next value that is marked as the
-    last, or with one that is marked as the first. A value waits while the line buffer has no room for its line, and
-    after the last value of a frame until ``done``. A value is written in the cycle of its transfer; whether it is taken
-    depends on its marks.
+    Between two lines a cycle passes. Padded values are written without a transfer. A frame is whole if its first and
+    its last value, and no other, are marked. Any other frame is dropped: the unit counts it, and continues behind the
+    next value that is marked as the last, or with one that is marked as the first. A value waits while the line buffer
+    has no room for its line, and after the last value of a frame until ``done``. A value is written in the cycle of its
+    transfer; whether it is taken depends on its marks.
 
     Parameters
     ----------
@@ -108,8 +107,9 @@ class FrameReceiver(wiring.Component):
             self.restart.eq(~self.enable | failed | self.done),
         ]
         with m.If(self.restart):
-            m.d.sync += [self.address.eq(0), column.eq(0), line.eq(0), self.complete.eq(0), begun.eq(0),
-                         ahead.eq(0), fits.eq(1), there.eq(0), changed.eq(0), was_freed.eq(0), before_x.eq(geometry.left != 0), before_y.eq(geometry.top != 0), past_x.eq(0), past_y.eq(0)]
+            m.d.sync += [self.address.eq(0), column.eq(0), line.eq(0), self.complete.eq(0), begun.eq(0), ahead.eq(0),
+                         fits.eq(1), there.eq(0), changed.eq(0), was_freed.eq(0)]
+            m.d.sync += [before_x.eq(geometry.left != 0), before_y.eq(geometry.top != 0), past_x.eq(0), past_y.eq(0)]
         with m.Else():
             ended = self.write & line_ends
             next_column, next_line = Signal(bits), Signal(bits)

@@ -7,10 +7,10 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from signum.hdl.config import ArrayConfig, bits_to_hold
+from signum.hdl.control.input_geometry import geometry_layout
 
 from .encoder import code_of
 from .frame_receiver import COUNT_BITS, FrameReceiver, pixel_layout
-from .geometry import geometry_layout
 from .lane_packer import LanePacker
 from .window_reader import WindowReader
 

@@ -20,8 +20,8 @@ class LanePacker(wiring.Component):
     """Gathers the codes of each window in words of L lanes, for each plane in parallel.
 
     A code is announced by ``issue`` and comes in the next cycle; while ``advance`` is low, it must stay. A word is
-    valid two cycles after the issue of its last code, of several planes three. Codes that do not fill the last word of a window are followed
-    by zeros, as many bits a cycle as a code has; the next window waits for them.
+    valid two cycles after the issue of its last code, of several planes three. Codes that do not fill the last word of
+    a window are followed by zeros, as many bits a cycle as a code has; the next window waits for them.
 
     Parameters
     ----------

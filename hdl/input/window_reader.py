@@ -5,8 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from signum.hdl.config import ArrayConfig
-
-from .geometry import geometry_layout
+from signum.hdl.control.input_geometry import geometry_layout
 
 __all__ = ["WindowReader"]
 

@@ -6,10 +6,10 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from signum.hdl.config import DATA_BITS, ArrayConfig, bits_to_hold
+from signum.hdl.control.answer_geometry import AnswerKind, answer_fields
 from signum.hdl.control.isa import Isa
 from signum.hdl.lib.delay import delay
 
-from .answer_geometry import AnswerKind, answer_fields
 from .ranking import Ranking
 
 __all__ = ["AnswerUnit", "answer_latency", "answer_layout", "head_cycles"]

@@ -14,8 +14,8 @@ from signum.golden.compiler.stream_cycles import stream_cycles
 from signum.golden.layers.encoder import Encoder
 from signum.golden.reference.encoding import words_to_ints
 from signum.hdl.accelerator import Accelerator
+from signum.hdl.control.answer_geometry import AnswerKind
 from signum.hdl.host.bus import DATA_BITS
-from signum.hdl.output.answer_geometry import AnswerKind
 from signum.verif.bench.simulate import simulate
 
 __all__ = ["StreamCase", "check_streams", "expected_answers", "stream_values"]
@@ -64,8 +64,8 @@ def expected_answers(case: StreamCase) -> list[list[int]]:
 def job(case: StreamCase) -> dict[str, Any]:
     values = [value for number, image in enumerate(case.images)
               for value in (*case.broken.get(number, ([], 0))[0], *stream_values(image))]
-    return {"writes": list(case.program.load_writes()), "values": values, "count": sum(map(len, expected_answers(case))),
-            "flush": len(case.images) % case.program.images != 0,
+    return {"writes": list(case.program.load_writes()), "values": values,
+            "count": sum(map(len, expected_answers(case))), "flush": len(case.images) % case.program.images != 0,
             "timeout": 4 * predict_cycles(case.program.config, case.program.records) + 20 * len(values) + 10_000}
 
 

@@ -14,7 +14,7 @@ from signum.golden.layers.encoder import Thermometer
 from signum.golden.networks.digits import digits_encoder, digits_graph_untrained
 from signum.golden.training.data import digits
 from signum.hdl.config import ArrayConfig
-from signum.hdl.output.answer_geometry import AnswerKind
+from signum.hdl.control.answer_geometry import AnswerKind
 from signum.verif.bench.cases import draw_config, draw_graph
 from signum.verif.bench.simulate import default_seed
 from signum.verif.bench.stream_runs import StreamCase, check_streams, stream_values
@@ -79,7 +79,7 @@ def test_an_incomplete_batch_is_flushed() -> None:
     rng = np.random.default_rng(default_seed())
     config = with_streams(ArrayConfig(rows=4, cols=3, lanes=5, tile=2, sum_bits=20, weight_depth=4096,
                                       activation_depth=4096, threshold_depth=4096))
-    cases = []
+    cases: list[StreamCase] = []
     while len(cases) < 3:
         case = draw_stream(rng, config)
         if not case.program.split:
@@ -94,7 +94,8 @@ def test_broken_frames_are_dropped() -> None:
     images = digits().test.images[:6]
     whole = stream_values(images[5])
     frames = {"short": [*whole[:30], (9, 0, 1)], "cut": whole[:int(rng.integers(1, 64))],
-              "long": [*whole[:-1], (1, 0, 0), (2, 0, 0), (3, 0, 1)], "unmarked": [(v, 0, last) for v, _, last in whole]}
+              "long": [*whole[:-1], (1, 0, 0), (2, 0, 0), (3, 0, 1)],
+              "unmarked": [(value, 0, last) for value, _, last in whole]}
     broken = {0: ([*frames["unmarked"], *frames["short"]], 2), 1: (frames["cut"], 1), 3: (frames["long"], 1),
               4: ([*frames["long"], *frames["unmarked"], *frames["short"]], 3)}
     cases = [StreamCase(program=compile_graph(graph, config, split=split, answers=Answers()), graph=graph,

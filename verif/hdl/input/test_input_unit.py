@@ -25,10 +25,14 @@ class Case:
 
     def __init__(self, rng: random.Random, encoder: Encoder, lanes: int, depth: int = 64) -> None:
         self.encoder = encoder
-        code = ({"input_planes": 8} if isinstance(encoder, BitPlanes) else
-                {"input_planes": 1, "input_levels": encoder.levels, "input_maximum": encoder.maximum})
+        code = {"input_planes": 8}
+        self.maximum = 255
+        if isinstance(encoder, Thermometer):
+            self.maximum = encoder.maximum
+            code = {"input_planes": 1, "input_levels": encoder.levels, "input_maximum": encoder.maximum}
+        elif isinstance(encoder, BitPlanes):
+            self.maximum = (1 << encoder.count) - 1
         self.config = BASE.replace(lanes=lanes, input_depth=depth, answer_ranks=1, **code)
-        self.maximum = encoder.maximum if isinstance(encoder, Thermometer) else (1 << encoder.count) - 1
         while True:
             kernel = rng.randint(1, 4), rng.randint(1, 4)
             dilation = rng.randint(1, 2), 1
@@ -37,7 +41,7 @@ class Case:
             width, height = rng.randint(span[1], span[1] + 6), rng.randint(span[0], span[0] + 7)
             if (width + 4) * self.channels * span[0] <= depth:
                 break
-        padding = tuple(rng.randint(0, 2) for _ in range(4))
+        padding = (rng.randint(0, 2), rng.randint(0, 2), rng.randint(0, 2), rng.randint(0, 2))
         self.split = bool(rng.randrange(2))
         self.image = (self.channels, height, width)
         map_shape = encoder.shape(self.image)

@@ -8,7 +8,8 @@ a line of the frame, with its padding, from left to right, each with its values 
 from amaranth.lib import data
 
 from signum.hdl.config import ArrayConfig
-from signum.hdl.control.isa import Field
+
+from .isa import Field
 
 __all__ = ["KEPT_BITS", "TAP_BITS", "geometry_layout", "input_fields"]
 

@@ -3,7 +3,8 @@
 import enum
 
 from signum.hdl.config import ArrayConfig, bits_to_hold
-from signum.hdl.control.isa import Field
+
+from .isa import Field
 
 __all__ = ["AnswerKind", "answer_fields"]
 
