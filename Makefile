@@ -15,7 +15,8 @@ JOBS   ?= 2
 # parameters of `make verilog`, such as ROWS=5; the names are those of hdl.config.ArrayConfig in capitals
 PARAMETERS := PRESET CONFIG ROWS COLS LANES TILE PIPELINE ACC_BITS SUM_BITS \
               WEIGHT_DEPTH ACTIVATION_DEPTH THRESHOLD_DEPTH PROGRAM_DEPTH ACCESS_PATTERNS ZERO_PADDING \
-              REQUANTIZE_DEPTH REQUANTIZE_SHIFT SCALE_BITS ELEMENT_BITS DRAIN_WIDTH FETCH_WIDTH MEMORY_REGISTERS
+              REQUANTIZE_DEPTH REQUANTIZE_SHIFT SCALE_BITS ELEMENT_BITS DRAIN_WIDTH FETCH_WIDTH MEMORY_REGISTERS \
+              INPUT_DEPTH INPUT_PLANES INPUT_LEVELS INPUT_MAXIMUM ANSWER_RANKS ANSWER_VALUES
 lower = $(shell printf '%s' '$(1)' | tr 'A-Z_' 'a-z-')
 # options of the variables that are given: $(call given,SEEDS IMAGES) is --seeds='3' after SEEDS=3
 given = $(strip $(foreach name,$(1),$(if $(value $(name)),--$(call lower,$(name))='$(value $(name))')))

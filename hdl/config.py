@@ -113,9 +113,12 @@ class ArrayConfig:
     input_depth : int
         Values that the line buffer of the input unit (`hdl.input.input_unit`) holds, a power of two; 0 for no input
         unit.
-    input_planes, input_levels, input_maximum : int
-        Code of a value of the input: bit planes (2 to 8, and neither levels nor maximum), or in thermometer code the
-        levels of values 0..``input_maximum`` (and one plane). See `golden.layers.encoder`.
+    input_planes : int
+        Bit planes of a value of the input, 2 to 8; 1 for thermometer code. See `golden.layers.encoder`.
+    input_levels : int
+        Levels of a value in thermometer code, at most ``lanes``.
+    input_maximum : int
+        Largest value in thermometer code, up to 255.
     answer_ranks : int
         Classes of the longest top-k answer of the answer unit (`hdl.output.answer_unit`); 0 for no answer unit. An
         array has both units or none.

@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from signum.hdl.array.popcount.registry import STRUCTURES, structure_of
-from signum.hdl.host.axi import AxiAccelerator, StreamRegister, stream_register
-from signum.hdl.host.bus import AddressMap, Region, Register, config_registers
+from signum.hdl.host.axi import AxiAccelerator, AxisAccelerator, StreamRegister, stream_register
+from signum.hdl.host.bus import AddressMap, Region, Register, config_registers, stream_registers
 from signum.hdl.host.wishbone import WishboneAccelerator
 from signum.hdl.lib.command import (
     ARRAY_FIELDS,
@@ -29,7 +29,7 @@ __all__ = ["WRAPPERS", "describe", "verilog"]
 
 PORTABLE = "portable"
 POPCOUNTS = tuple(structure.name for structure in STRUCTURES)
-WRAPPERS = {"none": Accelerator, "axi": AxiAccelerator, "wishbone": WishboneAccelerator}
+WRAPPERS = {"none": Accelerator, "axi": AxiAccelerator, "axis": AxisAccelerator, "wishbone": WishboneAccelerator}
 
 
 def describe(config: ArrayConfig, wrapper: str = "none") -> dict[str, Any]:
@@ -42,6 +42,8 @@ def describe(config: ArrayConfig, wrapper: str = "none") -> dict[str, Any]:
         "config": config.to_dict(),
         "wrapper": wrapper,
         **streams,
+        **({"fields": {name: place._asdict() for name, place in stream_registers(config).items()}}
+           if config.streams else {}),
         "address_map": {
             "address_bits": layout.address_bits,
             "fields": {"slice": layout.slice_bits, "word": layout.word_bits, "unit": layout.unit_bits,

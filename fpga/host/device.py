@@ -218,8 +218,10 @@ class Device:
         LinkError
             If the link fails.
         """
-        if self.program is None or self.program.streams:
-            raise DeviceError("a program that reads maps must be loaded before infer is called")
+        if self.program is None:
+            raise DeviceError("a program must be loaded before infer is called")
+        if self.program.streams:
+            raise DeviceError("a program that reads maps must be loaded before infer is called, not one of pixels")
         shapes = {name: entry.shape for name, entry in self.program.inputs.items()}
         self._check_maps({name: (shape.height, shape.width, shape.channels) for name, shape in shapes.items()}, maps)
         found = []

@@ -82,24 +82,27 @@ class _Packer:
     def __init__(self, planes: int, taken: Collection[int]) -> None:
         self.planes = planes            # words that leave one after the other, through a register; 0 for one, without
         self.taken = taken
-        self.blocked = (0, 0)           # cycles in which the last word stopped the items
+        self.blocked = [(0, 0), (0, 0)]     # cycles in which the last two words stopped the items
         self.stored = 0                 # the last write
 
     def issue(self, cycle: int, items: int) -> int:
-        """Issue items from a cycle on, the last of which completes a word if ``complete`` follows; the last cycle."""
-        stop, on = self.blocked
+        """Issue items from a cycle on; returns the cycle of the last one."""
         last = cycle + items - 1
-        return last if last < stop or cycle >= on else last + on - max(stop, cycle)
+        for stop, on in self.blocked:
+            if last >= stop and cycle < on:
+                last += on - max(stop, cycle)
+                cycle = on if cycle >= stop else cycle
+        return last
 
     def complete(self, issued: int) -> None:
         """The item that was issued last completes a word."""
-        full = max(issued + 2, self.blocked[1] + 1)
+        full = max(issued + 2, self.blocked[-1][1] + 1)
         leaves = max(full, self.stored) + 1 if self.planes else full
         for number in range(max(1, self.planes)):
             self.stored = leaves if not number else self.stored + 1
             while self.stored in self.taken:
                 self.stored += 1
-        self.blocked = full, leaves - 1 if self.planes else self.stored
+        self.blocked = [self.blocked[-1], (full, leaves - 1 if self.planes else self.stored)]
 
 
 def _fill(program: Program, restart: int | None, free: int, taken: Collection[int]) -> tuple[int, int]:

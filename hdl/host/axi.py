@@ -4,6 +4,8 @@ A byte address of the control bus is four times the address of the accelerator's
 registers, `StreamRegister`, follow these addresses: a run of words is an address and a count. While a count is not
 zero, each transferred word decrements the count and advances the address over the slices of a word, then to the next
 word, as `AddressMap.following`. Addresses in these registers are byte addresses too.
+
+The streams of `AxisAccelerator` are pixels and answers, of an array that runs by itself.
 """
 
 import enum
@@ -14,12 +16,13 @@ from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
 from signum.hdl.accelerator import Accelerator
-from signum.hdl.config import ArrayConfig
+from signum.hdl.config import ArrayConfig, ConfigError
 
 from .bus import DATA_BITS, AddressMap, Region
 from .bus_interface import following, split_address
 
-__all__ = ["AxiAccelerator", "StreamRegister", "axi_lite_signature", "axi_stream_signature", "stream_register"]
+__all__ = ["AxiAccelerator", "AxisAccelerator", "StreamRegister", "axi_lite_signature", "axi_stream_signature",
+           "stream_register"]
 
 BYTE_BITS = 2                   # of a byte address, below the word address
 QUEUE = 2                       # words that a channel buffers, to take one each cycle
@@ -50,9 +53,9 @@ def axi_lite_signature(address_bits: int) -> wiring.Signature:
     })
 
 
-def axi_stream_signature() -> wiring.Signature:
-    """AXI4-Stream of 32 bits as its transmitter sees it."""
-    return wiring.Signature({"tvalid": Out(1), "tready": In(1), "tdata": Out(DATA_BITS), "tlast": Out(1)})
+def axi_stream_signature(bits: int = DATA_BITS) -> wiring.Signature:
+    """AXI4-Stream as its transmitter sees it."""
+    return wiring.Signature({"tvalid": Out(1), "tready": In(1), "tdata": Out(bits), "tlast": Out(1)})
 
 
 class Grant(enum.Enum):
@@ -86,13 +89,17 @@ class AxiAccelerator(wiring.Component):
         again. ``tlast`` is ignored.
     m_axis : Out(axi_stream_signature)
         The words of a read; ``tlast`` comes with the last of `StreamRegister.READ_COUNT`.
+    pixels, answers : only with ``config.streams``
+        As of the accelerator.
     busy : Out(1)
         A program runs; its falling edge is an interrupt.
     """
 
     def __init__(self, *, config: ArrayConfig) -> None:
         self.accelerator = Accelerator(config=config)
+        streams = {name: self.accelerator.signature.members[name] for name in ("pixels", "answers") if config.streams}
         super().__init__({
+            **streams,
             "s_axi": In(axi_lite_signature(self.accelerator.map.address_bits + 1 + BYTE_BITS)),
             "s_axis": In(axi_stream_signature()),
             "m_axis": Out(axi_stream_signature()),
@@ -112,6 +119,9 @@ class AxiAccelerator(wiring.Component):
         # a read is pending; its response goes to the stream
         self.waiting, self.streams = Signal(), Signal()
         m.d.comb += self.busy.eq(self.accelerator.busy)
+        if self.accelerator.config.streams:
+            wiring.connect(m, wiring.flipped(self.pixels), self.accelerator.pixels)
+            wiring.connect(m, wiring.flipped(self.answers), self.accelerator.answers)
         for valid, ready in ((axi.bvalid, axi.bready), (axi.rvalid, axi.rready),
                              (self.m_axis.tvalid, self.m_axis.tready)):
             with m.If(ready):
@@ -206,6 +216,67 @@ class AxiAccelerator(wiring.Component):
                 m.d.sync += [self.m_axis.tvalid.eq(1), self.m_axis.tdata.eq(response.payload)]
             with m.Else():
                 m.d.sync += [self.s_axi.rvalid.eq(1), self.s_axi.rdata.eq(response.payload)]
+
+
+class AxisAccelerator(wiring.Component):
+    """An `Accelerator` with AXI4-Lite for program and counters, and AXI4-Stream for pixels and answers. No
+    combinational path leads from an input to an output.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+        With input and answer unit.
+
+    Members
+    -------
+    s_axi : In(axi_lite_signature)
+        See `AxiAccelerator`; its registers of streams are there, and have no use.
+    s_axis : In(axi_stream_signature of 8 bits)
+        Images: pixels in raster order, channels interleaved, ``tlast`` with the last value of each. The value behind it
+        is the first one of the next image.
+    m_axis : Out(axi_stream_signature)
+        Answers; ``tlast`` comes with the last number of each.
+    busy : Out(1)
+        A program runs.
+
+    Raises
+    ------
+    ConfigError
+        If the array has no input unit.
+    """
+
+    def __init__(self, *, config: ArrayConfig) -> None:
+        if not config.streams:
+            raise ConfigError("input_depth must be positive for wrapper axis, not 0")
+        self.lite = AxiAccelerator(config=config)
+        super().__init__({
+            "s_axi": self.lite.signature.members["s_axi"],
+            "s_axis": In(axi_stream_signature(8)),
+            "m_axis": Out(axi_stream_signature()),
+            "busy": Out(1),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.lite = lite = self.lite
+        pixels = queue(m, "pixels", self.s_axis.tvalid, self.s_axis.tready, Cat(self.s_axis.tdata, self.s_axis.tlast))
+        begins = Signal(init=1)                     # the next value is the first of an image
+        wiring.connect(m, wiring.flipped(self.s_axi), lite.s_axi)
+        m.d.comb += [
+            lite.pixels.valid.eq(pixels.r_rdy),
+            lite.pixels.p.value.eq(pixels.r_data),
+            lite.pixels.p.first.eq(begins),
+            lite.pixels.p.last.eq(pixels.r_data[8]),
+            pixels.r_en.eq(lite.pixels.ready),
+            self.m_axis.tvalid.eq(lite.answers.valid),
+            self.m_axis.tdata.eq(lite.answers.p.value),
+            self.m_axis.tlast.eq(lite.answers.p.last),
+            lite.answers.ready.eq(self.m_axis.tready),
+            self.busy.eq(lite.busy),
+        ]
+        with m.If(pixels.r_rdy & lite.pixels.ready):
+            m.d.sync += begins.eq(lite.pixels.p.last)
+        return m
 
 
 def shift_of(register: StreamRegister) -> int:

@@ -18,7 +18,7 @@ from cocotbext.axi import (
 
 from signum.hdl.config import ArrayConfig
 from signum.hdl.host.axi import StreamRegister, stream_register
-from signum.hdl.host.bus import AddressMap, Control, Region, Register, Status
+from signum.hdl.host.bus import DROPPED_AT, AddressMap, Control, Region, Register, Status
 from signum.verif.bench.streams import PERIOD, give, parameters, read, start
 
 TIMEOUT = 200_000 * PERIOD      # ns; longer than every test
@@ -209,3 +209,20 @@ async def measure(dut: Any) -> None:
         cycles += 1
         await RisingEdge(dut.clk)
     give(cycles=cycles)
+
+
+@cocotb.test()
+async def stream_images(dut: Any) -> None:
+    """Load a program, send images as frames, and take their answers, of `AxisAccelerator`."""
+    given, host = await host_of(dut)
+    control = host.register(Register.CONTROL)
+    await host.write(given["writes"])
+    await host.put(control, int(Control.STREAM).to_bytes(4, "little"))
+    for image in given["images"]:
+        await host.source.send(AxiStreamFrame(bytes(image)))
+    if given["flush"]:
+        await with_timeout(host.source.wait(), TIMEOUT, "ns")
+        await host.put(control, int(Control.STREAM | Control.FLUSH).to_bytes(4, "little"))
+    answers = [words_of(await with_timeout(host.sink.recv(), TIMEOUT, "ns")) for _ in range(given["count"])]
+    status = await host.get(host.register(Register.STATUS))
+    give(answers=answers, dropped=status >> DROPPED_AT & 0xFF)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signum.hdl.config import PRESETS, ArrayConfig, ConfigError
+from signum.hdl.config import MAY_BE_ZERO, PRESETS, ArrayConfig, ConfigError
 
 SMALL: dict[str, Any] = {"rows": 2, "cols": 3, "lanes": 8}
 
@@ -22,7 +22,7 @@ def refused(message: str, **changes: Any) -> None:
 @pytest.mark.parametrize("value", [0, -1, 2.0, "abc", None, True])
 def test_every_size_must_be_a_positive_integer(value: Any) -> None:
     for field in dataclasses.fields(ArrayConfig):
-        if field.name not in ("pipeline", "zero_padding", "requantize_depth", "requantize_shift", "memory_registers"):
+        if field.name not in MAY_BE_ZERO:
             refused(f"{field.name} must be a positive integer, not {value!r}", **{field.name: value})
 
 
@@ -53,6 +53,29 @@ def test_requantization_is_there_or_not() -> None:
     refused("requantize_depth must be a non-negative integer, not -1", requantize_depth=-1)
     refused("requantize_shift must be at most 24, not 25", requantize_shift=25)
     refused("scale_bits must be at most 18, not 19", scale_bits=19)
+
+
+def test_streams_are_there_or_not() -> None:
+    code = {"input_depth": 64, "input_planes": 1, "input_levels": 4, "input_maximum": 255, "answer_ranks": 1}
+    there, planes = ArrayConfig(**SMALL, **code), ArrayConfig(**SMALL, input_depth=64, input_planes=8, answer_ranks=1)
+    assert (there.streams, there.input_code_bits, there.input_bits) == (True, 4, 6)
+    assert (planes.streams, planes.input_code_bits) == (True, 8)
+    assert not ArrayConfig(**SMALL).streams
+    for changes, message in (
+            ({"input_depth": 48}, "input_depth must be a power of two, not 48"),
+            ({"input_depth": 0, "answer_ranks": 0}, "input_planes must be 0 where input_depth is 0, not 1"),
+            ({"answer_ranks": 0}, "answer_ranks must be positive where input_depth is positive, not 0"),
+            ({"input_planes": 9}, "input_planes must be at most 8, not 9"),
+            ({"input_planes": 0}, "input_planes must be 1 to 8 where input_depth is positive, not 0"),
+            ({"input_planes": 4}, "input_levels must be 0 where input_planes is 4, not 4"),
+            ({"input_levels": 9}, "input_levels must be 1 to 8 for values of 0..255 and 8 lanes, not 9"),
+            ({"input_levels": 4, "input_maximum": 3},
+             "input_levels must be 1 to 3 for values of 0..3 and 8 lanes, not 4"),
+            ({"element_bits": 8, "acc_bits": 20, "sum_bits": 20},
+             "input_depth must be 0 where element_bits is 8, not 64")):
+        refused(message, **(code | changes))
+    refused("answer_values must be 0 where answer_ranks is 0, not 1", answer_values=1)
+    refused("answer_ranks must be 0 where input_depth is 0, not 2", answer_ranks=2)
 
 
 @given(acc_bits=st.integers(4, 32), scale_bits=st.integers(1, 18), shift=st.integers(0, 24))

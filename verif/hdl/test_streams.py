@@ -4,20 +4,25 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from signum.golden.compiler.allocation import CapacityError
-from signum.golden.compiler.answers import Answers
+from signum.golden.compiler.answers import Answers, ranked
 from signum.golden.compiler.compile import compile_graph
+from signum.golden.compiler.fold import fold
 from signum.golden.compiler.graph import Graph, GraphError
 from signum.golden.compiler.stream_cycles import interval_cycles
-from signum.golden.layers.encoder import Thermometer
+from signum.golden.layers.binary import BatchNorm, BinaryLinear, Logits, MaxPool, Sign
+from signum.golden.layers.encoder import BitPlanes, Encoder, Thermometer
+from signum.golden.layers.quant import Levels, QuantConv2d
 from signum.golden.networks.digits import digits_encoder, digits_graph_untrained
 from signum.golden.training.data import digits
 from signum.hdl.config import ArrayConfig
 from signum.hdl.control.answer_geometry import AnswerKind
 from signum.verif.bench.cases import draw_config, draw_graph
 from signum.verif.bench.simulate import default_seed
-from signum.verif.bench.stream_runs import StreamCase, check_streams, stream_values
+from signum.verif.bench.stream_runs import StreamCase, check_streams, expected_answers, stream_values
 
 BIT = Thermometer(1, 1)
 """Values 0 and 1 as one bit each, so that pixels can be any map."""
@@ -73,6 +78,44 @@ def test_digits(split: bool) -> None:
     (found,) = check_streams([case])
     assert np.diff(found["runs"]).tolist() == [interval_cycles(program) * program.images] * (len(found["runs"]) - 1)
     assert split or interval_cycles(program) <= 2860
+
+
+def network_of(encoder: Encoder, channels: int, levels: int, values: np.ndarray) -> nn.Module:
+    """A small network with the statistics of some images: zero padding, pooling, and several bits."""
+    torch.manual_seed(default_seed())
+    network = nn.Sequential(
+        QuantConv2d(channels * levels, 6, 3, weight_bits=2, padding=1, pad=0), BatchNorm(6, momentum=1.0), MaxPool(2),
+        Levels(2), QuantConv2d(6, 8, 3, weight_bits=2, padding=1, pad=0), BatchNorm(8, momentum=1.0), Sign(), nn.Flatten(),
+        BinaryLinear(8 * 4 * 3, 5), Logits(5, scale=0.1))
+    with torch.no_grad():
+        network(encoder.tensor(values))
+        network[-1].bias.copy_(torch.randn(5))
+    return network.eval()
+
+
+@pytest.mark.parametrize(("encoder", "code"), [
+    (BitPlanes(8), {"input_planes": 8}), (BitPlanes(4), {"input_planes": 8}),
+    (Thermometer(7, 255), {"input_planes": 1, "input_levels": 7, "input_maximum": 255})],
+    ids=["8 planes", "4 of 8 planes", "7 levels"])
+def test_codes(encoder: Encoder, code: dict[str, int]) -> None:
+    """Pixels of several bits through networks with zero padding, to logits and to classes in order."""
+    rng = np.random.default_rng(default_seed())
+    most = 1 << encoder.count if isinstance(encoder, BitPlanes) else 256
+    config = ArrayConfig(rows=3, cols=5, lanes=12, tile=2, sum_bits=20, weight_depth=4096, activation_depth=4096,
+                         threshold_depth=4096, program_depth=1024, input_depth=256, answer_ranks=5, answer_values=1,
+                         **code)
+    images = rng.integers(0, most, (30, 3, 8, 6))
+    network = network_of(encoder, 3, encoder.bits_per_channel, images)
+    graph = fold(network, encoder, images.shape[1:])
+    with torch.no_grad():
+        logits = network(encoder.tensor(images[:6])).numpy().astype(np.int64)
+    cases = [StreamCase(program=compile_graph(graph, config, split=split, answers=answers), graph=graph,
+                        encoder=encoder, answers=answers, images=images[:6])
+             for split in (False, True) for answers in (Answers(AnswerKind.VALUES), Answers(ranks=5))]
+    for case in cases:
+        wanted = logits & 0xFFFF_FFFF if case.answers.kind == AnswerKind.VALUES else ranked(logits, 5)
+        assert expected_answers(case) == wanted.tolist()
+    check_streams(cases)
 
 
 def test_an_incomplete_batch_is_flushed() -> None:

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
-from signum.hdl.config import ArrayConfig
-from signum.hdl.host.axi import AxiAccelerator
+from signum.hdl.config import ArrayConfig, ConfigError
+from signum.hdl.host.axi import AxiAccelerator, AxisAccelerator
 from signum.verif.bench.programs import check_values, draw_short_case, program_job
 from signum.verif.bench.simulate import simulate
+from signum.verif.bench.stream_runs import expected_answers
+from signum.verif.hdl.test_streams import draw_stream, with_streams
 
 BENCH = "signum.verif.bench.bench_axi"
 TRANSFERS = 400
@@ -52,3 +54,23 @@ def test_a_word_of_weights_in_two_cycles() -> None:
     result = simulate(AxiAccelerator(config=config), BENCH, test="measure", parameters={
         "config": config.to_dict(), "stall": 0.0, "count": 200})
     assert result.values["cycles"] == pytest.approx(2 * 200, abs=8)
+
+
+@pytest.mark.parametrize("stall", [0.0, 0.4])
+def test_pixels_in_and_answers_out(stall: float, seed: int) -> None:
+    """Images and answers as frames, among them images that are cut, and one that is too long."""
+    rng = np.random.default_rng(seed)
+    config = with_streams(CONFIGS["bits"])
+    case = draw_stream(rng, config, batches=3)
+    images = [image.transpose(1, 2, 0).reshape(-1).tolist() for image in case.images]
+    sent = [images[0][:-1] or [1, 1], [*images[0], 1], *images]
+    result = simulate(AxisAccelerator(config=config), BENCH, test="stream_images", parameters={
+        "config": config.to_dict(), "stall": stall, "writes": list(case.program.load_writes()), "images": sent,
+        "count": len(images), "flush": False})
+    assert result.values["answers"] == expected_answers(case)
+    assert result.values["dropped"] == 2
+
+
+def test_an_array_without_an_input_unit_has_no_pixels() -> None:
+    with pytest.raises(ConfigError, match="input_depth must be positive for wrapper axis, not 0"):
+        AxisAccelerator(config=CONFIGS["bits"])

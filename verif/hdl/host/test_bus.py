@@ -31,13 +31,13 @@ def test_an_address_is_taken_apart_as_it_was_put_together(config: ArrayConfig, r
 
 def test_fields_of_an_address_from_the_least_significant_bit() -> None:
     layout = AddressMap(ArrayConfig(rows=3, cols=2, lanes=70, weight_depth=16, activation_depth=16,
-                                    threshold_depth=16, program_depth=32, requantize_depth=32))
-    # 70 lanes are three slices (2 bits), 32 words (5 bits), three rows (2 bits)
+                                    threshold_depth=16, program_depth=64, requantize_depth=32))
+    # 70 lanes are three slices (2 bits), 64 words (6 bits), three rows (2 bits)
     assert layout.slices == 3
     assert layout.address(Region.REGISTERS, slice=1) == 1
     assert layout.address(Region.REGISTERS, word=1) == 1 << 2
-    assert layout.address(Region.REGISTERS, unit=1) == 1 << 7
-    assert layout.address(Region(1)) == 1 << 9
+    assert layout.address(Region.REGISTERS, unit=1) == 1 << 8
+    assert layout.address(Region(1)) == 1 << 10
     assert layout.address_bits == 12
 
 
