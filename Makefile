@@ -33,7 +33,7 @@ help:
 	@echo 'make test                           the regression (13 minutes); make test-quick: 4 minutes'
 	@echo '                                    SEED=n, SIM=verilator or icarus, WAVES=1'
 	@echo 'make verilog ROWS=5 COLS=3 LANES=24 write build/verilog/signum.v, .json, .vlt and .core'
-	@echo '                                    OUT=folder, PRESET=icebreaker, TILE=2, WRAPPER=axi or wishbone, CELLS=ecp5, POPCOUNT=, ...'
+	@echo '                                    OUT=folder, PRESET=icebreaker, TILE=2, WRAPPER=axi, axis or wishbone, CELLS=ecp5, POPCOUNT=, ...'
 	@echo 'make bitstream BOARD=icebreaker     synthesize, place, route, pack and report'
 	@echo '                                    PRESET=, CONFIG=file.toml, FREQUENCY=MHz, SEEDS=n, OUT=folder, LOADER=1'
 	@echo 'make soak N=200 SEED=1              random arrays and layers, as many as asked'

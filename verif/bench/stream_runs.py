@@ -6,19 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from signum.golden.compiler.answers import Answers, ranked
+from signum.golden.compiler.answers import Answers, answer_size, ranked
 from signum.golden.compiler.cycles import predict_cycles
 from signum.golden.compiler.graph import Graph
 from signum.golden.compiler.program import Program
-from signum.golden.compiler.stream_cycles import stream_cycles
-from signum.golden.layers.encoder import Encoder
+from signum.golden.compiler.stream_cycles import interval_cycles, latency_cycles, stream_cycles
+from signum.golden.layers.encoder import BitPlanes, Encoder, Thermometer
 from signum.golden.reference.encoding import words_to_ints
 from signum.hdl.accelerator import Accelerator
+from signum.hdl.config import ArrayConfig
 from signum.hdl.control.answer_geometry import AnswerKind
 from signum.hdl.host.bus import DATA_BITS
 from signum.verif.bench.simulate import simulate
 
-__all__ = ["StreamCase", "check_streams", "expected_answers", "stream_values"]
+__all__ = ["StreamCase", "check_streams", "expected_answers", "measure_streams", "stream_values", "with_streams_for"]
 
 Value = tuple[int, int, int]
 """A value of an image, and whether it is marked as the first and as the last."""
@@ -104,3 +105,31 @@ def _check_cycles(case: StreamCase, found: dict[str, list[int]]) -> None:
                      for name, count in (("runs", batches), ("answers", batches * program.images)))
     assert runs == wanted.runs, f"{runs}, not {wanted.runs}: {case}"
     assert answers == wanted.answers, f"{answers}, not {wanted.answers}: {case}"
+
+
+def with_streams_for(config: ArrayConfig, encoder: Thermometer | BitPlanes, depth: int = 4096) -> ArrayConfig:
+    """The array with an input unit for an encoder, and an answer unit for any answer."""
+    if isinstance(encoder, BitPlanes):
+        code = {"input_planes": max(2, encoder.count)}
+    else:
+        code = {"input_planes": 1, "input_levels": encoder.levels, "input_maximum": encoder.maximum}
+    return config.replace(input_depth=depth, answer_ranks=1, answer_values=1, **code)
+
+
+def measure_streams(case: StreamCase) -> dict[str, Any]:
+    """Bytes and cycles of the images of a case, at least two batches, in RTL and predicted: entries of a report.
+
+    Raises
+    ------
+    AssertionError
+        See `check_streams`.
+    """
+    program = case.program
+    (found,) = check_streams([case])
+    interval = (found["runs"][-1] - found["runs"][-2]) / program.images
+    return {
+        "bytes_in": int(case.images[0].size), "bytes_out": 4 * answer_size(program),
+        "interval_cycles": interval, "interval_cycles_predicted": interval_cycles(program),
+        "latency_cycles": found["answers"][program.images - 1] - found["pixels"][0] + 1,
+        "latency_cycles_predicted": latency_cycles(program), "images_streamed": len(case.images),
+    }

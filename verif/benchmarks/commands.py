@@ -36,7 +36,7 @@ def recorded_table(name: str) -> Table:
 def bench(name: tuple[str, ...], record: bool, table: bool) -> None:
     """Measure areas, clocks, cycles, the generator and the simulation.
 
-    NAME is generator, area, elements, clock, loader, networks, precision, streaming, exploration, session or
+    NAME is generator, area, elements, clock, loader, networks, precision, pixels, streaming, exploration, session or
     simulation; without names, everything is measured.
     """
     if record and table:

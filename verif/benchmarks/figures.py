@@ -22,6 +22,7 @@ KEYS: Mapping[str, Sequence[str]] = {
     "ladder": ("rung", "family"),
     "loader": ("loader",),
     "networks": ("network", "array", "mode"),
+    "pixels": ("network", "mode"),
     "precision": ("layer", "a_bits", "w_bits"),
     "session": ("preset",),
     "simulation": ("simulator",),
@@ -151,6 +152,21 @@ def precision_table() -> str:
                      "mismatches"], cells)
 
 
+def pixels_table() -> str:
+    return markdown(
+        ["network", "preset", "mode", "operations a cycle", "bytes in", "words of the host", "cycles of a run",
+         "interval", "latency"],
+        [[row["network"], f"`{row['preset']}`", row["mode"], f"{row['binops_per_cycle']:,}", f"{row['bytes_in']:,}",
+          f"{row['host_words_in']:,}", f"{row['host_cycles']:,.1f}", f"{row['interval_cycles']:,.1f}",
+          f"{row['latency_cycles']:,}"] for row in load("pixels")["rows"]])
+
+
+def stream_units_table() -> str:
+    return markdown(["preset", "unit", "iCE40", "ECP5", "Gowin"], [
+        [f"`{row['preset']}`", row["unit"], *(f"{row[family]:,}" for family in ("ice40", "ecp5", "gowin"))]
+        for row in load("pixels")["units"]])
+
+
 def ladder_table() -> str:
     return markdown(["rung", "family", "logits", "wrong", "cycles of a run", "predicted", "cycles a second"], [
         [row["rung"], row["family"], row["logits"], row["wrong"], f"{row['cycles']:,}", f"{row['cycles_predicted']:,}",
@@ -203,6 +219,8 @@ TABLES: Mapping[str, Table] = {
     "demo": Table("demo", demo_table),
     "elements": Table("elements", elements_table),
     "precision": Table("precision", precision_table),
+    "pixels": Table("pixels", pixels_table),
+    "stream units": Table("pixels", stream_units_table),
     "ladder": Table("ladder", ladder_table),
     "faults": Table("faults", faults_table),
     "boards": Table("fpga/flow/boards.py", boards_table),

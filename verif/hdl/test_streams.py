@@ -17,6 +17,7 @@ from signum.golden.layers.binary import BatchNorm, BinaryLinear, Logits, MaxPool
 from signum.golden.layers.encoder import BitPlanes, Encoder, Thermometer
 from signum.golden.layers.quant import Levels, QuantConv2d
 from signum.golden.networks.digits import digits_encoder, digits_graph_untrained
+from signum.golden.networks.geometry import cnv, with_random_weights
 from signum.golden.training.data import digits
 from signum.hdl.config import ArrayConfig
 from signum.hdl.control.answer_geometry import AnswerKind
@@ -83,13 +84,14 @@ def test_digits(split: bool) -> None:
 def network_of(encoder: Encoder, channels: int, levels: int, values: np.ndarray) -> nn.Module:
     """A small network with the statistics of some images: zero padding, pooling, and several bits."""
     torch.manual_seed(default_seed())
+    logits = Logits(5, scale=0.1)
     network = nn.Sequential(
         QuantConv2d(channels * levels, 6, 3, weight_bits=2, padding=1, pad=0), BatchNorm(6, momentum=1.0), MaxPool(2),
-        Levels(2), QuantConv2d(6, 8, 3, weight_bits=2, padding=1, pad=0), BatchNorm(8, momentum=1.0), Sign(), nn.Flatten(),
-        BinaryLinear(8 * 4 * 3, 5), Logits(5, scale=0.1))
+        Levels(2), QuantConv2d(6, 8, 3, weight_bits=2, padding=1, pad=0), BatchNorm(8, momentum=1.0), Sign(),
+        nn.Flatten(), BinaryLinear(8 * 4 * 3, 5), logits)
     with torch.no_grad():
         network(encoder.tensor(values))
-        network[-1].bias.copy_(torch.randn(5))
+        logits.bias.copy_(torch.randn(5))
     return network.eval()
 
 
@@ -145,3 +147,18 @@ def test_broken_frames_are_dropped() -> None:
                         encoder=digits_encoder(), answers=Answers(), images=images, broken=broken)
              for split in (False, True)]
     check_streams(cases, stall_pixels=0.1, stall_answers=0.2)
+
+
+@pytest.mark.slow
+def test_cnv() -> None:
+    """CNV from pixels to the classes in order, on 2,048 operations a cycle: an image alone as fast as in a batch."""
+    config = ArrayConfig.preset("ecp5_cnv")
+    graph = with_random_weights(cnv(), default_seed())
+    program = compile_graph(graph, config, answers=Answers(ranks=5))
+    images = np.random.default_rng(default_seed()).integers(0, 256, (3, 3, 32, 32))
+    case = StreamCase(program=program, graph=graph, encoder=Thermometer(7, 255), answers=Answers(ranks=5),
+                      images=images)
+    (found,) = check_streams([case])
+    assert (config.binops_per_cycle, program.images) == (2048, 1)
+    assert np.diff(found["runs"]).tolist() == [interval_cycles(program)] * 2
+    assert interval_cycles(program) <= 34_000

@@ -19,6 +19,7 @@ from signum.fpga.flow.build import build
 from signum.fpga.flow.report import TimingError
 from signum.fpga.flow.tools import BuildError, ToolError
 from signum.fpga.host.program_file import ProgramFile
+from signum.golden.compiler.answers import Answers
 from signum.golden.compiler.compile import compile_graph
 from signum.golden.compiler.cycles import predict_cycles
 from signum.golden.compiler.fold import fold
@@ -33,6 +34,7 @@ from signum.hdl.config import ArrayConfig
 from signum.hdl.lib.command import Command
 from signum.hdl.lib.emit import emit
 from signum.verif.bench.programs import program_job, run_programs
+from signum.verif.bench.stream_runs import StreamCase, expected_answers, measure_streams
 from signum.verif.benchmarks.record import keep
 from signum.verif.runs.pictures import picture_answers, picture_array
 
@@ -40,6 +42,8 @@ __all__ = ["OnHardware", "command", "run_on_rtl"]
 
 OUT = Path("build/demo")
 BOARD = "icebreaker"
+STREAMS = "icebreaker_pixels"
+STREAMED = 40
 
 
 @dataclass(frozen=True)
@@ -70,8 +74,22 @@ def run_on_rtl(program: Program, maps: dict[str, np.ndarray]) -> OnHardware:
     return OnHardware(np.concatenate(logits), cycles)
 
 
+def run_streams(trained: TrainedDigits, images: np.ndarray) -> dict[str, Any]:
+    """Stream images through the array with input and answer unit: entries of the report.
+
+    AssertionError if a class differs from PyTorch's, or a cycle from the prediction.
+    """
+    graph = fold(trained.model, trained.encoder, DIGITS_SHAPE)
+    program = compile_graph(graph, ArrayConfig.preset(STREAMS), answers=Answers())
+    case = StreamCase(program=program, graph=graph, encoder=trained.encoder, answers=Answers(), images=images)
+    with torch.no_grad():
+        classes = trained.model(trained.encoder.tensor(images)).argmax(dim=1)
+    assert expected_answers(case) == classes[:, None].tolist()
+    return {"host_layers": [], "streams_preset": STREAMS, **measure_streams(case)}
+
+
 def summary(program: Program, trained: TrainedDigits, expected: np.ndarray, hardware: OnHardware,
-            bitstream: dict[str, Any]) -> dict[str, Any]:
+            streams: dict[str, Any], bitstream: dict[str, Any]) -> dict[str, Any]:
     """All figures of the demo, for `report.json`."""
     labels = digits().test.labels
     predicted = predict_cycles(program.config, program.records)
@@ -86,6 +104,7 @@ def summary(program: Program, trained: TrainedDigits, expected: np.ndarray, hard
         "cycles_predicted": predicted / program.images,
         "cycles_measured": measured,
         "runs_with_other_cycles": sum(cycles != predicted for cycles in hardware.cycles),
+        **streams,
         "utilization": utilization(program),
         "layers": [asdict(use) for use in layer_uses(program)],
         "images_per_s": bitstream["clock_mhz"] * 1e6 / measured,
@@ -108,6 +127,9 @@ def show(console: Console, report: dict[str, Any], bitstream: dict[str, Any]) ->
         ("logits that differ from PyTorch's", f"{report['mismatches']} of {report['logits']}"),
         ("cycles an image, predicted", f"{report['cycles_predicted']:.1f}"),
         ("cycles an image, measured", f"{report['cycles_measured']:.1f}"),
+        ("the same from pixels to classes, predicted", f"{report['interval_cycles_predicted']:.1f}"),
+        ("the same from pixels to classes, measured", f"{report['interval_cycles']:.1f}"),
+        ("bytes of an image in, and of its answer out", f"{report['bytes_in']}, {report['bytes_out']}"),
         *((f"utilisation of {use['name']}", f"{100 * use['useful']:.1f} %") for use in report["layers"]),
         ("utilisation of the whole network", f"{100 * report['utilization']:.1f} %"),
         (f"logic cells on {report['board']}", f"{report['lut']} of {bitstream['lut_capacity']}"),
@@ -147,9 +169,11 @@ def demo(console: Console, bitstream: "Future[dict[str, Any]]", record: bool = F
         expected = trained.model(trained.encoder.tensor(images)).numpy()
     say(f"run {len(images)} images on the RTL in Verilator")
     hardware = run_on_rtl(program, trained.encoder.bits(images))
+    say(f"stream {STREAMED} of them through the RTL with input and answer unit")
+    streams = run_streams(trained, images[:STREAMED])
     say("wait for the bitstream")
     built = bitstream.result()
-    report = summary(program, trained, np.rint(expected).astype(np.int64), hardware, built)
+    report = summary(program, trained, np.rint(expected).astype(np.int64), hardware, streams, built)
     (OUT / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     picture_array(OUT / "array.png", config, layer_uses(program))
     picture_answers(OUT / "digits.png", images, digits().test.labels, hardware.logits)

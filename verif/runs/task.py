@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from signum.golden.compiler.answers import Answers
 from signum.golden.compiler.compile import compile_graph
 from signum.golden.compiler.cycles import predict_cycles
 from signum.golden.compiler.fold import fold
@@ -21,15 +22,17 @@ from signum.golden.compiler.int8_graph import int8_graph
 from signum.golden.compiler.program import Program
 from signum.golden.compiler.utilization import layer_uses, utilization
 from signum.golden.layers.blocks import BinaryBlocks, Network
-from signum.golden.layers.encoder import Encoder, SignEncoder
+from signum.golden.layers.encoder import BitPlanes, Encoder, SignEncoder, Thermometer
 from signum.golden.layers.int8 import Int8Conv2d
 from signum.golden.training.checkpoint import StoreError
 from signum.golden.training.contest import further_scores, mean_scores, record_of, trained_network
 from signum.golden.training.tasks import TASKS, Task, TaskError, named
 from signum.golden.training.trainer import evaluate
 from signum.hdl.config import ArrayConfig
+from signum.hdl.control.answer_geometry import AnswerKind
 from signum.hdl.lib.command import Command, Failure, Folder, Integer, OneOf
 from signum.verif.bench.programs import program_job, run_on_model
+from signum.verif.bench.stream_runs import StreamCase, expected_answers, measure_streams, with_streams_for
 
 __all__ = ["ARRAY", "INT8_ARRAY", "Inputs", "OnArray", "array_inputs", "body_graph", "command",
            "run_int8_on_array", "run_on_array", "run_task", "where"]
@@ -151,6 +154,29 @@ def where(network: Network, graph: Graph) -> list[dict[str, str]]:
     return rows + host
 
 
+def host_layers(places: dict[str, list[dict[str, str]]]) -> list[str]:
+    """Names of the layers that the host computes, of all networks of `where`."""
+    return sorted({row["layer"] for rows in places.values() for row in rows if row["where"].startswith("host")})
+
+
+def run_streams(network: Network, images: np.ndarray) -> dict[str, Any]:
+    """Stream images through a network without layers of the host, on the array with input and answer unit.
+
+    Entries of ``report.json``; AssertionError if an answer differs from PyTorch's, or a cycle from the prediction.
+    """
+    encoder = array_inputs(network, images[:1]).encoder
+    assert isinstance(encoder, Thermometer | BitPlanes)
+    graph, answers = body_graph(network, images), Answers(AnswerKind.VALUES)
+    program = compile_graph(graph, with_streams_for(ARRAY, encoder), answers=answers)
+    repeated = np.resize(images, (3 * program.images, *images.shape[1:]))
+    case = StreamCase(program=program, graph=graph, encoder=encoder, answers=answers, images=repeated)
+    with torch.no_grad():
+        logits = network.body(array_inputs(network, repeated).tensor).numpy()
+    wanted = np.rint(logits).astype(np.int64).reshape(len(repeated), -1) & 0xFFFF_FFFF
+    assert expected_answers(case) == wanted.tolist()
+    return measure_streams(case)
+
+
 def _has_int8_body(network: Network) -> bool:
     """Whether the last sums of the body are results, as on the 8-bit array."""
     *_, last = network.body.modules()
@@ -167,6 +193,7 @@ def run_task(task: Task, out: Path, console: Console, images: int = IMAGES) -> d
     record = record_of(task.name)
     pictures, truth = task.split("test")
     outputs, scores, hardware, places = {}, {}, {}, {}
+    streams: dict[str, Any] = {}
     for name in ("int8", *BINARY):
         network = trained_network(task, name)
         say(f"{name}: {len(pictures)} test images in PyTorch")
@@ -181,6 +208,9 @@ def run_task(task: Task, out: Path, console: Console, images: int = IMAGES) -> d
             say(f"{name}: {images} of them on the array in Verilator")
             hardware[name] = run_on_array(network, program, pictures[:images])
             places[name] = where(network, graph)
+            if not host_layers(places):
+                say(f"{name}: the same as a stream of pixels")
+                streams = run_streams(network, pictures[:images])
     out.mkdir(parents=True, exist_ok=True)
     task.picture(out / "picture.png", pictures, truth, outputs)
     mean = mean_scores(record)
@@ -192,6 +222,7 @@ def run_task(task: Task, out: Path, console: Console, images: int = IMAGES) -> d
         "seeds": len(record["seeds"]), "kept_networks": scores, "baselines": record["baselines"],
         "further": further_scores(record),
         "rtl": {name: asdict(run) for name, run in hardware.items()}, "where": places,
+        "host_layers": host_layers(places), **streams,
         "config": ARRAY.to_dict(),
     }
     (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")

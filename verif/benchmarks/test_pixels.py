@@ -1,0 +1,31 @@
+"""Networks from pixels to answers: the recorded cycles are today's, and the goals."""
+
+import pytest
+
+from signum.verif.benchmarks.pixels import CASES, PixelCase, pixel_row, unit_rows
+from signum.verif.benchmarks.record import load
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.network} {'split' if case.split else 'batch'}")
+def test_cycles_are_the_recorded_ones(case: PixelCase) -> None:
+    recorded, = (row for row in load("pixels")["rows"] if (row["network"], row["mode"]) == (
+        case.network, "split" if case.split else "batch"))
+    assert recorded["confirmed_in_rtl"]
+    assert pixel_row(case, confirm=False) == recorded | {"confirmed_in_rtl": False}
+
+
+def test_goals() -> None:
+    rows = {(row["network"], row["mode"]): row for row in load("pixels")["rows"]}
+    digits, cnv = rows["digits", "batch"], rows["cnv", "batch"]
+    assert digits["interval_cycles"] <= 2860
+    assert (digits["bytes_in"], digits["binops_per_cycle"]) == (64, 512)
+    assert cnv["interval_cycles"] <= 34_000
+    assert cnv["binops_per_cycle"] == 2048
+
+
+@pytest.mark.slow
+def test_the_units_are_no_larger() -> None:
+    recorded = {(row["preset"], row["unit"]): row for row in load("pixels")["units"]}
+    for row in unit_rows(("icebreaker_pixels",)):
+        before = recorded[row["preset"], row["unit"]]
+        assert all(row[family] <= 1.02 * before[family] for family in ("ice40", "ecp5", "gowin"))
