@@ -245,7 +245,7 @@ class Accelerator(wiring.Component):
         slices = Choice(activations[s * DATA_BITS:][:DATA_BITS] for s in range(self.map.slices))
         columns = Choice(results.word_select(k, config.sum_bits) for k in range(config.drain_width))
         if config.streams:
-            m.d.comb += [self.answer.sum.eq(columns[self.answer.lane]), self.answer.word.eq(activations)]
+            m.d.comb += [self.answer.sum.eq(columns[self.answer.lane]), self.answer.map_word.eq(activations)]
         register = self._registers(m)
         with m.Switch(decoder.region):
             with m.Case(Region.ACTIVATIONS):
@@ -283,7 +283,7 @@ class Accelerator(wiring.Component):
             pixels.accept.eq(pixels.write & ~writer.write & ~host),
             writer.host.eq(~self.sequencer.busy | pixels.accept),
             writer.host_address.eq(Mux(pixels.accept, pixels.address, decoder.word)),
-            writer.host_data.eq(Mux(pixels.accept, pixels.word, self._wide)),
+            writer.host_data.eq(Mux(pixels.accept, pixels.data, self._wide)),
             controller.enable.eq(self.streaming),
             controller.full.eq(pixels.full),
             controller.quiet.eq(pixels.quiet),

@@ -84,8 +84,8 @@ def test_the_status_of_a_command(monkeypatch):
 @pytest.mark.parametrize(("words", "found"), [
     ("signum bo", {"boards", "board-sim"}),
     ("signum verilog --ro", {"--rows"}),
-    ("signum verilog --wrapper a", {"axi"}),
-    ("signum verilog --preset ice", {"icebreaker", "ice40_hx8k"}),
+    ("signum verilog --wrapper a", {"axi", "axis"}),
+    ("signum verilog --preset ice", {"icebreaker", "icebreaker_pixels", "ice40_hx8k"}),
     ("signum build --board ulx3s-8", {"ulx3s-85f"}),
 ])
 def test_the_shell_completes(words, found):

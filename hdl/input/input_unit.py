@@ -49,7 +49,7 @@ class InputUnit(wiring.Component):
         No further image has begun.
     write : Out(1), accept : In(1)
         A word is there; it is written in this cycle.
-    address : Out(activation_bits), word : Out(word_bits)
+    address : Out(activation_bits), data : Out(word_bits)
     row : Out
         The row of the word; see ``geometry.split``.
     waits : Out(1)
@@ -72,7 +72,7 @@ class InputUnit(wiring.Component):
             "write": Out(1),
             "accept": In(1),
             "address": Out(config.activation_bits),
-            "word": Out(config.word_bits),
+            "data": Out(config.word_bits),
             "row": Out(bits_to_hold(config.rows - 1)),
             "waits": Out(1),
             "received": Out(COUNT_BITS),
@@ -132,13 +132,13 @@ class InputUnit(wiring.Component):
         if config.input_planes > 1:
             plane = Signal(3)
             base = Signal.like(self.address)
-            m.d.comb += [self.word.eq(Choice(word.words)[plane]), written.eq(self.accept & (plane == geometry.planes))]
+            m.d.comb += [self.data.eq(Choice(word.words)[plane]), written.eq(self.accept & (plane == geometry.planes))]
             with m.If(restart | written):
                 m.d.sync += plane.eq(0)
             with m.Elif(self.accept):
                 m.d.sync += [plane.eq(plane + 1), self.address.eq(self.address + geometry.plane_step)]
         else:
-            m.d.comb += [self.word.eq(word.words[0]), written.eq(self.accept)]
+            m.d.comb += [self.data.eq(word.words[0]), written.eq(self.accept)]
         m.d.comb += following.eq(base + 1 + Mux(word.line_end, geometry.line_gap, 0))
         places = [self.address] if base is self.address else [self.address, base]
         with m.If(restart):

@@ -62,7 +62,7 @@ class AnswerUnit(wiring.Component):
         The addresses are those of this unit.
     row : Out
     threshold_address, activation_address : Out
-    sum : In(sum_bits), word : In(word_bits)
+    sum : In(sum_bits), map_word : In(word_bits)
         The addressed sum of a beat's lane, and word, of the row; see `answer_latency`, later by the number of the
         row's tile row.
     lane : Out
@@ -87,7 +87,7 @@ class AnswerUnit(wiring.Component):
             "threshold_address": Out(config.threshold_bits),
             "activation_address": Out(config.activation_bits),
             "sum": In(config.sum_bits),
-            "word": In(config.word_bits),
+            "map_word": In(config.word_bits),
             "lane": Out(bits_to_hold(config.drain_width - 1)),
             "answers": Out(stream.Signature(answer_layout)),
         })
@@ -223,7 +223,7 @@ class AnswerUnit(wiring.Component):
                      self.ranking.index.eq(at)]
         if config.answer_values:
             with m.If(done):
-                m.d.sync += self.word_held.eq(self.word)
+                m.d.sync += self.word_held.eq(self.map_word)
         return delay(m, done, 1, "done")
 
     def _send(self, m: Module, sending: Value, ranks: Value, words: Value, part_ends: Signal) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from signum.hdl.config import ArrayConfig
 from signum.verif.benchmarks.precision import ARRAY, LAYERS, QuantLayer, bound, precision_row
 from signum.verif.benchmarks.record import load
 
@@ -20,7 +21,7 @@ def test_layers_take_the_recorded_cycles(layer: QuantLayer) -> None:
 
 def test_the_record_is_whole() -> None:
     content = load("precision")
-    assert content["array"] == ARRAY.to_dict()
+    assert ArrayConfig.from_dict(content["array"]) == ARRAY
     assert [(row["layer"], row["a_bits"], row["w_bits"]) for row in content["rows"]] == [
         (layer.name, layer.a_bits, layer.w_bits) for layer in LAYERS]
     for row, layer in zip(content["rows"], LAYERS, strict=True):

@@ -236,6 +236,10 @@ def show(console: Console, report: dict[str, Any]) -> None:
         table.add_row(f"{name.replace('_', ' ')}, mean of {report['seeds']} seeds", f"{report[name]:.2f}")
     for name, score in report["baselines"].items():
         table.add_row(name, f"{score:.2f}")
+    if "interval_cycles" in report:
+        table.add_row("pixels to answers: cycles an image, predicted and measured",
+                      f"{report['interval_cycles_predicted']:.1f}, {report['interval_cycles']:.1f}")
+    table.add_row("layers of the host", ", ".join(report["host_layers"]) or "none")
     for title, found in report["further"].items():
         for name, score in found.items():
             table.add_row(f"{title}: {name.replace('_', ' ')}", f"{score:.2f}")

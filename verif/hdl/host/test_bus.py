@@ -38,7 +38,7 @@ def test_fields_of_an_address_from_the_least_significant_bit() -> None:
     assert layout.address(Region.REGISTERS, word=1) == 1 << 2
     assert layout.address(Region.REGISTERS, unit=1) == 1 << 8
     assert layout.address(Region(1)) == 1 << 10
-    assert layout.address_bits == 12
+    assert layout.address_bits == 13
 
 
 def test_the_smallest_array_still_has_room_for_its_registers() -> None:

@@ -133,7 +133,7 @@ def run(case: Case, stream: list[dict[str, int]], batches: int, rng: random.Rand
                 ctx.set(unit.accept, accept)
                 if accept:
                     row = 0 if case.split else ctx.get(unit.row)
-                    rows[row][ctx.get(unit.address)] = ctx.get(unit.word)
+                    rows[row][ctx.get(unit.address)] = ctx.get(unit.data)
                 await ctx.tick()
             ctx.set(unit.accept, 0)
             assert ctx.get(unit.count) == len(rows)

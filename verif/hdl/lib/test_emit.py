@@ -31,6 +31,10 @@ SHAPES = {
     "axi": ["--rows=3", "--cols=3", "--lanes=8", "--wrapper=axi"],
     "wishbone": ["--preset=tiny", "--wrapper=wishbone"],
     "icebreaker": ["--preset=icebreaker"],
+    "axis": ["--rows=3", "--cols=3", "--lanes=8", "--wrapper=axis", "--input-depth=64", "--input-planes=1",
+             "--input-levels=3", "--input-maximum=255", "--answer-ranks=2"],
+    "planes": ["--preset=tiny", "--input-depth=64", "--input-planes=8", "--answer-ranks=3", "--answer-values=1"],
+    "pixels": ["--preset=icebreaker_pixels", "--wrapper=axi"],
     "8 bits": ["--rows=2", "--cols=2", "--lanes=4", "--element-bits=8", "--acc-bits=24", "--sum-bits=24"],
     "plain": ["--rows=2", "--cols=4", "--lanes=10", "--pipeline=0", "--drain-width=2", "--zero-padding=0",
               "--requantize-depth=0", "--memory-registers=1"],
@@ -302,7 +306,7 @@ def test_the_command_writes_the_same_bytes_in_a_process_of_its_own(tmp_path: Pat
     (["--preset=tiny", "--config=x.toml"], "preset must not be given together with config, not tiny"),
     (["--config=/no.toml"], "config must be a readable file, not /no.toml (No such file or directory)"),
     (["--depth=3"], "option must be one that `signum verilog --help` lists, not --depth; near it are "
-                   "--program-depth, --weight-depth"),
+                   "--input-depth, --program-depth, --weight-depth"),
 ])
 def test_a_bad_value_is_one_line_and_nothing_is_written(arguments: list[str], message: str,
                                                         tmp_path: Path) -> None:

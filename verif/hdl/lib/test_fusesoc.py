@@ -48,7 +48,8 @@ def fusesoc(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("wrapper", WRAPPERS)
 def test_fusesoc_lints_what_the_command_writes(wrapper: str, tmp_path: Path) -> None:
-    assert main(["verilog", "--preset=tiny", f"--wrapper={wrapper}", f"--out={tmp_path / 'cores'}"]) == 0
+    streams = ["--input-depth=64", "--input-planes=2", "--answer-ranks=1"] if wrapper == "axis" else []
+    assert main(["verilog", "--preset=tiny", *streams, f"--wrapper={wrapper}", f"--out={tmp_path / 'cores'}"]) == 0
     about = json.loads((tmp_path / "cores" / "signum.json").read_text())
     assert about["wrapper"] == wrapper
     assert ("stream_registers" in about) == (wrapper == "axi")
@@ -82,5 +83,5 @@ def test_the_core_is_called_as_the_module(tmp_path: Path) -> None:
 
 def test_an_unknown_wrapper(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verilog", "--preset=tiny", "--wrapper=apb", f"--out={tmp_path / 'cores'}"]) == 2
-    assert capsys.readouterr().err == "wrapper must be one of none, axi, wishbone, not apb\n"
+    assert capsys.readouterr().err == "wrapper must be one of none, axi, axis, wishbone, not apb\n"
     assert not (tmp_path / "cores").exists()
