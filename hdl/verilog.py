@@ -1,4 +1,4 @@
-"""The command ``signum verilog``: an array as signum.v, signum.json, signum.vlt and signum.core."""
+"""The command ``signum verilog``: an array of any size as Verilog, with its description and a driver in C."""
 
 from pathlib import Path
 from typing import Any
@@ -7,8 +7,20 @@ import click
 
 from signum.hdl.array.popcount.registry import STRUCTURES, structure_of
 from signum.hdl.host.axi import AxiAccelerator, AxisAccelerator, StreamRegister, stream_register
-from signum.hdl.host.bus import AddressMap, Region, Register, config_registers, stream_registers
+from signum.hdl.host.bus import (
+    MAGIC,
+    NUMBER_AT,
+    VERSION,
+    AddressMap,
+    Control,
+    Region,
+    Register,
+    Status,
+    config_registers,
+    stream_registers,
+)
 from signum.hdl.host.wishbone import WishboneAccelerator
+from signum.hdl.lib.c_header import write_header
 from signum.hdl.lib.command import (
     ARRAY_FIELDS,
     Command,
@@ -28,6 +40,9 @@ from .config import ArrayConfig, ConfigError
 __all__ = ["WRAPPERS", "describe", "verilog"]
 
 PORTABLE = "portable"
+PROTOCOL = {"magic": MAGIC, "version": VERSION, "number_at": NUMBER_AT,
+            **{bit.name.lower(): bit.value for bit in Control if bit.name},
+            **{bit.name.lower(): bit.value for bit in Status if bit.name and bit != Status.STREAM}}
 POPCOUNTS = tuple(structure.name for structure in STRUCTURES)
 WRAPPERS = {"none": Accelerator, "axi": AxiAccelerator, "axis": AxisAccelerator, "wishbone": WishboneAccelerator}
 
@@ -70,18 +85,21 @@ def verilog(out: Path, preset: str | None, config: Path | None, wrapper: str, ce
     """Write an array of any size as Verilog.
 
     The files are signum.v (Verilog-2005), signum.json (ports, configuration and address map), signum.vlt (waivers for
-    Verilator's linter) and signum.core (for FuseSoC). The parameters are those of a preset or of a file, or
-    rows, columns and lanes at least; options of single parameters replace those of the preset or the file.
+    Verilator's linter), signum.core (for FuseSoC) and signum.h (a driver in C). The parameters are those of a preset or
+    of a file, or rows, columns and lanes at least; options of single parameters replace those of the preset or file.
     """
     array = read_config(preset, config, {field.name: parameters[field.name] for field in ARRAY_FIELDS})
     platform = Target("" if cells == PORTABLE else cells, popcount or "")
     structure = structure_of(platform, array).name
     try:
+        about = describe(array, wrapper)
         path = emit(WRAPPERS[wrapper](config=array), name="signum", directory=out,
-                    extra={**describe(array, wrapper), "cells": cells, "popcount": structure}, platform=platform)
+                    extra={**about, "cells": cells, "popcount": structure}, platform=platform)
         write_core(path)
+        write_header(path, {"name": path.stem, **about}, PROTOCOL)
     except OSError as error:
         raise ConfigError(f"out must be a writable folder, not {out}: {error.strerror}") from None
-    json, waivers, core = (path.with_suffix(suffix).name for suffix in (".json", ".vlt", ".core"))
-    click.echo(f"{path}, {json}, {waivers} and {core}: {array.rows} x {array.cols} elements of {array.lanes} lanes, "
-               f"{array.binops_per_cycle} {'multiplications' if array.signed else 'binary operations'} a cycle")
+    json, waivers, core, header = (path.with_suffix(suffix).name for suffix in (".json", ".vlt", ".core", ".h"))
+    operations = "multiplications" if array.signed else "binary operations"
+    click.echo(f"{path}, {json}, {waivers}, {core} and {header}: {array.rows} x {array.cols} elements of "
+               f"{array.lanes} lanes, {array.binops_per_cycle} {operations} a cycle")

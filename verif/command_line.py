@@ -39,6 +39,8 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
         "flash": Entry("signum.fpga.flow.commands", "flash_command",
                        "Write a bitstream to its board, by the board's usual program."),
         "run": Entry("signum.fpga.host.run", "run_command", "Run a program file on the board at a serial port."),
+        "c-program": Entry("signum.fpga.host.c_program", "c_program_command",
+                           "Write a program file as a header in C, for signum.h of `signum verilog`."),
         "board-sim": Entry("signum.fpga.host.run", "board_sim_command",
                            "Serve a virtual board at a pseudo-terminal until Ctrl-C."),
     },
