@@ -424,7 +424,7 @@ PRESETS: dict[str, dict[str, int]] = {
     # 2,048 operations a cycle for FINN's CNV whole, from pixels to classes: one row, so that an image alone takes no
     # longer than one of a batch, and as many sums at once as it needs
     "ecp5_cnv": preset(1, 64, 32, tile=32, drain_width=16, fetch_width=8, pipeline=3, memory_registers=2,
-                       weight_depth=1024, activation_depth=4608, input_depth=1024, input_planes=1, input_levels=7,
+                       weight_depth=1024, activation_depth=8192, input_depth=1024, input_planes=1, input_levels=7,
                        input_maximum=255, answer_ranks=5),
     # half the block RAMs of GW1NR-9, since twice the lanes find no placement; most of GW2A-18, which was not placed
     "gowin_9k": preset(4, 4, 32, pipeline=4, memory_registers=1, access_patterns=1, threshold_depth=256),

@@ -11,16 +11,16 @@ DATA_REGISTERS = "Each module has clk and rst. Registers that hold data alone ar
 ONE_WORD = "A memory of one word has no address."
 
 REASONS = (
-    *((module, port, reason) for module in ("", "lite") for port, reason in (
-        (r"s_axi__a.addr\[1:0\]", "AXI addresses bytes, and the accelerator words: the lowest two bits select none."),
-        ("s_axi__a.prot", "AXI4-Lite has the signal; all accesses to the accelerator have the same rights."),
-        ("s_axis__tlast", "AXI4-Stream has the signal; WRITE_COUNT ends a run of words."))),
+    *((module, r"s_axi__a.addr\[1:0\]",
+       "AXI addresses bytes, and the accelerator words: the lowest two bits select none.") for module in ("", "lite")),
+    ("", "s_axi__a.prot", "AXI4-Lite has the signal; all accesses to the accelerator have the same rights."),
+    ("", "s_axis__tlast", "AXI4-Stream has the signal; WRITE_COUNT ends a run of words."),
     *((module, "rst", DATA_REGISTERS) for module in (
         "bank", "pool", "thresholds", "processingelement", "processingelement_[a-z]+")),
     *((module, r"layer\[.*\]", "The record of a layer goes to each unit whole, and this one takes some of its fields.")
       for module in ("border", "drain", "writebackunit")),
     *((module, r"geometry\[.*\]", "The geometry goes to each unit whole, and this one takes some of its fields.")
-      for module in ("input", "receiver", "reader", "answer")),
+      for module in ("receiver", "reader", "answer")),
     ("receiver", r"pixels__payload\[7:0\]", "Here the marks of a value count; the value passes into the line buffer."),
     ("raster", r"port_\w+\[.*\]", "Neighbouring fields of a layer come as one port, and not all of them count here."),
     ("sequencer", r"program_data\[.*\]", "A word of the program has room for the widest fields, which few words fill."),

@@ -7,7 +7,7 @@ import pytest
 
 from signum.hdl.accelerator import Accelerator
 from signum.hdl.config import ArrayConfig
-from signum.hdl.host.axi import AxiAccelerator
+from signum.hdl.host.axi import AxiAccelerator, AxisAccelerator
 from signum.hdl.lib.emit import Converted, Target, convert, emit
 from signum.hdl.lib.waivers import ONE_FILE, OPEN_PINS, REASONS, bits_of, reason_of, waivers
 from signum.verif.hdl.lib.test_emit import verilator
@@ -56,7 +56,8 @@ def designs() -> list[Converted]:
     small = ArrayConfig(rows=1, cols=2, lanes=2, pipeline=0, fetch_width=32)
     wide = ArrayConfig(rows=2, cols=2, lanes=6, pipeline=2, drain_width=2, weight_depth=1, threshold_depth=1)
     return [convert(AxiAccelerator(config=small), "top"), convert(Accelerator(config=wide), "top"),
-            convert(Accelerator(config=wide), "top", Target("ecp5"))]
+            convert(Accelerator(config=wide), "top", Target("ecp5")),
+            convert(AxisAccelerator(config=small.replace(input_depth=16, input_planes=2, answer_ranks=1)), "top")]
 
 
 def test_each_row_is_needed() -> None:
