@@ -107,9 +107,9 @@ class ArrayConfig:
         Fields of the program that are read in a cycle. The wider, the shorter the pauses between layers, and between
         the segments of a layer; the program memory grows wider with it.
     memory_registers : int
-        So many registers stand before and as many behind the banks of words, thresholds and the program. With one, no
-        path leads from logic through a memory into logic; with two, none across a large chip ends in logic: a faster
-        clock, for flip-flops and some cycles more between layers.
+        So many registers stand before and as many behind the banks of words, thresholds and the program, and behind
+        the line buffer of the input unit. With one, no path leads from logic through a memory into logic; with two,
+        none across a large chip ends in logic: a faster clock, for flip-flops and some cycles more between layers.
     input_depth : int
         Values that the line buffer of the input unit (`hdl.input.input_unit`) holds, a power of two; 0 for no input
         unit.
@@ -341,6 +341,11 @@ class ArrayConfig:
     def memory_latency(self) -> int:
         """Cycles from the address to the word of a bank."""
         return 1 + 2 * self.memory_registers
+
+    @property
+    def code_latency(self) -> int:
+        """Cycles from the address to the code of a value in the line buffer of the input unit."""
+        return 1 + self.memory_registers
 
     @property
     def requantize_cycles(self) -> int:

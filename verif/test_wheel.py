@@ -89,7 +89,7 @@ def test_commands_in_an_empty_folder(environment, tmp_path):
     size = ["--rows", "2", "--cols", "2", "--lanes", "4"]
     status, out, err = run(environment, tmp_path, "signum", "verilog", *size, "--out", "x")
     assert (status, err) == (0, "")
-    assert out == ("x/signum.v, signum.json, signum.vlt and signum.core: "
+    assert out == ("x/signum.v, signum.json, signum.vlt, signum.core and signum.h: "
                    "2 x 2 elements of 4 lanes, 16 binary operations a cycle\n")
     assert json.loads((tmp_path / "x" / "signum.json").read_text())["config"]["lanes"] == 4
     status, out, err = run(environment, tmp_path, "signum", "doctor")

@@ -79,10 +79,11 @@ class _Packer:
     """The words of windows on their way into the place: an item (a value, or zeros behind the last value of a window)
     is issued a cycle, unless a complete word waits for a cycle in which no layer writes."""
 
-    def __init__(self, planes: int, taken: Collection[int]) -> None:
+    def __init__(self, latency: int, planes: int, taken: Collection[int]) -> None:
+        self.latency = latency          # from the issue of an item to its word
         self.planes = planes            # words that leave one after the other, through a register; 0 for one, without
         self.taken = taken
-        self.blocked = [(0, 0), (0, 0)]     # cycles in which the last two words stopped the items
+        self.blocked = [(0, 0)] * latency   # cycles in which the last words stopped the items, as many as may be on their way
         self.stored = 0                 # the last write
 
     def issue(self, cycle: int, items: int) -> int:
@@ -96,13 +97,13 @@ class _Packer:
 
     def complete(self, issued: int) -> None:
         """The item that was issued last completes a word."""
-        full = max(issued + 2, self.blocked[-1][1] + 1)
+        full = max(issued + self.latency, self.blocked[-1][1] + 1)
         leaves = max(full, self.stored) + 1 if self.planes else full
         for number in range(max(1, self.planes)):
             self.stored = leaves if not number else self.stored + 1
             while self.stored in self.taken:
                 self.stored += 1
-        self.blocked = [self.blocked[-1], (full, leaves - 1 if self.planes else self.stored)]
+        self.blocked = [*self.blocked[1:], (full, leaves - 1 if self.planes else self.stored)]
 
 
 def _fill(program: Program, restart: int | None, free: int, taken: Collection[int]) -> tuple[int, int]:
@@ -121,7 +122,7 @@ def _fill(program: Program, restart: int | None, free: int, taken: Collection[in
     begin = -ahead if restart is None else restart + 1          # of the first line
     written: list[int] = []                                     # last cycle of each line
     freed: list[int] = []                                       # last value of each line of windows
-    packer = _Packer(g["planes"] + 1 if "planes" in g else 0, taken)
+    packer = _Packer(config.code_latency + 1, g["planes"] + 1 if "planes" in g else 0, taken)
     end = begin - 1 if restart is None else restart             # the last item
 
     def write_line() -> None:

@@ -1,7 +1,7 @@
 """The input unit: from a stream of pixels to the words of the first map in the activation banks."""
 
 from amaranth.hdl import Array as Choice
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -89,6 +89,12 @@ class InputUnit(wiring.Component):
         into, out = buffer.write_port(), buffer.read_port()
         wiring.connect(m, wiring.flipped(self.pixels), receiver.pixels)
         free = Signal(init=1)                               # the place may be written
+        code: Value = out.data
+        for _ in range(config.code_latency - 1):
+            following = Signal.like(code, reset_less=True)
+            with m.If(packer.advance):
+                m.d.sync += following.eq(code)
+            code = following
         m.d.comb += [
             receiver.geometry.eq(self.geometry),
             receiver.enable.eq(self.enable),
@@ -107,7 +113,7 @@ class InputUnit(wiring.Component):
             packer.window_end.eq(reader.window_end),
             packer.line_end.eq(reader.line_end),
             packer.frame_end.eq(reader.frame_end),
-            packer.code.eq(out.data),
+            packer.code.eq(code),
             self.received.eq(receiver.received),
             self.dropped.eq(receiver.dropped),
             self.waits.eq(self.full | ~free),

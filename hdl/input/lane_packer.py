@@ -1,5 +1,7 @@
 """Packing of codes into the lanes of words: codes in order, lowest lanes first, and zeros behind the last code."""
 
+from itertools import pairwise
+
 from amaranth.hdl import Array as Choice
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
@@ -19,8 +21,8 @@ def packed_layout(config: ArrayConfig) -> data.StructLayout:
 class LanePacker(wiring.Component):
     """Gathers the codes of each window in words of L lanes, for each plane in parallel.
 
-    A code is announced by ``issue`` and comes in the next cycle; while ``advance`` is low, it must stay. A word is
-    valid two cycles after the issue of its last code, of several planes three. Codes that do not fill the last word of
+    A code is announced by ``issue`` and comes ``config.code_latency`` cycles later; while ``advance`` is low, it must
+    stay. A word is valid one cycle after its last code, of several planes two. Codes that do not fill the last word of
     a window are followed by zeros, as many bits a cycle as a code has; the next window waits for them.
 
     Parameters
@@ -85,29 +87,32 @@ class LanePacker(wiring.Component):
             with m.If(~filling):
                 m.d.sync += [line_end.eq(self.line_end), frame_end.eq(self.frame_end)]
 
-        # in the next cycle the code enters the registers, one cycle later its word is complete
+        # the code enters the registers when the buffer has read it, one cycle later its word is complete
         tags = Signal(data.StructLayout({"full": 1, "line_end": 1, "frame_end": 1, "rest": len(rest)}))
-        entering = Signal.like(tags)
-        enters, zero = Signal(), Signal()
+        issued = data.StructLayout({"enters": 1, "zero": 1, "tags": tags.shape()})
+        reading = [Signal(issued, name=f"reading_{age}") for age in range(self.config.code_latency)]
+        entering = reading[-1]
         length = lanes if even else lanes + bits - 1
         registers = [Signal(length, name=f"plane_{p}", reset_less=True) for p in range(planes)]
         words = [register if even else
                  Choice([register[bits - 1 - left:][:lanes] for left in range(bits)])[tags.rest]
                  for register in registers]
         with m.If(self.restart):
-            m.d.sync += [enters.eq(0), entering.full.eq(0), tags.full.eq(0)]
+            m.d.sync += [*(to.eq(0) for stage in reading for to in (stage.enters, stage.tags.full)), tags.full.eq(0)]
         with m.Elif(self.advance):
+            first = reading[0]
             m.d.sync += [
-                enters.eq(item), zero.eq(filling),
-                entering.full.eq(item & full), entering.rest.eq(rest),
-                entering.line_end.eq(ended & Mux(filling, line_end, self.line_end)),
-                entering.frame_end.eq(ended & Mux(filling, frame_end, self.frame_end)),
-                tags.eq(entering),
+                first.enters.eq(item), first.zero.eq(filling),
+                first.tags.full.eq(item & full), first.tags.rest.eq(rest),
+                first.tags.line_end.eq(ended & Mux(filling, line_end, self.line_end)),
+                first.tags.frame_end.eq(ended & Mux(filling, frame_end, self.frame_end)),
+                *(to.eq(before) for before, to in pairwise(reading)),
+                tags.eq(entering.tags),
             ]
-            with m.If(enters):
+            with m.If(entering.enters):
                 for p, register in enumerate(registers):
                     code = self.code if planes == 1 else self.code[p]
-                    m.d.sync += register.eq(Cat(register, code & ~zero.replicate(bits))[bits:])
+                    m.d.sync += register.eq(Cat(register, code & ~entering.zero.replicate(bits))[bits:])
         word = [Cat(self.o.p.words), self.o.p.line_end, self.o.p.frame_end]
         given = [Cat(words), tags.line_end, tags.frame_end]
         if planes == 1:

@@ -16,6 +16,7 @@ LOOPS = ("run", "tap_y", "x", "y")
 class WindowReader(wiring.Component):
     """Issues the values of all windows of a frame: of each window the lines of taps, of each the values in order.
 
+    Behind the last line of windows the frame has too few lines for another: `FrameReceiver` says nothing is readable.
     The first value is issued in the cycle after ``restart`` at the earliest.
 
     Parameters
@@ -53,9 +54,8 @@ class WindowReader(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         geometry = self.geometry
-        finished = Signal()                                 # all windows were issued
         run_end = Signal()
-        m.d.comb += self.issue.eq(self.readable & self.ready & ~finished)
+        m.d.comb += self.issue.eq(self.readable & self.ready)
         within: Value = C(1, 1)
         for name, end in zip(LOOPS, (run_end, self.window_end, self.line_end, self.frame_end), strict=True):
             turn = Signal.like(geometry[name], name=name)
@@ -68,7 +68,7 @@ class WindowReader(wiring.Component):
         step = Mux(self.line_end, geometry.line_step,
                    Mux(self.window_end, geometry.window_step, Mux(run_end, geometry.tap_line, 1)))
         with m.If(self.restart):
-            m.d.sync += [self.address.eq(0), finished.eq(0)]
+            m.d.sync += self.address.eq(0)
         with m.Elif(self.issue):
-            m.d.sync += [self.address.eq(self.address + step), finished.eq(self.frame_end)]
+            m.d.sync += self.address.eq(self.address + step)
         return m

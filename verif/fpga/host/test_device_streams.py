@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from signum.fpga.host.device import Device, DeviceError
-from signum.fpga.host.link import Link
+from signum.fpga.host.link import Link, LinkError
 from signum.fpga.host.virtual_board import VirtualBoard
 from signum.golden.compiler.answers import Answers, ranked
 from signum.golden.compiler.compile import compile_graph
@@ -67,6 +67,23 @@ def test_a_faulty_line_gives_no_wrong_answer(board: VirtualBoard, seed: int, rat
     line.begin()
     while line.injected.total() < 12 or device.link.retries < 6:
         assert answers_of(device, case) == expected_answers(case)
+
+
+def test_an_image_whose_response_is_lost_is_not_sent_again(board: VirtualBoard, seed: int) -> None:
+    device = Device(Link(board, timeout=TIMEOUT, quiet=QUIET, attempts=4))
+    case = draw_small(np.random.default_rng(seed))
+    device.load(case.program)
+    send, sent = device.link.send_pixels, []
+
+    def send_and_lose(values: bytes) -> None:
+        send(values)
+        sent.append(values)
+        raise LinkError("no response")
+
+    device.link.send_pixels = send_and_lose  # type: ignore[method-assign]
+    for _ in range(2):
+        assert answers_of(device, case) == expected_answers(case)
+    assert len(sent) == 2 * len(case.images)
 
 
 @pytest.mark.parametrize("happens", ["reset", "power_cycle"])

@@ -32,7 +32,8 @@ class Case:
             code = {"input_planes": 1, "input_levels": encoder.levels, "input_maximum": encoder.maximum}
         elif isinstance(encoder, BitPlanes):
             self.maximum = (1 << encoder.count) - 1
-        self.config = BASE.replace(lanes=lanes, input_depth=depth, answer_ranks=1, **code)
+        self.config = BASE.replace(lanes=lanes, input_depth=depth, answer_ranks=1, memory_registers=rng.randint(0, 2),
+                                   **code)
         while True:
             kernel = rng.randint(1, 4), rng.randint(1, 4)
             dilation = rng.randint(1, 2), 1
