@@ -12,7 +12,8 @@ __all__ = ["DATA_BITS", "PRESETS", "WIDEST_SCALE", "ArrayConfig", "ConfigError"]
 DATA_BITS = 32                      # width of the bus, and of a memory's slice
 WIDEST_SCALE = 18                   # bits of an operand of an FPGA's multiplier
 MAY_BE_ZERO = {"pipeline", "zero_padding", "requantize_depth", "requantize_shift", "memory_registers", "input_depth",
-               "input_planes", "input_levels", "input_maximum", "answer_ranks", "answer_values"}
+               "input_planes", "input_levels", "input_maximum", "answer_ranks", "answer_values",
+               "answer_bytes", "answer_shuffle"}
 WIDEST_SIGNAL = 1 << 16             # bits of a signal too wide for Amaranth; one signal holds the words of all rows
 LARGEST_PRODUCT = 255 * 128         # magnitude of 255 * -128, of 8-bit elements
 
@@ -124,6 +125,11 @@ class ArrayConfig:
         array has both units or none.
     answer_values : int
         1 if answers may also be of several pixels, the values of all channels, or the words of a map.
+    answer_bytes : int
+        1 if values may be requantized to 8 bits. Needs ``answer_values``.
+    answer_shuffle : int
+        Most answers along a side of a pixel of the last layer, in the order of a pixel shuffle or all alike; 0 for one.
+        Needs ``answer_values``.
 
     Raises
     ------
@@ -157,6 +163,8 @@ class ArrayConfig:
     input_maximum: int = 0
     answer_ranks: int = 0
     answer_values: int = 0
+    answer_bytes: int = 0
+    answer_shuffle: int = 0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -187,7 +195,7 @@ class ArrayConfig:
         limits = {"rows": 1024, "cols": 1024, "lanes": 4096, "acc_bits": 32, "sum_bits": 32, "access_patterns": 8,
                   "zero_padding": 1, "memory_registers": 2, "requantize_shift": 24, "scale_bits": WIDEST_SCALE,
                   "fetch_width": 32, "input_planes": 8, "input_maximum": 255, "input_depth": 65536,
-                  "answer_ranks": 8, "answer_values": 1}
+                  "answer_ranks": 8, "answer_values": 1, "answer_bytes": 1, "answer_shuffle": 8}
         for name, most in limits.items():
             if getattr(self, name) > most:
                 raise ConfigError(f"{name} must be at most {most}, not {getattr(self, name)}")
@@ -203,6 +211,9 @@ class ArrayConfig:
         codes = ("input_planes", "input_levels", "input_maximum")
         if not self.answer_ranks and self.answer_values:
             raise ConfigError(f"answer_values must be 0 where answer_ranks is 0, not {self.answer_values}")
+        for name in ("answer_bytes", "answer_shuffle"):
+            if getattr(self, name) and not self.answer_values:
+                raise ConfigError(f"{name} must be 0 where answer_values is 0, not {getattr(self, name)}")
         if self.input_depth and not self.answer_ranks:
             raise ConfigError("answer_ranks must be positive where input_depth is positive, not 0")
         if not self.input_depth:

@@ -1,6 +1,6 @@
 """Answers of a program that takes pixels: their form, the fields of the answer unit, and their meaning."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from signum.hdl.config import DATA_BITS, ArrayConfig
 from signum.hdl.control.answer_geometry import AnswerKind, answer_fields
 
 from .allocation import CapacityError, need
-from .graph import Layer
+from .graph import Graph, Layer
 from .program import MapAllocation, Program, ResultAllocation
 
 __all__ = ["Answers", "answer_geometry", "answer_offsets", "answer_size", "decode_answers", "ranked"]
@@ -22,13 +22,62 @@ class Answers:
     Parameters
     ----------
     kind : AnswerKind
-        `RANKS` and `VALUES` of the sums of a raw layer, `WORDS` of the map of another.
+        `RANKS` and `VALUES` of the sums of a raw layer (8 bits of a layer that ends in `golden.layers.binary.Bytes`),
+        `WORDS` of the map of another.
     ranks : int
         Channels of a ranked answer.
+    shuffle : int
+        Answers along each side of a pixel of the last layer, each of channels of its own, in the order of
+        ``nn.PixelShuffle``.
+    enlarge : int
+        Answers along each side of a pixel, all alike.
+
+    Raises
+    ------
+    ValueError
+        If ``shuffle`` or ``enlarge`` is not positive, or both are above 1, or one is with `WORDS`.
     """
 
     kind: AnswerKind = AnswerKind.RANKS
     ranks: int = 1
+    shuffle: int = 1
+    enlarge: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("shuffle", "enlarge"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a positive integer, not {value}")
+        if self.shuffle > 1 and self.enlarge > 1:
+            raise ValueError(f"enlarge must be 1 where shuffle is {self.shuffle}, not {self.enlarge}")
+        if self.kind == AnswerKind.BYTES:
+            raise ValueError("kind must be VALUES for the values of any layer, not BYTES")
+        if self.kind == AnswerKind.WORDS and self.side > 1:
+            raise ValueError(f"shuffle and enlarge must be 1 for words, not {self.side}")
+
+    @property
+    def side(self) -> int:
+        """Answers along a side of a pixel."""
+        return max(self.shuffle, self.enlarge)
+
+    def arranged(self, graph: Graph) -> Graph:
+        """The graph with the channels of each answer as neighbours in its last layer, those of a line in order.
+
+        Raises
+        ------
+        CapacityError
+            If its channels are not those of so many answers.
+        """
+        if self.shuffle == 1:
+            return graph
+        last, answers = graph.layers[-1], self.shuffle**2
+        if not last.raw or last.channels % answers:
+            raise CapacityError(f"the channels of layer {last.name} must be a multiple of {answers} for a shuffle of "
+                                f"{self.shuffle}, not {last.channels}", 1)
+        order = np.arange(last.channels).reshape(-1, answers).T.reshape(-1)
+        segments = tuple(replace(segment, weights=segment.weights[order]) for segment in last.segments)
+        offset = None if last.offset is None else last.offset[order]
+        return Graph(inputs=graph.inputs, layers=(*graph.layers[:-1], replace(last, segments=segments, offset=offset)))
 
 
 def ranked(values: np.ndarray, ranks: int) -> np.ndarray:
@@ -54,7 +103,7 @@ def answer_offsets(config: ArrayConfig, layer: Layer) -> np.ndarray:
 
 
 def answer_geometry(config: ArrayConfig, answers: Answers, layer: Layer, result: ResultAllocation | None,
-                    place: MapAllocation | None, split: bool) -> dict[str, int]:
+                    place: MapAllocation | None, width: int, split: bool) -> dict[str, int]:
     """Values of `hdl.control.answer_geometry.answer_fields`.
 
     Parameters
@@ -67,6 +116,8 @@ def answer_geometry(config: ArrayConfig, answers: Answers, layer: Layer, result:
         The place of its sums; their offsets follow.
     place : MapAllocation, or None
         The place of its map.
+    width : int
+        Pixels of a line of its sums.
     split : bool
 
     Raises
@@ -83,8 +134,19 @@ def answer_geometry(config: ArrayConfig, answers: Answers, layer: Layer, result:
         wanted, gives = ("ranks or values", "sums") if layer.raw else ("words", "a map")
         raise CapacityError(f"the answers must be {wanted}, not {answers.kind.name.lower()}, for layer {layer.name} "
                             f"gives {gives}")
-    values = {"kind": int(answers.kind), "double": int(layer.step == 2 and layer.element_bits == 1), "offsets": 0,
-              "ranks": 0, "channels": layer.channels - 1}
+    kind = AnswerKind.BYTES if layer.bytes and answers.kind == AnswerKind.VALUES else answers.kind
+    values = {"kind": int(kind), "double": int(layer.step == 2 and layer.element_bits == 1), "offsets": 0,
+              "ranks": 0, "channels": layer.channels // answers.shuffle**2 - 1, "factor": 0, "shift": 0,
+              "side": answers.side - 1, "alike": int(answers.enlarge > 1), "columns": width - 1,
+              "words": words_per(layer.channels, config.drain_width) - 1}
+    if layer.bytes:
+        _check_bytes(config, answers, layer)
+        values |= {"factor": layer.bytes[0], "shift": layer.bytes[1] - 1}
+    if answers.side > 1:
+        need("answers along a side of a pixel", answers.side, max(1, config.answer_shuffle), "answer_shuffle")
+    if answers.shuffle > 1 and layer.channels // answers.shuffle**2 % config.drain_width:
+        raise CapacityError(f"an answer must have a multiple of {config.drain_width} channels, the drain_width of the "
+                            f"array, not {layer.channels // answers.shuffle**2}: drain_width of 1 would make it fit", 1)
     if result is not None:
         groups = -(-result.pixels // config.rows) if split else result.pixels
         values |= {"results": result.start, "pixels": result.pixels - 1,
@@ -102,6 +164,14 @@ def answer_geometry(config: ArrayConfig, answers: Answers, layer: Layer, result:
     return {field.name: values[field.name] for field in answer_fields(config)}
 
 
+def _check_bytes(config: ArrayConfig, answers: Answers, layer: Layer) -> None:
+    if answers.kind != AnswerKind.VALUES:
+        raise CapacityError(f"the answers must be values, not {answers.kind.name.lower()}, for layer {layer.name} gives "
+                            "values of 8 bits", 1)
+    if not config.answer_bytes:
+        raise CapacityError("values of 8 bits need more of the answer unit: answer_bytes of 1 would add it", 1)
+
+
 def _kind(program: Program) -> AnswerKind:
     return AnswerKind(program.answer_fields.get("kind", AnswerKind.RANKS))
 
@@ -109,15 +179,20 @@ def _kind(program: Program) -> AnswerKind:
 def answer_size(program: Program) -> int:
     """Numbers of 32 bits in the answer to an image."""
     fields = program.answer_fields
-    numbers = {AnswerKind.RANKS: fields.get("ranks", 0) + 1, AnswerKind.VALUES: fields["channels"] + 1,
-               AnswerKind.WORDS: program.address_map.slices}
-    return (fields.get("pixels", 0) + 1) * numbers[_kind(program)]
+    numbers = {AnswerKind.RANKS: fields.get("ranks", 0) + 1, AnswerKind.WORDS: program.address_map.slices}
+    return _pixels(program) * numbers.get(_kind(program), fields["channels"] + 1)
+
+
+def _pixels(program: Program) -> int:
+    """Pixels of an answer, or words of its map."""
+    fields = program.answer_fields
+    return (fields.get("pixels", 0) + 1) * (fields.get("side", 0) + 1)**2
 
 
 def decode_answers(program: Program, numbers: np.ndarray) -> np.ndarray:
     """Answers from their numbers, uint32 (B, `answer_size`).
 
-    Ranks int64 (B, pixels, ranks), values int64 (B, pixels, channels), or the elements of a map, bool (B, H, W, C).
+    Ranks int64 (B, pixels, ranks), values int64 (B, pixels, channels), pixels in raster order, or the elements of a map, bool (B, H, W, C).
     """
     numbers = np.asarray(numbers, dtype=np.uint32)
     kind = _kind(program)
@@ -128,4 +203,4 @@ def decode_answers(program: Program, numbers: np.ndarray) -> np.ndarray:
         bits = ints_to_words([int(word) for word in words.reshape(-1)], program.config.word_bits)
         return place.to_elements(bits.reshape(*words.shape, -1))
     signed = numbers.view(np.int32).astype(np.int64)
-    return signed.reshape(len(numbers), program.answer_fields.get("pixels", 0) + 1, -1)
+    return signed.reshape(len(numbers), _pixels(program), -1)

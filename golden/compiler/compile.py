@@ -56,6 +56,8 @@ class Compiler:
     def __init__(self, graph: Graph, config: ArrayConfig, split: bool, choice: int, packable: Collection[str],
                  answers: Answers | None) -> None:
         self.config = config
+        if answers:
+            graph = answers.arranged(graph)
         self.split = split
         self.original = graph
         self.answers = answers
@@ -113,7 +115,7 @@ class Compiler:
             output=output, result=result,
             input_fields=input_geometry(config, inputs, self.split) if self.answers else {},
             answer_fields=answer_geometry(config, self.answers, output, result, self.places.get(output.name),
-                                          self.split) if self.answers else {},
+                                          self.graph.sums_size(output)[1], self.split) if self.answers else {},
             channels=tuple(layer.channels for layer in self.graph.layers),
             useful=tuple(self._useful(layer) for layer in self.original.layers))
         need("words of the program", len(program.words), self.config.program_depth, "program_depth")

@@ -189,6 +189,8 @@ class Layer:
         For a raw layer: its values are ``step*S + offset``, with elements of 8 bits ``S + offset``.
     step : 1 or 2
         2, or 1 where a segment reads bit planes.
+    bytes : (int, int), or None
+        For a raw layer: the factor and the shift by which its values become 8 bits; see `golden.layers.binary.Bytes`.
     """
 
     name: str
@@ -200,6 +202,7 @@ class Layer:
     inverted: np.ndarray | None = None
     offset: np.ndarray | None = None
     step: int = 2
+    bytes: tuple[int, int] | None = None
 
     @property
     def channels(self) -> int:
@@ -261,7 +264,11 @@ class Layer:
     def values(self, sums: np.ndarray) -> np.ndarray:
         """Integer results of a raw layer from its sums, any shape (..., N)."""
         assert self.offset is not None
-        return (self.step if self.element_bits == 1 else 1) * np.asarray(sums) + self.offset
+        values = (self.step if self.element_bits == 1 else 1) * np.asarray(sums, dtype=np.int64) + self.offset
+        if self.bytes is None:
+            return values
+        factor, shift = self.bytes
+        return np.clip(values * factor + (1 << shift - 1) >> shift, 0, 255)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

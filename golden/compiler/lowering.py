@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from signum.golden.layers.binary import ChannelFunction, Logits, Sign
+from signum.golden.layers.binary import Bytes, ChannelFunction, Logits, Sign
 from signum.golden.layers.residual import HIGH, INT4_STEP, LOW, SHIFT, Int4
 from signum.golden.reference.encoding import border_class
 from signum.hdl.control.combine import COMBINES, Combine
@@ -202,8 +202,10 @@ class Sums:
             raise FoldError(f"the raw layer {self.name} must be padded with 1 or -1, not 0")
         bias = self._none if self.logits is None else self.logits.integer_bias().numpy()
         _, _, base = self._sums(self._none, (0, 0, 0, 0))
+        end = self.logits
         return Layer(name=self.name, segments=self.segments(self._none), combine=self.combine.name,
-                     offset=np.rint(bias).astype(np.int64) + base[0, 0], step=self.step)
+                     offset=np.rint(bias).astype(np.int64) + base[0, 0], step=self.step,
+                     bytes=(end.factor, end.shift) if isinstance(end, Bytes) else None)
 
     def _residual(self, sign: Sign) -> Layer:
         """Levels of the parts, added and compared once."""

@@ -19,7 +19,7 @@ from signum.golden.reference.encoding import words_per
 from signum.hdl.control.answer_geometry import AnswerKind
 from signum.hdl.control.isa import LayerFlag
 from signum.hdl.host.bus_interface import choices
-from signum.hdl.output.answer_unit import answer_latency, head_cycles
+from signum.hdl.output.answer_unit import BYTE_CYCLES, answer_latency, head_cycles
 
 from .cycles import layer_cycles, storing_cycles, write_cycles
 from .program import Program
@@ -159,15 +159,15 @@ def _answers(program: Program, end: int) -> tuple[list[int], int]:
     """
     config, g = program.config, program.answer_fields
     kind = AnswerKind(g.get("kind", AnswerKind.RANKS))
-    numbers = {AnswerKind.RANKS: g.get("ranks", 0) + 1, AnswerKind.VALUES: 1,
-               AnswerKind.WORDS: program.address_map.slices}[kind]
-    reads = {AnswerKind.RANKS: 2 * (g["channels"] + 1), AnswerKind.VALUES: 2, AnswerKind.WORDS: 1}[kind]
+    numbers = {AnswerKind.RANKS: g.get("ranks", 0) + 1, AnswerKind.WORDS: program.address_map.slices}.get(kind, 1)
+    reads = {AnswerKind.RANKS: 2 * (g["channels"] + 1), AnswerKind.WORDS: 1}.get(kind, 2)
+    extra = BYTE_CYCLES if kind == AnswerKind.BYTES else 0
     reading = end + 1
     ends = []
     last = reading
     for row, ends_image in _units(program, kind):
         last = reading
-        sent = reading + reads + answer_latency(config, choices(config.rows)) + row // config.tile + numbers
+        sent = reading + reads + answer_latency(config, choices(config.rows)) + row // config.tile + extra + numbers
         reading = sent + 1
         if ends_image:
             ends.append(sent)
@@ -177,10 +177,14 @@ def _answers(program: Program, end: int) -> tuple[list[int], int]:
 
 def _units(program: Program, kind: AnswerKind) -> Iterator[tuple[int, bool]]:
     """The units of a run's answers: the row of each, and whether it ends an image."""
-    pixels = program.answer_fields.get("pixels", 0) + 1
-    channels = program.answer_fields["channels"] + 1 if kind == AnswerKind.VALUES else 1
+    g = program.answer_fields
+    pixels, side = g.get("pixels", 0) + 1, g.get("side", 0) + 1
+    line = g["columns"] + 1 if side > 1 else 1
+    order = [start + x for start in range(0, pixels, line) for _ in range(side) for x in range(line)
+             for _ in range(side)]
+    channels = 1 if kind in (AnswerKind.RANKS, AnswerKind.WORDS) else g["channels"] + 1
     for image in range(program.images):
-        for pixel in range(pixels):
+        for number, pixel in enumerate(order):
             row = pixel % program.config.rows if program.split and kind != AnswerKind.WORDS else image
             for channel in range(channels):
-                yield row, pixel == pixels - 1 and channel == channels - 1
+                yield row, number == len(order) - 1 and channel == channels - 1

@@ -13,8 +13,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-__all__ = ["BatchNorm", "BinaryConv2d", "BinaryLinear", "BinaryWeights", "ChannelFunction", "Logits", "MaxPool", "Sign",
-           "Sum", "binarize", "clamp", "round_through", "sign"]
+__all__ = ["BatchNorm", "BinaryConv2d", "BinaryLinear", "BinaryWeights", "Bytes", "ChannelFunction", "Logits", "MaxPool",
+           "Sign", "Sum", "binarize", "clamp", "round_through", "sign"]
+
+MOST_FACTOR, MOST_SHIFT = 255, 31
+"""Of `Bytes`."""
 
 INITIAL_SCALE = 0.5
 """Standard deviation of the latent weights at the start; learning rates are relative to it."""
@@ -68,10 +71,13 @@ class BinaryWeights(nn.Module):
         Planes w of the effective weights, odd integers of -(2**w - 1)..2**w - 1.
     binarizer : callable
         Computes effective from latent weights: `binarize`, or `clamp` in the first stage of a training.
+    initial_scale : float
+        Standard deviation of the latent weights at the start, to which their learning rate is relative.
     """
 
     weight: nn.Parameter
     weight_bits: int = 1
+    initial_scale: float = INITIAL_SCALE
 
     def __init__(self) -> None:
         super().__init__()
@@ -311,3 +317,43 @@ class Logits(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{len(self.bias)}, scale={self.scale}"
+
+
+class Bytes(Logits):
+    """The end of a network with values of 8 bits: ``(z * scale + 2**(shift - 1)) >> shift`` within 0..255.
+
+    z is an integer sum plus a learned integer bias of its channel. In evaluation the result is exact.
+
+    Parameters
+    ----------
+    channels : int
+    factor : int
+        The multiplier, 1..255.
+    shift : int
+        1..31.
+
+    Raises
+    ------
+    ValueError
+        If the factor or the shift is out of range.
+    """
+
+    def __init__(self, channels: int, *, factor: int, shift: int) -> None:
+        for name, value, most in (("factor", factor, MOST_FACTOR), ("shift", shift, MOST_SHIFT)):
+            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+                raise ValueError(f"{name} must be an integer of 1 to {most}, not {value}")
+        super().__init__(channels, scale=factor / 2**shift)
+        self.factor = factor
+        self.shift = shift
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Integers of 0..255 as floats, (B, C) or (B, C, H, W), with the gradient of the value before its rounding."""
+        sums = super().forward(x)
+        exact = torch.floor((sums.double() * self.factor + 2.0 ** (self.shift - 1)) / 2.0 ** self.shift).clamp(0, 255)
+        if not self.training:
+            return exact.to(x.dtype)
+        real = self.scaled(sums).clamp(0, 255)
+        return real + (exact.to(x.dtype) - real).detach()
+
+    def extra_repr(self) -> str:
+        return f"{len(self.bias)}, factor={self.factor}, shift={self.shift}"

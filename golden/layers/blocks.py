@@ -11,15 +11,23 @@ from typing import Literal
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
-from .binary import BatchNorm, BinaryConv2d, Logits, Sign, Sum
+from .binary import BatchNorm, BinaryConv2d, Bytes, Logits, Sign, Sum
 from .encoder import Encoder
 from .gains import AlphaShape, Gain, GainConv, GainSign, ScaledConv2d
+from .quant import QuantConv2d
 from .residual import Int4, Residual
 
 __all__ = ["FLOAT", "BinaryBlocks", "Blocks", "FloatBlock", "FloatBlocks", "Network", "Style"]
 
 RESIDUALS = ("int4", "concat", "none")
+
+UNIT, UNIT_FACTOR = 129, 127
+"""The sum of a binary network's filter that keeps a grey level; 2**14 over it, nearly, in `Bytes`."""
+
+SMALL = 0.05
+"""The initial scale of weights that make a few grey levels, relative to others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,9 +80,7 @@ FLOAT = Style(binary=False)
 
 
 class Network(nn.Module):
-    """A network with a body for the array, and layers of the host before and after it.
-
-    In this base class the host's part is empty; a network with 8-bit layers at its ends overrides `before` and `after`.
+    """A network, all of whose layers the array computes; `after` has the form of its results for a loss and a score.
 
     Parameters
     ----------
@@ -89,17 +95,13 @@ class Network(nn.Module):
         self.body = body
         self.scale = next((m.scale for m in body.modules() if isinstance(m, Logits)), 1.0)
 
-    def before(self, x: Tensor) -> Tensor:
-        """Input of the body."""
-        return x
-
     def after(self, y: Tensor, x: Tensor) -> Tensor:
-        """Result of the network from the body's result y and the network's input x: here y, scaled for a loss."""
+        """Result of the network from the body's result y and the network's input x: here y, scaled."""
         return y * self.scale
 
     def forward(self, x: Tensor) -> Tensor:
         """Results of encoded images; see `encode`."""
-        return self.after(self.body(self.before(x)), x)
+        return self.after(self.body(x), x)
 
     def encode(self, images: np.ndarray) -> Tensor:
         """The input of the network for images, int64 (B, C, H, W)."""
@@ -146,6 +148,22 @@ class Blocks(ABC):
     def result(self, inputs: int, outputs: int, kernel: int = 1, padding: int | None = None) -> nn.Module:
         """The last convolution: results (B, outputs, H, W) with a bias; padded to keep its size by default."""
 
+    @abstractmethod
+    def pixels(self, inputs: int, outputs: int, kernel: int, stride: int = 1, centred: bool = False) -> nn.Module:
+        """The first convolution, of 8-bit weights and pixels, its norm and activation.
+
+        Around an image are zeros. The weights of a ``centred`` filter add up to zero, or nearly: its invariance to
+        brightness need not be learned.
+        """
+
+    @abstractmethod
+    def values(self, inputs: int, outputs: int, kernel: int) -> nn.Module:
+        """`result` with 8-bit weights, padded to keep its size."""
+
+    @abstractmethod
+    def grey(self, path: nn.Module, inputs: int, outputs: int, filter_size: int) -> nn.Module:
+        """Grey levels: `values` of the ``inputs`` maps that ``path`` makes of the image, plus filters of its pixels."""
+
 
 def _padding(kernel: int, dilation: int) -> int:
     return kernel // 2 * dilation
@@ -161,6 +179,28 @@ class FloatBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return nn.functional.relu(self.body(x) + self.skip(x))
+
+
+class _Centred(nn.Module):
+    """The weights of each filter minus their mean."""
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight - weight.mean(dim=(2, 3), keepdim=True)
+
+    def right_inverse(self, weight: Tensor) -> Tensor:
+        return weight
+
+
+class _Grey(nn.Module):
+    """The sum of two paths in grey levels, of an image with values 0..1."""
+
+    def __init__(self, path: nn.Module, filters: nn.Module) -> None:
+        super().__init__()
+        self.path = path
+        self.filters = filters
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 255 * (self.path(x) + self.filters(x) + x)
 
 
 class FloatBlocks(Blocks):
@@ -200,6 +240,20 @@ class FloatBlocks(Blocks):
 
     def result(self, inputs: int, outputs: int, kernel: int = 1, padding: int | None = None) -> nn.Module:
         return nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2 if padding is None else padding)
+
+    def pixels(self, inputs: int, outputs: int, kernel: int, stride: int = 1, centred: bool = False) -> nn.Module:
+        layers = self._sums(inputs, outputs, kernel, stride, 1)
+        if centred:
+            parametrize.register_parametrization(layers[0], "weight", _Centred())
+        return nn.Sequential(*layers, nn.ReLU())
+
+    def values(self, inputs: int, outputs: int, kernel: int) -> nn.Module:
+        return self.result(inputs, outputs, kernel)
+
+    def grey(self, path: nn.Module, inputs: int, outputs: int, filter_size: int) -> nn.Module:
+        filters = nn.Conv2d(1, outputs, filter_size, padding=filter_size // 2, bias=False)
+        parametrize.register_parametrization(filters, "weight", _Centred())
+        return _Grey(nn.Sequential(path, self.result(inputs, outputs, 3)), filters)
 
 
 class BinaryBlocks(Blocks):
@@ -262,6 +316,25 @@ class BinaryBlocks(Blocks):
 
     def code(self, inputs: int, outputs: int, kernel: int = 1, dilation: int = 1) -> nn.Module:
         return self.conv(inputs, outputs, kernel, dilation=dilation)
+
+    def pixels(self, inputs: int, outputs: int, kernel: int, stride: int = 1, centred: bool = False) -> nn.Module:
+        conv = QuantConv2d(inputs, outputs, kernel, weight_bits=8, stride=stride, padding=kernel // 2, pad=0,
+                           total=inputs * kernel**2 % 2 if centred else None)
+        return nn.Sequential(conv, BatchNorm(outputs), self.activation(outputs))
+
+    def values(self, inputs: int, outputs: int, kernel: int) -> nn.Module:
+        conv = QuantConv2d(inputs, outputs, kernel, weight_bits=8, padding=kernel // 2)
+        scale = 2.0 ** -round(np.log2(inputs * kernel**2) / 2 + np.log2(255))
+        return nn.Sequential(conv, Logits(outputs, scale=scale))
+
+    def grey(self, path: nn.Module, inputs: int, outputs: int, filter_size: int) -> nn.Module:
+        last = QuantConv2d(inputs, outputs, 3, weight_bits=8, padding=1)
+        filters = QuantConv2d(1, outputs, filter_size, weight_bits=8, padding=filter_size // 2, pad=0, total=UNIT)
+        for conv in (last, filters):
+            conv.initial_scale *= SMALL
+            with torch.no_grad():
+                conv.weight *= SMALL
+        return nn.Sequential(Sum(nn.Sequential(path, last), filters), Bytes(outputs, factor=UNIT_FACTOR, shift=14))
 
     def _int4(self, conv: BinaryConv2d, activation: GainSign | None) -> Int4:
         outputs, taps = len(conv.weight), conv.weight[0].numel()

@@ -55,24 +55,40 @@ class QuantConv2d(BinaryConv2d):
         See `BinaryConv2d`.
     weight_bits : int
         1 to 8.
+    total : int, optional
+        The sum of the effective weights of a filter, which its middle tap brings about, within its range: a filter of
+        pixels then treats all levels of brightness alike. Odd where the taps are of an odd number, else even.
 
     Raises
     ------
     ValueError
-        If ``weight_bits`` is out of range.
+        If ``weight_bits`` is out of range, or ``total`` no sum of odd integers.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int | tuple[int, int], *, weight_bits: int,
-                 **options) -> None:
+                 total: int | None = None, **options) -> None:
         super().__init__(inputs, outputs, kernel, **options)
         self.weight_bits = _check_bits(weight_bits)
+        taps = self.weight[0].numel()
+        if total is not None and total % 2 != taps % 2:
+            raise ValueError(f"total must be {'odd' if taps % 2 else 'even'}, as a sum of {taps} odd integers, not {total}")
+        self.total = total
 
     def binary_weight(self) -> Tensor:
         """The effective weights, odd integers, shape of `weight`; real numbers in the first stage of a training."""
-        return _effective(self)
+        weights = _effective(self)
+        if self.total is None:
+            return weights
+        largest = (1 << self.weight_bits) - 1
+        taps = weights.flatten(1)
+        middle = taps.shape[1] // 2
+        rest = torch.cat([taps[:, :middle], taps[:, middle + 1:]], dim=1)
+        balance = (self.total - rest.sum(dim=1, keepdim=True)).clamp(-largest, largest)
+        return torch.cat([rest[:, :middle], balance, rest[:, middle:]], dim=1).reshape(weights.shape)
 
     def extra_repr(self) -> str:
-        return f"{super().extra_repr()}, weight_bits={self.weight_bits}"
+        total = "" if self.total is None else f", total={self.total}"
+        return f"{super().extra_repr()}, weight_bits={self.weight_bits}{total}"
 
 
 class QuantLinear(BinaryLinear):

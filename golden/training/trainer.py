@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from signum.golden.layers.binary import INITIAL_SCALE, BinaryWeights, binarize, clamp
+from signum.golden.layers.binary import BinaryWeights, binarize, clamp
 from signum.golden.layers.blocks import Network
 
 __all__ = ["Point", "Progress", "Recipe", "Trainable", "Trainer", "TrainingError", "evaluate", "initial",
@@ -172,8 +172,9 @@ class Trainer:
         self.binary = [m for m in network.modules() if isinstance(m, BinaryWeights)]
         known = {id(m.weight) for m in self.binary}
         groups = [
-            {"params": [m.weight for m in self.binary], "lr": recipe.latent_rate * INITIAL_SCALE,
-             "weight_decay": recipe.decay},
+            *({"params": [m.weight for m in self.binary if m.initial_scale == scale],
+               "lr": recipe.latent_rate * scale, "weight_decay": recipe.decay}
+              for scale in sorted({m.initial_scale for m in self.binary})),
             {"params": [p for p in network.parameters() if id(p) not in known], "lr": recipe.rate}]
         self.optimizer = torch.optim.Adam([group for group in groups if group["params"]])
         self.rates = [group["lr"] for group in self.optimizer.param_groups]

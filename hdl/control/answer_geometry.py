@@ -6,7 +6,10 @@ from signum.hdl.config import ArrayConfig, bits_to_hold
 
 from .isa import Field
 
-__all__ = ["AnswerKind", "answer_fields"]
+__all__ = ["FACTOR_BITS", "SHIFT_BITS", "AnswerKind", "answer_fields"]
+
+FACTOR_BITS, SHIFT_BITS = 8, 5
+"""Of a requantization to 8 bits."""
 
 
 class AnswerKind(enum.IntEnum):
@@ -15,6 +18,7 @@ class AnswerKind(enum.IntEnum):
     RANKS = 0       # of each pixel the channels of the largest values, the largest first
     VALUES = 1      # of each pixel the value of each channel, in two's complement
     WORDS = 2       # the words of a map, in slices of 32 bits
+    BYTES = 3       # of each pixel the value of each channel, requantized to 8 bits
 
 
 def answer_fields(config: ArrayConfig) -> tuple[Field, ...]:
@@ -24,12 +28,24 @@ def answer_fields(config: ArrayConfig) -> tuple[Field, ...]:
     ranks = (Field("ranks", bits_to_hold(config.answer_ranks - 1)),) if config.answer_ranks > 1 else ()
     several = (
         Field("kind", 2),
-        Field("pixels", max(t, a)),     # last pixel of an image, or last word of its map
+        Field("pixels", max(t, a)),     # last pixel of the last layer, or last word of its map
     ) if config.answer_values else ()
+    requantized = (
+        Field("factor", FACTOR_BITS),
+        Field("shift", SHIFT_BITS),     # less 1
+    ) if config.answer_bytes else ()
+    shuffled = (
+        Field("side", bits_to_hold(config.answer_shuffle - 1)),     # last answer along a side of a pixel
+        Field("alike", 1),              # they are all the same, not each of channels of its own
+        Field("columns", max(t, a)),    # last pixel of a line
+        Field("words", t),              # last threshold word of a pixel
+    ) if config.answer_shuffle > 1 else ()
     return (
         *several,
+        *requantized,
+        *shuffled,
         Field("double", 1),             # a value is twice the sum, plus the channel's offset
-        Field("channels", channel),     # last channel
+        Field("channels", channel),     # last channel of an answer
         Field("results", max(t, a)),    # threshold word of the first sums, or activation word of the map
         Field("offsets", t),            # threshold word of the first offsets
         *ranks,                         # last rank of an answer

@@ -6,13 +6,16 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from signum.hdl.config import DATA_BITS, ArrayConfig, bits_to_hold
-from signum.hdl.control.answer_geometry import AnswerKind, answer_fields
+from signum.hdl.control.answer_geometry import FACTOR_BITS, AnswerKind, answer_fields
 from signum.hdl.control.isa import Isa
 from signum.hdl.lib.delay import delay
 
 from .ranking import Ranking
 
-__all__ = ["AnswerUnit", "answer_latency", "answer_layout", "head_cycles"]
+__all__ = ["BYTE_CYCLES", "AnswerUnit", "answer_latency", "answer_layout", "head_cycles"]
+
+BYTE_CYCLES = 3
+"""Cycles of a requantization to 8 bits."""
 
 answer_layout = data.StructLayout({"value": DATA_BITS, "first": 1, "last": 1})
 """A number of an answer; the first and the last one are marked."""
@@ -36,6 +39,10 @@ class AnswerUnit(wiring.Component):
     activation memory. In ranked answers a channel takes two cycles; a pixel, and with other answers a value or a word,
     takes the latency of the memories besides. The memories are read while ``reading`` is set. Answers of several
     pixels, values and words need ``config.answer_values``.
+
+    A pixel of the last layer may stand for several answers along each side, in raster order of the whole: either each of
+    them has its own channels, those of one line after another (a pixel shuffle), or they are all alike (an enlarged
+    mask). A line of pixels is then read once for each line of answers.
 
     Parameters
     ----------
@@ -95,7 +102,10 @@ class AnswerUnit(wiring.Component):
         self.ranking = Ranking(ranks=config.answer_ranks, bits=bits, index_bits=self.layout["channels"].width)
         self.value = Signal(signed(bits))       # of the channel that arrived
         self.arrives = Signal()                 # it arrives in this cycle
+        self.byte = Signal(8)                   # the same, requantized
         self.word_held = Signal(config.word_bits)
+        self.base = Signal(config.threshold_bits)   # first word of the next answer's channels in the words of a pixel
+        self.place_ends = Signal()              # the answer is the last one of its pixel
         self.part = Signal(range(max(2, config.answer_ranks, -(-config.word_bits // DATA_BITS))))   # of an answer
 
     def elaborate(self, platform: object) -> Module:
@@ -106,7 +116,8 @@ class AnswerUnit(wiring.Component):
         waiting, sending = Signal(), Signal()               # for the last address; for the reader of the answers
         offset = Signal()                                   # the address is that of an offset
         channel, lane = Signal.like(geometry.channels), Signal.like(self.lane)
-        beat: Value = channel if config.drain_width == 1 else Signal(config.threshold_bits, name="beat")
+        plain = config.drain_width == 1 and config.answer_shuffle < 2
+        beat: Value = channel if plain else Signal(config.threshold_bits, name="beat")
         images = Signal.like(self.images)                   # left
         first = Signal(init=1)                              # no part of the image's answer has left
         last_channel, last_pixel, last_image = Signal(), Signal(), Signal()
@@ -116,11 +127,12 @@ class AnswerUnit(wiring.Component):
         group: Value = geometry.results                     # word of the pixel's first sums
         if several:
             pixel, group = Signal.like(geometry.pixels), Signal.like(geometry.results)
-            m.d.comb += [words.eq(geometry.kind == AnswerKind.WORDS), values.eq(geometry.kind == AnswerKind.VALUES)]
+            m.d.comb += [words.eq(geometry.kind == AnswerKind.WORDS),
+                         values.eq((geometry.kind == AnswerKind.VALUES) | (geometry.kind == AnswerKind.BYTES))]
         m.d.comb += [
             ranks.eq(~words & ~values),
             last_channel.eq(words | (channel == geometry.channels)),
-            last_pixel.eq(1 if pixel is None else pixel == geometry.pixels),
+            last_pixel.eq(1 if pixel is None else (pixel == geometry.pixels) & self.place_ends),
             last_image.eq(images == 1),
             unit_read.eq(self.reading & (words | offset & (values | last_channel))),
             self.threshold_address.eq(Mux(offset, geometry.offsets, group) + beat),
@@ -155,17 +167,14 @@ class AnswerUnit(wiring.Component):
             m.d.sync += [self.busy.eq(0), self.reading.eq(0), waiting.eq(0), sending.eq(0)]
 
         begin = self.start | next_unit & last_channel       # of a pixel
-        counted = [(channel, 1)]
-        if config.drain_width > 1:
-            ends = lane == config.drain_width - 1
-            m.d.sync += lane.eq(Mux(begin, 0, lane))
-            counted.append((beat, ends))
+        ends = lane == config.drain_width - 1
+        counted = [(channel, 0, channel + 1), (lane, 0, Mux(ends, 0, lane + 1))]
+        if not plain:
+            counted.append((beat, self.base, beat + ends))
         with m.If(begin):
-            m.d.sync += [counter.eq(0) for counter, _ in counted]
+            m.d.sync += [counter.eq(first) for counter, first, _ in counted]
         with m.Elif(self.reading & offset & ~unit_read | next_unit):
-            m.d.sync += [counter.eq(counter + step) for counter, step in counted]
-            if config.drain_width > 1:
-                m.d.sync += lane.eq(Mux(ends, 0, lane + 1))
+            m.d.sync += [counter.eq(following) for counter, _, following in counted]
         if pixel is not None:
             self._pixels(m, pixel, group, beat, image_ends, next_unit & last_channel, words)
         self._send(m, sending, ranks, words, part_ends)
@@ -180,15 +189,48 @@ class AnswerUnit(wiring.Component):
     def _pixels(self, m: Module, pixel: Signal, group: Value, beat: Value, image_ends: Value, pixel_ends: Value,
                 words: Value) -> None:
         """In batch mode the pixels of a row follow each other, in split mode the rows."""
+        geometry, shuffles = self.geometry, self.config.answer_shuffle > 1
         last_row = self.row == self.config.rows - 1
-        with m.If(self.start | image_ends):
-            m.d.sync += [pixel.eq(0), group.eq(self.geometry.results)]
+        begin = self.start | image_ends
+        following = [(pixel, pixel + 1),
+                     (self.row, Mux(self.split & ~words, Mux(last_row, 0, self.row + 1), self.row)),
+                     (group, group + Mux(~self.split | words | last_row,
+                                         Mux(words, 0, geometry.words if shuffles else beat) + 1, 0))]
+        if not shuffles:
+            m.d.comb += self.place_ends.eq(1)
+            with m.If(begin):
+                m.d.sync += [pixel.eq(0), group.eq(geometry.results)]
+            with m.Elif(pixel_ends):
+                m.d.sync += [place.eq(value) for place, value in following]
+            return
+        # the place of an answer in its pixel; the first words of its line there; the first pixel of the line
+        x, y, column = (Signal.like(geometry[name], name=f"{name}_{axis}") for name, axis in (
+            ("side", "x"), ("side", "y"), ("columns", "at")))
+        line_base = Signal.like(self.base)
+        line = [Signal.like(place, name=f"line_{i}") for i, (place, _) in enumerate(following)]
+        x_ends, y_ends, line_ends = Signal(), Signal(), Signal()
+        next_base = Mux(geometry.alike, line_base, beat + 1)
+        m.d.comb += [
+            x_ends.eq(x == geometry.side), y_ends.eq(y == geometry.side), line_ends.eq(column == geometry.columns),
+            self.place_ends.eq(x_ends & y_ends),
+        ]
+        with m.If(~begin):
+            m.d.comb += self.base.eq(Mux(~x_ends, next_base, Mux(~line_ends, line_base, Mux(~y_ends, next_base, 0))))
+        with m.If(begin):
+            m.d.sync += [*(counter.eq(0) for counter in (x, y, column, line_base, pixel, line[0])),
+                         line[1].eq(Mux(self.start, 0, self.row + 1)), group.eq(geometry.results),
+                         line[2].eq(geometry.results)]
         with m.Elif(pixel_ends):
-            m.d.sync += pixel.eq(pixel + 1)
-            with m.If(self.split & ~words):
-                m.d.sync += self.row.eq(Mux(last_row, 0, self.row + 1))
-            with m.If(~self.split | words | last_row):
-                m.d.sync += group.eq(group + Mux(words, 0, beat) + 1)
+            m.d.sync += x.eq(Mux(x_ends, 0, x + 1))
+            with m.If(x_ends):
+                m.d.sync += column.eq(Mux(line_ends, 0, column + 1))
+                m.d.sync += [place.eq(value) for place, value in following]
+                with m.If(line_ends):
+                    m.d.sync += [y.eq(Mux(y_ends, 0, y + 1)), line_base.eq(self.base)]
+                    with m.If(y_ends):
+                        m.d.sync += [start.eq(value) for start, (_, value) in zip(line, following, strict=True)]
+                    with m.Else():
+                        m.d.sync += [place.eq(start) for start, (place, _) in zip(line, following, strict=True)]
 
     def _arrival(self, m: Module, unit_read: Value, sum_read: Value, offset_read: Value, lane: Value) -> Value:
         """Follow the addresses to their values; returns whether the last value of a unit has arrived."""
@@ -224,7 +266,21 @@ class AnswerUnit(wiring.Component):
         if config.answer_values:
             with m.If(done):
                 m.d.sync += self.word_held.eq(self.map_word)
-        return delay(m, done, 1, "done")
+        late = delay(m, done, 1, "done")
+        return self._requantized(m, late) if config.answer_bytes else late
+
+    def _requantized(self, m: Module, done: Value) -> Value:
+        """Requantize each value that arrived; returns whether the last one of a unit is ready, as a byte if it is one.
+
+        See `golden.layers.binary.Bytes`.
+        """
+        geometry = self.geometry
+        product = Signal(signed(len(self.value) + FACTOR_BITS))
+        rounded = Signal.like(product)
+        m.d.sync += [product.eq(self.value * geometry.factor), rounded.eq((product >> geometry.shift) + 1)]
+        level = rounded >> 1
+        m.d.sync += self.byte.eq(Mux(level < 0, 0, Mux(level > 255, 255, level)))
+        return Mux(geometry.kind == AnswerKind.BYTES, delay(m, done, BYTE_CYCLES, "requantized"), done)
 
     def _send(self, m: Module, sending: Value, ranks: Value, words: Value, part_ends: Signal) -> None:
         config = self.config
@@ -243,3 +299,6 @@ class AnswerUnit(wiring.Component):
             wide.eq(self.value),
             self.answers.p.value.eq(Mux(ranks, self.ranking.first, Mux(words, parts[self.part], wide))),
         ]
+        if config.answer_bytes:
+            with m.If(self.geometry.kind == AnswerKind.BYTES):
+                m.d.comb += self.answers.p.value.eq(self.byte)

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
+from torch.nn import functional
 
 from signum.golden.compiler.answers import Answers, answer_size, ranked
 from signum.golden.compiler.cycles import predict_cycles
@@ -57,6 +59,12 @@ def expected_answers(case: StreamCase) -> list[list[int]]:
         return [[word >> DATA_BITS * s & (1 << DATA_BITS) - 1 for word in words_to_ints(image) for s in range(slices)]
                 for image in words]
     values = layer.values(result)
+    if case.answers.side > 1:
+        maps = torch.from_numpy(values.transpose(0, 3, 1, 2))
+        side = case.answers.side
+        maps = (functional.pixel_shuffle(maps, side) if case.answers.shuffle > 1 else
+                maps.repeat_interleave(side, dim=2).repeat_interleave(side, dim=3))
+        values = maps.permute(0, 2, 3, 1).numpy()
     if case.answers.kind == AnswerKind.RANKS:
         values = ranked(values, case.answers.ranks)
     return [[int(value) & (1 << DATA_BITS) - 1 for value in image.reshape(-1)] for image in values]

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from signum.golden.compiler.allocation import CapacityError
 from signum.golden.compiler.answers import Answers, ranked
 from signum.golden.compiler.compile import compile_graph
 from signum.golden.compiler.fold import fold
-from signum.golden.compiler.graph import Graph, GraphError
+from signum.golden.compiler.graph import Graph, GraphError, Layer
 from signum.golden.compiler.stream_cycles import interval_cycles
-from signum.golden.layers.binary import BatchNorm, BinaryLinear, Logits, MaxPool, Sign
+from signum.golden.layers.binary import BatchNorm, BinaryConv2d, BinaryLinear, Bytes, Logits, MaxPool, Sign
 from signum.golden.layers.encoder import BitPlanes, Encoder, Thermometer
 from signum.golden.layers.quant import Levels, QuantConv2d
 from signum.golden.networks.digits import digits_encoder, digits_graph_untrained
@@ -29,10 +30,21 @@ BIT = Thermometer(1, 1)
 """Values 0 and 1 as one bit each, so that pixels can be any map."""
 
 
-def with_streams(config: ArrayConfig, ranks: int = 3) -> ArrayConfig:
+def with_streams(config: ArrayConfig, ranks: int = 3, **options: int) -> ArrayConfig:
     """The array with input and answer unit, for `BIT`."""
     return config.replace(input_depth=1024, input_planes=1, input_levels=1, input_maximum=1, answer_ranks=ranks,
-                          answer_values=1, program_depth=1024)
+                          answer_values=1, program_depth=1024, **options)
+
+
+def draw_answers(rng: np.random.Generator, config: ArrayConfig, last: Layer) -> Answers:
+    """Answers of any kind, order and size that the array gives from the sums of a layer."""
+    sides = range(1, config.answer_shuffle + 1)
+    shuffle = int(rng.choice([1, *(side for side in sides if last.channels % (side**2 * config.drain_width) == 0)]))
+    enlarge = int(rng.choice([1, *sides])) if shuffle == 1 else 1
+    if last.bytes or rng.random() < 0.5:
+        return Answers(AnswerKind.VALUES, shuffle=shuffle, enlarge=enlarge)
+    ranks = int(rng.integers(1, min(config.answer_ranks, last.channels // shuffle**2) + 1))
+    return Answers(AnswerKind.RANKS, ranks, shuffle=shuffle, enlarge=enlarge)
 
 
 def draw_stream(rng: np.random.Generator, config: ArrayConfig, batches: int = 2) -> StreamCase:
@@ -47,10 +59,11 @@ def draw_stream(rng: np.random.Generator, config: ArrayConfig, batches: int = 2)
             if last.raw:
                 offset = rng.integers(-30, 30, last.channels)
                 step = int(rng.integers(1, 3))
-                last = dataclasses.replace(last, offset=offset, step=step)
+                requantized = (int(rng.integers(1, 256)), int(rng.integers(1, 13)))
+                last = dataclasses.replace(last, offset=offset, step=step, bytes=requantized if (
+                    config.answer_bytes and rng.random() < 0.5) else None)
                 graph = Graph(inputs=graph.inputs, layers=(*graph.layers[:-1], last))
-                answers = Answers(AnswerKind.VALUES) if rng.random() < 0.5 else Answers(
-                    AnswerKind.RANKS, int(rng.integers(1, min(config.answer_ranks, last.channels) + 1)))
+                answers = draw_answers(rng, config, last)
             program = compile_graph(graph, config, split=bool(rng.random() < 0.5), answers=answers)
         except (GraphError, CapacityError):
             continue
@@ -62,7 +75,8 @@ def draw_stream(rng: np.random.Generator, config: ArrayConfig, batches: int = 2)
 @pytest.mark.parametrize("index", [pytest.param(i, marks=() if i < 3 else pytest.mark.slow) for i in range(12)])
 def test_random_networks(index: int) -> None:
     rng = np.random.default_rng([default_seed(), index])
-    config = with_streams(draw_config(rng, element_bits=1), ranks=int(rng.integers(1, 4)))
+    config = with_streams(draw_config(rng, element_bits=1), ranks=int(rng.integers(1, 4)), answer_bytes=index % 2,
+                          answer_shuffle=int(rng.choice([0, 2, 3])))
     cases = [draw_stream(rng, config) for _ in range(5)]
     stall = 0.3 * (index % 2)
     check_streams(cases, stall_pixels=stall, stall_answers=stall)
@@ -162,3 +176,34 @@ def test_cnv() -> None:
     assert (config.binops_per_cycle, program.images) == (2048, 1)
     assert np.diff(found["runs"]).tolist() == [interval_cycles(program)] * 2
     assert interval_cycles(program) <= 34_000
+
+
+@pytest.mark.parametrize(("shuffle", "drain_width", "end"), [(2, 1, "logits"), (3, 2, "logits"), (2, 4, "bytes"),
+                                                             (3, 1, "ranks")])
+def test_pixel_shuffle(shuffle: int, drain_width: int, end: str) -> None:
+    """The answers are in PyTorch's order, whichever rows and words have them."""
+    torch.manual_seed(default_seed())
+    rng = np.random.default_rng(default_seed())
+    channels = 4 if end == "ranks" else drain_width
+    outputs = channels * shuffle**2
+    last = Bytes(outputs, factor=201, shift=3) if end == "bytes" else Logits(outputs, scale=0.1)
+    network = nn.Sequential(BinaryConv2d(3, 5, 3, padding=1), BatchNorm(5), Sign(),
+                            BinaryConv2d(5, outputs, 3, padding=(0, 1)), last).eval()
+    with torch.no_grad():
+        last.bias.copy_(torch.randn(outputs) * 20)
+    config = ArrayConfig(rows=3, cols=12, lanes=8, tile=2 if drain_width < 4 else 12, drain_width=drain_width, sum_bits=12, weight_depth=1024,
+                         threshold_depth=4096)
+    config = with_streams(config, answer_bytes=int(end == "bytes"), answer_shuffle=3)
+    images = rng.integers(0, 2, (6, 3, 6, 5))
+    with torch.no_grad():
+        maps = functional.pixel_shuffle(network(BIT.tensor(images)), shuffle)
+    wanted = maps.argmax(dim=1, keepdim=True) if end == "ranks" else maps
+    numbers = wanted.permute(0, 2, 3, 1).reshape(len(images), -1).to(torch.int64).numpy()
+    assert end != "bytes" or 0.2 < ((numbers > 0) & (numbers < 255)).mean() < 0.9
+    answers = Answers(AnswerKind.RANKS if end == "ranks" else AnswerKind.VALUES, shuffle=shuffle)
+    graph = fold(network, BIT, images.shape[1:])
+    cases = [StreamCase(program=compile_graph(graph, config, split=split, answers=answers), graph=graph, encoder=BIT,
+                        answers=answers, images=images) for split in (False, True)]
+    for case in cases:
+        assert expected_answers(case) == (numbers & 0xFFFF_FFFF).tolist()
+    check_streams(cases)

@@ -16,7 +16,6 @@ from signum.golden.layers.blocks import Blocks, Network
 from signum.golden.layers.encoder import BitPlanes
 from signum.golden.training.trainer import Recipe
 
-from .ends import Ends, stem
 from .scenes import CROWD, SIZE, Box, held_out, scenes
 from .task import SplitName, Task
 from .templates import TEMPLATE_SIZES, correlation
@@ -118,12 +117,12 @@ class Detection(Task):
     recipe = Recipe(steps=1500, batch=8, rate=0.01)
 
     def network(self, blocks: Blocks) -> Network:
-        """The host halves the size, two basic blocks work at a quarter of it, and the host makes the heat map."""
+        """A first convolution of pixels at half the size, two basic blocks at a quarter of it, and the heat map."""
         narrow, wide = blocks.width(24), blocks.width(32)
-        return Ends(
-            blocks, stem(blocks, 1, narrow, kernel=5, stride=2),
-            nn.Sequential(blocks.block(narrow, wide, stride=2), blocks.block(wide, wide)),
-            nn.Conv2d(wide, self.outputs, 3, padding=1))
+        return Network(blocks, nn.Sequential(
+            blocks.pixels(1, narrow, kernel=5, stride=2),
+            blocks.block(narrow, wide, stride=2), blocks.block(wide, wide),
+            blocks.values(wide, self.outputs, kernel=3)))
 
     def batch(self, rng: np.random.Generator, size: int) -> tuple[np.ndarray, tuple[Tensor, ...]]:
         images, _, boxes = scenes("train", size, rng, most=CROWD)

@@ -21,10 +21,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from signum.golden.layers.blocks import Blocks, Network
-from signum.golden.layers.encoder import SignEncoder
+from signum.golden.layers.encoder import BitPlanes
 from signum.golden.training.trainer import Recipe
 
-from .filters import Filtered
 from .photographs import photographs, random_view, stereo_pair
 from .task import SplitName, Task
 
@@ -261,16 +260,18 @@ class Matching(Task):
     input_shape = (1, CROP, CROP)
     outputs = BITS
     stride = 1
-    encoder = SignEncoder()
+    encoder = BitPlanes(8)
     recipe = Recipe(steps=600, batch=4)
+    answer = "words"
 
     def network(self, blocks: Blocks) -> Network:
-        """Filters of 8 bits on the host, a pair of convolutions, and a convolution of pixels up to 6 apart.
+        """Filters of pixels, a pair of convolutions, and a convolution of pixels up to 6 apart.
 
         The receptive field of a descriptor is 25x25 pixels.
         """
         width = blocks.width(16)
-        return Filtered(blocks, width, 5, nn.Sequential(
+        return Network(blocks, nn.Sequential(
+            blocks.pixels(1, width, kernel=5, centred=True),
             blocks.pair(width, width, dilation=2),
             blocks.code(width, BITS, kernel=5, dilation=3)))
 

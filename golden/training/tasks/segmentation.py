@@ -14,7 +14,6 @@ from signum.golden.layers.blocks import Blocks, Network
 from signum.golden.layers.encoder import BitPlanes
 from signum.golden.training.trainer import Recipe
 
-from .ends import Ends, stem
 from .scenes import CLASSES, CROWD, SIZE, held_out, scenes
 from .task import SplitName, Task
 from .templates import TEMPLATE_SIZES, correlation, templates
@@ -23,7 +22,7 @@ __all__ = ["STRIDE", "Segmentation", "classes_of", "intersection_over_union"]
 
 matplotlib.use("Agg")
 
-STRIDE = 2
+STRIDE = 4              # pixels of a cell's side
 DIGIT_WEIGHT = 2.0      # of a digit's pixels in the loss; the background has 1
 SHOWN = 6
 FITTED = 200            # training scenes that choose the least fit of a mean digit
@@ -32,17 +31,9 @@ COLOURS = ("#000000", "#e6194b", "#3cb44b", "#ffe119", "#4363d8", "#f58231", "#9
            "#9a6324")
 
 
-def _enlarged(outputs: Tensor) -> Tensor:
-    """Scores enlarged to the size of the image, by bilinear interpolation between the centres of the cells."""
-    return functional.interpolate(outputs, scale_factor=STRIDE, mode="bilinear", align_corners=False)
-
-
 def classes_of(outputs: np.ndarray) -> np.ndarray:
-    """The class of each pixel, int64 (B, 2h, 2w): the largest of the enlarged scores (B, 11, h, w), the first of ties.
-
-    Exact for integers up to 2**20: the weights of the interpolation are sixteenths.
-    """
-    return _enlarged(torch.from_numpy(outputs.astype(np.float32))).numpy().argmax(axis=1)
+    """The class of each pixel, int64 (B, H, W): the largest of the scores (B, 11, H, W), the first of equal ones."""
+    return outputs.argmax(axis=1)
 
 
 def intersection_over_union(answers: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -61,8 +52,15 @@ def _mean_iou(answers: np.ndarray, labels: np.ndarray) -> float:
     return 100 * float(intersection_over_union(answers, labels).mean())
 
 
+class PerPixel(Network):
+    """A network whose last layer has the scores of `STRIDE` x `STRIDE` pixels in the channels of each cell."""
+
+    def after(self, y: Tensor, x: Tensor) -> Tensor:
+        return functional.pixel_shuffle(super().after(y, x), STRIDE)
+
+
 class Segmentation(Task):
-    """A class for each pixel: background or one of ten digits; 11 output channels at half the image's size.
+    """A class for each pixel: background or one of ten digits; 11 output channels.
 
     The metric is the mean over the classes of `intersection_over_union`, in percent.
     """
@@ -71,28 +69,30 @@ class Segmentation(Task):
     metric = "mIoU"
     input_shape = (1, SIZE, SIZE)
     outputs = CLASSES
-    stride = STRIDE
+    stride = 1
     encoder = BitPlanes(8)
     recipe = Recipe(steps=1500, batch=8, rate=0.01)
+    answer = "ranks"
+    shuffle = STRIDE
 
     def network(self, blocks: Blocks) -> Network:
-        """The host halves the size, two basic blocks work at a quarter, and the host shuffles the four results of a
-        cell to four positions (`PixelShuffle`)."""
+        """A first convolution of pixels at half the size, two basic blocks at a quarter of it, and the scores of all
+        pixels of a cell (Shi et al., 2016)."""
         narrow, wide = blocks.width(24), blocks.width(48)
-        return Ends(
-            blocks, stem(blocks, 1, narrow, kernel=5, stride=2),
-            nn.Sequential(blocks.block(narrow, wide, stride=2), blocks.block(wide, wide)),
-            nn.Sequential(nn.Conv2d(wide, 4 * self.outputs, 3, padding=1), nn.PixelShuffle(2)))
+        return PerPixel(blocks, nn.Sequential(
+            blocks.pixels(1, narrow, kernel=5, stride=2),
+            blocks.block(narrow, wide, stride=2), blocks.block(wide, wide),
+            blocks.values(wide, STRIDE**2 * self.outputs, kernel=3)))
 
     def batch(self, rng: np.random.Generator, size: int) -> tuple[np.ndarray, tuple[Tensor, ...]]:
         images, labels, _ = scenes("train", size, rng, most=CROWD)
         return images, (torch.from_numpy(labels),)
 
     def loss(self, outputs: Tensor, targets: tuple[Tensor, ...]) -> Tensor:
-        """Cross entropy of the enlarged scores; pixels of digits weigh more than the background."""
+        """Cross entropy of the scores; pixels of digits weigh more than the background."""
         weights = torch.full((CLASSES,), DIGIT_WEIGHT, device=outputs.device)
         weights[0] = 1
-        return functional.cross_entropy(_enlarged(outputs), targets[0], weights)
+        return functional.cross_entropy(outputs, targets[0], weights)
 
     def split(self, name: SplitName) -> tuple[np.ndarray, np.ndarray]:
         images, labels, _ = held_out(name)
@@ -104,10 +104,10 @@ class Segmentation(Task):
         Raises
         ------
         ValueError
-            If the outputs are not (B, 11, H / 2, W / 2) for a truth of (B, H, W).
+            If the outputs are not (B, 11, H, W) for a truth of (B, H, W).
         """
         b, h, w = truth.shape
-        wanted = (b, CLASSES, h // STRIDE, w // STRIDE)
+        wanted = (b, CLASSES, h, w)
         if outputs.shape != wanted:
             raise ValueError(f"outputs must be {wanted}, not {outputs.shape}")
         return _mean_iou(classes_of(outputs), truth)

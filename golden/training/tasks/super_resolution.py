@@ -16,20 +16,20 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.nn import functional
 
-from signum.golden.layers.blocks import Blocks, Network
-from signum.golden.layers.encoder import SignEncoder
+from signum.golden.layers.blocks import Blocks, FloatBlocks, Network
+from signum.golden.layers.encoder import BitPlanes
 from signum.golden.training.trainer import Recipe
 
-from .filters import Filtered
 from .photographs import photographs, pieces, random_view, views
 from .task import SplitName, Task
 
-__all__ = ["Enlarger", "HighResolution", "SuperResolution", "bicubic", "enlarge", "learned_linear", "linear", "psnr",
+__all__ = ["FILTER", "Enlarger", "HighResolution", "SuperResolution", "bicubic", "enlarge", "learned_linear", "linear", "psnr",
            "shrink"]
 
 CROP = 32           # low resolution pixels of a training image's side
 PIECE = 128         # high resolution pixels of a validation or test image's side
 BORDER = 4          # high resolution pixels at each side of an image left out of the score
+FILTER = 5          # side of the filters of pixels
 SHOWN = 3           # pieces in a picture
 
 
@@ -128,30 +128,11 @@ def _split(name: SplitName) -> tuple[np.ndarray, HighResolution]:
     return low[:, None], HighResolution(images, low, np.repeat(np.arange(len(parts)), [len(part) for part in parts]))
 
 
-class Enlarger(Filtered):
-    """A body between two layers of 8 bits on the host; the second also reads the output of the first.
-
-    The two layers together can represent every filter of 5x5 pixels.
-
-    Parameters
-    ----------
-    blocks : Blocks
-    filters : int
-        Filters of the first layer.
-    body : Module
-        (B, filters, H, W) to (B, channels, H, W).
-    channels : int
-    """
-
-    def __init__(self, blocks: Blocks, filters: int, body: nn.Module, channels: int) -> None:
-        super().__init__(blocks, filters, 3, body)
-        self.skip = nn.Conv2d(filters, 4, 3, padding=1, bias=False)
-        self.last = nn.Conv2d(channels, 4, 3, padding=1)
-        with torch.no_grad():
-            self.skip.weight *= 0.1     # features are tens of grey levels, results a few
+class Enlarger(Network):
+    """A network with grey levels as the results of its body; their differences from the image count in a loss."""
 
     def after(self, y: Tensor, x: Tensor) -> Tensor:
-        return self.skip(self.features(x)) + self.last(y)
+        return y - x * (self.blocks.maximum if isinstance(self.blocks, FloatBlocks) else 1)
 
 
 class SuperResolution(Task):
@@ -165,14 +146,16 @@ class SuperResolution(Task):
     input_shape = (1, CROP, CROP)
     outputs = 4
     stride = 1
-    encoder = SignEncoder()
+    encoder = BitPlanes(8)
     recipe = Recipe(steps=1200, batch=8, rate=0.01)
+    shuffle = 2
 
     def network(self, blocks: Blocks) -> Network:
-        """Two basic blocks between a first and a last layer of 8 bits on the host."""
+        """A first convolution of pixels, two basic blocks, and their results added to filters of the pixels."""
         width = blocks.width(16)
-        body = nn.Sequential(blocks.block(width, width), blocks.block(width, width))
-        return Enlarger(blocks, width, body, width)
+        body = nn.Sequential(blocks.pixels(1, width, FILTER, centred=True),
+                             blocks.block(width, width), blocks.block(width, width))
+        return Enlarger(blocks, blocks.grey(body, width, self.outputs, FILTER))
 
     def batch(self, rng: np.random.Generator, size: int) -> tuple[np.ndarray, tuple[Tensor, ...]]:
         """Images (size, 1, CROP, CROP) and their true results (size, 4, CROP, CROP), float32."""
@@ -185,8 +168,9 @@ class SuperResolution(Task):
         return low, (torch.from_numpy(_places(images) - low).float(),)
 
     def loss(self, outputs: Tensor, targets: tuple[Tensor, ...]) -> Tensor:
-        """Mean squared error, of which PSNR is a function, in units of 50 squared grey levels."""
-        return functional.mse_loss(outputs, targets[0]) / 50
+        """Mean squared error, of which PSNR is a function, in units of 50 squared grey levels, without the border."""
+        inner = (..., *2 * (slice(BORDER // 2, -BORDER // 2),))
+        return functional.mse_loss(outputs[inner], targets[0][inner]) / 50
 
     def split(self, name: SplitName) -> tuple[np.ndarray, HighResolution]:
         """Pieces (B, 1, 64, 64) of the split's photographs, and their truth."""

@@ -11,9 +11,10 @@ from signum.golden.layers.blocks import Blocks, Network
 from signum.golden.layers.encoder import Encoder
 from signum.golden.training.trainer import Recipe
 
-__all__ = ["SplitName", "Task"]
+__all__ = ["Answer", "SplitName", "Task"]
 
 SplitName = Literal["validation", "test"]
+Answer = Literal["values", "ranks", "words"]
 
 
 class Task(ABC):
@@ -33,6 +34,11 @@ class Task(ABC):
         The largest value of an image.
     recipe : Recipe
         Training of its networks, of any blocks.
+    answer : "values", "ranks" or "words"
+        The answer of a device for each pixel of a binary network's result: its values, the channel of the largest one,
+        or its bits.
+    shuffle : int
+        Pixels along each side that a pixel of the last layer stands for, in the order of ``nn.PixelShuffle``.
     """
 
     name: ClassVar[str]
@@ -43,6 +49,8 @@ class Task(ABC):
     encoder: Encoder
     maximum: int = 255
     recipe: Recipe
+    answer: Answer = "values"
+    shuffle: int = 1
 
     @abstractmethod
     def network(self, blocks: Blocks) -> Network:
