@@ -9,7 +9,7 @@ from signum.hdl.config import DATA_BITS, ArrayConfig
 from signum.hdl.control.answer_geometry import AnswerKind, answer_fields
 
 from .allocation import CapacityError, need
-from .graph import Graph, Layer
+from .graph import Layer
 from .program import MapAllocation, Program, ResultAllocation
 
 __all__ = ["Answers", "answer_geometry", "answer_offsets", "answer_size", "decode_answers", "ranked"]
@@ -60,24 +60,39 @@ class Answers:
         """Answers along a side of a pixel."""
         return max(self.shuffle, self.enlarge)
 
-    def arranged(self, graph: Graph) -> Graph:
-        """The graph with the channels of each answer as neighbours in its last layer, those of a line in order.
+    def channels(self, layer: Layer) -> int:
+        """Channels of an answer by the results of a layer.
 
         Raises
         ------
         CapacityError
             If its channels are not those of so many answers.
         """
+        channels, rest = divmod(layer.channels, self.shuffle**2)
+        if rest or self.shuffle > 1 and not layer.raw:
+            raise CapacityError(f"layer {layer.name} must give sums of a multiple of {self.shuffle**2} channels for a "
+                                f"shuffle of {self.shuffle}, not {layer.channels}", 1)
+        return channels
+
+    def arranged(self, layer: Layer, width: int) -> Layer:
+        """The layer with the channels of each answer as neighbours, those of a line of answers in order.
+
+        Channels without weights fill them up to a multiple of ``width``, so that each answer begins with a beat.
+        """
         if self.shuffle == 1:
-            return graph
-        last, answers = graph.layers[-1], self.shuffle**2
-        if not last.raw or last.channels % answers:
-            raise CapacityError(f"the channels of layer {last.name} must be a multiple of {answers} for a shuffle of "
-                                f"{self.shuffle}, not {last.channels}", 1)
-        order = np.arange(last.channels).reshape(-1, answers).T.reshape(-1)
-        segments = tuple(replace(segment, weights=segment.weights[order]) for segment in last.segments)
-        offset = None if last.offset is None else last.offset[order]
-        return Graph(inputs=graph.inputs, layers=(*graph.layers[:-1], replace(last, segments=segments, offset=offset)))
+            return layer
+        channels = self.channels(layer)
+        fill = -channels % width
+        order = np.arange(layer.channels).reshape(channels, -1)
+        order = np.concatenate([order, np.full((fill, order.shape[1]), -1)]).T.reshape(-1)
+
+        def ordered(values: np.ndarray) -> np.ndarray:
+            found = values[order]
+            found[order < 0] = 0
+            return found
+
+        segments = tuple(replace(segment, weights=ordered(segment.weights)) for segment in layer.segments)
+        return replace(layer, segments=segments, offset=None if layer.offset is None else ordered(layer.offset))
 
 
 def ranked(values: np.ndarray, ranks: int) -> np.ndarray:
@@ -103,7 +118,7 @@ def answer_offsets(config: ArrayConfig, layer: Layer) -> np.ndarray:
 
 
 def answer_geometry(config: ArrayConfig, answers: Answers, layer: Layer, result: ResultAllocation | None,
-                    place: MapAllocation | None, width: int, split: bool) -> dict[str, int]:
+                    place: MapAllocation | None, channels: int, width: int, split: bool) -> dict[str, int]:
     """Values of `hdl.control.answer_geometry.answer_fields`.
 
     Parameters
@@ -111,11 +126,13 @@ def answer_geometry(config: ArrayConfig, answers: Answers, layer: Layer, result:
     config : ArrayConfig
     answers : Answers
     layer : Layer
-        The last layer of the network.
+        The last layer of the network, `Answers.arranged`.
     result : ResultAllocation, or None
         The place of its sums; their offsets follow.
     place : MapAllocation, or None
         The place of its map.
+    channels : int
+        Those of an answer.
     width : int
         Pixels of a line of its sums.
     split : bool
@@ -136,7 +153,7 @@ def answer_geometry(config: ArrayConfig, answers: Answers, layer: Layer, result:
                             f"gives {gives}")
     kind = AnswerKind.BYTES if layer.bytes and answers.kind == AnswerKind.VALUES else answers.kind
     values = {"kind": int(kind), "double": int(layer.step == 2 and layer.element_bits == 1), "offsets": 0,
-              "ranks": 0, "channels": layer.channels // answers.shuffle**2 - 1, "factor": 0, "shift": 0,
+              "ranks": 0, "channels": channels - 1, "factor": 0, "shift": 0,
               "side": answers.side - 1, "alike": int(answers.enlarge > 1), "columns": width - 1,
               "words": words_per(layer.channels, config.drain_width) - 1}
     if layer.bytes:
@@ -144,9 +161,6 @@ def answer_geometry(config: ArrayConfig, answers: Answers, layer: Layer, result:
         values |= {"factor": layer.bytes[0], "shift": layer.bytes[1] - 1}
     if answers.side > 1:
         need("answers along a side of a pixel", answers.side, max(1, config.answer_shuffle), "answer_shuffle")
-    if answers.shuffle > 1 and layer.channels // answers.shuffle**2 % config.drain_width:
-        raise CapacityError(f"an answer must have a multiple of {config.drain_width} channels, the drain_width of the "
-                            f"array, not {layer.channels // answers.shuffle**2}: drain_width of 1 would make it fit", 1)
     if result is not None:
         groups = -(-result.pixels // config.rows) if split else result.pixels
         values |= {"results": result.start, "pixels": result.pixels - 1,
@@ -159,7 +173,7 @@ def answer_geometry(config: ArrayConfig, answers: Answers, layer: Layer, result:
         values |= {"results": place.pixel(0, 0), "pixels": len(place.addresses) - 1}
     if answers.kind == AnswerKind.RANKS:
         need("ranks of an answer", answers.ranks, config.answer_ranks, "answer_ranks")
-        need("ranks of an answer", answers.ranks, layer.channels, "no parameter")
+        need("ranks of an answer", answers.ranks, channels, "no parameter")
         values["ranks"] = answers.ranks - 1
     return {field.name: values[field.name] for field in answer_fields(config)}
 

@@ -56,8 +56,11 @@ class Compiler:
     def __init__(self, graph: Graph, config: ArrayConfig, split: bool, choice: int, packable: Collection[str],
                  answers: Answers | None) -> None:
         self.config = config
+        self.answer_channels = 0
         if answers:
-            graph = answers.arranged(graph)
+            *before, last = graph.layers
+            self.answer_channels = answers.channels(last)
+            graph = Graph(inputs=graph.inputs, layers=(*before, answers.arranged(last, config.drain_width)))
         self.split = split
         self.original = graph
         self.answers = answers
@@ -114,8 +117,9 @@ class Compiler:
             maps={layer.name: self.places[layer.name] for layer in self.graph.layers if layer.name in self.places},
             output=output, result=result,
             input_fields=input_geometry(config, inputs, self.split) if self.answers else {},
-            answer_fields=answer_geometry(config, self.answers, output, result, self.places.get(output.name),
-                                          self.graph.sums_size(output)[1], self.split) if self.answers else {},
+            answer_fields=answer_geometry(
+                config, self.answers, output, result, self.places.get(output.name), self.answer_channels,
+                self.graph.sums_size(output)[1], self.split) if self.answers else {},
             channels=tuple(layer.channels for layer in self.graph.layers),
             useful=tuple(self._useful(layer) for layer in self.original.layers))
         need("words of the program", len(program.words), self.config.program_depth, "program_depth")

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 __all__ = ["Int8Conv2d", "prepare", "quantize"]
 
@@ -98,7 +99,10 @@ def _convolutions(module: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Conv2d
 
 
 def _fold_norms(network: nn.Module) -> None:
-    """Fold each batch norm into the convolution right before it."""
+    """Fold each batch norm into the convolution right before it; weights of a parametrization become plain ones."""
+    for module in list(network.modules()):
+        if isinstance(module, nn.Conv2d) and parametrize.is_parametrized(module):
+            parametrize.remove_parametrizations(module, "weight")
     for parent in list(network.modules()):
         if not isinstance(parent, nn.Sequential):
             continue

@@ -56,8 +56,9 @@ class QuantConv2d(BinaryConv2d):
     weight_bits : int
         1 to 8.
     total : int, optional
-        The sum of the effective weights of a filter, which its middle tap brings about, within its range: a filter of
-        pixels then treats all levels of brightness alike. Odd where the taps are of an odd number, else even.
+        The sum of the effective weights of a filter: the latent ones count without their mean, and the middle tap takes
+        the rest, within its range. A filter of pixels then treats all levels of brightness alike. Odd where the taps
+        are of an odd number, else even.
 
     Raises
     ------
@@ -76,9 +77,9 @@ class QuantConv2d(BinaryConv2d):
 
     def binary_weight(self) -> Tensor:
         """The effective weights, odd integers, shape of `weight`; real numbers in the first stage of a training."""
-        weights = _effective(self)
         if self.total is None:
-            return weights
+            return _effective(self, self.weight)
+        weights = _effective(self, self.weight - self.weight.mean(dim=(1, 2, 3), keepdim=True))
         largest = (1 << self.weight_bits) - 1
         taps = weights.flatten(1)
         middle = taps.shape[1] // 2
@@ -100,7 +101,7 @@ class QuantLinear(BinaryLinear):
 
     def binary_weight(self) -> Tensor:
         """The effective weights, odd integers, (outputs, inputs); real numbers in the first stage of a training."""
-        return _effective(self)
+        return _effective(self, self.weight)
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, weight_bits={self.weight_bits}"
@@ -150,7 +151,7 @@ class Levels(Sign):
         return f"{self.count}, spacing={self.spacing}"
 
 
-def _effective(layer: QuantConv2d | QuantLinear) -> Tensor:
+def _effective(layer: QuantConv2d | QuantLinear, weight: Tensor) -> Tensor:
     if layer.binarizer is binarize:
-        return odd_integers(layer.weight, layer.weight_bits)
-    return layer.binarizer(layer.weight) * ((1 << layer.weight_bits) - 1)
+        return odd_integers(weight, layer.weight_bits)
+    return layer.binarizer(weight) * ((1 << layer.weight_bits) - 1)

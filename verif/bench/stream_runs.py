@@ -115,13 +115,15 @@ def _check_cycles(case: StreamCase, found: dict[str, list[int]]) -> None:
     assert answers == wanted.answers, f"{answers}, not {wanted.answers}: {case}"
 
 
-def with_streams_for(config: ArrayConfig, encoder: Thermometer | BitPlanes, depth: int = 4096) -> ArrayConfig:
-    """The array with an input unit for an encoder, and an answer unit for any answer."""
+def with_streams_for(config: ArrayConfig, encoder: Thermometer | BitPlanes, depth: int = 4096, shuffle: int = 1,
+                     requantized: bool = False) -> ArrayConfig:
+    """The array with an input unit for an encoder, and an answer unit for any answer, of 8 bits where so wanted."""
     if isinstance(encoder, BitPlanes):
         code = {"input_planes": max(2, encoder.count)}
     else:
         code = {"input_planes": 1, "input_levels": encoder.levels, "input_maximum": encoder.maximum}
-    return config.replace(input_depth=depth, answer_ranks=1, answer_values=1, **code)
+    return config.replace(input_depth=depth, answer_ranks=1, answer_values=1, answer_bytes=int(requantized),
+                          answer_shuffle=shuffle if shuffle > 1 else 0, **code)
 
 
 def measure_streams(case: StreamCase) -> dict[str, Any]:

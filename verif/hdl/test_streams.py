@@ -179,12 +179,12 @@ def test_cnv() -> None:
 
 
 @pytest.mark.parametrize(("shuffle", "drain_width", "end"), [(2, 1, "logits"), (3, 2, "logits"), (2, 4, "bytes"),
-                                                             (3, 1, "ranks")])
+                                                             (3, 1, "ranks"), (2, 2, "ranks")])
 def test_pixel_shuffle(shuffle: int, drain_width: int, end: str) -> None:
     """The answers are in PyTorch's order, whichever rows and words have them."""
     torch.manual_seed(default_seed())
     rng = np.random.default_rng(default_seed())
-    channels = 4 if end == "ranks" else drain_width
+    channels = 5 if end == "ranks" else 3 if drain_width == 2 else drain_width
     outputs = channels * shuffle**2
     last = Bytes(outputs, factor=201, shift=3) if end == "bytes" else Logits(outputs, scale=0.1)
     network = nn.Sequential(BinaryConv2d(3, 5, 3, padding=1), BatchNorm(5), Sign(),

@@ -22,14 +22,16 @@ from signum.golden.compiler.int8_graph import int8_graph
 from signum.golden.compiler.program import Program
 from signum.golden.compiler.utilization import layer_uses, utilization
 from signum.golden.layers.blocks import BinaryBlocks, Network
-from signum.golden.layers.encoder import BitPlanes, Encoder, SignEncoder, Thermometer
+from signum.golden.layers.encoder import BitPlanes, Encoder, Thermometer
 from signum.golden.layers.int8 import Int8Conv2d
+from signum.golden.reference.encoding import words_to_ints
 from signum.golden.training.checkpoint import StoreError
 from signum.golden.training.contest import further_scores, mean_scores, record_of, trained_network
 from signum.golden.training.tasks import TASKS, Task, TaskError, named
 from signum.golden.training.trainer import evaluate
 from signum.hdl.config import ArrayConfig
 from signum.hdl.control.answer_geometry import AnswerKind
+from signum.hdl.host.bus import DATA_BITS
 from signum.hdl.lib.command import Command, Failure, Folder, Integer, OneOf
 from signum.verif.bench.programs import program_job, run_on_model
 from signum.verif.bench.stream_runs import StreamCase, expected_answers, measure_streams, with_streams_for
@@ -37,8 +39,8 @@ from signum.verif.bench.stream_runs import StreamCase, expected_answers, measure
 __all__ = ["ARRAY", "INT8_ARRAY", "Inputs", "OnArray", "array_inputs", "body_graph", "command",
            "run_int8_on_array", "run_on_array", "run_task", "where"]
 
-ARRAY = ArrayConfig(rows=8, cols=16, lanes=32, tile=4, acc_bits=12, sum_bits=18, weight_depth=4096,
-                    activation_depth=32768, threshold_depth=16384, program_depth=1024, requantize_depth=1024,
+ARRAY = ArrayConfig(rows=8, cols=16, lanes=32, tile=4, acc_bits=12, sum_bits=22, weight_depth=4096,
+                    activation_depth=65536, threshold_depth=16384, program_depth=1024, requantize_depth=1024,
                     drain_width=4, fetch_width=8)
 """4096 binary operations a cycle, with memories for any of the five tasks' networks."""
 
@@ -49,6 +51,11 @@ IMAGES = 16
 """Test images to run on the array."""
 
 BINARY = ("binary_m1", "binary_m2")
+
+LARGE = 1024
+"""Values of an image above which the stream has an image at a time."""
+
+MASK = (1 << DATA_BITS) - 1
 
 
 @dataclass(frozen=True)
@@ -85,16 +92,11 @@ class Inputs:
 
 
 def array_inputs(network: Network, images: np.ndarray) -> Inputs:
-    """The inputs of a binary network's body: the encoded images, or the bits of the host's first layers."""
+    """The inputs of a binary network's body: the encoded images."""
     assert isinstance(network.blocks, BinaryBlocks)
-    with torch.no_grad():
-        encoded = network.encode(images)
-        tensor = network.before(encoded)
-    encoder: Encoder = network.blocks.encoder
-    if tensor is not encoded:
-        encoder, images = SignEncoder(), tensor.numpy()
+    encoder = network.blocks.encoder
     channels, height, width = images.shape[1:]
-    return Inputs(encoder, (channels, height, width), encoder.bits(images), tensor)
+    return Inputs(encoder, (channels, height, width), encoder.bits(images), network.encode(images))
 
 
 def body_graph(network: Network, images: np.ndarray) -> Graph:
@@ -131,8 +133,7 @@ def _compared(program: Program, maps: dict[str, np.ndarray], wanted: np.ndarray)
 
 def run_int8_on_array(network: Network, images: np.ndarray) -> OnArray:
     """Run the body of an 8-bit twin on an array of 8-bit elements, and compare every result with its graph."""
-    with torch.no_grad():
-        x = network.before(network.encode(images))
+    x = network.encode(images)
     channels, height, width = x.shape[1:]
     integers = int8_graph(network.body, (channels, height, width))
     program = compile_graph(integers.graph, INT8_ARRAY.replace(requantize_shift=integers.shift))
@@ -141,40 +142,58 @@ def run_int8_on_array(network: Network, images: np.ndarray) -> OnArray:
     return _compared(program, integers.maps(x), wanted.reshape(len(images), -1, last.channels))
 
 
-def where(network: Network, graph: Graph) -> list[dict[str, str]]:
-    """The machine (array or host) and the number format of each layer."""
+def where(graph: Graph) -> list[dict[str, str]]:
+    """The number format of each layer on the array."""
     rows = []
     for layer in graph.layers:
-        kind = ("array, INT4 residual" if layer.combine == "residual" else
-                f"array, {len(layer.segments)} bit planes" if any(segment.double for segment in layer.segments) else
-                "array, bits" if layer.thresholds is not None else "array, integer results")
-        rows.append({"layer": layer.name, "where": kind})
-    host = [{"layer": name, "where": "host, 8-bit integers"} for name, module in network.named_modules()
-            if isinstance(module, Int8Conv2d)]
-    return rows + host
+        kind = ("INT4 residual" if layer.combine == "residual" else
+                f"{len(layer.segments)} bit planes" if any(segment.double for segment in layer.segments) else
+                "bits" if layer.thresholds is not None else "integer results")
+        rows.append({"layer": layer.name, "where": f"array, {kind}"})
+    return rows
 
 
-def host_layers(places: dict[str, list[dict[str, str]]]) -> list[str]:
-    """Names of the layers that the host computes, of all networks of `where`."""
-    return sorted({row["layer"] for rows in places.values() for row in rows if row["where"].startswith("host")})
+def host_layers(network: Network) -> list[str]:
+    """Names of the modules with parameters of their own outside of a network's body, which the array computes."""
+    return [name for name, module in network.named_modules()
+            if name != "body" and not name.startswith("body.") and list(module.parameters(recurse=False))]
 
 
-def run_streams(network: Network, images: np.ndarray) -> dict[str, Any]:
-    """Stream images through a network without layers of the host, on the array with input and answer unit.
+def run_streams(task: Task, network: Network, images: np.ndarray) -> dict[str, Any]:
+    """Stream images through a network, on the array with input and answer unit.
 
     Entries of ``report.json``; AssertionError if an answer differs from PyTorch's, or a cycle from the prediction.
     """
     encoder = array_inputs(network, images[:1]).encoder
     assert isinstance(encoder, Thermometer | BitPlanes)
-    graph, answers = body_graph(network, images), Answers(AnswerKind.VALUES)
-    program = compile_graph(graph, with_streams_for(ARRAY, encoder), answers=answers)
-    repeated = np.resize(images, (3 * program.images, *images.shape[1:]))
-    case = StreamCase(program=program, graph=graph, encoder=encoder, answers=answers, images=repeated)
+    answers = Answers(AnswerKind[task.answer.upper()], shuffle=task.shuffle)
+    graph = body_graph(network, images)
+    config = with_streams_for(ARRAY, encoder, shuffle=task.shuffle, requantized=graph.layers[-1].bytes is not None)
+    # small images in batches, and of large ones each on all rows
+    program = compile_graph(graph, config, split=images[0].size > LARGE, answers=answers)
+    streamed = np.resize(images, (3 * program.images, *images.shape[1:]))
+    case = StreamCase(program=program, graph=graph, encoder=encoder, answers=answers, images=streamed)
+    assert expected_answers(case) == numbers_of(task, network, program, streamed)
+    return {"split": program.split, **measure_streams(case)}
+
+
+def numbers_of(task: Task, network: Network, program: Program, images: np.ndarray) -> list[list[int]]:
+    """The numbers of the answers by PyTorch's results in evaluation mode."""
     with torch.no_grad():
-        logits = network.body(array_inputs(network, repeated).tensor).numpy()
-    wanted = np.rint(logits).astype(np.int64).reshape(len(repeated), -1) & 0xFFFF_FFFF
-    assert expected_answers(case) == wanted.tolist()
-    return measure_streams(case)
+        results = network.body(network.encode(images))
+    if results.dim() == 2:
+        results = results[:, :, None, None]
+    if task.answer == "words":
+        place = program.maps[program.output.name]
+        slices = program.address_map.slices
+        words = place.to_words(results.permute(0, 2, 3, 1).numpy() > 0)
+        return [[word >> DATA_BITS * part & MASK for word in words_to_ints(image) for part in range(slices)]
+                for image in words]
+    results = torch.nn.functional.pixel_shuffle(results, task.shuffle)
+    if task.answer == "ranks":
+        results = results.argmax(dim=1, keepdim=True)
+    integers = np.rint(results.permute(0, 2, 3, 1).numpy()).astype(np.int64)
+    return [[int(value) & MASK for value in image.reshape(-1)] for image in integers]
 
 
 def _has_int8_body(network: Network) -> bool:
@@ -192,8 +211,8 @@ def run_task(task: Task, out: Path, console: Console, images: int = IMAGES) -> d
 
     record = record_of(task.name)
     pictures, truth = task.split("test")
-    outputs, scores, hardware, places = {}, {}, {}, {}
-    streams: dict[str, Any] = {}
+    outputs, scores, hardware, places, streams = {}, {}, {}, {}, {}
+    outside: list[str] = []
     for name in ("int8", *BINARY):
         network = trained_network(task, name)
         say(f"{name}: {len(pictures)} test images in PyTorch")
@@ -207,10 +226,10 @@ def run_task(task: Task, out: Path, console: Console, images: int = IMAGES) -> d
             program = compile_graph(graph, ARRAY)
             say(f"{name}: {images} of them on the array in Verilator")
             hardware[name] = run_on_array(network, program, pictures[:images])
-            places[name] = where(network, graph)
-            if not host_layers(places):
-                say(f"{name}: the same as a stream of pixels")
-                streams = run_streams(network, pictures[:images])
+            places[name] = where(graph)
+            outside += host_layers(network)
+            say(f"{name}: images as a stream of pixels")
+            streams[name] = run_streams(task, network, pictures[:images])
     out.mkdir(parents=True, exist_ok=True)
     task.picture(out / "picture.png", pictures, truth, outputs)
     mean = mean_scores(record)
@@ -222,7 +241,7 @@ def run_task(task: Task, out: Path, console: Console, images: int = IMAGES) -> d
         "seeds": len(record["seeds"]), "kept_networks": scores, "baselines": record["baselines"],
         "further": further_scores(record),
         "rtl": {name: asdict(run) for name, run in hardware.items()}, "where": places,
-        "host_layers": host_layers(places), **streams,
+        "host_layers": sorted(set(outside)), **streams[BINARY[-1]], "streams": streams,
         "config": ARRAY.to_dict(),
     }
     (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
@@ -236,9 +255,9 @@ def show(console: Console, report: dict[str, Any]) -> None:
         table.add_row(f"{name.replace('_', ' ')}, mean of {report['seeds']} seeds", f"{report[name]:.2f}")
     for name, score in report["baselines"].items():
         table.add_row(name, f"{score:.2f}")
-    if "interval_cycles" in report:
-        table.add_row("pixels to answers: cycles an image, predicted and measured",
-                      f"{report['interval_cycles_predicted']:.1f}, {report['interval_cycles']:.1f}")
+    for name, found in report["streams"].items():
+        table.add_row(f"{name.replace('_', ' ')}, pixels to answers: cycles an image, predicted and measured",
+                      f"{found['interval_cycles_predicted']:.1f}, {found['interval_cycles']:.1f}")
     table.add_row("layers of the host", ", ".join(report["host_layers"]) or "none")
     for title, found in report["further"].items():
         for name, score in found.items():

@@ -12,11 +12,11 @@ from torch import nn
 from signum.golden.compiler.compile import compile_graph
 from signum.golden.layers.binary import BatchNorm
 from signum.golden.layers.blocks import FLOAT, Network, Style
-from signum.golden.layers.encoder import BitPlanes, Thermometer
+from signum.golden.layers.encoder import BitPlanes
 from signum.golden.layers.int8 import quantize
 from signum.golden.training import contest
 from signum.golden.training.contest import compete
-from signum.golden.training.tasks import TASKS
+from signum.golden.training.tasks import TASKS, named
 from signum.golden.training.tasks.classification import Classification
 from signum.golden.training.trainer import initial
 from signum.verif.command_line import main
@@ -27,8 +27,10 @@ from signum.verif.runs.task import (
     INT8_ARRAY,
     array_inputs,
     body_graph,
+    host_layers,
     run_int8_on_array,
     run_on_array,
+    run_streams,
     run_task,
     where,
 )
@@ -39,53 +41,23 @@ SMALL = ARRAY.replace(rows=3, cols=6, lanes=16, drain_width=2, activation_depth=
                       weight_depth=2048)
 
 
-class WithEnds(Network):
-    """8-bit first and last layers on the host."""
-
-    def __init__(self, blocks):
-        super().__init__(blocks, nn.Sequential(blocks.block(6, 6)))
-        self.first = nn.Sequential(nn.Conv2d(5, 6, 3, padding=1), nn.BatchNorm2d(6))
-        self.sign = blocks.activation(6)
-        self.last = nn.Conv2d(6, 4, 3, padding=1)
-
-    def before(self, x):
-        return self.sign(self.first(x))
-
-    def after(self, y, x):
-        return self.last(y)
-
-
-def with_ends(images: np.ndarray) -> Network:
-    network = initial(lambda: WithEnds(Style().blocks(Thermometer(levels=5, maximum=255), 255)), 0)
-    for part in network.modules():
-        if isinstance(part, BatchNorm | nn.BatchNorm2d):
-            part.momentum = 1.0
-    with torch.no_grad():
-        network.train()(network.encode(images))
-    return quantize(network.eval(), network.encode(images))
-
-
 def test_inputs_of_the_array(images):
     network = settled(Style(), images)
     inputs = array_inputs(network, images)
     assert inputs.shape == (1, 17, 14)
     assert inputs.maps["input"].shape == (6, 17, 14, 5)
-    inner = array_inputs(with_ends(images), images)
-    assert inner.shape == (6, 17, 14)
-    assert np.array_equal(inner.maps["input"], inner.tensor.permute(0, 2, 3, 1).numpy() > 0)
 
 
 @pytest.mark.slow
 def test_bodies_on_the_array(images, monkeypatch):
     monkeypatch.setattr(module, "INT8_ARRAY", INT8_ARRAY.replace(rows=3, cols=5, lanes=2, drain_width=1,
                                                                 activation_depth=4096))
-    for network in (settled(Style(multiplier=1.5), images), with_ends(images)):
-        program = compile_graph(body_graph(network, images), SMALL)
-        run = run_on_array(network, program, images)
-        assert run.mismatches == 0
-        assert run.images == 6
-        assert run.measured == [run.predicted] * 2
-        assert run.values > 6 * 50
+    network = settled(Style(multiplier=1.5), images)
+    run = run_on_array(network, compile_graph(body_graph(network, images), SMALL), images)
+    assert run.mismatches == 0
+    assert run.images == 6
+    assert run.measured == [run.predicted] * 2
+    assert run.values > 6 * 50
     network = settled(FLOAT, images)
     run = run_int8_on_array(quantize(network, network.encode(images)), images)
     assert run.mismatches == 0
@@ -102,14 +74,38 @@ def test_a_difference_is_counted(images):
 
 
 def test_where_layers_run(images):
-    network = with_ends(images)
-    places = where(network, body_graph(network, images))
-    assert [row["where"] for row in places] == ["array, bits", "array, INT4 residual", "host, 8-bit integers",
-                                                "host, 8-bit integers"]
     blocks = Style().blocks(BitPlanes(4), 15)
-    planes = initial(lambda: Network(blocks, blocks.conv(1, 3, kernel=1)), 0)
-    (row,) = where(planes, body_graph(planes, images % 16))
-    assert row["where"] == "array, 4 bit planes"
+    planes = initial(lambda: Network(blocks, nn.Sequential(blocks.conv(1, 3, kernel=1), blocks.block(3, 4),
+                                                           blocks.conv(4, 5))), 0)
+    places = where(body_graph(planes, images % 16))
+    assert [row["where"] for row in places] == ["array, 4 bit planes", "array, bits", "array, INT4 residual",
+                                                "array, bits"]
+    assert host_layers(planes) == []
+    planes.last = nn.Sequential(nn.Conv2d(5, 2, 1), nn.ReLU())
+    assert host_layers(planes) == ["last.0"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("answer", ["values", "ranks", "words", "bytes"])
+def test_streams_of_a_task(answer, images):
+    """A stream of pixels gives what PyTorch gives, in raster order."""
+    task = named("detection")
+    task.answer, task.shuffle = "values" if answer == "bytes" else answer, 1 if answer == "words" else 2
+    blocks = Style().blocks(BitPlanes(8), 255)
+    first = blocks.pixels(1, 6, kernel=3, centred=True)
+    end = {"words": lambda: nn.Sequential(first, blocks.code(6, 7)),
+           "bytes": lambda: blocks.grey(first, 6, 4, 3)}.get(answer, lambda: nn.Sequential(first, blocks.values(6, 8, 3)))
+    network = initial(lambda: Network(blocks, end()), 0)
+    for part in network.modules():
+        if isinstance(part, BatchNorm):
+            part.momentum = 1.0
+    with torch.no_grad():
+        network.train()(network.encode(images))
+    found = run_streams(task, network.eval(), images[:2])
+    assert found["bytes_in"] == 17 * 14
+    assert found["bytes_out"] == 4 * 17 * 14 * {"values": 8, "ranks": 4, "words": 1, "bytes": 4}[answer]
+    assert found["interval_cycles"] == found["interval_cycles_predicted"]
+    assert found["latency_cycles"] == found["latency_cycles_predicted"]
 
 
 @pytest.mark.slow

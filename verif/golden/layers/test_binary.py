@@ -12,6 +12,7 @@ from signum.golden.layers.binary import (
     BatchNorm,
     BinaryConv2d,
     BinaryLinear,
+    Bytes,
     Logits,
     MaxPool,
     Sign,
@@ -131,8 +132,34 @@ def test_logits_are_integers() -> None:
     (lambda: BinaryConv2d(1, 1, 3, pad=2), "pad must be 1, -1 or 0, not 2"),
     (lambda: MaxPool((2, 0)), "size must be one or two integers of at least 1, not (2, 0)"),
     (lambda: Logits(3, scale=0.0), "scale must be positive, not 0.0"),
+    (lambda: Bytes(3, factor=256, shift=3), "factor must be an integer of 1 to 255, not 256"),
+    (lambda: Bytes(3, factor=2, shift=0), "shift must be an integer of 1 to 31, not 0"),
     (lambda: Sum(), "paths must be one or more modules, not none"),
 ])
 def test_what_is_refused(make: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         make()
+
+
+def test_bytes_are_rounded_in_integers() -> None:
+    rng = np.random.default_rng(0)
+    end = Bytes(3, factor=127, shift=9).eval()
+    sums = rng.integers(-500, 1500, (40, 3, 2, 2))
+    with torch.no_grad():
+        end.bias.copy_(torch.tensor([0.0, 10.2, -30.0]))
+        found = end(torch.from_numpy(sums).float()).numpy()
+    bias = [0, round(10.2 * 512 / 127), round(-30 * 512 / 127)]
+    wanted = [[min(255, max(0, ((int(z) + bias[c]) * 127 + 256) // 512)) for z in sums[:, c].reshape(-1)]
+              for c in range(3)]
+    assert found.transpose(1, 0, 2, 3).reshape(3, -1).tolist() == wanted
+    assert {0, 255} < set(found.reshape(-1).tolist())
+
+
+def test_the_gradient_of_bytes_is_that_of_the_level() -> None:
+    end = Bytes(1, factor=2, shift=3)
+    x = torch.tensor([[-5.0], [100.0], [101.0], [1200.0]], requires_grad=True)
+    y = end(x)
+    assert y.flatten().tolist() == [0, 25, 25, 255]
+    y.sum().backward()
+    assert x.grad is not None
+    assert x.grad.flatten().tolist() == [0, 0.25, 0.25, 0]

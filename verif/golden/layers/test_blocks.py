@@ -1,5 +1,6 @@
 """Blocks: one description of a network, in real numbers or in bits, and exact in all its binary styles."""
 
+from collections.abc import Callable
 from itertools import product
 from typing import Any, Literal
 
@@ -11,7 +12,7 @@ from torch import nn
 from signum.golden.compiler.fold import fold
 from signum.golden.layers.binary import BatchNorm, Sign
 from signum.golden.layers.blocks import FLOAT, Blocks, FloatBlock, Network, Style
-from signum.golden.layers.encoder import Thermometer
+from signum.golden.layers.encoder import BitPlanes, Encoder, Thermometer
 from signum.golden.layers.gains import AlphaShape
 from signum.golden.training.trainer import initial
 
@@ -26,9 +27,25 @@ def build(blocks: Blocks) -> Network:
         blocks.block(wide, wide, dilation=2), blocks.pair(wide, narrow), blocks.result(narrow, 3, kernel=3)))
 
 
-def settled(style: Style, images: np.ndarray) -> Network:
+def of_pixels(blocks: Blocks) -> Network:
+    """A network with 8-bit ends, and scores as its result."""
+    narrow, wide = blocks.width(6), blocks.width(8)
+    return Network(blocks, nn.Sequential(
+        blocks.pixels(1, narrow, kernel=5, stride=2), blocks.block(narrow, wide, stride=2),
+        blocks.values(wide, 3, kernel=3)))
+
+
+def of_grey(blocks: Blocks) -> Network:
+    """A network with grey levels as its result."""
+    width = blocks.width(6)
+    body = nn.Sequential(blocks.pixels(1, width, 3, centred=True), blocks.block(width, width))
+    return Network(blocks, blocks.grey(body, width, 4, 3))
+
+
+def settled(style: Style, images: np.ndarray, make: Callable[[Blocks], Network] = build,
+            encoder: Encoder = ENCODER) -> Network:
     """A network in evaluation mode, with the norm statistics of the images."""
-    network = initial(lambda: build(style.blocks(ENCODER, 255)), 1)
+    network = initial(lambda: make(style.blocks(encoder, 255)), 1)
     for module in network.modules():
         if isinstance(module, BatchNorm | nn.BatchNorm2d):
             module.momentum = 1.0
@@ -60,6 +77,52 @@ def test_binary_networks_fold_exactly(style, images):
     assert expected.std() > 0
     combines = [layer.combine for layer in graph.layers]
     assert ("residual" in combines) == (style.residual == "int4")
+
+
+@pytest.mark.parametrize("make", [of_pixels, of_grey])
+@pytest.mark.parametrize("style", [Style(), Style(residual="concat", multiplier=1.5)], ids=str)
+def test_networks_of_pixels_fold_exactly(make, style, images):
+    """All layers are the array's, the first and the last included."""
+    encoder = BitPlanes(8)
+    network = settled(style, images, make, encoder)
+    graph = fold(network.body, encoder, (1, 17, 14))
+    last = graph.layers[-1]
+    with torch.no_grad():
+        expected = network.body(network.encode(images)).permute(0, 2, 3, 1).numpy()
+    assert np.array_equal(last.values(graph.run(encoder.bits(images))[last.name]), expected)
+    assert expected.std() > 0
+    assert (last.bytes is not None) == (make is of_grey)
+    with torch.no_grad():
+        shapes = {settled(kind, images, make, encoder)(network.encode(images)).shape for kind in (FLOAT, style)}
+    assert shapes == {(6, 3, 5, 4) if make is of_pixels else (6, 4, 17, 14)}
+
+
+@pytest.mark.parametrize("style", [FLOAT, Style()], ids=str)
+def test_centred_filters_do_not_see_brightness(style):
+    blocks = style.blocks(BitPlanes(8), 255)
+    first = initial(lambda: blocks.pixels(1, 6, 5, centred=True), 0)[0]
+    image = np.random.default_rng(0).integers(20, 200, (1, 1, 9, 9))
+    with torch.no_grad():
+        one, other = (first(blocks.encode(values))[:, :, 2:-2, 2:-2] for values in (image, image + 55))
+        shift = (other - one).abs().amax(dim=(0, 2, 3))
+    # the sum of 25 odd weights is 1, unless the middle one would be above 255: a shift of 55 sums to 55
+    assert shift.median() == 55 if style.binary else shift.max() < 1e-5
+    assert one.std() > (5000 if style.binary else 0.1)
+
+
+def test_grey_levels_are_kept_without_a_path():
+    blocks = Style().blocks(BitPlanes(8), 255)
+    body = initial(lambda: blocks.grey(blocks.pixels(1, 6, 3), 6, 4, 3), 0).eval()
+    both = body[0]
+    images = np.arange(256).reshape(1, 1, 16, 16)
+    with torch.no_grad():
+        for conv in (both.paths[0][-1], both.paths[1]):
+            conv.weight.copy_(torch.where(torch.arange(conv.weight[0].numel()) % 2 == 0, 1e-4, -1e-4).reshape(
+                conv.weight[0].shape).expand(conv.weight.shape))
+        both.paths[0][-1].binary_weight = lambda: torch.zeros_like(both.paths[0][-1].weight)
+        found = body(blocks.encode(images))[:, :, 1:-1, 1:-1].numpy()
+    # the other taps add and subtract the neighbours: within two levels of the pixel itself
+    assert np.abs(found - images[:, :, 1:-1, 1:-1]).max() <= 2
 
 
 def test_widths(images):

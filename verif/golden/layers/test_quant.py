@@ -96,6 +96,29 @@ def check(model: nn.Sequential, encoder: Encoder, images: np.ndarray, config: Ar
     return graph
 
 
+@pytest.mark.parametrize(("kernel", "total"), [(3, 1), (5, 129), (2, 6)])
+def test_filters_with_a_total(kernel: int, total: int) -> None:
+    torch.manual_seed(0)
+    layer = QuantConv2d(1, 40, kernel, weight_bits=8, total=total)
+    with torch.no_grad():
+        layer.weight *= 0.2
+    weights = layer.binary_weight()
+    assert (weights % 2 == 1).all()
+    inside = weights.abs().amax(dim=(1, 2, 3)) < 255
+    assert inside.sum() > 20
+    assert (weights.sum(dim=(1, 2, 3))[inside] == total).all()
+    assert weights.abs().max() <= 255
+    free = QuantConv2d(1, 40, kernel, weight_bits=8)
+    free.weight = nn.Parameter(layer.weight.detach() - layer.weight.detach().mean(dim=(1, 2, 3), keepdim=True))
+    same = (weights == free.binary_weight()).sum(dim=(1, 2, 3))
+    assert (same >= kernel**2 - 1).all()
+    weights.square().sum().backward()
+    assert layer.weight.grad is not None
+    assert "total=" in repr(layer)
+    with pytest.raises(ValueError, match=r"total must be odd, as a sum of 9 odd integers, not 4"):
+        QuantConv2d(1, 2, 3, weight_bits=2, total=4)
+
+
 @pytest.mark.parametrize("pad", [1, -1, 0])
 @pytest.mark.parametrize("weight_bits", [1, 2, 3, 5])
 def test_weights_of_several_bits_on_signs(weight_bits: int, pad: int) -> None:

@@ -230,7 +230,7 @@ def test_network(style, values) -> None:
 
 def test_body_folds() -> None:
     network = TASK.network(Style().blocks(TASK.encoder, TASK.maximum)).eval()
-    assert fold(network.body, TASK.encoder, (16, 8, 8)).layers[-1].channels == 128
+    assert fold(network.body, TASK.encoder, (1, 8, 8)).layers[-1].channels == 128
 
 
 def test_picture(tmp_path) -> None:
