@@ -296,6 +296,8 @@ class Accelerator(wiring.Component):
             answer.images.eq(controller.images),
             answer.split.eq(pixels.geometry.split),
         ]
+        if config.input_places > 1:
+            m.d.comb += self.sequencer.begin.eq(Mux(pixels.turn, pixels.geometry.begin, 0))
 
     @property
     def _wide(self) -> Value:

@@ -120,6 +120,8 @@ class ArrayConfig:
         Levels of a value in thermometer code, at most ``lanes``.
     input_maximum : int
         Largest value in thermometer code, up to 255.
+    input_places : int
+        Places of the input maps in the activation memories: with 2, images come in while a run reads the ones before.
     answer_ranks : int
         Classes of the longest top-k answer of the answer unit (`hdl.output.answer_unit`); 0 for no answer unit. An
         array has both units or none.
@@ -161,6 +163,7 @@ class ArrayConfig:
     input_planes: int = 0
     input_levels: int = 0
     input_maximum: int = 0
+    input_places: int = 1
     answer_ranks: int = 0
     answer_values: int = 0
     answer_bytes: int = 0
@@ -195,7 +198,8 @@ class ArrayConfig:
         limits = {"rows": 1024, "cols": 1024, "lanes": 4096, "acc_bits": 32, "sum_bits": 32, "access_patterns": 8,
                   "zero_padding": 1, "memory_registers": 2, "requantize_shift": 24, "scale_bits": WIDEST_SCALE,
                   "fetch_width": 32, "input_planes": 8, "input_maximum": 255, "input_depth": 65536,
-                  "answer_ranks": 8, "answer_values": 1, "answer_bytes": 1, "answer_shuffle": 8}
+                  "answer_ranks": 8, "answer_values": 1, "answer_bytes": 1, "answer_shuffle": 8,
+                  "input_places": 2}
         for name, most in limits.items():
             if getattr(self, name) > most:
                 raise ConfigError(f"{name} must be at most {most}, not {getattr(self, name)}")
@@ -214,6 +218,8 @@ class ArrayConfig:
         for name in ("answer_bytes", "answer_shuffle"):
             if getattr(self, name) and not self.answer_values:
                 raise ConfigError(f"{name} must be 0 where answer_values is 0, not {getattr(self, name)}")
+        if self.input_places > 1 and not self.input_depth:
+            raise ConfigError(f"input_places must be 1 where input_depth is 0, not {self.input_places}")
         if self.input_depth and not self.answer_ranks:
             raise ConfigError("answer_ranks must be positive where input_depth is positive, not 0")
         if not self.input_depth:

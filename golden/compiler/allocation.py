@@ -84,16 +84,22 @@ def pad_of(graph: Graph, name: str) -> np.ndarray:
     return np.array(pads.pop())
 
 
-def allocate_maps(graph: Graph, config: ArrayConfig, lasting: Collection[str] = ()) -> dict[str, MapAllocation]:
-    """Addresses for all maps. Maps with disjoint lifetimes may share words, if they have no border.
+def allocate_maps(graph: Graph, config: ArrayConfig, lasting: Collection[str] = (), second: bool = False,
+                  ) -> tuple[dict[str, MapAllocation], dict[str, MapAllocation]]:
+    """Addresses for all maps, and with ``second`` for another place of each lasting map.
 
-    A border is written once, before the first run, so its words are never shared; nor are those of ``lasting`` maps.
+    Maps with disjoint lifetimes may share words, if they have no border. A border is written once, before the first
+    run, so its words are never shared; nor are those of ``lasting`` maps.
     """
     order = {layer.name: i for i, layer in enumerate(graph.layers)}
     placed: list[tuple[int, int, MapAllocation]] = []        # (born, last read, place)
     places: dict[str, MapAllocation] = {}
+    others: dict[str, MapAllocation] = {}
     top = 0
-    for name, shape in graph.shapes.items():
+    wanted = [(places, name, shape) for name, shape in graph.shapes.items()]
+    if second:
+        wanted += [(others, name, graph.shapes[name]) for name in lasting]
+    for into, name, shape in wanted:
         if name in order and graph.layers[order[name]].raw:
             continue
         border = border_of(graph, name)
@@ -111,6 +117,6 @@ def allocate_maps(graph: Graph, config: ArrayConfig, lasting: Collection[str] = 
         place = dataclasses.replace(place, start=start)
         top = max(top, start + place.size)
         placed.append((born, died, place))
-        places[name] = place
+        into[name] = place
     need("words of the maps in an activation bank", top, config.activation_depth, "activation_depth")
-    return places
+    return places, others

@@ -1,19 +1,20 @@
 """Compilation of an integer graph to a program for one array: its layers, segments and memory images."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from itertools import product
 
 import numpy as np
 
 from signum.golden.reference.encoding import ACTIVATION_TAIL, border_class, pack_lanes, words_per, words_to_ints
 from signum.hdl.config import WIDEST_SCALE, ArrayConfig
-from signum.hdl.control.isa import LINES_BITS, SEGMENTS_BITS, WINDOW_BITS, LayerFlag, LayerRecord
+from signum.hdl.control.isa import LINES_BITS, SEGMENTS_BITS, WINDOW_BITS, Isa, LayerFlag, LayerRecord
 
 from .allocation import CapacityError, allocate_maps, need, pack_inputs, pad_of
 from .answers import Answers, answer_geometry, answer_offsets
 from .cycles import gaps
 from .graph import Graph, Layer
 from .input_geometry import input_geometry
-from .program import InputAllocation, Program, ResultAllocation
+from .program import InputAllocation, MapAllocation, Program, ResultAllocation
 from .tap_ranges import TapRange, tap_ranges
 
 __all__ = ["CapacityError", "compile_graph"]
@@ -33,7 +34,8 @@ def compile_graph(graph: Graph, config: ArrayConfig, *, split: bool = False,
         Input maps that the host may pack by the taps of a window; by default all.
     answers : Answers, optional
         The program takes pixels and gives these answers by itself, on an array with input and answer unit; by default
-        the host writes the input maps and reads the results.
+        the host writes the input maps and reads the results. On an array with two ``input_places`` the inputs have both
+        if they fit; see `Program.input_places`.
 
     Raises
     ------
@@ -41,20 +43,21 @@ def compile_graph(graph: Graph, config: ArrayConfig, *, split: bool = False,
         If a memory or a field of the program is too small; the message names the parameter to raise.
     """
     refusals = []
-    for choice in range(3):
+    twice = (True, False) if answers and config.input_places > 1 else (False,)
+    for choice, second in product(range(3), twice):
         try:
             return Compiler(graph, config, split, choice, graph.inputs if packable is None else packable,
-                            answers).program()
+                            answers, second).program()
         except CapacityError as refusal:
             refusals.append(refusal)
     raise min(refusals, key=lambda refusal: refusal.excess)
 
 
 class Compiler:
-    """One attempt, with the input maps in their ``choice``-th best packing."""
+    """One attempt, with the input maps in their ``choice``-th best packing, and with ``second`` in two places."""
 
     def __init__(self, graph: Graph, config: ArrayConfig, split: bool, choice: int, packable: Collection[str],
-                 answers: Answers | None) -> None:
+                 answers: Answers | None, second: bool) -> None:
         self.config = config
         self.answer_channels = 0
         if answers:
@@ -69,7 +72,7 @@ class Compiler:
                                 f"{config.element_bits}: element_bits of {graph.element_bits} would make it fit", 1)
         self.graph, self.packed = pack_inputs(graph, config.lanes, choice, packable)
         # the next images come in while a run goes on: their words are never shared
-        self.places = allocate_maps(self.graph, config, lasting=graph.inputs if answers else ())
+        self.places, self.others = allocate_maps(self.graph, config, graph.inputs if answers else (), second)
         self.releasing = max((layer for layer in self.graph.layers
                               if any(segment.source in graph.inputs for segment in layer.segments)),
                              key=self.graph.layers.index)
@@ -78,15 +81,18 @@ class Compiler:
         """All parts together; CapacityError where one does not fit."""
         config = self.config
         records: list[LayerRecord] = []
+        second: list[LayerRecord] = []
         weights: list[np.ndarray] = []
         thresholds: list[np.ndarray] = []
         coefficients: list[np.ndarray] = []
         result = None
         for layer in self.graph.layers:
             last = layer is self.graph.layers[-1]
-            record, words = self._layer(layer, sum(part.shape[1] for part in weights), sum(map(len, thresholds)),
-                                        sum(map(len, coefficients)), last)
+            bases = sum(part.shape[1] for part in weights), sum(map(len, thresholds)), sum(map(len, coefficients))
+            record, words = self._layer(layer, self.places, *bases, last)
             records.append(record)
+            if self.others:
+                second.append(self._layer(layer, self.places | self.others, *bases, last)[0])
             weights.append(words)
             coefficients += self._coefficients(layer)
             if layer.raw:
@@ -111,12 +117,13 @@ class Compiler:
         output = self.graph.layers[-1]
         program = Program(
             config=self.config, split=self.split, names=tuple(layer.name for layer in self.graph.layers),
-            records=tuple(records), weights=weight_words, thresholds=entries,
+            records=tuple(records), second=tuple(second), weights=weight_words, thresholds=entries,
             coefficients=numbers, constants=self._constants(),
             inputs=inputs,
             maps={layer.name: self.places[layer.name] for layer in self.graph.layers if layer.name in self.places},
             output=output, result=result,
-            input_fields=input_geometry(config, inputs, self.split) if self.answers else {},
+            input_fields=input_geometry(config, inputs, self.split, self.others, len(Isa(config).encode(records)),
+                                        ) if self.answers else {},
             answer_fields=answer_geometry(
                 config, self.answers, output, result, self.places.get(output.name), self.answer_channels,
                 self.graph.sums_size(output)[1], self.split) if self.answers else {},
@@ -141,9 +148,9 @@ class Compiler:
         pixels = height // layer.pool[0] * layer.pool[0] * (width // layer.pool[1]) * layer.pool[1]
         return pixels * layer.channels * sum(segment.taps for segment in layer.segments)
 
-    def _layer(self, layer: Layer, weight_base: int, threshold_base: int, coefficient_base: int, last: bool,
-               ) -> tuple[LayerRecord, np.ndarray]:
-        """The record of a layer and its weights, bool (cols, words, word_bits)."""
+    def _layer(self, layer: Layer, places: Mapping[str, MapAllocation], weight_base: int, threshold_base: int,
+               coefficient_base: int, last: bool) -> tuple[LayerRecord, np.ndarray]:
+        """The record of a layer with maps at some places, and its weights, bool (cols, words, word_bits)."""
         config = self.config
         raw = layer.raw
         height, width = self.graph.sums_size(layer)
@@ -152,7 +159,7 @@ class Compiler:
         need(f"bits of a sum of layer {layer.name}", bits, config.sum_bits, "sum_bits")
         for name, size in (("height", pool_y), ("width", pool_x)):
             need(f"window {name} of layer {layer.name}", size, 1 << WINDOW_BITS, "no parameter")
-        ranges = tap_ranges(layer, config, self.places)
+        ranges = tap_ranges(layer, config, places)
         need(f"segments of layer {layer.name}", len(ranges), 1 << SEGMENTS_BITS, "acc_bits", config.acc_bits + 1)
         geometries, pattern_fields = self._geometries(layer)
         if any(layer.border) and not config.zero_padding:
@@ -183,7 +190,7 @@ class Compiler:
                        "coefficients_step": self._beats(layer.channels) if layer.row.requantized else 0}
         segments = []
         for taps in ranges:
-            place = self.places[taps.segment.source]
+            place = places[taps.segment.source]
             need(f"kernel lines of layer {layer.name}", max(taps.ky[1] - taps.ky[0], taps.kx[1] - taps.kx[0],
                                                              len(taps.segments)),
                  1 << LINES_BITS, "no parameter")
@@ -339,7 +346,7 @@ class Compiler:
     def _constants(self) -> dict[int, int]:
         """Border words of all maps."""
         constants = {}
-        for name, place in self.places.items():
+        for name, place in (*self.places.items(), *self.others.items()):
             if place.border == (0, 0, 0, 0):
                 continue
             pad = pad_of(self.graph, name)

@@ -8,12 +8,13 @@ from signum.hdl.control.input_geometry import input_fields
 
 from .allocation import CapacityError
 from .packing import Packing
-from .program import InputAllocation
+from .program import InputAllocation, MapAllocation
 
 __all__ = ["input_geometry"]
 
 
-def input_geometry(config: ArrayConfig, inputs: Mapping[str, InputAllocation], split: bool) -> dict[str, int]:
+def input_geometry(config: ArrayConfig, inputs: Mapping[str, InputAllocation], split: bool,
+                   others: Mapping[str, MapAllocation] | None = None, begin: int = 0) -> dict[str, int]:
     """Values of `hdl.control.input_geometry.input_fields`; the input unit writes `InputAllocation.to_words`.
 
     Parameters
@@ -22,6 +23,10 @@ def input_geometry(config: ArrayConfig, inputs: Mapping[str, InputAllocation], s
     inputs : mapping of str to InputAllocation
         One map in thermometer code, or the bit planes of one map, most significant first.
     split : bool
+    others : mapping of str to MapAllocation, optional
+        The second places of the maps, if they have two.
+    begin : int
+        The first word of the program that reads them.
 
     Raises
     ------
@@ -63,8 +68,15 @@ def input_geometry(config: ArrayConfig, inputs: Mapping[str, InputAllocation], s
     }
     fields = {field.name: field.bits for field in input_fields(config)}
     values["kept"] = min(config.input_depth // line, 1 << fields["kept"]) - 1
+    if config.input_places > 1:
+        values |= {"two": int(bool(others)), "begin": begin if others else 0, "second": 0}
+    if others:
+        second = list(others.values())
+        values["second"] = second[-1].pixel(0, 0)
+        if len(second) > 1 and _plane_step(second) != _plane_step([entry.place for entry in planes]):
+            raise CapacityError("the bit planes of the input must lie at equal distances in both of their places", 1)
     if config.input_planes > 1:
-        values |= {"planes": len(inputs) - 1, "plane_step": _plane_step(planes)}
+        values |= {"planes": len(inputs) - 1, "plane_step": _plane_step([entry.place for entry in planes])}
     for name, bits in fields.items():
         if name.endswith("step") or name == "tap_line":
             values[name] &= (1 << bits) - 1
@@ -98,9 +110,9 @@ def _pad(config: ArrayConfig, inputs: list[InputAllocation]) -> int:
     return int(max(pads[-1], default=False))
 
 
-def _plane_step(inputs: list[InputAllocation]) -> int:
+def _plane_step(places: list[MapAllocation]) -> int:
     """Words from a plane to the plane of the next larger weight."""
-    steps = {before.place.start - after.place.start for before, after in pairwise(inputs)}
+    steps = {before.start - after.start for before, after in pairwise(places)}
     if len(steps) > 1:
         raise CapacityError("the bit planes of the input must lie at equal distances in the activation bank", 1)
     return steps.pop()

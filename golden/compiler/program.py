@@ -111,6 +111,8 @@ class Program:
     names : tuple of str
         Name of the graph's layer, for each layer of the program.
     records : tuple of LayerRecord
+    second : tuple of LayerRecord
+        The same for the second places of the inputs, if they have two.
     weights : bool (cols, words, word_bits)
     weight_start : int
         First word of the weights in the banks.
@@ -149,6 +151,7 @@ class Program:
     result: ResultAllocation | None
     channels: tuple[int, ...]
     useful: tuple[int, ...]
+    second: tuple[LayerRecord, ...] = ()
     weight_start: int = 0
     input_fields: dict[str, int] = field(default_factory=dict)
     answer_fields: dict[str, int] = field(default_factory=dict)
@@ -167,17 +170,24 @@ class Program:
         """The program takes pixels and gives answers by itself."""
         return bool(self.input_fields)
 
+    @property
+    def input_places(self) -> int:
+        """Places of the inputs: with two, images come in while a run reads the ones before."""
+        return 2 if self.second else 1
+
     @cached_property
     def words(self) -> list[int]:
         """The program memory."""
-        return Isa(self.config).encode(list(self.records))
+        isa = Isa(self.config)
+        return [*isa.encode(list(self.records)), *isa.encode(list(self.second))]
 
     def moved(self, config: ArrayConfig, start: int) -> "Program":
         """The same program for an array of deeper weight banks, with its weights from word ``start`` on."""
         shift = start - self.weight_start
-        records = tuple(LayerRecord({**record.fields, "weights": record.fields["weights"] + shift}, record.segments)
-                        for record in self.records)
-        return dataclasses.replace(self, config=config, records=records, weight_start=start)
+        records, second = (tuple(
+            LayerRecord({**record.fields, "weights": record.fields["weights"] + shift}, record.segments)
+            for record in found) for found in (self.records, self.second))
+        return dataclasses.replace(self, config=config, records=records, second=second, weight_start=start)
 
     def _slices(self, region: Region, unit: int, word: int, value: int, count: int | None = None,
                 ) -> Iterator[tuple[int, int]]:

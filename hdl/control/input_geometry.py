@@ -25,6 +25,11 @@ def input_fields(config: ArrayConfig) -> tuple[Field, ...]:
         Field("planes", 3),             # last plane that is written
         Field("plane_step", a),         # from a word of a plane to the word of the next plane, the plane of 2**(k+1)
     ) if config.input_planes > 1 else ()
+    places = (
+        Field("two", 1),                # batches go to two places in turn
+        Field("second", a),             # ``start`` of the second one
+        Field("begin", config.program_bits),    # first word of the program that reads the second one
+    ) if config.input_places > 1 else ()
     return (
         Field("split", 1),              # the words go to the banks of all rows, and an image is a batch
         Field("pad", 1),                # a padded value has a code of ones; in planes, it is the number 1
@@ -47,6 +52,7 @@ def input_fields(config: ArrayConfig) -> tuple[Field, ...]:
         Field("start", a),              # activation word of the first window, in the plane of 2**0
         Field("line_gap", a),           # words between two lines of windows
         *planes,
+        *places,
     )
 
 

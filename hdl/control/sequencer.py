@@ -36,6 +36,8 @@ class Sequencer(wiring.Component):
     -------
     start : In(1)
         Begin; ignored while busy.
+    begin : In(program_bits), only with two ``input_places``
+        The first word of the program.
     busy : Out(1)
         From the cycle after ``start`` until all results are stored.
     program_address : Out(program_bits), program_data : In
@@ -73,6 +75,7 @@ class Sequencer(wiring.Component):
         bits = config.activation_bits
         super().__init__({
             "start": In(1),
+            **({"begin": In(config.program_bits)} if config.input_places > 1 else {}),
             "busy": Out(1),
             "program_address": Out(config.program_bits),
             "program_data": In(self.isa.word_bits),
@@ -204,7 +207,8 @@ class Sequencer(wiring.Component):
         with m.If(ending & stored):
             m.d.sync += [self.busy.eq(0), ending.eq(0)]
         with m.If(self.start & ~self.busy):
-            m.d.sync += [self.busy.eq(1), reading.eq(1), whole.eq(1), index.eq(0), pc.eq(0)]
+            m.d.sync += [self.busy.eq(1), reading.eq(1), whole.eq(1), index.eq(0),
+                         pc.eq(self.begin if config.input_places > 1 else 0)]
 
     def _fill(self, m: Module) -> PixelDispatcher:
         """Give the rows their next pixels."""

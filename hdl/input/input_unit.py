@@ -24,6 +24,8 @@ class InputUnit(wiring.Component):
     words, the same bits as `golden.compiler.packing` makes. Words are written while the place is free: until a run
     takes the images, and again from the cycle on in which the run has read them.
 
+    With two places a batch goes to the place that the batch before did not take, and the place is always free.
+
     Parameters
     ----------
     config : ArrayConfig
@@ -41,6 +43,8 @@ class InputUnit(wiring.Component):
         A run begins with the images that wait; only while ``count`` is above 0.
     released : In(1)
         The run has read its input maps.
+    turn : Out(1), only with two places
+        The images that wait are in the second place.
     count : Out
         Whole images in the place.
     full : Out(1)
@@ -66,6 +70,7 @@ class InputUnit(wiring.Component):
             "enable": In(1),
             "taken": In(1),
             "released": In(1),
+            **({"turn": Out(1)} if config.input_places > 1 else {}),
             "count": Out(bits_to_hold(config.rows)),
             "full": Out(1),
             "quiet": Out(1),
@@ -128,7 +133,7 @@ class InputUnit(wiring.Component):
         self._places(m, receiver.done, free)
         return m
 
-    def _writes(self, m: Module, packer: LanePacker, restart: Signal) -> Signal:
+    def _writes(self, m: Module, packer: LanePacker, restart: Value) -> Signal:
         """Write the word of each plane; returns whether the last one is written in this cycle."""
         config, geometry, word = self.config, self.geometry, packer.o.p
         written = Signal()
@@ -145,10 +150,16 @@ class InputUnit(wiring.Component):
                 m.d.sync += [plane.eq(plane + 1), self.address.eq(self.address + geometry.plane_step)]
         else:
             m.d.comb += [self.data.eq(word.words[0]), written.eq(self.accept)]
+        start: Value = geometry.start
+        if config.input_places > 1:
+            turn = Signal()
+            m.d.comb += turn.eq(self.turn ^ (self.taken & geometry.two))
+            m.d.sync += self.turn.eq(turn & self.enable)
+            start, restart = Mux(turn, geometry.second, start), restart | self.taken
         m.d.comb += following.eq(base + 1 + Mux(word.line_end, geometry.line_gap, 0))
         places = [self.address] if base is self.address else [self.address, base]
         with m.If(restart):
-            m.d.sync += [place.eq(geometry.start) for place in places]
+            m.d.sync += [place.eq(start) for place in places]
         with m.Elif(written):
             m.d.sync += [place.eq(following) for place in places]
         return written
@@ -165,4 +176,4 @@ class InputUnit(wiring.Component):
                 m.d.sync += [self.count.eq(self.count + 1), self.row.eq(self.row + 1),
                              self.full.eq(self.geometry.split | (self.row == rows - 1))]
             with m.If(self.taken):
-                m.d.sync += [free.eq(0), self.full.eq(0), self.count.eq(0), self.row.eq(0)]
+                m.d.sync += [free.eq(self.geometry.two if self.config.input_places > 1 else 0), self.full.eq(0), self.count.eq(0), self.row.eq(0)]
