@@ -7,8 +7,8 @@ A line of a frame, padding included, is written a value a cycle, with a cycle be
 for it. A line of windows is gathered once its lines are written and the place of the input is free: a window takes a
 cycle for each of its values, and for each code of zeros behind them in its last word; a word waits while a layer
 writes. A run begins when its images are in, and when the results of the run before are read or will be within the head
-of this run. The interval between two runs is therefore the longest of these: filling the place after its release, the
-run, and the results.
+of this run. The interval between two runs is therefore the longest of these: filling the place after its release (with
+two places after the begin of the run before), the run, and the results.
 """
 
 from collections.abc import Collection, Iterator
@@ -45,6 +45,8 @@ def stream_cycles(program: Program, batches: int) -> StreamCycles:
     release = sum(layers[:releasing + 1]) + config.tile_rows + 1
     if releasing == len(layers) - 1:
         release -= storing_cycles(config, program.records[-1])
+    if program.input_places > 1:                                # the other place is free from the begin of a run on
+        release = 1
     writes = [cycle for cycle in write_cycles(config, program.records) if cycle >= release]
     found = StreamCycles([], [], [])
     free, may_start = 0, 0

@@ -75,9 +75,9 @@ def draw_stream(rng: np.random.Generator, config: ArrayConfig, batches: int = 2)
 @pytest.mark.parametrize("index", [pytest.param(i, marks=() if i < 3 else pytest.mark.slow) for i in range(12)])
 def test_random_networks(index: int) -> None:
     rng = np.random.default_rng([default_seed(), index])
-    config = with_streams(draw_config(rng, element_bits=1), ranks=int(rng.integers(1, 4)), answer_bytes=index % 2,
+    config = with_streams(draw_config(rng, element_bits=1), ranks=int(rng.integers(1, 4)), answer_bytes=index % 2, input_places=1 + index // 2 % 2,
                           answer_shuffle=int(rng.choice([0, 2, 3])))
-    cases = [draw_stream(rng, config) for _ in range(5)]
+    cases = [draw_stream(rng, config, batches=3) for _ in range(4)]
     stall = 0.3 * (index % 2)
     check_streams(cases, stall_pixels=stall, stall_answers=stall)
 
