@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor
+from torch import Tensor, nn
 
 from signum.golden.compiler.answers import Answers
 from signum.golden.compiler.compile import compile_graph
@@ -24,10 +24,12 @@ from signum.golden.compiler.utilization import layer_uses, utilization
 from signum.golden.layers.blocks import BinaryBlocks, Network
 from signum.golden.layers.encoder import BitPlanes, Encoder, Thermometer
 from signum.golden.layers.int8 import Int8Conv2d
+from signum.golden.networks.distances import SOURCE, distance_graph
 from signum.golden.reference.encoding import words_to_ints
 from signum.golden.training.checkpoint import StoreError
 from signum.golden.training.contest import further_scores, mean_scores, record_of, trained_network
 from signum.golden.training.tasks import TASKS, Task, TaskError, named
+from signum.golden.training.tasks.matching import Correspondences, Matching
 from signum.golden.training.trainer import evaluate
 from signum.hdl.config import ArrayConfig
 from signum.hdl.control.answer_geometry import AnswerKind
@@ -37,7 +39,7 @@ from signum.verif.bench.programs import program_job, run_on_model
 from signum.verif.bench.stream_runs import StreamCase, expected_answers, measure_streams, with_streams_for
 
 __all__ = ["ARRAY", "INT8_ARRAY", "Inputs", "OnArray", "array_inputs", "body_graph", "command",
-           "run_int8_on_array", "run_on_array", "run_task", "where"]
+           "host_layers", "run_distances", "run_int8_on_array", "run_on_array", "run_streams", "run_task", "where"]
 
 ARRAY = ArrayConfig(rows=8, cols=16, lanes=32, tile=4, acc_bits=12, sum_bits=22, weight_depth=4096,
                     activation_depth=65536, threshold_depth=16384, program_depth=1024, requantize_depth=1024,
@@ -196,10 +198,22 @@ def numbers_of(task: Task, network: Network, program: Program, images: np.ndarra
     return [[int(value) & MASK for value in image.reshape(-1)] for image in integers]
 
 
+def run_distances(descriptors: np.ndarray, truth: Correspondences) -> OnArray:
+    """All distances of the points of the first pair of images, those of B as weights, in one run of the array.
+
+    ``descriptors`` are +1 and -1, (B, D, H, W).
+    """
+    a, b = (points[points[:, 0] == points[0, 0]] for points in (truth.a, truth.b))
+    here, there = (descriptors[points[:, 0], :, points[:, 1], points[:, 2]] > 0 for points in (a, b))
+    program = compile_graph(distance_graph(there, len(here)), ARRAY, split=True)
+    wanted = (here[:, None] != there).sum(axis=2)
+    return _compared(program, {SOURCE: here[None, None]}, wanted[None])
+
+
 def _has_int8_body(network: Network) -> bool:
     """Whether the last sums of the body are results, as on the 8-bit array."""
     *_, last = network.body.modules()
-    return isinstance(last, Int8Conv2d)
+    return isinstance(network.body, nn.Sequential) and isinstance(last, Int8Conv2d)
 
 
 def run_task(task: Task, out: Path, console: Console, images: int = IMAGES) -> dict[str, Any]:
@@ -230,6 +244,9 @@ def run_task(task: Task, out: Path, console: Console, images: int = IMAGES) -> d
             outside += host_layers(network)
             say(f"{name}: images as a stream of pixels")
             streams[name] = run_streams(task, network, pictures[:images])
+            if isinstance(task, Matching):
+                say(f"{name}: the distances of the points of a pair of images")
+                hardware[f"{name} distances"] = run_distances(outputs[name], truth)
     out.mkdir(parents=True, exist_ok=True)
     task.picture(out / "picture.png", pictures, truth, outputs)
     mean = mean_scores(record)
