@@ -69,7 +69,7 @@ class Answers:
             If its channels are not those of so many answers.
         """
         channels, rest = divmod(layer.channels, self.shuffle**2)
-        if rest or self.shuffle > 1 and not layer.raw:
+        if rest or (self.shuffle > 1 and not layer.raw):
             raise CapacityError(f"layer {layer.name} must give sums of a multiple of {self.shuffle**2} channels for a "
                                 f"shuffle of {self.shuffle}, not {layer.channels}", 1)
         return channels
@@ -83,8 +83,8 @@ class Answers:
             return layer
         channels = self.channels(layer)
         fill = -channels % width
-        order = np.arange(layer.channels).reshape(channels, -1)
-        order = np.concatenate([order, np.full((fill, order.shape[1]), -1)]).T.reshape(-1)
+        places = np.arange(layer.channels).reshape(channels, -1)
+        order = np.concatenate([places, np.full((fill, places.shape[1]), -1)]).T.reshape(-1)
 
         def ordered(values: np.ndarray) -> np.ndarray:
             found = values[order]
@@ -180,8 +180,8 @@ def answer_geometry(config: ArrayConfig, answers: Answers, layer: Layer, result:
 
 def _check_bytes(config: ArrayConfig, answers: Answers, layer: Layer) -> None:
     if answers.kind != AnswerKind.VALUES:
-        raise CapacityError(f"the answers must be values, not {answers.kind.name.lower()}, for layer {layer.name} gives "
-                            "values of 8 bits", 1)
+        raise CapacityError(f"the answers must be values, not {answers.kind.name.lower()}, for layer {layer.name} "
+                            "gives values of 8 bits", 1)
     if not config.answer_bytes:
         raise CapacityError("values of 8 bits need more of the answer unit: answer_bytes of 1 would add it", 1)
 
@@ -206,7 +206,8 @@ def _pixels(program: Program) -> int:
 def decode_answers(program: Program, numbers: np.ndarray) -> np.ndarray:
     """Answers from their numbers, uint32 (B, `answer_size`).
 
-    Ranks int64 (B, pixels, ranks), values int64 (B, pixels, channels), pixels in raster order, or the elements of a map, bool (B, H, W, C).
+    Ranks int64 (B, pixels, ranks) or values int64 (B, pixels, channels), pixels in raster order, or the elements of a
+    map, bool (B, H, W, C).
     """
     numbers = np.asarray(numbers, dtype=np.uint32)
     kind = _kind(program)

@@ -85,7 +85,8 @@ class _Packer:
         self.latency = latency          # from the issue of an item to its word
         self.planes = planes            # words that leave one after the other, through a register; 0 for one, without
         self.taken = taken
-        self.blocked = [(0, 0)] * latency   # cycles in which the last words stopped the items, as many as may be on their way
+        # cycles in which the last words stopped the items, of as many words as may be on their way
+        self.blocked = [(0, 0)] * latency
         self.stored = 0                 # the last write
 
     def issue(self, cycle: int, items: int) -> int:

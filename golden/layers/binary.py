@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-__all__ = ["BatchNorm", "BinaryConv2d", "BinaryLinear", "BinaryWeights", "Bytes", "ChannelFunction", "Logits", "MaxPool",
-           "Sign", "Sum", "binarize", "clamp", "round_through", "sign"]
+__all__ = ["BatchNorm", "BinaryConv2d", "BinaryLinear", "BinaryWeights", "Bytes", "ChannelFunction", "Logits",
+           "MaxPool", "Sign", "Sum", "binarize", "clamp", "round_through", "sign"]
 
 MOST_FACTOR, MOST_SHIFT = 255, 31
 """Of `Bytes`."""

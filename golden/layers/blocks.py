@@ -333,7 +333,7 @@ class BinaryBlocks(Blocks):
         for conv in (last, filters):
             conv.initial_scale *= SMALL
             with torch.no_grad():
-                conv.weight *= SMALL
+                conv.weight.mul_(SMALL)
         return nn.Sequential(Sum(nn.Sequential(path, last), filters), Bytes(outputs, factor=UNIT_FACTOR, shift=14))
 
     def _int4(self, conv: BinaryConv2d, activation: GainSign | None) -> Int4:

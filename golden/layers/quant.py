@@ -72,7 +72,8 @@ class QuantConv2d(BinaryConv2d):
         self.weight_bits = _check_bits(weight_bits)
         taps = self.weight[0].numel()
         if total is not None and total % 2 != taps % 2:
-            raise ValueError(f"total must be {'odd' if taps % 2 else 'even'}, as a sum of {taps} odd integers, not {total}")
+            parity = "odd" if taps % 2 else "even"
+            raise ValueError(f"total must be {parity}, as a sum of {taps} odd integers, not {total}")
         self.total = total
 
     def binary_weight(self) -> Tensor:

@@ -176,4 +176,5 @@ class InputUnit(wiring.Component):
                 m.d.sync += [self.count.eq(self.count + 1), self.row.eq(self.row + 1),
                              self.full.eq(self.geometry.split | (self.row == rows - 1))]
             with m.If(self.taken):
-                m.d.sync += [free.eq(self.geometry.two if self.config.input_places > 1 else 0), self.full.eq(0), self.count.eq(0), self.row.eq(0)]
+                two = self.geometry.two if self.config.input_places > 1 else 0
+                m.d.sync += [free.eq(two), self.full.eq(0), self.count.eq(0), self.row.eq(0)]

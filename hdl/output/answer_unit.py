@@ -40,8 +40,8 @@ class AnswerUnit(wiring.Component):
     takes the latency of the memories besides. The memories are read while ``reading`` is set. Answers of several
     pixels, values and words need ``config.answer_values``.
 
-    A pixel of the last layer may stand for several answers along each side, in raster order of the whole: either each of
-    them has its own channels, those of one line after another (a pixel shuffle), or they are all alike (an enlarged
+    A pixel of the last layer may stand for several answers along each side, in raster order of the whole: either each
+    of them has its own channels, those of one line after another (a pixel shuffle), or they are all alike (an enlarged
     mask). A line of pixels is then read once for each line of answers.
 
     Parameters

@@ -122,8 +122,8 @@ def with_streams_for(config: ArrayConfig, encoder: Thermometer | BitPlanes, dept
         code = {"input_planes": max(2, encoder.count)}
     else:
         code = {"input_planes": 1, "input_levels": encoder.levels, "input_maximum": encoder.maximum}
-    return config.replace(input_depth=depth, input_places=2, answer_ranks=1, answer_values=1, answer_bytes=int(requantized),
-                          answer_shuffle=shuffle if shuffle > 1 else 0, **code)
+    return config.replace(input_depth=depth, input_places=2, answer_ranks=1, answer_values=1,
+                          answer_bytes=int(requantized), answer_shuffle=shuffle if shuffle > 1 else 0, **code)
 
 
 def measure_streams(case: StreamCase) -> dict[str, Any]:

@@ -8,7 +8,7 @@ Cells are LUT4s after synthesis, on ECP5 with 2 for a CCU2C, on Gowin with 1 for
 
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from signum.golden.compiler.graph import Graph
 from signum.golden.compiler.stream_cycles import interval_cycles, latency_cycles
 from signum.golden.layers.encoder import Encoder, Thermometer
 from signum.golden.networks.digits import digits_encoder, digits_graph_untrained
-from signum.golden.networks.geometry import cnv, with_random_weights
+from signum.golden.networks.geometry import cnv, fully_connected, with_random_weights
 from signum.hdl.config import ArrayConfig
 from signum.hdl.host.bus_interface import choices
 from signum.hdl.input.input_unit import InputUnit
@@ -46,18 +46,26 @@ class PixelCase:
     encoder: Encoder
     values: int
     """Values of an image."""
+    options: Mapping[str, int] = field(default_factory=dict)
+    """Parameters in which the array differs from the preset."""
+
+    @property
+    def config(self) -> ArrayConfig:
+        return ArrayConfig.preset(self.preset).replace(**self.options)
 
 
 CASES = (
     *(PixelCase("digits", "icebreaker_pixels", split, lambda: digits_graph_untrained(0), digits_encoder(), 64)
       for split in (False, True)),
     PixelCase("cnv", "ecp5_cnv", False, lambda: with_random_weights(cnv(), 1), Thermometer(7, 255), 3 * 32 * 32),
+    PixelCase("lfc", "ecp5_cnv", False, lambda: with_random_weights(fully_connected(1024), 1), Thermometer(1, 1), 784,
+              {"input_levels": 1, "input_maximum": 1, "weight_depth": 2048}),
 )
 
 
 def pixel_row(case: PixelCase, confirm: bool = True) -> Row:
     """The cycles of a case; with ``confirm`` those of three batches in RTL must be the predicted ones."""
-    config = ArrayConfig.preset(case.preset)
+    config = case.config
     graph = case.graph()
     program = compile_graph(graph, config, split=case.split, answers=Answers())
     host = compile_graph(graph, config, split=case.split)

@@ -75,8 +75,9 @@ def draw_stream(rng: np.random.Generator, config: ArrayConfig, batches: int = 2)
 @pytest.mark.parametrize("index", [pytest.param(i, marks=() if i < 3 else pytest.mark.slow) for i in range(12)])
 def test_random_networks(index: int) -> None:
     rng = np.random.default_rng([default_seed(), index])
-    config = with_streams(draw_config(rng, element_bits=1), ranks=int(rng.integers(1, 4)), answer_bytes=index % 2, input_places=1 + index // 2 % 2,
-                          answer_shuffle=int(rng.choice([0, 2, 3])))
+    config = with_streams(
+        draw_config(rng, element_bits=1), ranks=int(rng.integers(1, 4)), answer_bytes=index % 2,
+        input_places=1 + index // 2 % 2, answer_shuffle=int(rng.choice([0, 2, 3])))
     cases = [draw_stream(rng, config, batches=3) for _ in range(4)]
     stall = 0.3 * (index % 2)
     check_streams(cases, stall_pixels=stall, stall_answers=stall)
@@ -191,8 +192,8 @@ def test_pixel_shuffle(shuffle: int, drain_width: int, end: str) -> None:
                             BinaryConv2d(5, outputs, 3, padding=(0, 1)), last).eval()
     with torch.no_grad():
         last.bias.copy_(torch.randn(outputs) * 20)
-    config = ArrayConfig(rows=3, cols=12, lanes=8, tile=2 if drain_width < 4 else 12, drain_width=drain_width, sum_bits=12, weight_depth=1024,
-                         threshold_depth=4096)
+    config = ArrayConfig(rows=3, cols=12, lanes=8, tile=2 if drain_width < 4 else 12, drain_width=drain_width,
+                         sum_bits=12, weight_depth=1024, threshold_depth=4096)
     config = with_streams(config, answer_bytes=int(end == "bytes"), answer_shuffle=3)
     images = rng.integers(0, 2, (6, 3, 6, 5))
     with torch.no_grad():

@@ -1,6 +1,6 @@
 """The paper's claims in cycles, counted on this generator's own arrays."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from math import ceil
@@ -25,12 +25,12 @@ from signum.verif.bench.cell_counts import lut4
 from signum.verif.runs.task import body_graph
 
 __all__ = ["BINARY_ARRAY", "Comparison", "Convolution", "Machine", "convolutions", "graph_cycles", "int8_array",
-           "machines", "network_rows", "reactnet_rows", "resnet_rows"]
+           "is_end", "machines", "network_rows", "reactnet_rows", "resnet_rows"]
 
 DEEP = {"weight_depth": 65536, "activation_depth": 65536, "threshold_depth": 65536, "program_depth": 4096,
         "requantize_depth": 4096}
 
-BINARY_ARRAY = ArrayConfig(rows=32, cols=8, lanes=16, tile=8, acc_bits=14, sum_bits=20, fetch_width=8, **DEEP)
+BINARY_ARRAY = ArrayConfig(rows=32, cols=8, lanes=16, tile=8, acc_bits=14, sum_bits=22, fetch_width=8, **DEEP)
 """The binary array of all comparisons: 4096 binary operations a cycle, with memories of sufficient depth."""
 
 FAMILY = "ice40"
@@ -100,8 +100,8 @@ def graph_cycles(graph: Graph, config: ArrayConfig) -> dict[str, float]:
 class Comparison:
     """Cycles of a network in its 8-bit and its binary form.
 
-    ``host`` are the cycles of the 8-bit array for the binary network's layers on the host, ``int8_ends`` for the same
-    layers of the 8-bit network.
+    ``ends`` are those of the binary network's layers of 8-bit weights, in bit planes on the binary array, and
+    ``int8_ends`` those of the same layers of the 8-bit network; they are in ``binary`` and ``int8``.
     """
 
     network: str
@@ -110,20 +110,20 @@ class Comparison:
     int8: float
     int8_ends: float
     binary: float
-    host: float
+    ends: float
 
     @property
     def ratio(self) -> float:
-        """Ratio of the 8-bit network's cycles to the binary network's, with its host's layers as on the 8-bit array."""
-        return self.int8 / (self.binary + self.host)
+        """Ratio of the 8-bit network's cycles to the binary network's."""
+        return self.int8 / self.binary
 
     @property
-    def ratio_array(self) -> float:
-        """The same ratio for the layers on the binary array."""
-        return (self.int8 - self.int8_ends) / self.binary
+    def ratio_inner(self) -> float:
+        """The same ratio for the layers of binary weights."""
+        return (self.int8 - self.int8_ends) / (self.binary - self.ends)
 
     def row(self) -> dict[str, Any]:
-        return {**asdict(self), "ratio": self.ratio, "ratio_array": self.ratio_array}
+        return {**asdict(self), "ratio": self.ratio, "ratio_inner": self.ratio_inner}
 
 
 def resnet_rows(multipliers: Iterable[float] = (1.0, 1.5)) -> list[Comparison]:
@@ -143,11 +143,6 @@ class Convolution:
     name: str
     conv: Int8Conv2d
     shape: tuple[int, int, int]
-
-    @property
-    def inner(self) -> bool:
-        """Part of the body, which is on the array in the binary network."""
-        return self.name.startswith("body.")
 
     @property
     def free(self) -> bool:
@@ -188,17 +183,25 @@ def network_rows(task: Task) -> list[Comparison]:
     real = convolutions(trained_network(task, "int8"), images)
     rows = []
     for multiplier in (1.0, 2.0):
-        network = trained_network(task, f"binary_m{multiplier:g}")
-        binary = sum(graph_cycles(body_graph(network, images), BINARY_ARRAY).values())
-        of_host = convolutions(network, images)
+        graph = body_graph(trained_network(task, f"binary_m{multiplier:g}"), images)
+        binary = graph_cycles(graph, BINARY_ARRAY)
+        planes = [layer for layer in graph.layers if any(segment.double for segment in layer.segments)]
+        of_planes = sum(binary[layer.name] for layer in planes)
         for machine in machines():
-            def cycles(layers: Iterable[Convolution], config: ArrayConfig = machine.config) -> float:
-                return sum(sum(graph_cycles(layer.graph(), config).values()) for layer in layers)
-
-            body = cycles(layer for layer in real if layer.inner and not layer.free)
-            ends = cycles(layer for layer in real if not layer.inner)
-            rows.append(Comparison(task.name, multiplier, machine.equal, body + ends, ends, binary, cycles(of_host)))
+            costs = {layer: sum(graph_cycles(layer.graph(), machine.config).values()) for layer in real
+                     if not layer.free}
+            ends = sum(cost for layer, cost in costs.items() if is_end(layer, graph, planes))
+            rows.append(Comparison(task.name, multiplier, machine.equal, sum(costs.values()), ends,
+                                   sum(binary.values()), of_planes))
     return rows
+
+
+def is_end(convolution: Convolution, graph: Graph, planes: Sequence[Layer]) -> bool:
+    """Whether a binary network has bit planes in this convolution's place: it reads the image, or gives the results."""
+    outputs, inputs = convolution.conv.weight.shape[:2]
+    first, last = graph.layers[0], graph.layers[-1]
+    return ((first in planes and inputs == next(iter(graph.inputs.values())).channels) or
+            (last in planes and outputs == last.channels))
 
 
 def reactnet_rows() -> list[dict[str, Any]]:

@@ -102,7 +102,7 @@ def picture_cycles(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     figure = Figure(figsize=(10.5, 4.6), layout="constrained")
     place = figure.add_subplot()
     for i, (kind, colour) in enumerate(zip(kinds, ("#9ecae1", "#4292c6", "#08519c"), strict=True)):
-        ratios = [row["ratio_array"] for row in rows if row["equal"] == kind]
+        ratios = [row["ratio_inner"] for row in rows if row["equal"] == kind]
         at = np.arange(len(networks)) + (i - 1) * 0.27
         place.bar(at, ratios, 0.25, color=colour, label=f"equal {kind}")
         for x, ratio in zip(at, ratios, strict=True):

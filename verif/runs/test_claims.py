@@ -10,6 +10,8 @@ from signum.golden.compiler.graph import MapShape
 from signum.golden.layers.blocks import FLOAT, Style
 from signum.golden.layers.int8 import Int8Conv2d, quantize
 from signum.golden.networks.geometry import Builder
+from signum.golden.training.contest import trained_network
+from signum.golden.training.tasks import named
 from signum.hdl.config import ArrayConfig
 from signum.verif.golden.layers.test_blocks import images, settled
 from signum.verif.runs.claims import (
@@ -17,10 +19,13 @@ from signum.verif.runs.claims import (
     Convolution,
     convolutions,
     graph_cycles,
+    is_end,
     machines,
+    network_rows,
     reactnet_rows,
     resnet_rows,
 )
+from signum.verif.runs.task import body_graph
 
 __all__ = ["images"]
 
@@ -65,7 +70,7 @@ def test_resnet_rows():
     least = [1_813_561_344 / (size(m.config) * m.config.lanes) for m in machines()]
     assert all(row.int8 >= bound for row, bound in zip(rows, least, strict=True))
     assert rows[0].binary == rows[1].binary
-    assert all(row.ratio == row.ratio_array for row in rows)
+    assert all(row.ratio == row.ratio_inner for row in rows)
 
 
 @pytest.mark.slow
@@ -96,3 +101,20 @@ def test_identity_skips_are_free(images):
     free = [layer.name for layer in found if layer.free]
     assert free == ["body.2.skip.0"]
     assert isinstance(found[0], Convolution)
+
+
+@pytest.mark.slow
+def test_ends_of_a_task():
+    """Super-resolution: the first filters, those beside the path, and the last convolution are its layers of 8 bits."""
+    task = named("super_resolution")
+    images, _ = task.split("test")
+    real = convolutions(trained_network(task, "int8"), images)
+    graph = body_graph(trained_network(task, "binary_m1"), images)
+    planes = [layer for layer in graph.layers if any(segment.double for segment in layer.segments)]
+    assert planes == [graph.layers[0], graph.layers[-1]]
+    ends = [layer.name for layer in real if is_end(layer, graph, planes)]
+    assert sorted(ends) == ["body.filters", "body.path.0.0.0", "body.path.1"]
+    bandwidth, *_ = network_rows(task)
+    assert 0 < bandwidth.ends < bandwidth.binary
+    assert 0 < bandwidth.int8_ends < bandwidth.int8
+    assert bandwidth.ratio < bandwidth.ratio_inner

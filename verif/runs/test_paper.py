@@ -19,10 +19,13 @@ EQUALS = ("operand bandwidth", "processing elements", "LUT4")
 def data() -> dict[str, Any]:
     """Reports with distinctive figures."""
     run = {"values": 1234, "mismatches": 0, "per_image": 777.0, "utilization": 0.5}
+    stream = {"split": True, "bytes_in": 4321, "bytes_out": 17, "interval_cycles": 888.25, "latency_cycles": 999,
+              "interval_cycles_predicted": 888.25, "latency_cycles_predicted": 999}
     tasks = {name: {
         "task": name, "metric": "score", "seeds": 3, "float": 91.01, "int8": 90.02, "binary_m1": 88.03,
         "binary_m2": 89.04, "baselines": {"guessing": 10.5}, "rtl_mismatches": 0, "further": {},
-        "rtl": {"binary_m1": run}, "where": {"binary_m1": [{"layer": "first", "where": "host, 8-bit integers"}]},
+        "rtl": {"binary_m1": run}, "where": {"binary_m1": [{"layer": "first", "where": "array, 64 bit planes"}]},
+        "host_layers": [], "streams": {"binary_m1": stream},
     } for name in TASKS}
     config = ArrayConfig(rows=3, cols=4, lanes=5).to_dict()
     return {
@@ -57,8 +60,8 @@ def test_page(data, monkeypatch):
     record = record_of("classification")
     monkeypatch.setattr(paper, "record_of", lambda name: record)
     text = page(data)
-    for figure in ("91.01", "90.02", "88.03", "89.04", "guessing 10.5", "first: host, 8-bit integers", "| 777 |",
-                   "**4.5**", "**2.24**", "Not recorded yet"):
+    for figure in ("91.01", "90.02", "88.03", "89.04", "guessing 10.5", "first: 64 bit planes", "| 777 |", "| 888.25 |",
+                   "**5.0**", "| 6.0 |", "**2.24**", "Not recorded yet"):
         assert figure in text, figure
     assert text.count("paper/matching.png") == 1
     lines = [line for line in text.splitlines() if line.startswith("|")]

@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from rich.console import Console
@@ -93,9 +92,9 @@ def test_streams_of_a_task(answer, images):
     task.answer, task.shuffle = "values" if answer == "bytes" else answer, 1 if answer == "words" else 2
     blocks = Style().blocks(BitPlanes(8), 255)
     first = blocks.pixels(1, 6, kernel=3, centred=True)
-    end = {"words": lambda: nn.Sequential(first, blocks.code(6, 7)),
-           "bytes": lambda: blocks.grey(first, 6, 4, 3)}.get(answer, lambda: nn.Sequential(first, blocks.values(6, 8, 3)))
-    network = initial(lambda: Network(blocks, end()), 0)
+    bodies = {"words": lambda: nn.Sequential(first, blocks.code(6, 7)), "bytes": lambda: blocks.grey(first, 6, 4, 3)}
+    body = bodies.get(answer, lambda: nn.Sequential(first, blocks.values(6, 8, 3)))
+    network = initial(lambda: Network(blocks, body()), 0)
     for part in network.modules():
         if isinstance(part, BatchNorm):
             part.momentum = 1.0

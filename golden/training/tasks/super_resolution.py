@@ -23,8 +23,8 @@ from signum.golden.training.trainer import Recipe
 from .photographs import photographs, pieces, random_view, views
 from .task import SplitName, Task
 
-__all__ = ["FILTER", "Enlarger", "HighResolution", "SuperResolution", "bicubic", "enlarge", "learned_linear", "linear", "psnr",
-           "shrink"]
+__all__ = ["FILTER", "Enlarger", "HighResolution", "SuperResolution", "bicubic", "enlarge", "learned_linear", "linear",
+           "psnr", "shrink"]
 
 CROP = 32           # low resolution pixels of a training image's side
 PIECE = 128         # high resolution pixels of a validation or test image's side

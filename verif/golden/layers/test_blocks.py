@@ -14,7 +14,7 @@ from signum.golden.layers.binary import BatchNorm, Sign
 from signum.golden.layers.blocks import FLOAT, Blocks, FloatBlock, Network, Style
 from signum.golden.layers.encoder import BitPlanes, Encoder, Thermometer
 from signum.golden.layers.gains import AlphaShape
-from signum.golden.training.trainer import initial
+from signum.golden.training.trainer import initial, reproducible
 
 ENCODER = Thermometer(levels=5, maximum=255)
 
@@ -100,7 +100,8 @@ def test_networks_of_pixels_fold_exactly(make, style, images):
 @pytest.mark.parametrize("style", [FLOAT, Style()], ids=str)
 def test_centred_filters_do_not_see_brightness(style):
     blocks = style.blocks(BitPlanes(8), 255)
-    first = initial(lambda: blocks.pixels(1, 6, 5, centred=True), 0)[0]
+    with reproducible(0):
+        (first, *_) = blocks.pixels(1, 6, 5, centred=True).children()
     image = np.random.default_rng(0).integers(20, 200, (1, 1, 9, 9))
     with torch.no_grad():
         one, other = (first(blocks.encode(values))[:, :, 2:-2, 2:-2] for values in (image, image + 55))
@@ -112,8 +113,9 @@ def test_centred_filters_do_not_see_brightness(style):
 
 def test_grey_levels_are_kept_without_a_path():
     blocks = Style().blocks(BitPlanes(8), 255)
-    body = initial(lambda: blocks.grey(blocks.pixels(1, 6, 3), 6, 4, 3), 0).eval()
-    both = body[0]
+    with reproducible(0):
+        body = blocks.grey(blocks.pixels(1, 6, 3), 6, 4, 3).eval()
+    both: Any = next(body.children())
     images = np.arange(256).reshape(1, 1, 16, 16)
     with torch.no_grad():
         for conv in (both.paths[0][-1], both.paths[1]):

@@ -101,7 +101,7 @@ def test_filters_with_a_total(kernel: int, total: int) -> None:
     torch.manual_seed(0)
     layer = QuantConv2d(1, 40, kernel, weight_bits=8, total=total)
     with torch.no_grad():
-        layer.weight *= 0.2
+        layer.weight.mul_(0.2)
     weights = layer.binary_weight()
     assert (weights % 2 == 1).all()
     inside = weights.abs().amax(dim=(1, 2, 3)) < 255

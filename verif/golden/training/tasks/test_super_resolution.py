@@ -1,5 +1,7 @@
 """Super-resolution: data, metric and baselines on known cases."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,6 @@ from signum.golden.compiler.fold import fold
 from signum.golden.layers.blocks import FLOAT, Style
 from signum.golden.training.tasks import named
 from signum.golden.training.tasks.super_resolution import (
-    Enlarger,
     HighResolution,
     SuperResolution,
     bicubic,
@@ -117,18 +118,19 @@ def test_baselines() -> None:
 def test_network_holds_a_filter_of_5x5(style) -> None:
     """With a path of no effect the results are those of the learned linear filters, to the rounding of the weights."""
     network = TASK.network(style.blocks(TASK.encoder, TASK.maximum)).eval()
+    body: Any = network.body
     wanted = learned_linear(5)
     centred = wanted - wanted.mean(axis=(1, 2), keepdims=True)
     low = TASK.split("validation")[0][:2]
     expected = linear(low[:, 0], centred)[:, :, 3:-3, 3:-3]
     if style.binary:
-        both = network.body[0]
+        both = body[0]
         last, filters = both.paths[0][-1], both.paths[1]
         last.binary_weight = lambda: torch.zeros_like(last.weight)
         with torch.no_grad():
             filters.weight.copy_(torch.from_numpy(centred * 129 / 255)[:, None])
     else:
-        path, filters = network.body.path[-1], network.body.filters
+        path, filters = body.path[-1], body.filters
         with torch.no_grad():
             for value in path.parameters():
                 value.zero_()
