@@ -122,7 +122,7 @@ class Compiler:
             inputs=inputs,
             maps={layer.name: self.places[layer.name] for layer in self.graph.layers if layer.name in self.places},
             output=output, result=result,
-            input_fields=input_geometry(config, inputs, self.split, self.others, len(Isa(config).encode(records)),
+            input_fields=input_geometry(config, inputs, self.split, self.others, self._size(records)
                                         ) if self.answers else {},
             answer_fields=answer_geometry(
                 config, self.answers, output, result, self.places.get(output.name), self.answer_channels,
@@ -131,6 +131,10 @@ class Compiler:
             useful=tuple(self._useful(layer) for layer in self.original.layers))
         need("words of the program", len(program.words), self.config.program_depth, "program_depth")
         return program
+
+    def _size(self, records: list[LayerRecord]) -> int:
+        """Words of the program for the first places of the inputs, if they have two."""
+        return len(Isa(self.config).encode(records)) if self.others else 0
 
     def _beats(self, channels: int) -> int:
         """Beats of the results of ``channels`` channels."""
