@@ -9,6 +9,7 @@ import torch
 from signum.golden.layers.binary import BinaryWeights
 from signum.golden.layers.blocks import Network
 from signum.golden.layers.gains import ScaledConv2d
+from signum.golden.layers.quant import QuantConv2d
 
 __all__ = ["StoreError", "load_network", "save_network"]
 
@@ -56,6 +57,8 @@ def save_network(network: Network, path: Path) -> None:
 def load_network(network: Network, path: Path) -> Network:
     """Read a file of `save_network` into a network of the same shape, and set it to evaluation mode.
 
+    The effective weights are those of the saved network; where filters had a ``total``, it is in the weights now.
+
     Raises
     ------
     StoreError
@@ -88,4 +91,7 @@ def load_network(network: Network, path: Path) -> Network:
             state[name] = state[name] / levels[name]
         at[part] += value.numel()
     network.load_state_dict(state)
+    for module in network.modules():
+        if isinstance(module, QuantConv2d):
+            module.total = None
     return network.eval()

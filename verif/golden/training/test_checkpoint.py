@@ -7,10 +7,11 @@ from torch import nn
 
 from signum.golden.layers.binary import BinaryConv2d, BinaryWeights
 from signum.golden.layers.blocks import FLOAT, Network, Style
+from signum.golden.layers.encoder import BitPlanes
 from signum.golden.layers.int8 import prepare, quantize
 from signum.golden.layers.quant import QuantConv2d, QuantLinear
 from signum.golden.training.checkpoint import StoreError, load_network, save_network
-from signum.verif.golden.layers.test_blocks import ENCODER, build, images, settled
+from signum.verif.golden.layers.test_blocks import ENCODER, build, images, of_grey, of_pixels, settled
 
 __all__ = ["images"]
 
@@ -29,6 +30,18 @@ def test_round_trip(style, images, tmp_path):
     bytes_before = path.read_bytes()
     save_network(again, path)
     assert path.read_bytes() == bytes_before
+
+
+@pytest.mark.parametrize("make", [of_pixels, of_grey])
+def test_round_trip_of_filters_with_a_total(make, images, tmp_path):
+    encoder = BitPlanes(8)
+    network = settled(Style(), images, make, encoder)
+    with torch.no_grad():       # some middle taps beyond their range
+        next(m for m in network.modules() if isinstance(m, QuantConv2d)).weight.mul_(3)
+    save_network(network, tmp_path / "network.npz")
+    again = load_network(make(Style().blocks(encoder, 255)), tmp_path / "network.npz")
+    with torch.no_grad():
+        assert torch.equal(network(network.encode(images)), again(again.encode(images)))
 
 
 def test_int8_round_trip(images, tmp_path):

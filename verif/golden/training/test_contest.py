@@ -109,3 +109,15 @@ def test_all_tasks_have_names():
         assert named(name).name == name
     with pytest.raises(TaskError, match=r"^task must be one of classification, .*, matching, not counting$"):
         named("counting")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TASKS)
+def test_kept_networks_score_as_recorded(name):
+    """The files of the repository are the networks of its records."""
+    made = named(name)
+    images, truth = made.split("test")
+    recorded = {run["network"]: run["test"] for run in record_of(name)["runs"] if run["seed"] == 0}
+    for kept in ("int8", "binary_m1", "binary_m2"):
+        found = made.score(evaluate(trained_network(made, kept), images), truth)
+        assert found == pytest.approx(recorded[kept], rel=1e-6), kept
