@@ -83,7 +83,8 @@ class Accelerator(wiring.Component):
         m.submodules.sequencer = self.sequencer = Sequencer(config=config)
         self.array = Array(config=config)
         m.submodules.drain = self.drain = ResultController(config=config)
-        self.pool = Pool(rows=config.rows, cols=config.cols, bits=config.element_bits, width=config.drain_width)
+        self.pool = Pool(rows=config.rows, cols=config.cols, bits=config.element_bits, width=config.drain_width,
+                         levels=config.threshold_levels)
         self.packer = Packer(rows=config.rows, lanes=config.lanes, bits=config.element_bits, width=config.drain_width)
         self.writer = WritebackUnit(config=config)
         self.program = Bank(width=isa.word_bits, depth=config.program_depth, registers=config.memory_registers)
@@ -168,6 +169,7 @@ class Accelerator(wiring.Component):
         m.d.comb += [
             self.pool.enable.eq(enable),
             self.pool.first.eq(first),
+            *([self.pool.level.eq(sequencer.layer.levels)] if config.threshold_levels > 1 else []),
             self.packer.insert.eq(insert),
             self.packer.pixel_end.eq(end),
             self.packer.layer_end.eq(final),

@@ -14,6 +14,7 @@ WIDEST_SCALE = 18                   # bits of an operand of an FPGA's multiplier
 MAY_BE_ZERO = {"pipeline", "zero_padding", "requantize_depth", "requantize_shift", "memory_registers", "input_depth",
                "input_planes", "input_levels", "input_maximum", "answer_ranks", "answer_values",
                "answer_bytes", "answer_shuffle"}
+MOST_LEVELS = 7                     # thresholds of a sum
 WIDEST_SIGNAL = 1 << 16             # bits of a signal too wide for Amaranth; one signal holds the words of all rows
 LARGEST_PRODUCT = 255 * 128         # magnitude of 255 * -128, of 8-bit elements
 
@@ -111,6 +112,9 @@ class ArrayConfig:
         So many registers stand before and as many behind the banks of words, thresholds and the program, and behind
         the line buffer of the input unit. With one, no path leads from logic through a memory into logic; with two,
         none across a large chip ends in logic: a faster clock, for flip-flops and some cycles more between layers.
+    threshold_levels : int
+        Most thresholds of a sum, each a bit of the map: activations of several bits from one dot product. Only binary
+        arrays have several.
     input_depth : int
         Values that the line buffer of the input unit (`hdl.input.input_unit`) holds, a power of two; 0 for no input
         unit.
@@ -159,6 +163,7 @@ class ArrayConfig:
     drain_width: int = 1
     fetch_width: int = 4
     memory_registers: int = 0
+    threshold_levels: int = 1
     input_depth: int = 0
     input_planes: int = 0
     input_levels: int = 0
@@ -195,11 +200,14 @@ class ArrayConfig:
     def _check_limits(self) -> None:
         if self.element_bits not in (1, 8):
             raise ConfigError(f"element_bits must be 1 or 8, not {self.element_bits}")
+        if self.element_bits > 1 and self.threshold_levels > 1:
+            raise ConfigError(f"threshold_levels must be 1 where element_bits is {self.element_bits}, "
+                              f"not {self.threshold_levels}")
         limits = {"rows": 1024, "cols": 1024, "lanes": 4096, "acc_bits": 32, "sum_bits": 32, "access_patterns": 8,
                   "zero_padding": 1, "memory_registers": 2, "requantize_shift": 24, "scale_bits": WIDEST_SCALE,
                   "fetch_width": 32, "input_planes": 8, "input_maximum": 255, "input_depth": 65536,
                   "answer_ranks": 8, "answer_values": 1, "answer_bytes": 1, "answer_shuffle": 8,
-                  "input_places": 2}
+                  "input_places": 2, "threshold_levels": MOST_LEVELS}
         for name, most in limits.items():
             if getattr(self, name) > most:
                 raise ConfigError(f"{name} must be at most {most}, not {getattr(self, name)}")

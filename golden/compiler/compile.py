@@ -15,7 +15,8 @@ from .cycles import gaps
 from .graph import Graph, Layer
 from .input_geometry import input_geometry
 from .program import InputAllocation, MapAllocation, Program, ResultAllocation
-from .tap_ranges import TapRange, tap_ranges
+from .shared_sums import level_block, levels_of, share_sums
+from .tap_ranges import TapRange, replay_of, tap_ranges
 
 __all__ = ["CapacityError", "compile_graph"]
 
@@ -64,6 +65,7 @@ class Compiler:
             *before, last = graph.layers
             self.answer_channels = answers.channels(last)
             graph = Graph(inputs=graph.inputs, layers=(*before, answers.arranged(last, config.drain_width)))
+        graph = share_sums(graph, config)
         self.split = split
         self.original = graph
         self.answers = answers
@@ -127,7 +129,7 @@ class Compiler:
             answer_fields=answer_geometry(
                 config, self.answers, output, result, self.places.get(output.name), self.answer_channels,
                 self.graph.sums_size(output)[1], self.split) if self.answers else {},
-            channels=tuple(layer.channels for layer in self.graph.layers),
+            channels=tuple(layer.outputs for layer in self.graph.layers),
             useful=tuple(self._useful(layer) for layer in self.original.layers))
         need("words of the program", len(program.words), self.config.program_depth, "program_depth")
         return program
@@ -150,7 +152,7 @@ class Compiler:
     def _useful(self, layer: Layer) -> int:
         height, width = self.original.sums_size(layer)
         pixels = height // layer.pool[0] * layer.pool[0] * (width // layer.pool[1]) * layer.pool[1]
-        return pixels * layer.channels * sum(segment.taps for segment in layer.segments)
+        return pixels * layer.outputs * sum(segment.taps for segment in layer.segments)
 
     def _layer(self, layer: Layer, places: Mapping[str, MapAllocation], weight_base: int, threshold_base: int,
                coefficient_base: int, last: bool) -> tuple[LayerRecord, np.ndarray]:
@@ -159,18 +161,21 @@ class Compiler:
         raw = layer.raw
         height, width = self.graph.sums_size(layer)
         pool_y, pool_x = layer.pool
-        bits = max(layer.top, -1 - layer.bottom).bit_length() + 1 if config.signed else (layer.top + 1).bit_length()
+        levels = levels_of(layer)
+        top = layer.top + (levels - 1) * config.lanes
+        bits = max(top, -1 - layer.bottom).bit_length() + 1 if config.signed else (top + 1).bit_length()
         need(f"bits of a sum of layer {layer.name}", bits, config.sum_bits, "sum_bits")
         for name, size in (("height", pool_y), ("width", pool_x)):
             need(f"window {name} of layer {layer.name}", size, 1 << WINDOW_BITS, "no parameter")
         ranges = tap_ranges(layer, config, places)
+        ranges += [replay_of(ranges[-1])] * (levels - 1)
         need(f"segments of layer {layer.name}", len(ranges), 1 << SEGMENTS_BITS, "acc_bits", config.acc_bits + 1)
         geometries, pattern_fields = self._geometries(layer)
         if any(layer.border) and not config.zero_padding:
             raise CapacityError(f"layer {layer.name} pads with zeros, which this array leaves out: "
                                 "zero_padding of 1 would make it fit, or padding with +1 or -1", 1)
         block, idle = self._block(layer, ranges, raw)
-        blocks = words_per(layer.channels, block)
+        blocks = words_per(layer.outputs, block)
         flags = 0
         releases = self.answers is not None and layer is self.releasing
         for flag, on in ((LayerFlag.SPLIT, self.split), (LayerFlag.RAW, raw), (LayerFlag.LAST, last),
@@ -184,8 +189,8 @@ class Compiler:
             "window_step": window_step, "window_line": window_line,
             "weights": weight_base,
             "x": width // pool_x - 1, "y": height // pool_y - 1,
-            "channel_blocks": blocks - 1, "channel_block": self._beats(min(block, layer.channels)) - 1,
-            "last_channel_block": self._beats(layer.channels - (blocks - 1) * block) - 1,
+            "channel_blocks": blocks - 1, "channel_block": self._beats(min(block, layer.outputs)) - 1,
+            "last_channel_block": self._beats(layer.outputs - (blocks - 1) * block) - 1, "levels": levels - 1,
             "thresholds": threshold_base if raw or layer.thresholds is not None else 0,
             **pattern_fields, **self._class_fields(layer), **self._out_fields(layer, raw),
         }
@@ -205,9 +210,9 @@ class Compiler:
 
     def _weights(self, layer: Layer, ranges: list[TapRange], block: int) -> np.ndarray:
         words = np.concatenate([taps.weight_words(self.config.lanes) for taps in ranges], axis=1)
-        blocks = words_per(layer.channels, block)
+        blocks = words_per(layer.outputs, block)
         padded = np.zeros((blocks * block, *words.shape[1:]), dtype=bool)
-        padded[:layer.channels] = words
+        padded[:layer.outputs] = words
         columns = np.zeros((self.config.cols, blocks, *words.shape[1:]), dtype=bool)
         columns[:block] = padded.reshape(blocks, block, *words.shape[1:]).swapaxes(0, 1)
         return columns.reshape(self.config.cols, -1, self.config.word_bits)
@@ -224,21 +229,26 @@ class Compiler:
         dots.pop()
         best: tuple[int, int, list[int]] | None = None
         width = self.config.drain_width
-        for block in range(min(self.config.cols, layer.channels), 0, -1):
-            blocks = words_per(layer.channels, block)
+        levels = levels_of(layer)
+        for block in range(min(self.config.cols, layer.outputs), 0, -1):
+            blocks = words_per(layer.outputs, block)
+            if levels > 1 and block != level_block(self.config, layer.outputs):
+                continue
             if blocks > 1 and block % width:      # the next block would begin within a beat
                 continue
             if best and blocks * sum(dots) >= best[0]:
                 continue
             sizes = [] if raw else [self._beats(size) for size in [block] * (blocks - 1)
-                                    + [layer.channels - (blocks - 1) * block]]
-            idle = gaps(self.config, dots, last_segments, windows, sizes, self.split)
+                                    + [layer.outputs - (blocks - 1) * block]]
+            idle = gaps(self.config, dots, last_segments, windows, sizes, self.split, levels)
             if idle is None:
                 continue
             cycles = blocks * (sum(dots) + sum(idle))
             if best is None or cycles < best[0]:
                 best = cycles, block, idle
-        assert best is not None, "tiles of one channel always keep up"
+        if best is None:
+            raise CapacityError(f"the words of layer {layer.name} come too fast for the writer in split mode: "
+                                "threshold_levels of 1 would make it fit", 1)
         return best[1], best[2]
 
     def _geometries(self, layer: Layer) -> tuple[dict[tuple[str, tuple[int, int]], int], dict[str, int]]:
@@ -302,6 +312,8 @@ class Compiler:
 
     def _thresholds(self, thresholds: np.ndarray, layer: Layer) -> np.ndarray:
         """Thresholds in the order of the memory: (class of y, class of x, window position, channel)."""
+        if layer.shares is not None:        # a level's sums are larger by the replays before
+            thresholds = thresholds + self._replayed(layer) * self.config.lanes
         if layer.border == (0, 0, 0, 0):
             return thresholds
         size = self.graph.sums_size(layer)
@@ -315,6 +327,12 @@ class Compiler:
             per_axis.append(border_class(positions, out, layer.border[axis], layer.border[axis + 2]))
         y, x = per_axis
         return thresholds[y[:, None, :, None], x[None, :, None, :]]
+
+    def _replayed(self, layer: Layer) -> np.ndarray:
+        """Replays before the comparison of each channel of a map, int64 (M,)."""
+        block = level_block(self.config, layer.outputs)
+        sizes = [min(block, layer.outputs - first) for first in range(0, layer.outputs, block)]
+        return np.concatenate([np.full(size, level) for size in sizes for level in range(levels_of(layer))])
 
     def _coefficients(self, layer: Layer) -> list[np.ndarray]:
         """Scales and offsets of each segment for the array's shift, int64 (entries, drain_width, 2) each.

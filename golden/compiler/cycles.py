@@ -25,7 +25,7 @@ split mode once for each row, after all earlier words. Events that may come late
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import pairwise, product
 
 from signum.golden.reference.encoding import words_per
 from signum.hdl.config import ArrayConfig
@@ -164,13 +164,15 @@ def _words(config: ArrayConfig, record: LayerRecord) -> Iterator[int]:
     dots, spent, _ = _group(config, record)
     blocks, windows = record.fields["channel_blocks"] + 1, record.fields["windows"] + 1
     group = sum(spent) * blocks * windows - (spent[-1] - dots[-1])
+    levels = record.fields.get("levels", 0) + 1
     filled = 0
-    for block in range(blocks):
-        last_step = (block + 1) * windows * sum(spent) - (spent[-1] - dots[-1]) - group
+    for block, level in product(range(blocks), range(levels)):
+        dot = len(dots) - levels + level
+        last_step = ((block + 1) * windows - 1) * sum(spent) + sum(spent[:dot]) + dots[dot] - group
         size = record.fields["last_channel_block" if block == blocks - 1 else "channel_block"]
         for beat in range(size + 1):
             filled += config.drain_width
-            if filled == config.lanes or (block == blocks - 1 and beat == size):
+            if filled == config.lanes or (block == blocks - 1 and level == levels - 1 and beat == size):
                 filled = 0
                 yield last_step + _complete(config, beat)
 
@@ -185,7 +187,7 @@ def predict_cycles(config: ArrayConfig, records: Sequence[LayerRecord]) -> int:
 
 
 def gaps(config: ArrayConfig, dots: Sequence[int], last_segments: Sequence[int], windows: int,
-         block_sizes: Sequence[int], split: bool) -> list[int] | None:
+         block_sizes: Sequence[int], split: bool, levels: int = 1) -> list[int] | None:
     """Least idle cycles after each dot product of a window position with which the units after the array keep up.
 
     Sums must have left the rows (`ArrayConfig.drain_cycles`) before the next drain, and with several segments the next
@@ -204,6 +206,8 @@ def gaps(config: ArrayConfig, dots: Sequence[int], last_segments: Sequence[int],
     block_sizes : sequence of int
         Beats of each block whose elements are stored in words; empty for a layer without words.
     split : bool
+    levels : int
+        Thresholds of a sum: as many of the last dot products give elements.
 
     Returns
     -------
@@ -215,6 +219,8 @@ def gaps(config: ArrayConfig, dots: Sequence[int], last_segments: Sequence[int],
              for following, last in zip([*dots[1:], dots[0]], last_segments, strict=True)]
     if not split or not block_sizes:
         return found
+    if levels > 1:
+        return _with_levels(config, dots, found, windows, block_sizes, levels)
     least = windows * (sum(dots) + sum(found))
     for period in range(least, least + config.drain_cycles + config.rows + 1):
         if _writer_keeps_up(config, period, block_sizes):
@@ -223,11 +229,28 @@ def gaps(config: ArrayConfig, dots: Sequence[int], last_segments: Sequence[int],
     return None
 
 
-def _writer_keeps_up(config: ArrayConfig, period: int, block_sizes: Sequence[int]) -> bool:
-    """Whether the writer takes all words in time when a block comes every ``period`` cycles."""
+def _with_levels(config: ArrayConfig, dots: Sequence[int], least: list[int], windows: int, block_sizes: Sequence[int],
+                 levels: int) -> list[int] | None:
+    """Gaps with which the writer keeps up with several drains of elements: as many cycles more behind each of them."""
+    for more in range(config.rows * (config.drain_cycles + 1) + 1):
+        found = [gap + (more if i >= len(dots) - levels else 0) for i, gap in enumerate(least)]
+        spent = [steps + gap for steps, gap in zip(dots, found, strict=True)]
+        first = len(dots) - levels
+        behind = [sum(spent[first:first + level]) + dots[first + level] - dots[first] for level in range(levels)]
+        if _writer_keeps_up(config, windows * sum(spent), block_sizes, behind):
+            return found
+    return None
+
+
+def _writer_keeps_up(config: ArrayConfig, period: int, block_sizes: Sequence[int],
+                     behind: Sequence[int] = (0,)) -> bool:
+    """Whether the writer takes all words in time when a block comes every ``period`` cycles.
+
+    ``behind`` has the cycles from a block's first drain of elements to each of them.
+    """
     pixel = max(period * len(block_sizes), config.rows + 1)      # pixels are dispatched to the rows one a cycle
     word, array_tile = config.lanes // config.drain_width, config.tile_beats
-    if words_per(sum(block_sizes), word) * config.rows > pixel:
+    if words_per(sum(block_sizes) * len(behind), word) * config.rows > pixel:
         return False
     inserts: list[tuple[int, bool]] = []        # (cycle, a word is complete) of each beat
     filled = 0
@@ -235,11 +258,11 @@ def _writer_keeps_up(config: ArrayConfig, period: int, block_sizes: Sequence[int
         start = block // len(block_sizes) * pixel + block % len(block_sizes) * period
         size = block_sizes[block % len(block_sizes)]
         pixel_ends = (block + 1) % len(block_sizes) == 0
-        for beat in range(size):
+        for later, beat in product(behind, range(size)):
             filled += 1
-            whole = filled == word or (pixel_ends and beat == size - 1)
+            whole = filled == word or (pixel_ends and later == behind[-1] and beat == size - 1)
             filled = 0 if whole else filled
-            inserts.append((start + beat + beat // array_tile, whole))
+            inserts.append((start + later + beat + beat // array_tile, whole))
     free = 0
     for (cycle, whole), (following, _) in pairwise(inserts):
         if whole:

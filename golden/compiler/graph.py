@@ -189,6 +189,9 @@ class Layer:
         For a raw layer: its values are ``step*S + offset``, with elements of 8 bits ``S + offset``.
     step : 1 or 2
         2, or 1 where a segment reads bit planes.
+    shares : int (M,), or None
+        For each of M channels of the map, to which thresholds and inversions then belong, the channel of its sum; by
+        default each has a sum of its own.
     bytes : (int, int), or None
         For a raw layer: the factor and the shift by which its values become 8 bits; see `golden.layers.binary.Bytes`.
     """
@@ -202,11 +205,18 @@ class Layer:
     inverted: np.ndarray | None = None
     offset: np.ndarray | None = None
     step: int = 2
+    shares: np.ndarray | None = None
     bytes: tuple[int, int] | None = None
 
     @property
-    def channels(self) -> int:
+    def outputs(self) -> int:
+        """Channels of the sums."""
         return self.segments[0].weights.shape[0]
+
+    @property
+    def channels(self) -> int:
+        """Channels of the map, or of the raw sums."""
+        return self.outputs if self.shares is None else len(self.shares)
 
     @property
     def element_bits(self) -> int:
@@ -256,6 +266,8 @@ class Layer:
             top, left, bottom, right = self.border
             class_y = border_class(np.arange(oh), oh, top, bottom)
             class_x = border_class(np.arange(ow), ow, left, right)
+            if self.shares is not None:
+                sums = sums[..., self.shares]
             elements = sums >= self.thresholds[class_y[:, None], class_x[None, :]]
         ph, pw = oh // self.pool[0], ow // self.pool[1]
         elements = elements[:, :ph * self.pool[0], :pw * self.pool[1]]

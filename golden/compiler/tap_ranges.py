@@ -13,8 +13,9 @@ from signum.hdl.control.isa import PATTERN_BIT, Isa, SegmentFlag
 from .allocation import need
 from .graph import Layer, Segment
 from .program import MapAllocation
+from .shared_sums import REPLAY_STEPS
 
-__all__ = ["TapRange", "tap_ranges"]
+__all__ = ["TapRange", "replay_of", "tap_ranges"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class TapRange:
 
     Of several segments, the same part of each, one after the other: planes of one weight. The map of each begins
     ``apart`` words behind the map of the one before. With ``drains`` the sum is drained after the range, and with
-    ``doubles`` added to twice the sum before.
+    ``doubles`` added to twice the sum before. A ``replay`` reads a word twice, with all weights -1 and then +1: the
+    dot product is the lanes.
     """
 
     segments: tuple[Segment, ...]
@@ -33,6 +35,7 @@ class TapRange:
     drains: bool
     doubles: bool = False
     apart: int = 0
+    replay: bool = False
 
     @property
     def segment(self) -> Segment:
@@ -41,6 +44,8 @@ class TapRange:
 
     @property
     def steps(self) -> int:
+        if self.replay:
+            return REPLAY_STEPS
         lines, columns, words = (end - first for first, end in (self.ky, self.kx, self.words))
         return len(self.segments) * lines * columns * words
 
@@ -50,6 +55,9 @@ class TapRange:
 
     def weight_words(self, lanes: int) -> np.ndarray:
         """Weights in the order of the steps, bool (N, steps, word_bits)."""
+        if self.replay:
+            both = np.array([[False], [True]])
+            return np.broadcast_to(both, (len(self.segment.weights), REPLAY_STEPS, lanes))
         parts = []
         for segment in self.segments:
             weights = pack_lanes(segment.weights.transpose(0, 2, 3, 1), lanes, WEIGHT_TAIL, segment.element_bits)
@@ -63,6 +71,9 @@ class TapRange:
         top, left, _, _ = self.segment.padding
         (y0, y1), (x0, x1), (w0, w1) = self.ky, self.kx, self.words
         start = place.pixel(y0 * dy - top, x0 * dx - left) + w0
+        if self.replay:
+            return {"flags": pattern << PATTERN_BIT, "start": start, "words": 0, "runs": REPLAY_STEPS - 1, "lines": 0,
+                    "run_step": 0, "line_step": 0}
         if dx == 1 and w1 - w0 == place.words:      # neighbouring columns are one run
             length, runs, lines = (x1 - x0) * place.words, y1 - y0, 1
             run_step, line_step = dy * place.pitch - length + 1, 0
@@ -79,6 +90,11 @@ class TapRange:
         flags = pattern << PATTERN_BIT | SegmentFlag.DOUBLE * self.doubles | SegmentFlag.CONTINUE * (not self.drains)
         return {"flags": int(flags), "start": start, "words": length - 1, "runs": runs - 1, "lines": lines - 1,
                 "run_step": run_step, "line_step": line_step}
+
+
+def replay_of(taps: TapRange) -> TapRange:
+    """A replay on the first word of a range."""
+    return dataclasses.replace(taps, segments=taps.segments[:1], drains=True, doubles=False, replay=True)
 
 
 def tap_ranges(layer: Layer, config: ArrayConfig, places: Mapping[str, MapAllocation]) -> list[TapRange]:

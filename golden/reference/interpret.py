@@ -49,7 +49,7 @@ def interpret(program: Program, maps: dict[str, np.ndarray]) -> tuple[np.ndarray
         layer = LayerRun(program, record)
         if record.has(LayerFlag.RAW):
             assert program.result is not None
-            results = layer.sums(memory, 0, 0)[..., :program.result.channels]
+            results = layer.sums(memory, 0, 0)[-1][..., :program.result.channels]
         else:
             layer.store(memory, layer.elements(memory))
     return memory, results
@@ -68,6 +68,7 @@ class LayerRun:
                                    record.fields["x"] + 1)
         f = record.fields
         self.beats = f["channel_blocks"] * (f["channel_block"] + 1) + f["last_channel_block"] + 1
+        self.levels = f.get("levels", 0) + 1
         # columns of each block; columns of the last beat may lack a channel
         self.sizes = [(beats + 1) * self.config.drain_width
                       for beats in [f["channel_block"]] * f["channel_blocks"] + [f["last_channel_block"]]]
@@ -83,8 +84,8 @@ class LayerRun:
         whole_line = segment["runs"] * whole_run + segment["words"] + segment["line_step"]
         return (segment["start"] + line[:, None, None] * whole_line + run[None, :, None] * whole_run + word).reshape(-1)
 
-    def sums(self, memory: np.ndarray, window_y: int, window_x: int) -> np.ndarray:
-        """Combined sums at one position of the pooling window, int64 (B, pixels, channels)."""
+    def sums(self, memory: np.ndarray, window_y: int, window_x: int) -> list[np.ndarray]:
+        """Combined sums at one position of the pooling window after each drain, int64 (B, pixels, channels)."""
         f = self.fields
         offset = (window_x * f["window_step"]
                   + window_y * (f["window_x"] * f["window_step"] + f["window_line"]))
@@ -95,6 +96,7 @@ class LayerRun:
         acc = np.zeros_like(total)
         combine = self.record.combine
         drained = 0
+        after: list[np.ndarray] = []
         for segment, offsets in zip(self.record.segments, steps, strict=True):
             pattern = segment["flags"] >> PATTERN_BIT
             pixel = self._follow(0, f[f"pattern{pattern}_step"], f[f"pattern{pattern}_line"])
@@ -113,7 +115,8 @@ class LayerRun:
                 total = self._wrapped(combine.reference(total, acc) if drained else acc, self.config.sum_bits)
                 acc = np.zeros_like(total)
                 drained += 1
-        return total
+                after.append(total)
+        return after
 
     def _wrapped(self, values: np.ndarray, bits: int) -> np.ndarray:
         """Values modulo the width of a register, signed as in the register."""
@@ -153,15 +156,23 @@ class LayerRun:
         if self.config.zero_padding:
             first += border_class(self.y, f["y"] + 1, f["class_y_low"], f["y"] - f["class_y_high"]) * f["class_y_step"]
             first += border_class(self.x, f["x"] + 1, f["class_x_low"], f["x"] - f["class_x_high"]) * f["class_x_step"]
-        return self.program.thresholds[first[:, None] + np.arange(self.beats)].reshape(len(first), -1)
+        beats = np.arange(self.levels * self.beats)
+        return self.program.thresholds[first[:, None] + beats].reshape(len(first), -1)
+
+    def _in_order(self, sums: list[np.ndarray]) -> np.ndarray:
+        """The sums of all levels as they leave: of each block of columns a level after another."""
+        ends = np.cumsum(self.sizes)
+        return np.concatenate([level[..., end - size:end] for size, end in zip(self.sizes, ends, strict=True)
+                               for level in sums], axis=-1)
 
     def elements(self, memory: np.ndarray) -> np.ndarray:
         """Elements of all pixels after pooling, bool or uint8 (B, pixels, channels)."""
         f = self.fields
-        pooled = np.zeros((len(memory), len(self.x), sum(self.sizes)), dtype=ELEMENT_TYPES[self.config.element_bits])
+        shape = len(memory), len(self.x), self.levels * sum(self.sizes)
+        pooled = np.zeros(shape, dtype=ELEMENT_TYPES[self.config.element_bits])
         for window_y in range(f["window_y"] + 1):
             for window_x in range(f["window_x"] + 1):
-                sums = self.sums(memory, window_y, window_x)
+                sums = self._in_order(self.sums(memory, window_y, window_x)[-self.levels:])
                 if self.config.signed:
                     found = np.clip(sums, 0, 255).astype(pooled.dtype)
                 else:

@@ -115,22 +115,25 @@ def result_controller(config: ArrayConfig, layer: Mapping[str, int], groups: int
     """
     raw, addend = bool(layer["flags"] & LayerFlag.RAW), combine_of(layer["flags"]).addend.__name__
     beats = layer["channel_blocks"] * (layer["channel_block"] + 1) + layer["last_channel_block"] + 1
+    levels = layer.get("levels", 0) + 1
     for group in range(groups):
         for block in range(layer["channel_blocks"] + 1):
             last_block = block == layer["channel_blocks"]
             size = layer["last_channel_block" if last_block else "channel_block"] + 1
             for window in range(layer["windows"] + 1):
-                first = layer["thresholds"] + block * (layer["channel_block"] + 1) + window * layer["thresholds_window"]
-                first += group * beats if raw else 0
+                first = layer["thresholds"] + window * layer["thresholds_window"]
+                first += block * levels * (layer["channel_block"] + 1) + (group * beats if raw else 0)
                 for part in range(layer["drains"] + 1):
+                    level = max(0, part - layer["drains"] + levels - 1)
+                    ends = last_block and (part == layer["drains"] or config.threshold_levels == 1)
                     numbers = (layer.get("coefficients", 0) + block * (layer["channel_block"] + 1)
                                + part * layer.get("coefficients_step", 0))
                     yield block == window == part == 0, [Beat(
                         cycle=1 + beat + beat * config.drain_width // config.tile, number=beat, valid=beat < size,
-                        address=(first + beat) % (1 << config.threshold_bits) if beat < size else None,
+                        address=(first + level * size + beat) % (1 << config.threshold_bits) if beat < size else None,
                         addend=addend if part else None, double=doubles[part],
-                        out=part == layer["drains"], first_window=window == 0, last_window=window == layer["windows"],
-                        end=last_block and beat == size - 1 if beat < size else None, raw=raw,
+                        out=part > layer["drains"] - levels, first_window=window == 0, last_window=window == layer["windows"],
+                        end=ends and beat == size - 1 if beat < size else None, raw=raw,
                         layer_end=(group == groups - 1 and last_block and window == layer["windows"]
                                and part == layer["drains"] and beat == size - 1),
                         coefficient=(numbers + beat) % (1 << config.coefficient_bits)

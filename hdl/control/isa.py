@@ -111,6 +111,9 @@ class Isa:
             Field("class_y_high", a),
             Field("class_y_step", t),
         ) if config.zero_padding else ()
+        levels = (
+            Field("levels", bits_to_hold(config.threshold_levels - 1)),     # last threshold of a sum
+        ) if config.threshold_levels > 1 else ()
         flags = [flag for flag in LayerFlag if config.streams or flag != LayerFlag.RELEASE]
         self.config = config
         self.front = (
@@ -127,6 +130,7 @@ class Isa:
             Field("x", a),                          # last output pixel of a line
             Field("y", a),                          # last line
             Field("channel_blocks", config.weight_bits),    # last block; each has at least one weight word
+            *levels,
             Field("out_step", a),                   # steps of the output address, as of an access pattern
             Field("out_line", a),
         )

@@ -30,7 +30,7 @@ def beat_layout(config: ArrayConfig) -> data.StructLayout:
     double
         The sum of the earlier segments is doubled first.
     out
-        The sum is complete.
+        The sum is complete, and compared with its first or, after a further drain, with its next threshold.
     first_window, last_window
         Position of the pooling window.
     end
@@ -138,12 +138,14 @@ class ResultController(wiring.Component):
         next_block = Signal.like(address)
         last_number = Signal.like(number)
         counted, ends, final = Signal(), Signal(), Signal()
+        several = self.config.threshold_levels > 1
         # drains of a window position, positions of a channel block, blocks of a pixel
         nest = Nest(m, {name: layer[name] for name in ("drains", "windows", "channel_blocks")},
                     restart=self.restart, step=self.strobe)
         drains, windows, blocks = nest.loops.values()
         last_drain, last_window, last_block = drains.at_end, windows.at_end, blocks.at_end
         columns = Signal.like(last_number)
+        out = Signal()
         m.d.comb += [
             columns.eq(Mux(last_block, layer.last_channel_block, layer.channel_block)),
             beat.valid.eq(enable & counted),
@@ -159,18 +161,47 @@ class ResultController(wiring.Component):
             m.d.sync += [address.eq(layer.thresholds), block_address.eq(layer.thresholds)]
         with m.If(self.strobe):
             m.d.sync += [
-                counted.eq(1), ends.eq(last_block), last_number.eq(columns), beat.address.eq(address),
+                counted.eq(1), ends.eq(last_block & (last_drain if several else 1)), last_number.eq(columns), beat.address.eq(address),
                 *(beat[name].eq(~drains.first & value) for name, value in chosen.items()),
-                beat.out.eq(last_drain), beat.first_window.eq(windows.first), beat.last_window.eq(last_window),
+                beat.out.eq(out), beat.first_window.eq(windows.first), beat.last_window.eq(last_window),
                 beat.raw.eq(raw), final.eq(self.ends), beat.double.eq(self.doubles),
             ]
-            with m.If(last_drain):
+        if several:
+            self._several(m, out, address, block_address, last_drain, last_window, last_block & ~raw, columns)
+        else:
+            m.d.comb += out.eq(last_drain)
+            with m.If(self.strobe & last_drain):
                 m.d.sync += address.eq(Mux(last_window, next_block, address + layer.thresholds_window))
-            with m.If(last_drain & last_window):
+            with m.If(self.strobe & last_drain & last_window):
                 m.d.sync += block_address.eq(next_block)
-        m.d[self.early] += next_block.eq(Mux(last_block & ~raw, layer.thresholds, block_address + columns + 1))
+            m.d[self.early] += next_block.eq(Mux(last_block & ~raw, layer.thresholds, block_address + columns + 1))
         if self.config.requantize_depth:
             self._coefficients(m, columns, last_drain, last_drain & last_window, last_block)
+
+    def _several(self, m: Module, out: Signal, address: Signal, block_address: Signal, last_drain: Value,
+                 last_window: Value, wraps: Value, columns: Value) -> None:
+        """The addresses of several thresholds of a sum: in a block those of a level behind those of the level before.
+
+        The last drains of a window position are out, as many as levels. ``block_address`` moves on to the next block
+        during the last window position.
+        """
+        layer = self.layer
+        left = Signal.like(layer.drains)                # drains left of the window position
+        window_address = Signal.like(address)           # of the window position's first level
+        beats = columns + 1
+        begin = Mux(last_window, Mux(wraps, layer.thresholds, block_address + beats),
+                    window_address + layer.thresholds_window)
+        m.d.comb += out.eq(left <= layer.levels)
+        with m.If(self.restart):
+            m.d.sync += [left.eq(layer.drains), window_address.eq(layer.thresholds)]
+        with m.Elif(self.strobe):
+            m.d.sync += left.eq(Mux(last_drain, layer.drains, left - 1))
+            with m.If(last_drain):
+                m.d.sync += [address.eq(begin), window_address.eq(begin)]
+            with m.Elif(out):
+                m.d.sync += address.eq(address + beats)
+            with m.If(last_window & out):
+                m.d.sync += block_address.eq(Mux(last_drain, begin, block_address + beats))
 
     def _coefficients(self, m: Module, columns: Value, last_drain: Value, block_ends: Value, last_block: Value) -> None:
         """Address the entry of each beat: channels in order, ``coefficients_step`` further for each segment."""

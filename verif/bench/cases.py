@@ -53,7 +53,8 @@ def draw_config(rng: np.random.Generator, element_bits: int | None = None) -> Ar
                                 if lanes % wide == 0]))
         common |= {"lanes": lanes, "pipeline": rng.integers(0, popcount_levels(lanes) + 2), "sum_bits": 20,
                    "acc_bits": max(lanes.bit_length(), rng.integers(6, 11)),
-                   "requantize_depth": rng.choice([0, 64, 300, 300]), "requantize_shift": rng.integers(7, 13)}
+                   "requantize_depth": rng.choice([0, 64, 300, 300]), "requantize_shift": rng.integers(7, 13),
+                   "threshold_levels": rng.choice([1, 2, 3])}
     else:
         lanes = int(rng.choice([lanes for lanes in (1, 2, 3, 4, 5, 8) if lanes % wide == 0]))
         common |= {"lanes": lanes, "pipeline": rng.integers(0, multiply_levels(lanes) + 1), "sum_bits": 32,
@@ -124,11 +125,15 @@ def draw_combine(rng: np.random.Generator, element_bits: int, raw: bool) -> Comb
     return rows[int(rng.integers(len(rows)))]
 
 
-def draw_layer(rng: np.random.Generator, name: str, maps: dict[str, MapShape], raw: bool, element_bits: int) -> Layer:
-    """A layer over some of the maps: a convolution, a fully connected layer, or several combined by any row."""
+def draw_layer(rng: np.random.Generator, name: str, maps: dict[str, MapShape], raw: bool, element_bits: int,
+               levels: int = 1) -> Layer:
+    """A layer over some of the maps: a convolution, a fully connected layer, or several combined by any row.
+
+    As many neighbouring channels as ``levels`` have equal weights.
+    """
     source = str(rng.choice(list(maps)))
     shape = maps[source]
-    channels = int(rng.integers(1, 20))
+    channels = int(rng.integers(1, 20)) if levels == 1 else levels * int(rng.choice([4, 8, 12, 20]))
     combine = draw_combine(rng, element_bits, raw)
     alone = COMBINES["sum"].name == combine.name and rng.random() < 0.7
     padding = BINARY_PADDING if combine.requantized else str(rng.choice([BINARY_PADDING, ZERO_PADDING]))
@@ -146,6 +151,9 @@ def draw_layer(rng: np.random.Generator, name: str, maps: dict[str, MapShape], r
                                     padding=segment.padding, pad=segment.pad))
     if combine.doubles and rng.random() < 0.5:
         segments[1:] = [dataclasses.replace(part, double=bool(rng.random() < 0.6)) for part in segments[1:]]
+    if levels > 1:
+        segments = [dataclasses.replace(part, weights=part.weights[::levels].repeat(levels, axis=0))
+                    for part in segments]
     if combine.requantized:
         segments = [dataclasses.replace(part, requantize=draw_requantize(rng, part)) for part in segments]
     height, width = segment.output_size(shape)
@@ -164,8 +172,11 @@ def draw_layer(rng: np.random.Generator, name: str, maps: dict[str, MapShape], r
                  thresholds=draw_thresholds(rng, layer, classes))
 
 
-def draw_graph(rng: np.random.Generator, layers: int = 2, element_bits: int = 1) -> Graph:
-    """One to ``layers`` random layers over one or two input maps; GraphError where sizes do not fit."""
+def draw_graph(rng: np.random.Generator, layers: int = 2, element_bits: int = 1, levels: int = 1) -> Graph:
+    """One to ``layers`` random layers over one or two input maps; GraphError where sizes do not fit.
+
+    In layers before the last up to ``levels`` neighbouring channels have equal weights.
+    """
     shape = MapShape(int(rng.integers(1, 9)), int(rng.integers(1, 9)), int(rng.integers(1, 40)))
     inputs = {"input": shape}
     if rng.random() < 0.3:
@@ -174,8 +185,9 @@ def draw_graph(rng: np.random.Generator, layers: int = 2, element_bits: int = 1)
     made: list[Layer] = []
     count = int(rng.integers(1, layers + 1))
     for i in range(count):
-        made.append(draw_layer(rng, f"layer{i}", maps, raw=i == count - 1 and rng.random() < 0.4,
-                               element_bits=element_bits))
+        last = i == count - 1
+        made.append(draw_layer(rng, f"layer{i}", maps, raw=last and rng.random() < 0.4, element_bits=element_bits,
+                               levels=1 if last else int(rng.integers(1, levels + 1))))
         if i < count - 1:
             maps[made[-1].name] = Graph(inputs=inputs, layers=tuple(made)).shapes[made[-1].name]
     return Graph(inputs=inputs, layers=tuple(made))
@@ -191,7 +203,7 @@ def draw_case(rng: np.random.Generator, config: ArrayConfig, layers: int = 2) ->
     """A random graph that fits the array; others are drawn again."""
     while True:
         try:
-            graph = draw_graph(rng, layers, config.element_bits)
+            graph = draw_graph(rng, layers, config.element_bits, config.threshold_levels)
             program = compile_graph(graph, config, split=bool(rng.random() < 0.5))
         except (GraphError, CapacityError):
             continue

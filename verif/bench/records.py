@@ -18,7 +18,7 @@ def draw_array(rng: random.Random) -> ArrayConfig:
         lanes=width * rng.choice([1, 2, 5, 11]), acc_bits=8, sum_bits=12, access_patterns=rng.randint(1, 3),
         activation_depth=rng.choice([1, 20, 64]), threshold_depth=rng.choice([1, 50, 128]),
         weight_depth=rng.choice([1, 30, 256]), requantize_depth=rng.choice([0, 1, 30]),
-        memory_registers=rng.randint(0, 2))
+        memory_registers=rng.randint(0, 2), threshold_levels=rng.choice([1, 1, 2, 3]))
 
 
 def most(isa: Isa, name: str, limit: int) -> int:
@@ -71,5 +71,7 @@ def draw_record(rng: random.Random, config: ArrayConfig, *, last: bool = True) -
         "class_x_low": rng.randint(0, x), "class_x_high": rng.randint(0, most(isa, "x", x + 1)),
         "class_y_low": rng.randint(0, y), "class_y_high": rng.randint(0, most(isa, "y", y + 1)),
     }
+    if "levels" in fields:
+        fields["levels"] = 0 if raw else rng.randint(0, min(fields["drains"], config.threshold_levels - 1))
     return LayerRecord(fields, segments)
 

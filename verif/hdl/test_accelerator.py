@@ -15,7 +15,7 @@ from signum.golden.training.data import digits
 from signum.hdl.accelerator import Accelerator
 from signum.hdl.config import ArrayConfig
 from signum.hdl.host.bus import MAGIC, VERSION, Register, config_registers
-from signum.verif.bench.cases import Case, draw_case, draw_maps
+from signum.verif.bench.cases import Case, draw_case, draw_config, draw_maps
 from signum.verif.bench.programs import check_cases
 from signum.verif.bench.simulate import default_seed, simulate
 from signum.verif.golden.compiler.test_compile import residual
@@ -49,6 +49,24 @@ def test_random_array_on_each_simulator(simulator):
     check_array(default_seed(), 100, pairs=3, simulator=simulator)
 
 
+def draw_shared(rng: np.random.Generator, config: ArrayConfig) -> Case:
+    """A random case with several thresholds of a sum."""
+    while True:
+        case = draw_case(rng, config)
+        if any(record.fields["levels"] for record in case.program.records):
+            return case
+
+
+@pytest.mark.parametrize("index", [pytest.param(i, marks=() if i < 2 else pytest.mark.slow) for i in range(10)])
+def test_several_thresholds_of_a_sum(index: int) -> None:
+    rng = np.random.default_rng([default_seed(), index])
+    while True:
+        config = draw_config(rng, element_bits=1)
+        if config.threshold_levels > 1 and config.cols < 9:
+            break
+    check_cases(config, [draw_shared(rng, config) for _ in range(5)])
+
+
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) for name in CORNERS])
 def test_corners(name):
     config = CORNERS[name].replace(weight_depth=4096, activation_depth=4096, threshold_depth=4096, sum_bits=20)
@@ -56,8 +74,9 @@ def test_corners(name):
     check_cases(config, [draw_case(rng, config) for _ in range(4)])
 
 
+@pytest.mark.parametrize("levels", [1, 3])
 @pytest.mark.parametrize(("weight_bits", "count"), [(1, 3), (2, 3), (2, 2)], ids=["W1A2", "W2A2", "ternary"])
-def test_networks_of_several_bits(weight_bits: int, count: int) -> None:
+def test_networks_of_several_bits(weight_bits: int, count: int, levels: int) -> None:
     """Pixels of 4 bits into layers whose weights and activations have several bits, in both modes."""
     torch.manual_seed(default_seed())
     network = nn.Sequential(
@@ -74,8 +93,9 @@ def test_networks_of_several_bits(weight_bits: int, count: int) -> None:
     maps = encoder.bits(images)
     np.testing.assert_array_equal(graph.layers[-1].values(graph.run(maps)[graph.layers[-1].name])[:, 0, 0], wanted)
     config = CORNERS["uneven"].replace(weight_depth=4096, activation_depth=4096, threshold_depth=4096, sum_bits=20,
-                                       program_depth=1024)
+                                       program_depth=1024, threshold_levels=levels)
     programs = [compile_graph(graph, config, split=split) for split in (False, True)]
+    assert levels == 1 or programs[0].records[0].fields["levels"] == count - 1
     check_cases(config, [Case(program, graph, {name: values[:program.images] for name, values in maps.items()})
                          for program in programs])
 

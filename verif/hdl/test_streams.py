@@ -51,7 +51,7 @@ def draw_stream(rng: np.random.Generator, config: ArrayConfig, batches: int = 2)
     """A random network of one input, with answers of each kind, and its images."""
     while True:
         try:
-            graph = draw_graph(rng, 3)
+            graph = draw_graph(rng, 3, levels=config.threshold_levels)
             if len(graph.inputs) > 1:
                 continue
             last = graph.layers[-1]

@@ -12,9 +12,15 @@ from signum.verif.bench.trace import AMARANTH, play
 
 
 def rtl(windows: list[np.ndarray], bits: int, rng: random.Random, simulator: str = AMARANTH, width: int = 1,
-        ) -> list[list[int]]:
-    """The outputs for each window's elements by position, column and row; noise without ``enable``."""
+        levels: tuple[int, int] | None = None) -> list[list[int]]:
+    """The outputs for each window's elements by position, column and row; noise without ``enable``.
+
+    ``levels`` has the levels in the columns of a window, and the most levels of the unit.
+    """
     _, cols, rows = windows[0].shape
+    used, most = levels or (1, 1)
+    cols //= used
+    constant = {"level": used - 1} if most > 1 else {}
     beats = rows * width
     pauses = rng.choice([0.0, 0.5])
     steps: list[dict[str, Any]] = []
@@ -25,7 +31,8 @@ def rtl(windows: list[np.ndarray], bits: int, rng: random.Random, simulator: str
                     steps.append({"i": [rng.getrandbits(bits) for _ in range(beats)], "first": rng.randrange(2),
                                   "rst": rng.randrange(2)})
                 steps.append({"enable": 1, "first": int(position == 0), "i": column})
-    trace = play(Pool(rows=rows, cols=cols, bits=bits, width=width), steps, simulator)
+    steps = [{**step, **constant} for step in steps]
+    trace = play(Pool(rows=rows, cols=cols, bits=bits, width=width, levels=most), steps, simulator)
     return [outputs["o"] for outputs, step in zip(trace, steps, strict=True) if "enable" in step]
 
 
@@ -61,6 +68,14 @@ def test_several_columns_at_once(cols: int, width: int, bits: int, seed: int) ->
     rng = random.Random(f"{seed} {cols} {width} {bits}")
     windows = draw_windows(rng, 3, cols, bits, 20)
     assert rtl(windows, bits, rng, width=width) == ref(windows, width)
+
+
+@pytest.mark.parametrize("levels", [(1, 3), (2, 3), (3, 3), (2, 2)])
+def test_levels(levels: tuple[int, int], seed: int) -> None:
+    """The levels of a position follow each other; each has its own largest element."""
+    rng = random.Random(f"{seed} {levels}")
+    windows = draw_windows(rng, 2, 6 * levels[0], 1, 20)
+    assert rtl(windows, 1, rng, width=2, levels=levels) == ref(windows, 2)
 
 
 @pytest.mark.parametrize("bits", [1, 8])
