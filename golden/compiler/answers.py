@@ -91,7 +91,11 @@ class Answers:
             found[order < 0] = 0
             return found
 
-        segments = tuple(replace(segment, weights=ordered(segment.weights)) for segment in layer.segments)
+        segments = tuple(replace(
+            segment, weights=ordered(segment.weights),
+            requantize=segment.requantize and replace(segment.requantize, scale=ordered(segment.requantize.scale),
+                                                      offset=ordered(segment.requantize.offset)),
+        ) for segment in layer.segments)
         return replace(layer, segments=segments, offset=None if layer.offset is None else ordered(layer.offset))
 
 

@@ -33,8 +33,8 @@ def levels_of(layer: Layer) -> int:
 def share_sums(graph: Graph, config: ArrayConfig) -> Graph:
     """The graph with shared sums, in all layers but the last, where that takes fewer cycles.
 
-    The channels of such a map are in the order of the hardware: of each block of sums a level after another. The weights
-    of its readers follow.
+    The channels of such a map are in the order of the hardware: of each block of sums a level after another. The
+    weights of its readers follow.
     """
     orders: dict[str, np.ndarray] = {}
     layers = []
@@ -53,7 +53,8 @@ def _follow(segment: Segment, orders: Mapping[str, np.ndarray]) -> Segment:
     if segment.source not in orders:
         return segment
     order = orders[segment.source]
-    return replace(segment, weights=segment.weights[:, order], pad=segment.pad[order] if len(segment.pad) else segment.pad)
+    pad = segment.pad[order] if len(segment.pad) else segment.pad
+    return replace(segment, weights=segment.weights[:, order], pad=pad)
 
 
 def _levels(layer: Layer, config: ArrayConfig) -> int:

@@ -124,15 +124,16 @@ def result_controller(config: ArrayConfig, layer: Mapping[str, int], groups: int
                 first = layer["thresholds"] + window * layer["thresholds_window"]
                 first += block * levels * (layer["channel_block"] + 1) + (group * beats if raw else 0)
                 for part in range(layer["drains"] + 1):
-                    level = max(0, part - layer["drains"] + levels - 1)
+                    first += size if part > layer["drains"] - levels + 1 else 0
                     ends = last_block and (part == layer["drains"] or config.threshold_levels == 1)
                     numbers = (layer.get("coefficients", 0) + block * (layer["channel_block"] + 1)
                                + part * layer.get("coefficients_step", 0))
                     yield block == window == part == 0, [Beat(
                         cycle=1 + beat + beat * config.drain_width // config.tile, number=beat, valid=beat < size,
-                        address=(first + level * size + beat) % (1 << config.threshold_bits) if beat < size else None,
+                        address=(first + beat) % (1 << config.threshold_bits) if beat < size else None,
                         addend=addend if part else None, double=doubles[part],
-                        out=part > layer["drains"] - levels, first_window=window == 0, last_window=window == layer["windows"],
+                        out=part > layer["drains"] - levels, first_window=window == 0,
+                        last_window=window == layer["windows"],
                         end=ends and beat == size - 1 if beat < size else None, raw=raw,
                         layer_end=(group == groups - 1 and last_block and window == layer["windows"]
                                and part == layer["drains"] and beat == size - 1),

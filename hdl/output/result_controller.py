@@ -161,7 +161,8 @@ class ResultController(wiring.Component):
             m.d.sync += [address.eq(layer.thresholds), block_address.eq(layer.thresholds)]
         with m.If(self.strobe):
             m.d.sync += [
-                counted.eq(1), ends.eq(last_block & (last_drain if several else 1)), last_number.eq(columns), beat.address.eq(address),
+                counted.eq(1), ends.eq(last_block & (last_drain if several else 1)), last_number.eq(columns),
+                beat.address.eq(address),
                 *(beat[name].eq(~drains.first & value) for name, value in chosen.items()),
                 beat.out.eq(out), beat.first_window.eq(windows.first), beat.last_window.eq(last_window),
                 beat.raw.eq(raw), final.eq(self.ends), beat.double.eq(self.doubles),

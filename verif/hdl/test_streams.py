@@ -119,7 +119,8 @@ def test_codes(encoder: Encoder, code: dict[str, int]) -> None:
     rng = np.random.default_rng(default_seed())
     most = 1 << encoder.count if isinstance(encoder, BitPlanes) else 256
     config = ArrayConfig(rows=3, cols=5, lanes=12, tile=2, sum_bits=20, weight_depth=4096, activation_depth=4096,
-                         threshold_depth=4096, program_depth=1024, input_depth=256, answer_ranks=5, answer_values=1,
+                         threshold_depth=4096, program_depth=1024, threshold_levels=2, input_depth=256,
+                         answer_ranks=5, answer_values=1,
                          **code)
     images = rng.integers(0, most, (30, 3, 8, 6))
     network = network_of(encoder, 3, encoder.bits_per_channel, images)
