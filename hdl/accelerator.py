@@ -84,7 +84,7 @@ class Accelerator(wiring.Component):
         self.array = Array(config=config)
         m.submodules.drain = self.drain = ResultController(config=config)
         self.pool = Pool(rows=config.rows, cols=config.cols, bits=config.element_bits, width=config.drain_width,
-                         levels=config.threshold_levels)
+                         levels=max(1, config.threshold_levels))
         self.packer = Packer(rows=config.rows, lanes=config.lanes, bits=config.element_bits, width=config.drain_width)
         self.writer = WritebackUnit(config=config)
         self.program = Bank(width=isa.word_bits, depth=config.program_depth, registers=config.memory_registers)

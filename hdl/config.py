@@ -13,7 +13,7 @@ DATA_BITS = 32                      # width of the bus, and of a memory's slice
 WIDEST_SCALE = 18                   # bits of an operand of an FPGA's multiplier
 MAY_BE_ZERO = {"pipeline", "zero_padding", "requantize_depth", "requantize_shift", "memory_registers", "input_depth",
                "input_planes", "input_levels", "input_maximum", "answer_ranks", "answer_values",
-               "answer_bytes", "answer_shuffle"}
+               "answer_bytes", "answer_shuffle", "threshold_levels", "input_places"}
 MOST_LEVELS = 7                     # thresholds of a sum
 WIDEST_SIGNAL = 1 << 16             # bits of a signal too wide for Amaranth; one signal holds the words of all rows
 LARGEST_PRODUCT = 255 * 128         # magnitude of 255 * -128, of 8-bit elements
@@ -113,8 +113,8 @@ class ArrayConfig:
         the line buffer of the input unit. With one, no path leads from logic through a memory into logic; with two,
         none across a large chip ends in logic: a faster clock, for flip-flops and some cycles more between layers.
     threshold_levels : int
-        Most thresholds of a sum, each a bit of the map: activations of several bits from one dot product. Only binary
-        arrays have several.
+        Most thresholds of a sum, each a bit of the map: activations of several bits from one dot product; 0 for one.
+        Only binary arrays have several.
     input_depth : int
         Values that the line buffer of the input unit (`hdl.input.input_unit`) holds, a power of two; 0 for no input
         unit.
@@ -125,7 +125,8 @@ class ArrayConfig:
     input_maximum : int
         Largest value in thermometer code, up to 255.
     input_places : int
-        Places of the input maps in the activation memories: with 2, images come in while a run reads the ones before.
+        Places of the input maps in the activation memories: with 2, images come in while a run reads the ones before;
+        0 for one.
     answer_ranks : int
         Classes of the longest top-k answer of the answer unit (`hdl.output.answer_unit`); 0 for no answer unit. An
         array has both units or none.
@@ -163,12 +164,12 @@ class ArrayConfig:
     drain_width: int = 1
     fetch_width: int = 4
     memory_registers: int = 0
-    threshold_levels: int = 1
+    threshold_levels: int = 0
     input_depth: int = 0
     input_planes: int = 0
     input_levels: int = 0
     input_maximum: int = 0
-    input_places: int = 1
+    input_places: int = 0
     answer_ranks: int = 0
     answer_values: int = 0
     answer_bytes: int = 0
@@ -201,7 +202,7 @@ class ArrayConfig:
         if self.element_bits not in (1, 8):
             raise ConfigError(f"element_bits must be 1 or 8, not {self.element_bits}")
         if self.element_bits > 1 and self.threshold_levels > 1:
-            raise ConfigError(f"threshold_levels must be 1 where element_bits is {self.element_bits}, "
+            raise ConfigError(f"threshold_levels must be 0 or 1 where element_bits is {self.element_bits}, "
                               f"not {self.threshold_levels}")
         limits = {"rows": 1024, "cols": 1024, "lanes": 4096, "acc_bits": 32, "sum_bits": 32, "access_patterns": 8,
                   "zero_padding": 1, "memory_registers": 2, "requantize_shift": 24, "scale_bits": WIDEST_SCALE,
@@ -227,7 +228,7 @@ class ArrayConfig:
             if getattr(self, name) and not self.answer_values:
                 raise ConfigError(f"{name} must be 0 where answer_values is 0, not {getattr(self, name)}")
         if self.input_places > 1 and not self.input_depth:
-            raise ConfigError(f"input_places must be 1 where input_depth is 0, not {self.input_places}")
+            raise ConfigError(f"input_places must be 0 or 1 where input_depth is 0, not {self.input_places}")
         if self.input_depth and not self.answer_ranks:
             raise ConfigError("answer_ranks must be positive where input_depth is positive, not 0")
         if not self.input_depth:

@@ -125,7 +125,7 @@ def result_controller(config: ArrayConfig, layer: Mapping[str, int], groups: int
                 first += block * levels * (layer["channel_block"] + 1) + (group * beats if raw else 0)
                 for part in range(layer["drains"] + 1):
                     first += size if part > layer["drains"] - levels + 1 else 0
-                    ends = last_block and (part == layer["drains"] or config.threshold_levels == 1)
+                    ends = last_block and (part == layer["drains"] or config.threshold_levels < 2)
                     numbers = (layer.get("coefficients", 0) + block * (layer["channel_block"] + 1)
                                + part * layer.get("coefficients_step", 0))
                     yield block == window == part == 0, [Beat(
