@@ -1,7 +1,5 @@
 """The 8-bit twin: a trained float network with 8-bit weights and activations in every convolution.
 
-The same applies to the few real convolutions of a binary network on the host.
-
 The usual quantisation after training: batch norms are folded into the convolutions, weights are rounded
 to -127..127 with a scale for each output channel, and the input of each convolution to 0..255 (to -128..127 where
 values below zero were seen) with one scale, chosen on training images. The sums of a convolution are exact integers.
