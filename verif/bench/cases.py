@@ -187,7 +187,7 @@ def draw_graph(rng: np.random.Generator, layers: int = 2, element_bits: int = 1,
     for i in range(count):
         last = i == count - 1
         made.append(draw_layer(rng, f"layer{i}", maps, raw=last and rng.random() < 0.4, element_bits=element_bits,
-                               levels=1 if last else int(rng.integers(1, levels + 1))))
+                               levels=1 if last else int(rng.integers(1, max(1, levels) + 1))))
         if i < count - 1:
             maps[made[-1].name] = Graph(inputs=inputs, layers=tuple(made)).shapes[made[-1].name]
     return Graph(inputs=inputs, layers=tuple(made))
