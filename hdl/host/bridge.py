@@ -282,9 +282,10 @@ class Bridge(wiring.Component):
             if self.with_pixels:
                 # each value is sent as the next one comes, the last one after the check
                 value, number = self.pixels, address[2:4]           # number: of the last value in the last word
-                wanted = Signal()
+                # whether the next byte is a value: a register, for timing, valid two cycles after a byte
+                wanted, settling = Signal(), Signal()
+                m.d.sync += [wanted.eq(~one | (WORD_BYTES - 1 - left <= number)), settling.eq(arrived)]
                 m.d.comb += [
-                    wanted.eq(~one | (WORD_BYTES - 1 - left <= number)),
                     value.valid.eq(pushing), value.p.value.eq(held), value.p.first.eq(fresh),
                     value.p.last.eq(states.ongoing("last value") & address[1]),
                 ]
@@ -329,7 +330,7 @@ class Bridge(wiring.Component):
                 with at_last():
                     m.next = "idle"
         if self.with_pixels:
-            comes = states.ongoing("pixels") & self.i.valid & wanted
+            comes = states.ongoing("pixels") & self.i.valid & wanted & ~settling
             with m.If(self.pixels.valid & self.pixels.ready):
                 m.d.sync += [fresh.eq(0), holding.eq(0), pushing.eq(0)]
             with m.Elif(holding & (comes | states.ongoing("last value"))):
