@@ -20,6 +20,7 @@ from signum.golden.layers.binary import (
     MaxPool,
     Paths,
     Sign,
+    SumPool,
 )
 from signum.golden.layers.encoder import Encoder
 from signum.golden.layers.residual import Int4
@@ -100,7 +101,7 @@ class _Folder:
         for name, module in modules:
             if isinstance(module, nn.Identity | nn.Dropout | nn.Dropout2d):
                 continue
-            if isinstance(module, BinaryConv2d | BinaryLinear | Paths | nn.Flatten):
+            if isinstance(module, BinaryConv2d | BinaryLinear | Paths | SumPool | nn.Flatten):
                 state = self.start(name, module, self.source_before(name, module, state))
             elif isinstance(state, Sums):
                 _extend(name, module, state)
@@ -127,12 +128,14 @@ class _Folder:
         return Source((layer.name,), shape, inverted, copies=sums.sign.count if sums.sign else 1)
 
     def start(self, name: str, module: nn.Module, source: Source) -> Source | Sums:
-        """Begin a layer, or flatten a map."""
+        """Begin a layer, or flatten or pool a map."""
         if isinstance(module, nn.Flatten):
             if (module.start_dim, module.end_dim) != (1, -1):
                 raise FoldError(f"{_title(name, module)} must flatten the axes 1 to -1, "
                                 f"not {module.start_dim} to {module.end_dim}")
             return replace(source, flat=True)
+        if isinstance(module, SumPool):
+            return _pooled(name, module, source)
         if isinstance(module, BinaryConv2d):
             return Sums(name, [_convolution(name, module, source)])
         if isinstance(module, BinaryLinear):
@@ -202,6 +205,22 @@ def weight_planes(module: BinaryWeights) -> np.ndarray:
     return np.stack([numbers >> j & 1 == 1 for j in reversed(range(bits))])
 
 
+def _pooled(name: str, module: SumPool, source: Source) -> Source:
+    if source.flat:
+        raise FoldError(f"{_title(name, module)} must not follow Flatten")
+    height, width = source.size
+    window = (height, width) if module.size is None else module.size
+    if window[0] > height or window[1] > width:
+        raise FoldError(f"{_title(name, module)} must have windows of at most {height} x {width}, "
+                        f"not {window[0]} x {window[1]}")
+    return replace(source, window=(source.window[0] * window[0], source.window[1] * window[1]))
+
+
+def _repeated(weights: np.ndarray, source: Source) -> np.ndarray:
+    """Weights (..., KH, KW) of the sums of windows, as weights of their positions."""
+    return weights.repeat(source.window[0], axis=-2).repeat(source.window[1], axis=-1)
+
+
 def _convolution(name: str, module: BinaryConv2d, source: Source) -> Part:
     weights = weight_planes(module)
     channels = source.channels
@@ -214,21 +233,25 @@ def _convolution(name: str, module: BinaryConv2d, source: Source) -> Part:
     if source.copies > 1 and module.pad and any(module.padding):
         raise FoldError(f"{_title(name, module)} must have pad 0 behind an activation of several bits, "
                         f"not {module.pad}")
-    weights = weights.repeat(source.copies, axis=2)
-    return Part(source, weights ^ source.inverted[:, None, None], module.stride, module.dilation,
-                module.padding, module.pad)
+    if source.window != (1, 1):
+        if module.dilation != (1, 1):
+            raise FoldError(f"{_title(name, module)} must have dilation 1 behind a SumPool, not {module.dilation}")
+        if any(module.padding):
+            raise FoldError(f"{_title(name, module)} must have padding 0 behind a SumPool, not {module.padding}")
+    weights = _repeated(weights.repeat(source.copies, axis=2), source)
+    stride = module.stride[0] * source.window[0], module.stride[1] * source.window[1]
+    return Part(source, weights ^ source.inverted[:, None, None], stride, module.dilation, module.padding, module.pad)
 
 
 def _linear(name: str, module: BinaryLinear, source: Source) -> Part:
     """A fully connected layer, as a convolution with a kernel as large as its map."""
     weights = weight_planes(module)
-    shape = source.shape
-    size = shape.height * shape.width * source.channels
+    height, width = source.size
+    size = height * width * source.channels
     if not source.flat and size != source.channels:
-        raise FoldError(f"{_title(name, module)} must follow Flatten, not a map of "
-                        f"{shape.height} x {shape.width}")
+        raise FoldError(f"{_title(name, module)} must follow Flatten, not a map of {height} x {width}")
     if weights.shape[2] != size:
         raise FoldError(f"{_title(name, module)} must have {size} inputs, not {weights.shape[2]}")
-    weights = weights.reshape(len(weights), -1, source.channels, shape.height, shape.width)
-    weights = weights.repeat(source.copies, axis=2)
-    return Part(source, weights ^ source.inverted[:, None, None])
+    weights = weights.reshape(len(weights), -1, source.channels, height, width)
+    weights = _repeated(weights.repeat(source.copies, axis=2), source)
+    return Part(source, weights ^ source.inverted[:, None, None], source.window)

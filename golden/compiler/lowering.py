@@ -37,7 +37,8 @@ class Source:
     """The maps between two layers: more than one only for bit planes, most significant first.
 
     ``inverted``, bool (C,), marks the channels that hold the inverse of the network's bits. ``copies`` neighbouring
-    channels are the bits of one channel of the network, and its value is their sum.
+    channels are the bits of one channel of the network, and its value is their sum. The network reads the sum of each
+    ``window`` of positions.
     """
 
     names: tuple[str, ...]
@@ -46,11 +47,17 @@ class Source:
     planes: bool = False
     flat: bool = False
     copies: int = 1
+    window: tuple[int, int] = (1, 1)
 
     @property
     def channels(self) -> int:
         """Channels of the network."""
         return self.shape.channels // self.copies
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the map that the network reads."""
+        return self.shape.height // self.window[0], self.shape.width // self.window[1]
 
 
 @dataclass(frozen=True)

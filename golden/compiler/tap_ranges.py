@@ -25,7 +25,7 @@ class TapRange:
     Of several segments, the same part of each, one after the other: planes of one weight. The map of each begins
     ``apart`` words behind the map of the one before. With ``drains`` the sum is drained after the range, and with
     ``doubles`` added to twice the sum before. A ``replay`` reads a word twice, with all weights -1 and then +1: the
-    dot product is the lanes.
+    dot product is the lanes. With ``repeats`` all positions have the same weights, which are in memory once.
     """
 
     segments: tuple[Segment, ...]
@@ -36,6 +36,7 @@ class TapRange:
     doubles: bool = False
     apart: int = 0
     replay: bool = False
+    repeats: bool = False
 
     @property
     def segment(self) -> Segment:
@@ -54,14 +55,15 @@ class TapRange:
         return self.steps * lanes
 
     def weight_words(self, lanes: int) -> np.ndarray:
-        """Weights in the order of the steps, bool (N, steps, word_bits)."""
+        """Weights in the order of the steps, bool (N, steps or, if they repeat, steps of a position, word_bits)."""
         if self.replay:
             both = np.array([[False], [True]])
             return np.broadcast_to(both, (len(self.segment.weights), REPLAY_STEPS, lanes))
         parts = []
+        ky, kx = ((0, 1), (0, 1)) if self.repeats else (self.ky, self.kx)
         for segment in self.segments:
             weights = pack_lanes(segment.weights.transpose(0, 2, 3, 1), lanes, WEIGHT_TAIL, segment.element_bits)
-            part = weights[:, slice(*self.ky), slice(*self.kx), slice(*self.words)]
+            part = weights[:, slice(*ky), slice(*kx), slice(*self.words)]
             parts.append(part.reshape(len(part), -1, part.shape[-1]))
         return np.concatenate(parts, axis=1)
 
@@ -74,7 +76,7 @@ class TapRange:
         if self.replay:
             return {"flags": pattern << PATTERN_BIT, "start": start, "words": 0, "runs": REPLAY_STEPS - 1, "lines": 0,
                     "run_step": 0, "line_step": 0}
-        if dx == 1 and w1 - w0 == place.words:      # neighbouring columns are one run
+        if dx == 1 and w1 - w0 == place.words and not self.repeats:      # neighbouring columns are one run
             length, runs, lines = (x1 - x0) * place.words, y1 - y0, 1
             run_step, line_step = dy * place.pitch - length + 1, 0
         else:
@@ -87,7 +89,8 @@ class TapRange:
                 runs, run_step = len(self.segments), step
             else:
                 lines, line_step = len(self.segments), step
-        flags = pattern << PATTERN_BIT | SegmentFlag.DOUBLE * self.doubles | SegmentFlag.CONTINUE * (not self.drains)
+        flags = (pattern << PATTERN_BIT | SegmentFlag.DOUBLE * self.doubles | SegmentFlag.CONTINUE * (not self.drains)
+                 | SegmentFlag.REPEAT * self.repeats)
         return {"flags": int(flags), "start": start, "words": length - 1, "runs": runs - 1, "lines": lines - 1,
                 "run_step": run_step, "line_step": line_step}
 
@@ -107,7 +110,7 @@ def tap_ranges(layer: Layer, config: ArrayConfig, places: Mapping[str, MapAlloca
     """
     ranges: list[TapRange] = []
     for segment in layer.segments:
-        parts = list(_cut(segment, config))
+        parts = [dataclasses.replace(part, repeats=_repeats(part, config)) for part in _cut(segment, config)]
         if not layer.row.joins and len(parts) > 1:
             need(f"taps of a segment of layer {layer.name}", segment.taps, config.most_taps, "acc_bits",
                  config.dot_bits(segment.taps))
@@ -133,7 +136,8 @@ def _merged(ranges: Iterable[TapRange], config: ArrayConfig,
     """Ranges with their neighbours of the same geometry, on maps at equal distances, where a sum of all fits."""
     last: TapRange | None = None
     for part in ranges:
-        if last and not part.doubles and (last.steps + part.steps) * config.lanes <= config.most_taps:
+        alone = part.doubles or part.repeats or (last is not None and last.repeats)
+        if last and not alone and (last.steps + part.steps) * config.lanes <= config.most_taps:
             apart = places[part.segment.source].start - places[last.segments[-1].source].start
             if _alike(last, part, places) and (len(last.segments) == 1 or apart == last.apart):
                 last = dataclasses.replace(last, segments=last.segments + part.segments, apart=apart)
@@ -154,6 +158,13 @@ def _alike(one: TapRange, other: TapRange, places: Mapping[str, MapAllocation]) 
 
     alone = dataclasses.replace(one, segments=one.segments[:1])
     return access(one) == access(other) and alone.fields(places[one.segment.source], 0)["lines"] == 0
+
+
+def _repeats(part: TapRange, config: ArrayConfig) -> bool:
+    """Whether all positions of a range have the same weights, and the array may repeat them."""
+    weights = part.segment.weights[:, :, slice(*part.ky), slice(*part.kx)]
+    several = weights.shape[2] * weights.shape[3] > 1
+    return bool(config.weight_repeats and several and (weights == weights[:, :, :1, :1]).all())
 
 
 def _cut(segment: Segment, config: ArrayConfig) -> Iterator[TapRange]:

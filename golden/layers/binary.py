@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 __all__ = ["BatchNorm", "BinaryConv2d", "BinaryLinear", "BinaryWeights", "Bytes", "ChannelFunction", "Logits",
-           "MaxPool", "Sign", "Sum", "binarize", "clamp", "round_through", "sign"]
+           "MaxPool", "Sign", "Sum", "SumPool", "binarize", "clamp", "round_through", "sign"]
 
 MOST_FACTOR, MOST_SHIFT = 255, 31
 """Of `Bytes`."""
@@ -277,6 +277,31 @@ class MaxPool(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.size}"
+
+
+class SumPool(nn.Module):
+    """The sum of each window of ``size`` positions: average pooling without its division. Windows do not overlap.
+
+    It stands behind a `Sign` and before a convolution or linear layer, whose weights the array repeats for all
+    positions of a window. Remainders are dropped.
+
+    Parameters
+    ----------
+    size : int or (int, int), optional
+        Height and width; by default those of the map.
+    """
+
+    def __init__(self, size: int | tuple[int, int] | None = None) -> None:
+        super().__init__()
+        self.size = None if size is None else _pair(size, "size", 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C, H // height, W // width)."""
+        size = (x.shape[2], x.shape[3]) if self.size is None else self.size
+        return nn.functional.avg_pool2d(x, size, divisor_override=1)
+
+    def extra_repr(self) -> str:
+        return "" if self.size is None else f"{self.size}"
 
 
 class Logits(nn.Module):

@@ -1,7 +1,7 @@
 """ResNet-18 of the paper's blocks, at any input size, for ImageNet's 1000 classes.
 
-The stem reads the image as eight bit planes and has binary weights. Everything down to the last block's bits runs on
-the array; the classifier is an 8-bit linear layer in integers on the host.
+The stem reads the image as eight bit planes and has binary weights. The classifier is a linear layer of 8-bit weights
+on the sums of each channel over all positions: average pooling would divide them by the number of positions.
 """
 
 from collections import OrderedDict
@@ -12,48 +12,14 @@ import skimage.data
 import torch
 from torch import Tensor, nn
 
-from signum.golden.layers.binary import BatchNorm, BinaryConv2d, MaxPool
+from signum.golden.layers.binary import BatchNorm, BinaryConv2d, MaxPool, SumPool
 from signum.golden.layers.blocks import BinaryBlocks, Network, Style
 from signum.golden.layers.encoder import BitPlanes
 
-__all__ = ["CHANNELS", "Int8Classifier", "ResNet18", "photograph", "random_resnet18"]
+__all__ = ["CHANNELS", "ResNet18", "photograph", "random_resnet18"]
 
 CHANNELS = (64, 128, 256, 512)
 """Channels of the four groups of two blocks, at multiplier 1."""
-
-
-class Int8Classifier(nn.Module):
-    """Sums each channel of a map of +1 and -1 over all positions; a linear layer with 8-bit weights follows.
-
-    Average pooling would divide the sums by the number of positions; the logits here are larger by this factor, and
-    exact integers.
-
-    Parameters
-    ----------
-    inputs, classes : int
-
-    Members
-    -------
-    weight : int8 (classes, inputs)
-    bias : int64 (classes,)
-    """
-
-    weight: Tensor
-    bias: Tensor
-
-    def __init__(self, inputs: int, classes: int) -> None:
-        super().__init__()
-        self.register_buffer("weight", torch.randint(-127, 128, (classes, inputs), dtype=torch.int8))
-        self.register_buffer("bias", torch.zeros(classes, dtype=torch.int64))
-
-    def logits(self, bits: np.ndarray) -> np.ndarray:
-        """The classifier on the host: bool (B, H, W, C) to int64 (B, classes)."""
-        sums = np.where(bits, 1, -1).sum(axis=(1, 2))
-        return sums @ self.weight.numpy().astype(np.int64).T + self.bias.numpy()
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Integers as floats, float64 (B, classes), of a map (B, C, H, W)."""
-        return nn.functional.linear(x.sum(dim=(2, 3)).double(), self.weight.double(), self.bias.double())
 
 
 class ResNet18(Network):
@@ -74,11 +40,10 @@ class ResNet18(Network):
     def __init__(self, style: Style, classes: int = 1000) -> None:
         blocks = BinaryBlocks(style, BitPlanes())
         widths = [blocks.width(channels) for channels in CHANNELS]
-        super().__init__(blocks, nn.Sequential(OrderedDict(self._parts(blocks, widths))))
-        self.classifier = Int8Classifier(widths[-1], classes)
+        super().__init__(blocks, nn.Sequential(OrderedDict(self._parts(blocks, widths, classes))))
 
     @staticmethod
-    def _parts(blocks: BinaryBlocks, widths: list[int]) -> Iterator[tuple[str, nn.Module]]:
+    def _parts(blocks: BinaryBlocks, widths: list[int], classes: int) -> Iterator[tuple[str, nn.Module]]:
         yield "stem", nn.Sequential(BinaryConv2d(3, widths[0], 7, stride=2, padding=3, pad=0), MaxPool(2),
                                     BatchNorm(widths[0]), blocks.activation(widths[0]))
         inputs = widths[0]
@@ -86,9 +51,11 @@ class ResNet18(Network):
             yield f"group{i + 1}", nn.Sequential(blocks.block(inputs, width, stride=2 if i else 1),
                                                  blocks.block(width, width))
             inputs = width
+        yield "classifier", nn.Sequential(SumPool(), blocks.values(inputs, classes, 1))
 
     def after(self, y: Tensor, x: Tensor) -> Tensor:
-        return self.classifier(y)
+        """The logits (B, classes) of the body's result (B, classes, 1, 1)."""
+        return super().after(y, x).flatten(1)
 
 
 def photograph(size: int) -> np.ndarray:

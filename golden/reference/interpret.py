@@ -90,22 +90,25 @@ class LayerRun:
         offset = (window_x * f["window_step"]
                   + window_y * (f["window_x"] * f["window_step"] + f["window_line"]))
         steps = [self._offsets(segment) for segment in self.record.segments]
-        block_words = sum(map(len, steps))
+        # the steps of a segment whose weights are in memory; runs with the weights of the first repeat them
+        kept = [segment["words"] + 1 if segment["flags"] & SegmentFlag.REPEAT else len(offsets)
+                for segment, offsets in zip(self.record.segments, steps, strict=True)]
+        block_words = sum(kept)
         weight = f["weights"] - self.program.weight_start
         total = np.zeros((len(memory), len(self.x), sum(self.sizes)), dtype=np.int64)
         acc = np.zeros_like(total)
         combine = self.record.combine
         drained = 0
         after: list[np.ndarray] = []
-        for segment, offsets in zip(self.record.segments, steps, strict=True):
+        for segment, offsets, count in zip(self.record.segments, steps, kept, strict=True):
             pattern = segment["flags"] >> PATTERN_BIT
             pixel = self._follow(0, f[f"pattern{pattern}_step"], f[f"pattern{pattern}_line"])
             addresses = (pixel[:, None] + offsets + offset) & self.mask
             words = np.concatenate([
-                self.program.weights[:size, weight + block * block_words:weight + block * block_words + len(offsets)]
+                self.program.weights[:size, weight + block * block_words:weight + block * block_words + count]
                 for block, size in enumerate(self.sizes)])
-            acc = acc + self._counts(memory, addresses, words)
-            weight += len(offsets)
+            acc = acc + self._counts(memory, addresses, np.tile(words, (1, len(offsets) // count, 1)))
+            weight += count
             if not segment["flags"] & SegmentFlag.CONTINUE:
                 acc = self._wrapped(acc, self.config.acc_bits)
                 if combine.requantized:

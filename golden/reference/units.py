@@ -273,8 +273,8 @@ def sequencer(config: ArrayConfig, record: LayerRecord) -> Iterator[Step]:
     split = record.has(LayerFlag.SPLIT)
     patterns = [follow(pixels, fields["x"], 0, fields[f"pattern{i}_step"],
                     fields[f"pattern{i}_line"], config.activation_bits) for i in range(config.access_patterns)]
-    runs = [(segment, list(_offsets(segment))) for segment in record.segments]
-    block_words = sum(len(offsets) for _, offsets in runs)
+    runs = [(segment, list(_offsets(segment)), _distinct_weights(segment)) for segment in record.segments]
+    block_words = sum(distinct for *_, distinct in runs)
     for group in range(0, len(pixels), config.rows if split else 1):
         rows = [group + r if split else group for r in range(config.rows)]
         for block in range(fields["channel_blocks"] + 1):
@@ -283,7 +283,7 @@ def sequencer(config: ArrayConfig, record: LayerRecord) -> Iterator[Step]:
                 for x in range(fields["window_x"] + 1):
                     weight = fields["weights"] + block * block_words
                     first = True
-                    for segment, offsets in runs:
+                    for segment, offsets, distinct in runs:
                         drains = not segment["flags"] & SegmentFlag.CONTINUE
                         for number, offset in enumerate(offsets):
                             last = drains and number == len(offsets) - 1
@@ -291,11 +291,17 @@ def sequencer(config: ArrayConfig, record: LayerRecord) -> Iterator[Step]:
                             addresses = tuple(
                                 (pattern[row] + window + offset) % size if row < len(pixels) else None
                                 for row in rows)
-                            yield Step(addresses, weight % (1 << config.weight_bits), first, last,
-                                       last and bool(segment["flags"] & SegmentFlag.DOUBLE))
-                            weight += 1
+                            yield Step(addresses, (weight + number % distinct) % (1 << config.weight_bits), first,
+                                       last, last and bool(segment["flags"] & SegmentFlag.DOUBLE))
                             first = last
+                        weight += distinct
                     window += fields["window_step" if x < fields["window_x"] else "window_line"]
+
+
+def _distinct_weights(segment: Mapping[str, int]) -> int:
+    """Weight words of a segment."""
+    words = segment["words"] + 1
+    return words if segment["flags"] & SegmentFlag.REPEAT else words * (segment["runs"] + 1) * (segment["lines"] + 1)
 
 
 def _offsets(segment: Mapping[str, int]) -> Iterator[int]:

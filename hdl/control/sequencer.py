@@ -111,6 +111,7 @@ class Sequencer(wiring.Component):
         self.proceed = Signal()         # a segment begins: its first step is issued in the next cycle
         self.final = Signal()           # ... and is the last of the layer
         self.stepping = Signal()        # a step is being issued
+        self.repeating = Signal()       # ... the last of a run, and the next run has the same weights
         self.running = Signal()         # the layer has segments left to begin
         self.launch = Signal()          # the next layer begins in the next cycle
         self.window_offset = Signal(config.activation_bits)
@@ -250,6 +251,8 @@ class Sequencer(wiring.Component):
             self.last.eq(self.stepping & ends & ~flag_of(current, SegmentFlag.CONTINUE)),
             self.ends.eq(self.last & ~self.running),
         ]
+        if self.config.weight_repeats:
+            m.d.comb += self.repeating.eq(run_ends & flag_of(current, SegmentFlag.REPEAT))
         if self.config.streams:
             m.d.comb += self.released.eq(self.ends & flag_of(self.layer, LayerFlag.RELEASE))
         with m.If(self.proceed):
@@ -329,3 +332,9 @@ class Sequencer(wiring.Component):
                     last_x, registers["window_line"], registers["window_step"])))
         with m.Elif(self.stepping & ~step_ends):
             m.d.sync += self.weight.eq(following)
+        if self.config.weight_repeats:
+            segment_weight = Signal.like(self.weight)   # first weight of the segment
+            with m.If(self.proceed):
+                m.d.sync += segment_weight.eq(next_weight)
+            with m.Elif(self.stepping & ~step_ends & self.repeating):
+                m.d.sync += self.weight.eq(segment_weight)

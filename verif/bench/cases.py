@@ -47,7 +47,7 @@ def draw_config(rng: np.random.Generator, element_bits: int | None = None) -> Ar
         "drain_width": wide, "memory_registers": rng.integers(0, 3), "fetch_width": rng.choice([1, 2, 5, 8, 32]),
         "weight_depth": 4096, "activation_depth": 4096, "threshold_depth": 4096, "program_depth": 512,
         "access_patterns": rng.integers(1, 4), "zero_padding": rng.integers(0, 2), "scale_bits": rng.integers(14, 19),
-        "element_bits": element_bits}
+        "element_bits": element_bits, "weight_repeats": rng.integers(0, 2)}
     if element_bits == 1:
         lanes = int(rng.choice([lanes for lanes in (1, 2, 3, 5, 7, 8, 12, 16, 24, 32, 33, 40, 64, 70)
                                 if lanes % wide == 0]))
@@ -153,6 +153,9 @@ def draw_layer(rng: np.random.Generator, name: str, maps: dict[str, MapShape], r
         segments[1:] = [dataclasses.replace(part, double=bool(rng.random() < 0.6)) for part in segments[1:]]
     if levels > 1:
         segments = [dataclasses.replace(part, weights=part.weights[::levels].repeat(levels, axis=0))
+                    for part in segments]
+    if rng.random() < 0.15:         # behind average pooling all positions have the same weights
+        segments = [dataclasses.replace(part, weights=np.broadcast_to(part.weights[:, :, :1, :1], part.weights.shape))
                     for part in segments]
     if combine.requantized:
         segments = [dataclasses.replace(part, requantize=draw_requantize(rng, part)) for part in segments]

@@ -18,7 +18,8 @@ def draw_array(rng: random.Random) -> ArrayConfig:
         lanes=width * rng.choice([1, 2, 5, 11]), acc_bits=8, sum_bits=12, access_patterns=rng.randint(1, 3),
         activation_depth=rng.choice([1, 20, 64]), threshold_depth=rng.choice([1, 50, 128]),
         weight_depth=rng.choice([1, 30, 256]), requantize_depth=rng.choice([0, 1, 30]),
-        memory_registers=rng.randint(0, 2), threshold_levels=rng.choice([1, 1, 2, 3]))
+        memory_registers=rng.randint(0, 2), threshold_levels=rng.choice([1, 1, 2, 3]),
+        weight_repeats=rng.randint(0, 1))
 
 
 def most(isa: Isa, name: str, limit: int) -> int:
@@ -32,7 +33,8 @@ def draw_segment(rng: random.Random, isa: Isa, continues: bool) -> dict[str, int
     bits = isa.config.activation_bits
     segment |= {"words": rng.randint(0, min(3, (1 << bits) - 1)), "runs": rng.randint(0, 2),
                 "lines": rng.randint(0, 2), "flags": (
-                    rng.randrange(isa.config.access_patterns) << PATTERN_BIT | rng.choice([0, SegmentFlag.DOUBLE])),
+                    rng.randrange(isa.config.access_patterns) << PATTERN_BIT | rng.choice([0, SegmentFlag.DOUBLE])
+                    | rng.choice([0, SegmentFlag.REPEAT if isa.config.weight_repeats else 0])),
                 "gap": rng.choice([0, 0, rng.randint(0, 12)])}
     if continues:
         segment |= {"flags": segment["flags"] | SegmentFlag.CONTINUE, "runs": isa.segment_fetch - 1}

@@ -19,11 +19,14 @@ from signum.fpga.flow.families import BOARD_FAMILIES
 from signum.golden.compiler.answers import Answers, answer_size
 from signum.golden.compiler.compile import compile_graph
 from signum.golden.compiler.cycles import predict_cycles
+from signum.golden.compiler.fold import fold
 from signum.golden.compiler.graph import Graph
 from signum.golden.compiler.stream_cycles import interval_cycles, latency_cycles
-from signum.golden.layers.encoder import Encoder, Thermometer
+from signum.golden.layers.blocks import Style
+from signum.golden.layers.encoder import BitPlanes, Encoder, Thermometer
 from signum.golden.networks.digits import digits_encoder, digits_graph_untrained
 from signum.golden.networks.geometry import cnv, fully_connected, with_random_weights
+from signum.golden.networks.resnet import random_resnet18
 from signum.hdl.config import ArrayConfig
 from signum.hdl.host.bus_interface import choices
 from signum.hdl.input.input_unit import InputUnit
@@ -54,12 +57,25 @@ class PixelCase:
         return ArrayConfig.preset(self.preset).replace(**self.options)
 
 
+RESNET_SIZE = 64
+
+
+def small_resnet18() -> Graph:
+    """The paper's ResNet-18 with all its channels and its 1000 classes, on smaller images."""
+    network = random_resnet18(Style(), RESNET_SIZE)
+    return fold(network.body, network.blocks.encoder, (3, RESNET_SIZE, RESNET_SIZE))
+
+
 CASES = (
     *(PixelCase("digits", "icebreaker_pixels", split, lambda: digits_graph_untrained(0), digits_encoder(), 64)
       for split in (False, True)),
     PixelCase("cnv", "ecp5_cnv", False, lambda: with_random_weights(cnv(), 1), Thermometer(7, 255), 3 * 32 * 32),
     PixelCase("lfc", "ecp5_cnv", False, lambda: with_random_weights(fully_connected(1024), 1), Thermometer(1, 1), 784,
               {"input_levels": 1, "input_maximum": 1, "weight_depth": 2048}),
+    PixelCase("resnet18", "ecp5_cnv", False, small_resnet18, BitPlanes(), 3 * RESNET_SIZE**2, {
+        "input_planes": 8, "input_levels": 0, "input_maximum": 0, "input_depth": 2048, "weight_depth": 8192,
+        "activation_depth": 32768, "threshold_depth": 2048, "requantize_depth": 1024, "acc_bits": 13, "sum_bits": 20,
+        "program_depth": 1024, "weight_repeats": 1}),
 )
 
 
@@ -70,10 +86,10 @@ def pixel_row(case: PixelCase, confirm: bool = True) -> Row:
     program = compile_graph(graph, config, split=case.split, answers=Answers())
     host = compile_graph(graph, config, split=case.split)
     if confirm:
-        (shape,) = graph.inputs.values()
-        maximum = config.input_maximum
+        shape = next(iter(graph.inputs.values()))
+        maximum = config.input_maximum or (1 << config.input_planes) - 1
         images = np.random.default_rng(1).integers(0, maximum + 1, (
-            3 * program.images, shape.channels // config.input_levels, shape.height, shape.width))
+            3 * program.images, shape.channels // case.encoder.bits_per_channel, shape.height, shape.width))
         check_streams([StreamCase(program=program, graph=graph, encoder=case.encoder, answers=Answers(),
                                   images=images)])
     return {"network": case.network, "preset": case.preset, "mode": "split" if case.split else "batch",

@@ -1,4 +1,4 @@
-"""BiNeal's ResNet-18, complete, in RTL: bits of every layer equal to PyTorch's, cycles equal to the prediction.
+"""BiNeal's ResNet-18, complete, in RTL: bits and logits equal to PyTorch's, cycles equal to the prediction.
 
 Weights are random, the image is a photograph. Weights and maps are loaded layer by layer over the accelerator's bus.
 """
@@ -55,7 +55,7 @@ class LayerRun:
     words_loaded, words_in, words_out : int
         Programs and weights, input maps, results.
     results, mismatches : int
-        Bits of the result, and their number that differs from PyTorch's.
+        Bits or logits of the result, and their number that differs from PyTorch's.
     utilization : float
         Share of the network's operations in the array's.
     """
@@ -85,13 +85,15 @@ def activations(body: nn.Module, x: Tensor) -> tuple[list[np.ndarray], Tensor]:
     return [bits.transpose(0, 2, 3, 1) for bits in found], result
 
 
-def pytorch_maps(network: ResNet18, graph: Graph, images: np.ndarray) -> tuple[dict[str, np.ndarray], Tensor]:
-    """The graph's maps by PyTorch, from the inputs on, in their stored form; and the logits."""
-    made, body_result = activations(network.body, network.encode(images))
+def pytorch_maps(network: ResNet18, graph: Graph, images: np.ndarray) -> dict[str, np.ndarray]:
+    """The graph's maps by PyTorch, from the inputs on, as stored, and the logits, int64 (B, 1, 1, classes)."""
+    made, logits = activations(network.body, network.encode(images))
     maps = dict(network.blocks.encoder.bits(images))
-    for layer, bits in zip(graph.layers, made, strict=True):
+    *layers, last = graph.layers
+    for layer, bits in zip(layers, made, strict=True):
         maps[layer.name] = bits if layer.inverted is None else bits ^ layer.inverted
-    return maps, network.after(body_result, network.encode(images))
+    maps[last.name] = logits.numpy().transpose(0, 2, 3, 1).astype(np.int64)
+    return maps
 
 
 def layer_run(config: ArrayConfig, runs: Sequence[StageRun], costs: Sequence[StageCost]) -> LayerRun:
@@ -130,22 +132,22 @@ def run_resnet18(network: ResNet18, size: int, config: ArrayConfig, out: Path,
     out : Path
         Folder for the Verilog.
     tell : callable
-        Called with the number of computed bits, of all bits, and the next step.
+        Called with the number of computed results, of all results, and the next step.
 
     Returns
     -------
     dict
-        The report: layers, totals, ``mismatches`` (results on the hardware, maps of the graph and logits that differ
-        from PyTorch's) and ``wrong_cycles``.
+        The report: layers, totals, ``mismatches`` (results on the hardware and of the graph that differ from PyTorch's)
+        and ``wrong_cycles``.
     """
     began = time.monotonic()
     images = photograph(size)
     encoder = network.blocks.encoder
     graph = fold(network.body, encoder, (3, size, size))
-    expected, logits = pytorch_maps(network, graph, images)
+    expected = pytorch_maps(network, graph, images)
     maps = graph.run(encoder.bits(images))
     last = graph.layers[-1]
-    bits = maps[last.name] if last.inverted is None else maps[last.name] ^ last.inverted
+    maps[last.name] = last.values(maps[last.name])
     stages = plan_stages(graph, config, split=True)
     total = sum(expected[layer.name].size for layer in graph.layers)
     verilog = emit(Accelerator(config=config), name="signum", directory=out)
@@ -160,10 +162,9 @@ def run_resnet18(network: ResNet18, size: int, config: ArrayConfig, out: Path,
                         "words_out", "results")}
     differ = {
         "rtl": sum(layer.mismatches for layer in layers),
-        "graph": sum(int((maps[layer.name] != expected[layer.name]).sum()) for layer in graph.layers),
-        "logits": int((network.classifier.logits(bits) != logits.numpy()).sum())}
+        "graph": sum(int((maps[layer.name] != expected[layer.name]).sum()) for layer in graph.layers)}
     return {
-        "size": size, "style": asdict(network.blocks.style), "classes": network.classifier.weight.shape[0],
+        "size": size, "style": asdict(network.blocks.style), "classes": last.channels,
         "config": config.to_dict(), "split": True,
         "layers": [asdict(layer) for layer in layers], **sums, "mismatches": differ,
         "utilization": sum(layer.utilization * layer.cycles_measured for layer in layers) / sums["cycles_measured"],
@@ -175,7 +176,7 @@ def show(console: Console, report: dict[str, Any]) -> None:
     """Print the tables."""
     table = Table(title=f"BiNeal ResNet-18, m = {report['style']['multiplier']:g}, "
                         f"{report['size']} x {report['size']}, in RTL")
-    for name in ("layer", "pieces", "cycles", "words in", "words out", "use", "bits", "differ"):
+    for name in ("layer", "pieces", "cycles", "words in", "words out", "use", "results", "differ"):
         table.add_column(name, justify="left" if name == "layer" else "right", overflow="fold")
     for layer in report["layers"]:
         table.add_row(layer["name"], str(layer["pieces"]), str(layer["cycles_measured"]),
@@ -198,13 +199,14 @@ def show(console: Console, report: dict[str, Any]) -> None:
 def command(multiplier: float, size: int, classes: int, rows: int, cols: int, lanes: int, out: Path) -> int:
     """Run the paper's ResNet-18 in RTL, whole, layer by layer.
 
-    The exit status is 1 if a bit or a cycle count differs from PyTorch's or the model's.
+    The exit status is 1 if a result or a cycle count differs from PyTorch's or the model's.
     """
     console = Console()
     config = ArrayConfig(
-        rows=rows, cols=cols, lanes=lanes, tile=8, pipeline=2, acc_bits=13, sum_bits=18,
+        rows=rows, cols=cols, lanes=lanes, tile=8, pipeline=2, acc_bits=15, sum_bits=24,
         drain_width=gcd(cols, lanes, 8), fetch_width=8,
-        weight_depth=2048, activation_depth=8192, threshold_depth=1024, requantize_depth=1024, zero_padding=0)
+        weight_depth=2048, activation_depth=8192, threshold_depth=1024, requantize_depth=1024, zero_padding=0,
+        weight_repeats=1)
     network = random_resnet18(Style(multiplier=multiplier), size, classes=classes)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as bar:
@@ -215,6 +217,6 @@ def command(multiplier: float, size: int, classes: int, rows: int, cols: int, la
     (out / "resnet18.json").write_text(json.dumps(report, indent=2) + "\n")
     show(console, report)
     if any(report["mismatches"].values()) or report["wrong_cycles"]:
-        raise Failure(f"the RTL must agree with PyTorch: {report['mismatches']} bits and logits and "
+        raise Failure(f"the RTL must agree with PyTorch: {report['mismatches']} results and "
                       f"{report['wrong_cycles']} cycle counts differ")
     return 0

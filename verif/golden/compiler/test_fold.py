@@ -16,6 +16,7 @@ from signum.golden.layers.binary import (
     MaxPool,
     Sign,
     Sum,
+    SumPool,
 )
 from signum.golden.layers.encoder import BitPlanes, Encoder, SignEncoder, Thermometer
 from signum.golden.layers.residual import Int4, Residual
@@ -43,7 +44,7 @@ def expected_maps(model: nn.Sequential, x: torch.Tensor) -> dict[str, np.ndarray
             x = module(x)
             if isinstance(module, BinaryConv2d | BinaryLinear | Sum):
                 name = child
-            if not isinstance(module, nn.Flatten):
+            if not isinstance(module, nn.Flatten | SumPool):
                 maps[name] = x.numpy() if x.dim() == 2 else x.permute(0, 2, 3, 1).numpy()
     return maps
 
@@ -80,12 +81,19 @@ def random_network(rng: np.random.Generator, encoder: Encoder, channels: int,
         reach = [(k - 1) * d for k, d in zip(kernel, dilation, strict=True)]
         top, left, bottom, right = (int(rng.integers(0, reach[i % 2] // 2 + 2)) for i in range(4))
         padding = (top, left, bottom, right)
+        pooled: list[nn.Module] = []
+        if rng.integers(0, 3) == 0:
+            summed = int(rng.integers(1, size[0] + 1)), int(rng.integers(1, size[1] + 1))
+            pooled, size = [SumPool(summed)], [size[i] // summed[i] for i in range(2)]
+            padding, dilation = (0, 0, 0, 0), (1, 1)
+            kernel = (min(kernel[0], size[0]), min(kernel[1], size[1]))
+            reach = [k - 1 for k in kernel]
         after = [(size[i] + padding[i] + padding[i + 2] - reach[i] - 1) // stride[i] + 1 for i in range(2)]
         if min(after) < 1 or any(size[i] + padding[i] + padding[i + 2] <= reach[i] for i in range(2)):
             continue
         outputs = int(rng.integers(1, 9))
-        modules.append(BinaryConv2d(channels, outputs, kernel, stride=stride, dilation=dilation,
-                                    padding=padding, pad=pad))
+        modules += [*pooled, BinaryConv2d(channels, outputs, kernel, stride=stride, dilation=dilation,
+                                          padding=padding, pad=pad)]
         size = after
         taps = channels * kernel[0] * kernel[1] * (8 if encoder.planes and not modules else 1)
         tail: list[nn.Module] = [norm_with(rng, outputs, taps), Sign()]
@@ -100,6 +108,9 @@ def random_network(rng: np.random.Generator, encoder: Encoder, channels: int,
         channels = outputs
     if modules and rng.integers(0, 2):
         outputs = int(rng.integers(1, 12))
+        if rng.integers(0, 3) == 0:
+            modules.append(SumPool())
+            size = [1, 1]
         modules += [nn.Flatten(), BinaryLinear(channels * size[0] * size[1], outputs)]
         if rng.integers(0, 2):
             modules += [norm_with(rng, outputs, channels * size[0] * size[1]), Sign()]
@@ -258,6 +269,13 @@ NAN.weight.data[1] = torch.nan
     ([CONV, Logits(4, scale=1.0), Sign()], "2 (Sign) must not follow Logits"),
     ([CONV, Wave(), Sign()], "the functions between layer 0 and its Sign must be monotone"),
     ([CONV, NAN, Sign()], "the functions between layer 0 and its Sign must be finite"),
+    ([CONV, Sign(), SumPool(2), BinaryConv2d(4, 2, 1, padding=1)],
+     "3 (BinaryConv2d) must have padding 0 behind a SumPool, not (1, 1, 1, 1)"),
+    ([CONV, Sign(), SumPool(2), BinaryConv2d(4, 2, 2, dilation=2)],
+     "3 (BinaryConv2d) must have dilation 1 behind a SumPool, not (2, 2)"),
+    ([CONV, Sign(), SumPool((2, 5)), CONV], "2 (SumPool) must have windows of at most 4 x 4, not 2 x 5"),
+    ([CONV, Sign(), nn.Flatten(), SumPool(2)], "3 (SumPool) must not follow Flatten"),
+    ([CONV, SumPool(2)], "1 (SumPool) must follow a Sign, not the sums of 0"),
     ([Sum(CONV, nn.Identity())], "0.paths.1 of a Sum must end with a binary convolution"),
     ([Sum(CONV, BinaryConv2d(3, 4, 2)), Sign()],
      "the paths of 0 (Sum) must give sums of one size, not 4 x 3 x 3 and 4 x 4 x 4"),

@@ -75,3 +75,37 @@ def test_a_record_ends_where_the_accumulator_is_full() -> None:
     program = program_of("abc", "000", (3, 3), ARRAY.replace(acc_bits=7))
     assert shapes(program) == [(3, 3, 1)] * 3
     assert program.records[-1].fields["drains"] == 2
+
+
+def pooled_program(config: ArrayConfig) -> Program:
+    """A layer on a map with the same weights at all positions, of two planes, checked against the graph."""
+    rng = np.random.default_rng(3)
+    shape = MapShape(3, 4, 20)
+    weights = rng.random((2, 5, shape.channels, 1, 1)) < 0.5
+    segments = tuple(Segment(source="a", weights=np.broadcast_to(plane, (5, shape.channels, 3, 4)), double=i > 0)
+                     for i, plane in enumerate(weights))
+    before = Layer(name="a", segments=(Segment(source="input", weights=rng.random((20, 8, 1, 1)) < 0.5),),
+                   thresholds=np.full((1, 1, 20), 4))
+    graph = Graph(inputs={"input": MapShape(3, 4, 8)},
+                  layers=(before, Layer(name="sums", segments=segments, offset=np.zeros(5, dtype=np.int64))))
+    maps = {"input": rng.random((2, 3, 4, 8)) < 0.5}
+    program = compile_graph(graph, config)
+    assert np.array_equal(interpret(program, maps)[1].reshape(2, 1, 1, 5), graph.run(maps)["sums"])
+    return program
+
+
+def test_weights_of_all_positions_are_in_memory_once() -> None:
+    """Three words a pixel, two planes and two blocks of channels."""
+    once, often = (pooled_program(ARRAY.replace(weight_repeats=repeats)) for repeats in (1, 0))
+    first = 7 * 1       # blocks of the layer before, of one word
+    assert once.weights.shape[1] - first == 2 * 2 * 3
+    assert often.weights.shape[1] - first == 2 * 2 * 3 * 12
+    for program, repeats in ((once, True), (often, False)):
+        assert [bool(part["flags"] & SegmentFlag.REPEAT) for part in program.records[-1].segments] == 2 * [repeats]
+
+
+def test_parts_of_a_repeated_kernel_repeat_their_own_weights() -> None:
+    """An accumulator of 63 holds two of a line's positions of three words."""
+    program = pooled_program(ARRAY.replace(acc_bits=6, weight_repeats=1))
+    assert shapes(program) == [(3, 2, 1)] * 12
+    assert program.weights.shape[1] == 7 + 2 * 12 * 3

@@ -17,6 +17,7 @@ from signum.golden.layers.binary import (
     MaxPool,
     Sign,
     Sum,
+    SumPool,
     binarize,
     round_through,
     sign,
@@ -104,6 +105,12 @@ def test_pooling_drops_what_is_left_over() -> None:
     assert MaxPool((2, 3))(x).tolist() == [[[[9, 12], [23, 26]]]]
 
 
+def test_sum_pooling_is_average_pooling_without_its_division() -> None:
+    x = sign(torch.randn(2, 3, 5, 7, generator=torch.Generator().manual_seed(1)))
+    assert torch.equal(SumPool((2, 3))(x), (6 * nn.functional.avg_pool2d(x, (2, 3))).round())
+    assert torch.equal(SumPool()(x), x.sum(dim=(2, 3), keepdim=True))
+
+
 def test_sum_adds_its_paths() -> None:
     torch.manual_seed(3)
     long = nn.Sequential(BinaryConv2d(2, 4, 3, stride=2, padding=1), Sign(), BinaryConv2d(4, 3, 1))
@@ -131,6 +138,7 @@ def test_logits_are_integers() -> None:
     (lambda: BinaryConv2d(1, 1, 3, padding=-1), "padding must be one or two integers of at least 0, not -1"),
     (lambda: BinaryConv2d(1, 1, 3, pad=2), "pad must be 1, -1 or 0, not 2"),
     (lambda: MaxPool((2, 0)), "size must be one or two integers of at least 1, not (2, 0)"),
+    (lambda: SumPool(0), "size must be one or two integers of at least 1, not 0"),
     (lambda: Logits(3, scale=0.0), "scale must be positive, not 0.0"),
     (lambda: Bytes(3, factor=256, shift=3), "factor must be an integer of 1 to 255, not 256"),
     (lambda: Bytes(3, factor=2, shift=0), "shift must be an integer of 1 to 31, not 0"),
