@@ -70,7 +70,7 @@ $(STAMP): pyproject.toml $(LOCK)
 	@python3 -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo 'python3-venv is missing: apt-get install python3-venv'; exit 1; }
 	python3 -m venv $(VENV)
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint $(LOCK) --editable '.[dev]'
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint $(LOCK) --editable '.[dev,import]'
 	@mkdir -p $(VENV)/source && ln -sfn ../.. $(VENV)/source/signum     # for mypy, which does not follow an editable install
 	@touch $@
 	@$(SIGNUM) doctor || true

@@ -6,8 +6,9 @@ differs between channels for bit planes, and between border classes where paddin
 fed as a constant bit, and its contribution is subtracted again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise, product
 from typing import Any
 
@@ -37,8 +38,8 @@ class Source:
     """The maps between two layers: more than one only for bit planes, most significant first.
 
     ``inverted``, bool (C,), marks the channels that hold the inverse of the network's bits. ``copies`` neighbouring
-    channels are the bits of one channel of the network, and its value is their sum. The network reads the sum of each
-    ``window`` of positions.
+    channels are the bits of one channel of the network, and its value is their sum plus ``offset``, an integer or one
+    for each channel of the network, int64 (C,). The network reads the sum of each ``window`` of positions.
     """
 
     names: tuple[str, ...]
@@ -48,6 +49,7 @@ class Source:
     flat: bool = False
     copies: int = 1
     window: tuple[int, int] = (1, 1)
+    offset: int | np.ndarray = 0
 
     @property
     def channels(self) -> int:
@@ -65,7 +67,8 @@ class Part:
     """One convolution of a layer.
 
     ``weights``, bool (planes, N, C, KH, KW), are the planes of its weights, most significant first, relative to the
-    bits of its source.
+    bits of its source. Plane j counts ``2**exponents[j]``, by default each plane twice the next one and the last one 1.
+    ``pad`` is the value of a padded position, of +1 and -1, or its bits, bool (C,).
     """
 
     source: Source
@@ -73,12 +76,31 @@ class Part:
     stride: tuple[int, int] = (1, 1)
     dilation: tuple[int, int] = (1, 1)
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)
-    pad: int = -1
+    pad: int | np.ndarray = -1
+    exponents: tuple[int, ...] = ()
 
     @property
     def zero_padded(self) -> bool:
         """Some positions hold 0, which no bit represents."""
-        return self.pad == 0 and any(self.padding) and not self.source.planes
+        return isinstance(self.pad, int) and self.pad == 0 and any(self.padding) and not self.source.planes
+
+    def offsets(self, border: tuple[int, ...]) -> np.ndarray:
+        """The part of the sum that the offset of the source makes, for each border class: int64 (CY, CX, N)."""
+        inside = self.inside(border).astype(np.int64)
+        if not np.any(self.source.offset):
+            return np.zeros((*inside.shape[:2], self.channels), dtype=np.int64)
+        weights = np.zeros(self.weights.shape[1:], dtype=np.int64)
+        for exponent, plane in self._weighted:
+            weights += np.where(plane ^ self.source.inverted[:, None, None], 1, -1) << exponent
+        offset = np.broadcast_to(self.source.offset, self.source.channels)
+        # the bits of a channel have equal weights
+        return np.einsum("yxkl,nckl,c->yxn", inside, weights[:, ::self.source.copies], offset)
+
+    @property
+    def _weighted(self) -> Iterator[tuple[int, np.ndarray]]:
+        """The planes of the weights, the last one first, each with its exponent."""
+        exponents = self.exponents or tuple(reversed(range(len(self.weights))))
+        return zip(exponents[::-1], self.weights[::-1], strict=True)
 
     @property
     def output_size(self) -> tuple[int, int]:
@@ -95,9 +117,12 @@ class Part:
     def planes(self, flip: np.ndarray) -> list["Plane"]:
         """A plane for each pair of a weight plane and a map, the output channels of ``flip``, bool (N,), inverted."""
         planes = []
-        for (j, weights), (i, name) in product(enumerate(self.weights[::-1]), enumerate(self.source.names[::-1])):
-            bit = bool(self.pad >> i & 1) if self.source.planes else self.pad == 1
-            pad = np.full(weights.shape[1], bit) ^ (self.source.inverted & (self.pad != 0))
+        for (j, weights), (i, name) in product(self._weighted, enumerate(self.source.names[::-1])):
+            if isinstance(self.pad, np.ndarray):
+                pad = self.pad ^ self.source.inverted
+            else:
+                bit = bool(self.pad >> i & 1) if self.source.planes else self.pad == 1
+                pad = np.full(weights.shape[1], bit) ^ (self.source.inverted & (self.pad != 0))
             segment = Segment(source=name, weights=weights ^ flip[:, None, None, None], stride=self.stride,
                               dilation=self.dilation, padding=self.padding, pad=pad)
             planes.append(Plane(i + j, self, segment))
@@ -177,13 +202,34 @@ class Sums:
         return self.combine.total(operands, (plane.segment.double for plane in planes))
 
     @property
+    def most(self) -> int:
+        """The largest S of all channels."""
+        planes = self.planes(self._none)
+        return int(self._total(planes, (plane.segment.taps for plane in planes)))
+
+    @cached_property
     def bound(self) -> int:
         """The largest absolute value of the network's sums."""
-        planes = self.planes(self._none)
-        bound = self._total(planes, (plane.segment.taps for plane in planes))
+        low, high, base = self._sums(self._none, self._border())
+        bound = int(max(np.abs(base + self.step * end).max() for end in (low, high)))
         if bound >= EXACT:
             raise FoldError(f"the sums of layer {self.name} must stay below {EXACT}, not reach {bound}")
-        return int(bound)
+        return bound
+
+    @property
+    def reach(self) -> np.ndarray:
+        """The values that the network's sums may have, in rising order: int64 (Z,)."""
+        values = np.arange(-self.bound, self.bound + 1)
+        *_, base = self._sums(self._none, self._border())
+        rests = np.unique(base % self.step)
+        return values[(values - rests[0]) % self.step == 0] if len(rests) == 1 else values
+
+    def _border(self) -> tuple[int, int, int, int]:
+        """The outermost positions with sums of other taps, where padding counts as zero: `Layer.border`."""
+        borders = [zero_padding_border(part.planes(self._none)[0].segment, part.source.shape)
+                   for part in self.parts if part.zero_padded]
+        top, left, bottom, right = np.max([(0, 0, 0, 0), *borders], axis=0).tolist()
+        return top, left, bottom, right
 
     @property
     def _none(self) -> np.ndarray:
@@ -220,12 +266,11 @@ class Sums:
             raise FoldError(f"the paths of residual layer {self.name} must be padded with 1 or -1, not 0")
         count = len(self.parts)
         levels = torch.arange(LOW * count, HIGH * count + 1)
-        pooled, bits = self._evaluate(sign, levels * INT4_STEP)
-        varies, inverted = bits[-1] != bits[0], bits[0] & ~bits[-1]
-        if self.pool is not None and (varies & ~self._rises(pooled)).any():
+        scan = self._evaluate(sign, levels * INT4_STEP)
+        varies, inverted = scan.varies, scan.varies & ~scan.rising
+        if self.pool is not None and (varies & ~self._rises(scan)).any():
             raise FoldError(f"the functions between layer {self.name} and its MaxPool must rise")
-        bits = bits ^ inverted
-        thresholds = np.where(bits.any(axis=0), bits.argmax(axis=0), len(levels))
+        thresholds = np.where(varies, scan.change, np.where(scan.begin, 0, len(levels)))
         segments = []
         for part, int4 in zip(self.parts, self.int4, strict=True):
             a, b = (value.numpy() for value in int4.integers())
@@ -239,14 +284,11 @@ class Sums:
 
     def _thresholded(self, sign: Sign) -> Layer:
         first, flip, inverted = self._turning_points(sign)
-        borders = [zero_padding_border(part.planes(flip)[0].segment, part.source.shape)
-                   for part in self.parts if part.zero_padded]
-        top, left, bottom, right = np.max([(0, 0, 0, 0), *borders], axis=0).tolist()
-        border = (top, left, bottom, right)
+        border = self._border()
         low, high, base = self._sums(flip, border)
         thresholds = -((base - first) // self.step)     # the least S with step*S + base >= first
         always, never = thresholds <= low, thresholds > high
-        thresholds = np.where(always, 0, np.where(never, self.bound + 1, thresholds))
+        thresholds = np.where(always, 0, np.where(never, self.most + 1, thresholds))
         return Layer(name=self.name, segments=self.segments(flip), combine=self.combine.name, thresholds=thresholds,
                      border=border, pool=self.pool or (1, 1), inverted=inverted if inverted.any() else None)
 
@@ -258,46 +300,44 @@ class Sums:
         window, and the inverted bit an OR. Inverted weights negate S where the row is linear; under another row a
         channel whose bit falls with S keeps inverted bits.
         """
-        pooled, bits = self._evaluate(sign, torch.arange(-self.bound, self.bound + 1))
-        rising = bits[-1] > bits[0]
-        varies = bits[-1] != bits[0]
+        bound = self.bound
+        scan = self._evaluate(sign, torch.arange(-bound, bound + 1))
+        varies, rising = scan.varies, scan.rising
         inverted = np.zeros_like(varies)
         if not self.combine.linear:
-            if self.pool is not None and (varies & ~self._rises(pooled)).any():
+            if self.pool is not None and (varies & ~self._rises(scan)).any():
                 raise FoldError(f"the functions between layer {self.name} and its MaxPool must rise, "
                                 f"for its paths combine by {self.combine.name}")
             inverted = varies & ~rising
         elif self.pool is not None:
-            inverted = varies & (rising != self._rises(pooled))
+            inverted = varies & (rising != self._rises(scan))
         flip = varies & (rising == inverted)
-        bits = np.where(flip, bits[::-1], bits) ^ inverted
-        first = np.where(bits.any(axis=0), bits.argmax(axis=0) - self.bound, self.bound + 1)
+        change = np.where(flip, 1 - scan.change, scan.change) - bound * np.where(flip, -1, 1)
+        first = np.where(varies, change, np.where(scan.begin, -bound, bound + 1))
         return first, flip, inverted
 
-    def _rises(self, pooled: np.ndarray) -> np.ndarray:
+    def _rises(self, scan: "_Scan") -> np.ndarray:
         """Whether the values at the pool rise monotonically with the sums, bool (N,)."""
-        up = (pooled[1:] >= pooled[:-1]).all(axis=0)
-        if not (up | (pooled[1:] <= pooled[:-1]).all(axis=0)).all():
+        if not (scan.up | scan.down).all():
             raise FoldError(f"the functions between layer {self.name} and its MaxPool must be monotone")
-        return np.asarray(up)
+        return scan.up
 
-    def _evaluate(self, sign: Sign, values: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Results of the modules for sums ``values``, (Z,) in rising order: values at the pool, bits; (Z, N)."""
-        pooled, found = [], []
+    def _evaluate(self, sign: Sign, values: Tensor) -> "_Scan":
+        """Results of the modules for sums ``values``, (Z,) in rising order."""
+        scan = _Scan()
         for z in values.split(CHUNK):
             value: Tensor = z.to(torch.float32)[:, None, None, None].expand(-1, self.channels // sign.count, 1, 1)
             for function in self.before:
                 value = function(value)
-            pooled.append(value[:, :, 0, 0].repeat_interleave(sign.count, dim=1))
+            pooled = value[:, :, 0, 0].repeat_interleave(sign.count, dim=1)
             for function in self.after:
                 value = function(value)
             if not torch.isfinite(value).all():
                 raise FoldError(f"the functions between layer {self.name} and its Sign must be finite")
-            found.append(sign.bits(value)[:, :, 0, 0])
-        bits = torch.cat(found).numpy()
-        if (bits[1:] != bits[:-1]).sum(axis=0).max() > 1:
+            scan.add(pooled.numpy(), sign.bits(value)[:, :, 0, 0].numpy())
+        if scan.changes.max() > 1:
             raise FoldError(f"the functions between layer {self.name} and its Sign must be monotone")
-        return torch.cat(pooled).numpy(), bits
+        return scan
 
     def _sums(self, flip: np.ndarray, border: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The least S, the largest S and the base of z for each border class, each (CY, CX, N).
@@ -322,6 +362,8 @@ class Sums:
             offsets.append(lows[-1] + highs[-1])
         self._check_offsets(offsets)
         base = -self._total(planes, offsets) * self.step // 2
+        signs = np.where(flip, -1, 1)
+        base = base + sum(signs * part.offsets(border) for part in self.parts)
         return self._total(planes, lows), self._total(planes, highs), base
 
     def _check_offsets(self, offsets: Sequence[np.ndarray | int]) -> None:
@@ -329,3 +371,50 @@ class Sums:
         if not self.combine.linear and any(np.any(offset != offsets[0]) for offset in offsets):
             raise FoldError(f"the paths of layer {self.name} must have equal taps and no padding with 0, "
                             f"for they combine by {self.combine.name}")
+
+
+class _Scan:
+    """Values at the pool and bits of channels at rising sums, seen once, a part of the sums at a time.
+
+    Members
+    -------
+    begin, end : bool (N,)
+        The bits at the first and the last sum.
+    changes, change : int64 (N,)
+        Number of changes, and the number of the sum with the last change.
+    up, down : bool (N,)
+        The values at the pool never fall, never rise.
+    """
+
+    def __init__(self) -> None:
+        self.seen = 0
+        self.begin = self.end = np.zeros(0, dtype=bool)
+        self.changes = self.change = np.zeros(0, dtype=np.int64)
+        self.up = self.down = np.zeros(0, dtype=bool)
+        self._last = np.zeros((0, 0), dtype=np.float32)
+
+    @property
+    def varies(self) -> np.ndarray:
+        return self.begin != self.end
+
+    @property
+    def rising(self) -> np.ndarray:
+        return self.end & ~self.begin
+
+    def add(self, pooled: np.ndarray, bits: np.ndarray) -> None:
+        """The next sums: values (Z, N) and bits (Z, N)."""
+        if not self.seen:
+            self.begin, self.end, self._last = bits[0], bits[0], pooled[:1]
+            self.changes = np.zeros(bits.shape[1], dtype=np.int64)
+            self.change = np.zeros_like(self.changes)
+            self.up = self.down = np.ones(bits.shape[1], dtype=bool)
+        steps = np.concatenate([self.end[None], bits])
+        differ = steps[1:] != steps[:-1]
+        self.changes = self.changes + differ.sum(axis=0)
+        last = self.seen + len(bits) - 1 - differ[::-1].argmax(axis=0)
+        self.change = np.where(differ.any(axis=0), last, self.change)
+        values = np.concatenate([self._last, pooled])
+        self.up = self.up & (values[1:] >= values[:-1]).all(axis=0)
+        self.down = self.down & (values[1:] <= values[:-1]).all(axis=0)
+        self.end, self._last = bits[-1], pooled[-1:]
+        self.seen += len(bits)

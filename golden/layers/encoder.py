@@ -4,7 +4,7 @@ Images are integer arrays (B, C, H, W); maps are bool (B, H, W, channels), by na
 maps, so PyTorch and the integers cannot disagree about an image.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
@@ -14,7 +14,8 @@ from torch import Tensor
 
 from signum.golden.reference.encoding import MapShape
 
-__all__ = ["BitPlanes", "Encoder", "SignEncoder", "Thermometer", "encoder_from_dict"]
+__all__ = ["BitPlanes", "Encoder", "SignEncoder", "TablePlanes", "TableThermometer", "Thermometer",
+           "encoder_from_dict"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,10 @@ class Encoder:
     def bits_per_channel(self) -> int:
         """Channels of a map for each channel of the image."""
         return 1
+
+    def values(self, images: np.ndarray) -> np.ndarray:
+        """The numbers that the input unit of an array encodes, int64 (B, C, H, W)."""
+        return np.asarray(images)
 
     def bits(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Maps of bits, bool (B, H, W, channels), of images (B, C, H, W); ValueError outside their range."""
@@ -143,6 +148,61 @@ class BitPlanes(Encoder):
         return torch.from_numpy(self.decode(self.bits(images)).astype(np.float32))
 
 
+def _check_tables(tables: Sequence[Sequence[int]], most: int) -> tuple[tuple[int, ...], ...]:
+    if not tables or any(not table or min(table) < 0 or max(table) > most for table in tables):
+        raise ValueError(f"tables must be one or more of numbers of 0 to {most}")
+    return tuple(tuple(int(value) for value in table) for table in tables)
+
+
+def _looked_up(images: np.ndarray, tables: tuple[tuple[int, ...], ...]) -> np.ndarray:
+    """Entries for images (B, C, H, W), by one table for all channels or one for each."""
+    images = _check_range(images, 0, len(tables[0]) - 1)
+    if len(tables) not in (1, images.shape[1]):
+        raise ValueError(f"images must have {len(tables)} channels, not {images.shape[1]}")
+    channels = np.arange(images.shape[1]) if len(tables) > 1 else np.zeros(images.shape[1], dtype=np.int64)
+    return np.asarray(tables)[channels[:, None, None], images]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TablePlanes(BitPlanes):
+    """Each value by the bits of its entry in a table: the network reads the entries.
+
+    A table is that of a network's own quantizer of its input, for all values that a pixel may have; all channels have
+    one, or each its own.
+    """
+
+    tables: tuple[tuple[int, ...], ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "tables", _check_tables(self.tables, 2**self.count - 1))
+
+    def values(self, images: np.ndarray) -> np.ndarray:
+        return _looked_up(images, self.tables)
+
+    def bits(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        return super().bits(self.values(images))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableThermometer(Thermometer):
+    """Each value in the thermometer code of its entry in a table, of 0..levels; see `TablePlanes`."""
+
+    tables: tuple[tuple[int, ...], ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.maximum != self.levels:
+            raise ValueError(f"maximum must be the levels ({self.levels}), not {self.maximum}")
+        object.__setattr__(self, "tables", _check_tables(self.tables, self.levels))
+
+    def values(self, images: np.ndarray) -> np.ndarray:
+        return _looked_up(images, self.tables)
+
+    def bits(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        return super().bits(self.values(images))
+
+
 @dataclass(frozen=True)
 class SignEncoder(Encoder):
     """One bit for each value, set where ``v >= threshold``; decoded as ``threshold`` or ``threshold - 1``."""
@@ -156,7 +216,8 @@ class SignEncoder(Encoder):
         return (self.threshold - 1 + maps["input"].astype(np.int64)).transpose(0, 3, 1, 2)
 
 
-ENCODERS: dict[str, type[Encoder]] = {kind.__name__: kind for kind in (Thermometer, BitPlanes, SignEncoder)}
+ENCODERS: dict[str, type[Encoder]] = {kind.__name__: kind for kind in (
+    Thermometer, BitPlanes, SignEncoder, TablePlanes, TableThermometer)}
 
 
 def encoder_from_dict(values: dict[str, Any]) -> Encoder:

@@ -244,6 +244,8 @@ class Wave(ChannelFunction):
 
 
 CONV = BinaryConv2d(3, 4, 1)
+LARGE = BinaryConv2d(3, 1, (300, 300), padding=150, pad=0)
+LARGE.weight.data[:] = 1.0
 NAN = BatchNorm(4)
 NAN.weight.data[1] = torch.nan
 
@@ -291,7 +293,7 @@ def test_what_cannot_be_folded(modules: list[nn.Module], message: str) -> None:
      "the paths of 0 (Residual) must have weights of 1 bit and read single bits, for they combine by residual"),
     ([BinaryConv2d(3, 4, 3, padding=1, pad=-1), Sign()],
      "0 (BinaryConv2d) must have pad 0 or 1 on bit planes, not -1"),
-    ([BinaryConv2d(3, 1, (300, 300), padding=150, pad=0), Sign()],
+    ([LARGE, Sign()],
      "the sums of layer 0 must stay below 16777216, not reach 68850000"),
 ])
 def test_what_bit_planes_cannot_do(modules: list[nn.Module], message: str) -> None:
