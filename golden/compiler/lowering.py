@@ -241,12 +241,33 @@ class Sums:
         if self.sign is None:
             return self._raw()
         if self.sign.count == 1:
-            return self._residual(self.sign) if self.int4 else self._thresholded(self.sign)
+            return self._residual(self.sign) if self.int4 else self._thresholded()
         if self.int4:
             raise FoldError(f"layer {self.name} must end with a Sign of one bit, not of {self.sign.count}, "
                             "for its paths are INT4")
-        parts = [replace(part, weights=part.weights.repeat(self.sign.count, axis=1)) for part in self.parts]
-        return replace(self, parts=parts)._thresholded(self.sign)
+        return self._spread._thresholded()
+
+    @cached_property
+    def _spread(self) -> "Sums":
+        """The sums with a channel for each bit of their sign."""
+        if self.sign is None or self.sign.count == 1:
+            return self
+        return replace(self, parts=[replace(part, weights=part.weights.repeat(self.sign.count, axis=1))
+                                    for part in self.parts])
+
+    def changes(self) -> np.ndarray:
+        """The least z at which each bit of the sign differs from its value at the least z: int64 (bits,).
+
+        One less than the least z where it never differs.
+        """
+        spread = self._spread
+        return np.where(spread._scan.varies, spread._scan.change, -1) - spread.bound
+
+    @cached_property
+    def _scan(self) -> "_Scan":
+        """The bits of the sign at all sums."""
+        assert self.sign is not None
+        return self._evaluate(self.sign, torch.arange(-self.bound, self.bound + 1))
 
     def _raw(self) -> Layer:
         if self.int4 or (not self.bare and self.logits is None):
@@ -282,8 +303,8 @@ class Sums:
                      thresholds=thresholds[None, None], pool=self.pool or (1, 1),
                      inverted=inverted if inverted.any() else None)
 
-    def _thresholded(self, sign: Sign) -> Layer:
-        first, flip, inverted = self._turning_points(sign)
+    def _thresholded(self) -> Layer:
+        first, flip, inverted = self._turning_points()
         border = self._border()
         low, high, base = self._sums(flip, border)
         thresholds = -((base - first) // self.step)     # the least S with step*S + base >= first
@@ -292,7 +313,7 @@ class Sums:
         return Layer(name=self.name, segments=self.segments(flip), combine=self.combine.name, thresholds=thresholds,
                      border=border, pool=self.pool or (1, 1), inverted=inverted if inverted.any() else None)
 
-    def _turning_points(self, sign: Sign) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _turning_points(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The least z at which a channel's bit is 1, after inversions: int64 (N,); ``bound + 1`` where never.
 
         Also the channels that need inverted weights, and the channels that keep inverted bits, bool (N,) each. Pooling
@@ -300,8 +321,7 @@ class Sums:
         window, and the inverted bit an OR. Inverted weights negate S where the row is linear; under another row a
         channel whose bit falls with S keeps inverted bits.
         """
-        bound = self.bound
-        scan = self._evaluate(sign, torch.arange(-bound, bound + 1))
+        bound, scan = self.bound, self._scan
         varies, rising = scan.varies, scan.rising
         inverted = np.zeros_like(varies)
         if not self.combine.linear:

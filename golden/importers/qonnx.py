@@ -14,10 +14,11 @@ from onnx.external_data_helper import load_external_data_for_model
 from signum.golden.compiler.graph import Graph, MapShape
 from signum.golden.layers.encoder import BitPlanes, Encoder, TablePlanes, TableThermometer
 
+from .context import Context
 from .operators import Operators, opsets_of, tensor
 from .refusal import NetworkError, Refusal, UnsupportedError
 from .states import Constant, Function, Layout, Levels, Pixels, Ranking, Unknown
-from .translate import Translator
+from .translate import DOMAINS, INVALID, Translator
 
 __all__ = ["Imported", "Normalization", "load_qonnx", "read_model"]
 
@@ -28,7 +29,9 @@ PIXELS = 256
 MOST_VALUES = 1 << 22
 """Values of an image."""
 
-DOMAINS = {"", "ai.onnx", "qonnx.custom_op.general", "onnx.brevitas"}
+ROUNDING = 2.0**-18
+"""Of sums in float32, relative to the largest."""
+
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,13 @@ class Imported:
         Places of a final TopK or ArgMax; 0 for none.
     normalization : Normalization
     model : ModelProto
+    functions : tuple of Function
+        From the integers of the last layer to the network's outputs.
+    near : dict of str to int
+        See `golden.importers.context.Context`: where all numbers are 0, every bit of the network is that of its own
+        float32 arithmetic.
+    exact : bool
+        The outputs are, too; otherwise they differ by the rounding of the network's last sums.
     """
 
     name: str
@@ -80,6 +90,8 @@ class Imported:
     normalization: Normalization
     model: ModelProto
     functions: tuple[Function, ...]
+    near: dict[str, int]
+    exact: bool
 
     def outputs(self, results: np.ndarray) -> np.ndarray:
         """The network's outputs of the integers of its last layer, in its own float32 arithmetic.
@@ -126,6 +138,14 @@ class Imported:
         elif layer.inverted is not None:
             found = found ^ layer.inverted
         return self.outputs(found)
+
+    def differences(self, images: np.ndarray) -> int:
+        """Outputs of images, integers (B, C, H, W) of 0..255, that are not the network's own, up to its rounding."""
+        found, wanted = self.run(images), self.reference(images)
+        found = found.reshape(wanted.shape)
+        if self.exact or self.ranks:
+            return int((found != wanted).sum())
+        return int((np.abs(found - wanted) > ROUNDING * np.abs(wanted).max()).sum())
 
     def reference(self, images: np.ndarray) -> np.ndarray:
         """The network's own outputs of images (B, C, H, W), node by node by qonnx's and onnxruntime's operators."""
@@ -202,10 +222,9 @@ def load_qonnx(source: Path | str | ModelProto, *, name: str = "",
     normalization = normalization or Normalization()
     try:
         return _import(model, name or "network", normalization)
-    except (ValueError, TypeError, KeyError, IndexError, RuntimeError, OverflowError, MemoryError, AttributeError,
-            NotImplementedError) as error:
-        if isinstance(error, NetworkError):
-            raise
+    except NetworkError:
+        raise
+    except INVALID as error:
         text = " ".join(str(error).split())[:200]
         raise NetworkError(f"{name or 'the network'} must be valid ONNX: {text or type(error).__name__}") from None
 
@@ -229,56 +248,55 @@ def _import(model: ModelProto, name: str, normalization: Normalization) -> Impor
     if len(inputs) != 1 or len(model.graph.output) != 1:
         raise NetworkError(f"{name} must have one input and one output, not {len(inputs)} and "
                             f"{len(model.graph.output)}")
-    unknown = {node.domain for node in model.graph.node} - DOMAINS
     opsets = opsets_of(model)
-    for domain in {node.domain for node in model.graph.node} - unknown:
+    for domain in {node.domain for node in model.graph.node} & DOMAINS:
         if domain not in opsets and not (domain == "ai.onnx" and "" in opsets):
             raise NetworkError(f"{name} must tell the version of its operators of '{domain}'")
     shape = _input_shape(inputs[0], name)
     uses = Counter(tensor_name for node in model.graph.node for tensor_name in node.input)
     uses.update(entry.name for entry in model.graph.output)
-    translator = Translator(Operators(opsets), uses)
     channels, height, width = shape
     if len(normalization.mean) not in (1, channels) or len(normalization.std) not in (1, channels):
         raise NetworkError(f"mean and std must be one number or {channels}")
-    pixels = np.broadcast_to(np.arange(PIXELS)[:, None], (PIXELS, channels))
-    translator.pixels = normalization.apply(pixels)
-    translator.shape = MapShape(height, width, channels)
-    rank = len(inputs[0].type.tensor_type.shape.dim)
-    translator.states[inputs[0].name] = Pixels(layout=Layout(rank))
+    pixels = normalization.apply(np.broadcast_to(np.arange(PIXELS)[:, None], (PIXELS, channels)))
+    context = Context(Operators(opsets), uses, MapShape(height, width, channels), pixels)
+    translator = Translator(context)
+    translator.states[inputs[0].name] = Pixels(layout=Layout(len(inputs[0].type.tensor_type.shape.dim)))
     for entry in model.graph.initializer:
         translator.states[entry.name] = Constant(tensor(entry))
     for node_name, node in _names(model):
         translator.visit(node_name, node)
     end = translator.states.get(model.graph.output[0].name, Unknown())
     functions: list[Function] = []
+    exact = True
     if not translator.refusals:
         if isinstance(end, Unknown):
             raise NetworkError(f"{name} must compute its output {model.graph.output[0].name}")
         try:
-            _, functions = translator.result(end)
+            _, functions, exact = translator.result(end)
         except UnsupportedError as refusal:
             translator.refusals.append(Refusal(model.graph.output[0].name, "output", refusal.reason, refusal.fits))
         except ValueError as error:
             translator.refusals.append(Refusal(model.graph.output[0].name, "output", f"must fold exactly: {error}",
                                                "another network"))
-    if not translator.refusals and translator.input is None:
+    if not translator.refusals and context.input is None:
         raise NetworkError(f"{name} must read its input")
     if translator.refusals:
         raise NetworkError(f"{name} must be a network that the array computes exactly: "
                             + "; ".join(map(str, translator.refusals)), tuple(translator.refusals))
-    assert translator.input is not None
-    _, levels, source = translator.input
-    graph = Graph(inputs=dict.fromkeys(source.names, source.shape), layers=tuple(translator.layers))
-    absorbed = {node_name: (node.op_type, translator.absorbed.get(node_name, "unused"))
+    assert context.input is not None
+    levels, source = context.input
+    graph = Graph(inputs=dict.fromkeys(source.names, source.shape), layers=tuple(context.layers))
+    absorbed = {node_name: (node.op_type, context.absorbed.get(node_name, "unused"))
                 for node_name, node in _names(model)}
-    input_shape = translator.shape.channels, translator.shape.height, translator.shape.width
-    return Imported(name, graph, _encoder(translator, levels, source.planes), input_shape, absorbed,
-                    end.count if isinstance(end, Ranking) else 0, normalization, model, tuple(functions))
+    input_shape = context.shape.channels, context.shape.height, context.shape.width
+    return Imported(name, graph, _encoder(context, levels, source.planes), input_shape, absorbed,
+                    end.count if isinstance(end, Ranking) else 0, normalization, model, tuple(functions),
+                    context.near, exact)
 
 
-def _encoder(translator: Translator, levels: Levels, planes: bool) -> Encoder:
-    tables = translator.tables
+def _encoder(context: Context, levels: Levels, planes: bool) -> Encoder:
+    tables = context.tables
     if not planes:
         return TableThermometer(levels.count, levels.count, tables=tables)
     bits = levels.count.bit_length()

@@ -87,7 +87,7 @@ class Factor(ChannelFunction):
 
 
 class Levels(Sign):
-    """A quantizer's levels ``unit * (k + least)``, k of 0..count, in ``count`` bits of a channel: bit t is ``k > t``."""
+    """A quantizer's levels ``unit * (k + least)``, k of 0..count, in ``count`` bits: bit t is ``k > t``."""
 
     def __init__(self, unit: np.ndarray, least: float, count: int) -> None:
         super().__init__()

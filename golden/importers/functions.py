@@ -1,0 +1,105 @@
+"""Functions of a value and its channel: they collect behind sums, or change the units of codes."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from onnx import NodeProto
+
+from .context import Context
+from .operators import attributes
+from .refusal import UnsupportedError
+from .states import Codes, Constant, Layout, Operator, Pixels, Ranking, State, Sums
+
+__all__ = ["FUNCTIONS", "function", "layout_of", "operator_of"]
+
+FUNCTIONS = frozenset({
+    "Mul", "Add", "Sub", "Div", "BatchNormalization", "Relu", "LeakyRelu", "PRelu", "Clip", "Neg", "Tanh", "Sigmoid",
+    "HardSigmoid", "Elu", "Softsign", "Softplus", "Identity", "Dropout", "Cast", "Floor", "Ceil", "Round"})
+"""Their monotony is proven at every sum, as they are folded."""
+
+PASSING = frozenset({"Identity", "Dropout", "Cast"})
+
+
+def function(context: Context, name: str, node: NodeProto, given: Sequence[State | None]) -> State:
+    state = next((state for state in given if state is not None and not isinstance(state, Constant)), None)
+    if state is None or isinstance(state, Ranking):
+        raise UnsupportedError("must stand in front of the ranking", "another order of the nodes")
+    if node.op_type in PASSING and (node.op_type != "Cast" or attributes(node).get("to") == 1):
+        context.passes(name, state)
+        return state
+    operator = operator_of(context, node, given, layout_of(state))
+    if isinstance(state, Pixels):
+        context.absorbed[name] = "input"
+        return replace(state, functions=(*state.functions, operator))
+    if isinstance(state, Codes):
+        moved = _scaled(state, node, operator) or _shifted(context, state, node, operator)
+        if moved is not None:
+            context.passes(name, state)
+            return moved
+    sums = context.sums(name, state)
+    (sums.before if sums.pool is None else sums.after).append(operator)
+    sums.nodes.append(name)
+    return sums
+
+
+def operator_of(context: Context, node: NodeProto, given: Sequence[State | None], layout: Layout) -> Operator:
+    inputs: list[np.ndarray | None] = []
+    moving = 0
+    for name, state in zip(node.input, given, strict=True):
+        if isinstance(state, Constant):
+            inputs.append(state.value)
+        else:
+            inputs.append(None)
+            moving += bool(name)
+    if moving != 1:
+        raise UnsupportedError("must have one input that is not constant", "constants for its others")
+    operator = Operator(context.operators, node, inputs, layout)
+    if node.op_type in ("Mul", "Add", "Sub", "Div", "Quant", "IntQuant", "BipolarQuant", "PRelu"):
+        for value in inputs:
+            if value is not None:
+                _check_broadcast(value, layout)
+    return operator
+
+
+def layout_of(state: State | None) -> Layout:
+    """The axes of a tensor that moves."""
+    assert isinstance(state, Pixels | Sums | Codes)
+    return Layout(2) if isinstance(state, Codes) and state.flat else state.layout
+
+
+def _shifted(context: Context, state: Codes, node: NodeProto, operator: Operator) -> Codes | None:
+    """Codes plus a constant that is a multiple of their unit: another offset; None for another function."""
+    if node.op_type not in ("Add", "Sub") or (node.op_type == "Sub" and operator.inputs[0] is not None):
+        return None
+    if state.flat and state.flat[1:] != (1, 1) and any(
+            value is not None and value.size > 1 for value in operator.inputs):
+        return None
+    more = operator.compute(np.zeros((1, len(state.unit)), dtype=np.float32))[0] / state.unit
+    whole = round(float(more[0]))
+    if np.abs(more - whole).max() > 1e-5 * max(1, abs(whole)):
+        return None
+    state = context.close(state)
+    (source, factor), *others = state.maps
+    if others or factor != 1 or source.window != (1, 1):
+        return None
+    return replace(state, maps=((replace(source, offset=source.offset + whole), 1),))
+
+
+def _scaled(state: Codes, node: NodeProto, operator: Operator) -> Codes | None:
+    """Codes times positive constants, which the next layer absorbs; None for another function."""
+    if node.op_type not in ("Mul", "Div") or (node.op_type == "Div" and operator.inputs[0] is not None):
+        return None
+    if state.flat and state.flat[1:] != (1, 1) and any(
+            value is not None and value.size > 1 for value in operator.inputs):
+        return None
+    factors = operator.compute(np.ones((1, len(state.unit)), dtype=np.float32))[0].astype(np.float64)
+    return replace(state, unit=state.unit * factors) if (factors > 0).all() else None
+
+
+def _check_broadcast(value: np.ndarray, layout: Layout) -> None:
+    """Refuse constants that differ between positions."""
+    shape = (1,) * (layout.rank - value.ndim) + value.shape
+    if len(shape) > layout.rank or any(length != 1 for axis, length in enumerate(shape) if axis != layout.axis):
+        raise UnsupportedError(f"must have constants that are alike for all positions, not of the shape {value.shape}",
+                               "one constant for each channel")
