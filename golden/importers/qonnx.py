@@ -15,12 +15,13 @@ from signum.golden.compiler.graph import Graph, MapShape
 from signum.golden.layers.encoder import BitPlanes, Encoder, TablePlanes, TableThermometer
 
 from .context import Context
+from .imported import Imported
 from .operators import Operators, opsets_of, tensor
 from .refusal import NetworkError, Refusal, UnsupportedError
 from .states import Constant, Function, Layout, Levels, Pixels, Ranking, Unknown
 from .translate import DOMAINS, INVALID, Translator
 
-__all__ = ["Imported", "Normalization", "load_qonnx", "read_model"]
+__all__ = ["Normalization", "QonnxNetwork", "load_qonnx", "read_model"]
 
 LARGEST_FILE = 1 << 29
 """Bytes."""
@@ -55,89 +56,17 @@ class Normalization:
 
 
 @dataclass(frozen=True, eq=False)
-class Imported:
-    """A network of others as integers.
+class QonnxNetwork(Imported):
+    """An imported ONNX model; see `Imported`.
 
     Members
     -------
-    name : str
-    graph : Graph
-        Its layers on the array.
-    encoder : Encoder
-        Of pixels 0..255 as the maps of the graph.
-    input_shape : (C, H, W)
-    absorbed : dict of str to (str, str)
-        For each node its operator, and the layer (or ``input``, ``weights``, ``result``) that has absorbed it.
-    ranks : int
-        Places of a final TopK or ArgMax; 0 for none.
-    normalization : Normalization
     model : ModelProto
-    functions : tuple of Function
-        From the integers of the last layer to the network's outputs.
-    near : dict of str to int
-        See `golden.importers.context.Context`: where all numbers are 0, every bit of the network is that of its own
-        float32 arithmetic.
-    exact : bool
-        The outputs are, too; otherwise they differ by the rounding of the network's last sums.
+    normalization : Normalization
     """
 
-    name: str
-    graph: Graph
-    encoder: Encoder
-    input_shape: tuple[int, int, int]
-    absorbed: dict[str, tuple[str, str]]
-    ranks: int
-    normalization: Normalization
     model: ModelProto
-    functions: tuple[Function, ...]
-    near: dict[str, int]
-    exact: bool
-
-    def outputs(self, results: np.ndarray) -> np.ndarray:
-        """The network's outputs of the integers of its last layer, in its own float32 arithmetic.
-
-        Parameters
-        ----------
-        results : int64 or bool (B, H, W, N)
-            Values of a raw layer (`golden.compiler.graph.Layer.values`), or its bits as the network has them.
-
-        Returns
-        -------
-        float32 (B, N, H, W), or int64 (B, ranks) of a network that ends with TopK or ArgMax
-        """
-        batch, height, width, channels = results.shape
-        values = results.reshape(-1, channels)
-        if values.dtype == bool:
-            values = np.where(values, 1, -1)
-        found: np.ndarray = values.astype(np.float32)
-        for function in self.functions:
-            found = function.compute(found)
-        if self.ranks:
-            return np.argsort(-found, axis=1, kind="stable")[:, :self.ranks].reshape(batch, -1)
-        return found.reshape(batch, height, width, -1).transpose(0, 3, 1, 2)
-
-    @property
-    def ordered(self) -> bool:
-        """Whether the order of the integers of the last layer is that of the network's outputs, ties included."""
-        layer = self.graph.layers[-1]
-        if not layer.raw or layer.offset is None:
-            return False
-        ends = layer.values(np.array([[layer.bottom] * layer.channels, [layer.top] * layer.channels]))
-        z = np.arange(ends.min(), ends.max() + 1, layer.step)
-        values = np.broadcast_to(z[:, None], (len(z), layer.channels)).astype(np.float32)
-        for function in self.functions:
-            values = function.compute(values)
-        return bool((values[1:] > values[:-1]).all() and (values == values[:, :1]).all())
-
-    def run(self, images: np.ndarray) -> np.ndarray:
-        """`outputs` of images, integers (B, C, H, W) of 0..255, by the integer graph."""
-        layer = self.graph.layers[-1]
-        found = self.graph.run(self.encoder.bits(images))[layer.name]
-        if layer.raw:
-            found = layer.values(found)
-        elif layer.inverted is not None:
-            found = found ^ layer.inverted
-        return self.outputs(found)
+    normalization: Normalization
 
     def differences(self, images: np.ndarray) -> int:
         """Outputs of images, integers (B, C, H, W) of 0..255, that are not the network's own, up to its rounding."""
@@ -195,7 +124,7 @@ def read_model(path: Path) -> ModelProto:
 
 
 def load_qonnx(source: Path | str | ModelProto, *, name: str = "",
-               normalization: Normalization | None = None) -> Imported:
+               normalization: Normalization | None = None) -> QonnxNetwork:
     """Import a network.
 
     Parameters
@@ -243,7 +172,7 @@ def _names(model: ModelProto) -> Iterator[tuple[str, NodeProto]]:
         yield (name if taken[name] == 1 else f"{name}#{taken[name]}"), node
 
 
-def _import(model: ModelProto, name: str, normalization: Normalization) -> Imported:
+def _import(model: ModelProto, name: str, normalization: Normalization) -> QonnxNetwork:
     inputs = _inputs(model)
     if len(inputs) != 1 or len(model.graph.output) != 1:
         raise NetworkError(f"{name} must have one input and one output, not {len(inputs)} and "
@@ -290,9 +219,9 @@ def _import(model: ModelProto, name: str, normalization: Normalization) -> Impor
     absorbed = {node_name: (node.op_type, context.absorbed.get(node_name, "unused"))
                 for node_name, node in _names(model)}
     input_shape = context.shape.channels, context.shape.height, context.shape.width
-    return Imported(name, graph, _encoder(context, levels, source.planes), input_shape, absorbed,
-                    end.count if isinstance(end, Ranking) else 0, normalization, model, tuple(functions),
-                    context.near, exact)
+    return QonnxNetwork(name, graph, _encoder(context, levels, source.planes), input_shape, absorbed,
+                    end.count if isinstance(end, Ranking) else 0, tuple(functions), context.near,
+                        exact, model, normalization)
 
 
 def _encoder(context: Context, levels: Levels, planes: bool) -> Encoder:

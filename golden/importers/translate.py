@@ -73,7 +73,8 @@ class Translator:
         outputs: list[State] = [Unknown()]
         try:
             if node.domain not in DOMAINS:
-                raise UnsupportedError(f"must be an operator of ONNX or qonnx, not of {node.domain}", "such an operator")
+                raise UnsupportedError(f"must be an operator of ONNX or qonnx, not of {node.domain}",
+                                       "such an operator")
             if node.op_type not in HANDLERS and node.op_type not in FOLDED and node.op_type != "Shape":
                 raise UnsupportedError("must be an operator that the array can compute",
                                             f"one of {', '.join(OPERATORS)}")

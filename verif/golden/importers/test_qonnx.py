@@ -16,7 +16,8 @@ from qonnx.core.onnx_exec import execute_onnx
 from qonnx.transformation.infer_shapes import InferShapes
 
 from signum.golden.compiler.compile import compile_graph
-from signum.golden.importers.qonnx import Imported, Normalization, load_qonnx, read_model
+from signum.golden.importers.imported import Imported
+from signum.golden.importers.qonnx import Normalization, load_qonnx, read_model
 from signum.golden.importers.refusal import NetworkError
 from signum.golden.reference.interpret import interpret
 from signum.hdl.config import ArrayConfig
@@ -113,7 +114,7 @@ def test_normalization_is_that_of_torchvision() -> None:
                          normalization=Normalization(mean=(0.5, 0.25, 0.125), std=(0.25, 0.3, 0.5)))
     images = images_of(network, 100)
     assert network.differences(images) == 0
-    with pytest.raises(NetworkError, match="^mean and std must be one number or 3$"):
+    with pytest.raises(NetworkError, match=r"^mean and std must be one number or 3$"):
         load_qonnx(network.model, normalization=Normalization(mean=(0.5, 0.25)))
 
 
@@ -206,10 +207,10 @@ def test_refusals(change: str, message: str) -> None:
 def test_files_that_are_no_network(tmp_path: Path) -> None:
     path = tmp_path / "x.onnx"
     path.write_bytes(b"no network at all")
-    with pytest.raises(NetworkError, match="must be a whole ONNX file: it is of another kind, cut or damaged$"):
+    with pytest.raises(NetworkError, match=r"must be a whole ONNX file: it is of another kind, cut or damaged$"):
         read_model(path)
     path.write_bytes(b"")
-    with pytest.raises(NetworkError, match="must be an ONNX file with nodes: it has none$"):
+    with pytest.raises(NetworkError, match=r"must be an ONNX file with nodes: it has none$"):
         read_model(path)
     whole = STYLES["signs"]().SerializeToString()
     path.write_bytes(whole[:-40])
