@@ -236,7 +236,7 @@ class Device:
         Parameters
         ----------
         images : array
-            uint8 (B, C, H, W).
+            `golden.layers.encoder.Encoder.values` of the images: uint8 (B, C, H, W).
         progress : callable
             Called with the answers of each run.
 

@@ -1,4 +1,4 @@
-"""Program files: a compiled network in one file, complete for a host with a board.
+"""Program files: a network in one file, compiled or as its integer graph, complete for a host with a board.
 
 A line ``signum program VERSION``, a line with the size and the SHA-256 of the rest, and the rest: numpy's compressed
 arrays, one of them the structure as JSON. No part of the file is executed.
@@ -24,6 +24,7 @@ from signum.golden.layers.encoder import Encoder, encoder_from_dict
 from signum.hdl.config import ArrayConfig
 from signum.hdl.control.isa import LayerRecord
 from signum.hdl.host.bus import VERSION
+from signum.hdl.lib.emit import write_whole
 
 __all__ = ["FORMAT", "ProgramFile", "ProgramFileError"]
 
@@ -78,15 +79,15 @@ class ProgramFile:
 
     Members
     -------
-    program : Program, or Streamed
-        `Streamed` for a board with a loader.
+    program : Program, Streamed or Graph
+        `Streamed` for a board with a loader; a graph is compiled for the board that runs it.
     encoder : Encoder, or None
         Encoder of images as the program's input maps; without one the host passes the maps themselves.
     name : str
         Name of the network, for display.
     """
 
-    program: Program | Streamed
+    program: Program | Streamed | Graph
     encoder: Encoder | None = None
     name: str = ""
 
@@ -101,7 +102,8 @@ class ProgramFile:
                             **{str(i): array for i, array in enumerate(arrays)})
         whole = body.getvalue()
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(MARK + f"{FORMAT}\n{len(whole)} {hashlib.sha256(whole).hexdigest()}\n".encode() + whole)
+        head = MARK + f"{FORMAT}\n{len(whole)} {hashlib.sha256(whole).hexdigest()}\n".encode()
+        write_whole(path, head + whole)
 
     @classmethod
     def load(cls, path: Path) -> "ProgramFile":

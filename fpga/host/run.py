@@ -1,6 +1,7 @@
 """The commands ``run`` and ``board-sim``: a program file on a board or on a virtual board."""
 
 import contextlib
+import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -12,7 +13,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from signum.fpga.flow.tools import ToolError
+from signum.golden.compiler.compile import CapacityError, compile_graph
+from signum.golden.compiler.graph import Graph
 from signum.golden.compiler.program import Program
+from signum.golden.compiler.sizing import compile_fitted
 from signum.golden.compiler.weight_streaming import Streamed
 from signum.golden.layers.encoder import Encoder
 from signum.hdl.config import ArrayConfig, ConfigError
@@ -31,6 +35,7 @@ __all__ = ["SIM", "DataError", "accuracy", "board_sim_command", "connect", "run_
            "virtual_board"]
 
 SIM = "sim"
+PRESET = "ecp5_2k"
 BAUD = 1_000_000
 FRAME_BITS = 10 * 2100          # bits of the longest request and the longest response
 
@@ -57,12 +62,16 @@ def virtual_board(config: ArrayConfig, console: Console, loader: int = 0) -> Ite
 
 
 @contextlib.contextmanager
-def connect(port: str, baud: int, program: Program | Streamed, console: Console) -> Iterator[Device]:
-    """The board at a serial port; for "sim" a virtual board with the program's array, and a loader if needed."""
+def connect(port: str, baud: int, program: Program | Streamed | None, console: Console) -> Iterator[Device]:
+    """The board at a serial port; for "sim" a virtual board with the program's array, and a loader if needed.
+
+    A real board may be asked for its array first, without a program.
+    """
     staged = isinstance(program, Streamed)
     with contextlib.ExitStack() as stack:
         timeout, quiet = 1.0 + FRAME_BITS / baud, 0.05
         if port == SIM:
+            assert program is not None
             _, port = stack.enter_context(virtual_board(program.config, console, UP5K_WORDS if staged else 0))
             timeout, quiet = 30.0, 0.2          # large arrays simulate slowly
         transport = SerialTransport(port, baud)
@@ -101,6 +110,24 @@ def input_maps(program: Program | Streamed, encoder: Encoder | None, images: np.
         raise DataError(str(error)) from None
 
 
+def compiled(file: ProgramFile, config: ArrayConfig) -> ProgramFile:
+    """The file with its network compiled for an array; DataError where it does not fit."""
+    assert isinstance(file.program, Graph)
+    try:
+        return dataclasses.replace(file, program=compile_graph(file.program, config))
+    except CapacityError as error:
+        raise DataError(f"the network must fit the board's array: {error}") from None
+
+
+def fitted_to(file: ProgramFile, preset: str) -> ProgramFile:
+    """The file with its network compiled for an array of the size of a preset, with the least memories for it."""
+    assert isinstance(file.program, Graph)
+    try:
+        return dataclasses.replace(file, program=compile_fitted(file.program, ArrayConfig.preset(preset)))
+    except CapacityError as error:
+        raise DataError(f"the network must fit an array of the size of {preset}: {error}") from None
+
+
 def accuracy(results: np.ndarray, labels: np.ndarray) -> float:
     """The share of results equal to the labels: the classes of raw results, (B, pixels, classes), or elements."""
     found = results if results.dtype in (np.bool_, np.uint8) else results.argmax(axis=-1)
@@ -125,6 +152,7 @@ def load_and_infer(device: Device, program: Program | Streamed) -> Callable[[Map
 def run_program(device: Device, file: ProgramFile, images: np.ndarray, labels: np.ndarray | None,
                 console: Console) -> np.ndarray:
     """Load a program, run it on images with a progress bar, and print a summary; returns the results."""
+    assert not isinstance(file.program, Graph)
     maps = input_maps(file.program, file.encoder, images)
     began = time.monotonic()
     infer = load_and_infer(device, file.program)
@@ -180,16 +208,25 @@ def run_program(device: Device, file: ProgramFile, images: np.ndarray, labels: n
 @click.option("--labels", "labels_path", type=FILE, help="Right answers (.npy), for the accuracy.")
 @click.option("--out", type=FILE, help="File for the results (.npy).")
 @click.option("--baud", type=Integer(1), default=BAUD, show_default=True, metavar="N", help="Bits a second.")
+@click.option("--preset", default=PRESET, show_default=True, metavar="NAME",
+              help="Size of a virtual board's array, for a network that is not compiled.")
 def run_command(port: str, program: Path, images_path: Path, labels_path: Path | None, out: Path | None,
-                baud: int) -> None:
-    """Run a program file on the board at a serial port."""
+                baud: int, preset: str) -> None:
+    """Run a program file on the board at a serial port.
+
+    A network of `signum import` is compiled for the array that the board tells.
+    """
     console = Console()
     file = _program_file(program)
     images = read_array(images_path)
     labels = None if labels_path is None else read_array(labels_path)
     if labels is not None and len(labels) != len(images):
         raise DataError(f"the labels must be as many as the images, {len(images)}, not {len(labels)}")
-    with connect(port, baud, file.program, console) as device:
+    if isinstance(file.program, Graph) and port == SIM:
+        file = fitted_to(file, preset)
+    with connect(port, baud, None if isinstance(file.program, Graph) else file.program, console) as device:
+        if isinstance(file.program, Graph):
+            file = compiled(file, device.config)
         results = run_program(device, file, images, labels, console)
     if out:
         np.save(out, results)
@@ -203,6 +240,8 @@ def board_sim_command(preset: str, program: Path | None) -> None:
     """Serve a virtual board at a pseudo-terminal until Ctrl-C."""
     console = Console()
     loaded = _program_file(program).program if program else None
+    if isinstance(loaded, Graph):
+        raise DataError(f"{program} must be a compiled program, not a network for any array")
     config = loaded.config if loaded else ArrayConfig.preset(preset)
     loader = UP5K_WORDS if isinstance(loaded, Streamed) else 0
     with virtual_board(config, console, loader) as (board, port):

@@ -44,6 +44,8 @@ class Context:
         The codes of the input, once they are read.
     near : dict of str to int
         For each layer whose sums the network itself rounds, the thresholds within its rounding.
+    bits : dict of str to int
+        Bits of a channel of each map.
     """
 
     def __init__(self, operators: Operators, uses: dict[str, int], shape: MapShape, pixels: np.ndarray) -> None:
@@ -56,6 +58,7 @@ class Context:
         self.tables: tuple[tuple[int, ...], ...] = ()
         self.input: tuple[Levels, Source] | None = None
         self.near: dict[str, int] = {}
+        self.bits: dict[str, int] = {}
 
     def close(self, state: Codes) -> Codes:
         """Codes whose layer is in the graph."""
@@ -67,6 +70,7 @@ class Context:
             lowered.sign = levels
             layer = lowered.layer()
             self.layers.append(layer)
+            self.bits[layer.name] = levels.count
             if not exact(sums):
                 self.near[layer.name] = near_thresholds(sums, levels, lowered.changes())
             for node in sums.nodes:
@@ -142,6 +146,7 @@ class Context:
         source = Source(names, shape, np.zeros(channels, dtype=bool), planes=planes, copies=copies,
                         offset=round(offset))
         self.input = levels, source
+        self.bits |= dict.fromkeys(source.names, source.copies)
         flat = (self.shape.channels, self.shape.height, self.shape.width) if state.layout.rank == 2 else None
         return Codes(((source, 1),), np.broadcast_to(unit, self.shape.channels), state.layout, flat=flat)
 

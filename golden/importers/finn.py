@@ -111,7 +111,9 @@ def load_finn(folder: Path | str, header: Path | str | None = None) -> Imported:
     graph = Graph(inputs=dict.fromkeys(first.names, first.shape), layers=tuple(made))
     absorbed = {f"L{sizes.number}": ("Conv" if sizes.kernel else "Dense", layer.name)
                 for sizes, layer in zip(layers, made, strict=True)}
-    return Imported(name, graph, encoder, input_shape, absorbed, 0, (Factor(np.full(CLASSES, unit), bias),), {}, True)
+    return Imported(name, graph, encoder, input_shape, absorbed, 0, (Factor(np.full(CLASSES, unit), bias),), {}, True,
+                    {layer.name: (1 << sizes.bits) - sizes.bits
+                     for sizes, layer in zip(layers[:-1], made, strict=False)})
 
 
 def _find_header(folder: Path, name: str) -> Path:

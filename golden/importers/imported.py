@@ -33,6 +33,8 @@ class Imported:
     near : dict of str to int
         See `golden.importers.context.Context`: where all numbers are 0, every bit of the network is that of its own
         float32 arithmetic.
+    bits : dict of str to int
+        Bits of a channel of each map.
     exact : bool
         The outputs are, too; otherwise they differ by the rounding of the network's last sums.
     """
@@ -46,6 +48,7 @@ class Imported:
     functions: tuple[Function, ...]
     near: dict[str, int]
     exact: bool
+    bits: dict[str, int]
 
     def outputs(self, results: np.ndarray) -> np.ndarray:
         """The network's outputs of the integers of its last layer, in its own float32 arithmetic.

@@ -221,7 +221,7 @@ def _import(model: ModelProto, name: str, normalization: Normalization) -> Qonnx
     input_shape = context.shape.channels, context.shape.height, context.shape.width
     return QonnxNetwork(name, graph, _encoder(context, levels, source.planes), input_shape, absorbed,
                     end.count if isinstance(end, Ranking) else 0, tuple(functions), context.near,
-                        exact, model, normalization)
+                        exact, context.bits, model, normalization)
 
 
 def _encoder(context: Context, levels: Levels, planes: bool) -> Encoder:

@@ -71,7 +71,7 @@ def expected_answers(case: StreamCase) -> list[list[int]]:
 
 
 def job(case: StreamCase) -> dict[str, Any]:
-    values = [value for number, image in enumerate(case.images)
+    values = [value for number, image in enumerate(case.encoder.values(case.images))
               for value in (*case.broken.get(number, ([], 0))[0], *stream_values(image))]
     return {"writes": list(case.program.load_writes()), "values": values,
             "count": sum(map(len, expected_answers(case))), "flush": len(case.images) % case.program.images != 0,
