@@ -4,8 +4,10 @@ A candidate is a dict of JSON values; see `candidate`.
 """
 
 import functools
+import hashlib
 import itertools
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from signum.fpga.flow.board_top import Board
@@ -21,6 +23,7 @@ from signum.hdl.config import ArrayConfig, ConfigError
 
 __all__ = [
     "AXES",
+    "CHECKSUM",
     "OBJECTIVES",
     "ExploreError",
     "axes_of",
@@ -31,6 +34,7 @@ __all__ = [
     "model_stages",
     "model_whole",
     "nearest",
+    "network_named",
     "ranked",
     "rate",
     "score",
@@ -54,13 +58,44 @@ STAGE_DEPTHS = {"weight_depth": 256, "activation_depth": 256, "threshold_depth":
 Candidate = dict[str, Any]
 
 
+CHECKSUM = ".sha256="
+
+
 class ExploreError(ValueError):
     """An impossible exploration; in one line."""
 
 
+def network_named(text: str) -> str:
+    """The network of an option for `graph_of`: a name, or an ONNX file and the checksum of its contents."""
+    path = Path(text)
+    if path.suffix != ".onnx":
+        return text
+    try:
+        return f"{path.resolve()}{CHECKSUM}{hashlib.sha256(path.read_bytes()).hexdigest()}"
+    except OSError as error:
+        raise ExploreError(f"network must be a readable file, not {text} ({error.strerror})") from None
+
+
 @functools.lru_cache(maxsize=2)
 def graph_of(network: str) -> Graph:
-    """The graph of this name in `golden.networks.digits.NETWORKS`; ExploreError without one."""
+    """The graph of this name in `golden.networks.digits.NETWORKS`, or of `network_named`'s file.
+
+    Raises
+    ------
+    ExploreError
+        If there is none, or the file's network is refused.
+    """
+    path, mark, _ = network.partition(CHECKSUM)
+    if mark:
+        try:
+            from signum.golden.importers import NetworkError, load_qonnx
+        except ImportError as error:
+            raise ExploreError("networks of others need the extra import: python -m pip install 'signum[import]' "
+                               f"({error.name} is missing)") from None
+        try:
+            return load_qonnx(path).graph
+        except NetworkError as error:
+            raise ExploreError(str(error)) from None
     if network not in NETWORKS:
         raise ExploreError(f"network must be one of {', '.join(sorted(NETWORKS))}, not {network}")
     return NETWORKS[network]()

@@ -31,6 +31,7 @@ from signum.hdl.lib.command import Command, Folder, Integer, Number, OneOf, Refu
 from .cache import Cache, sources
 from .candidates import (
     AXES,
+    CHECKSUM,
     OBJECTIVES,
     Candidate,
     ExploreError,
@@ -43,6 +44,7 @@ from .candidates import (
     model_stages,
     model_whole,
     nearest,
+    network_named,
     ranked,
     rate,
     stage_configs,
@@ -190,7 +192,7 @@ def explore(network: str, board: Board, runner: Runner, *, objective: str = "ima
     Parameters
     ----------
     network : str
-        A name in `golden.networks.digits.NETWORKS`.
+        See `fpga.explore.candidates.network_named`.
     board : Board
     runner : Runner
     objective : str
@@ -242,7 +244,7 @@ def explore(network: str, board: Board, runner: Runner, *, objective: str = "ima
     best = next((row for row in order if row["measured"]), None if top else order[0])
     if best is None:
         raise ExploreError(refusal(network, board, [row for row in rows if row["measured"]]))
-    return {"network": network, "board": board.name, "device": board.device, "objective": objective,
+    return {"network": title(network), "board": board.name, "device": board.device, "objective": objective,
             "sources": sources(), "best": rows.index(best), "candidates": rows}
 
 
@@ -295,10 +297,16 @@ def name_of(row: Candidate) -> str:
             f"pipeline {config['pipeline']}, drain {config['drain_width']}, {row['mode']}")
 
 
+def title(network: str) -> str:
+    """The name of a network in results, of a file that of the file."""
+    path, mark, _ = network.partition(CHECKSUM)
+    return Path(path).stem if mark else network
+
+
 def refusal(network: str, board: Board, rows: Sequence[Candidate]) -> str:
     """The reason why no array fits, in one line."""
     row = nearest(rows, board)
-    return f"{network} fits no array tried for {board.name}; the nearest is {name_of(row)}: {row['why']}"
+    return f"{title(network)} fits no array tried for {board.name}; the nearest is {name_of(row)}: {row['why']}"
 
 
 def save(result: Mapping[str, Any], folder: Path) -> dict[str, Path]:
@@ -365,7 +373,8 @@ def axis_options(function: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.command("explore", cls=Command, refused=(*REFUSED, ExploreError), failed=FAILED)
-@click.option("--network", type=OneOf(sorted(NETWORKS)), required=True, help="The network to choose an array for.")
+@click.option("--network", required=True, metavar="NAME",
+              help=f"The network to choose an array for: {', '.join(sorted(NETWORKS))}, or an ONNX file.")
 @board_option
 @click.option("--objective", type=OneOf(OBJECTIVES), default="images_per_s", show_default=True,
               help="What the best array is best in.")
@@ -387,6 +396,7 @@ def explore_command(network: str, board: str, objective: str, top: int, place: b
     """
     console = Console()
     chosen = board_named(board)
+    network = network_named(network)
     graph_of(network)
     axes = {name: given[name] or values for name, values in axes_of(chosen).items()}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

@@ -1,1 +1,9 @@
-"""Networks that other people trained, as integer layer graphs."""
+"""Networks that other people trained, as integer layer graphs; needs the extra ``import``."""
+
+from .brevitas import from_brevitas
+from .finn import load_finn
+from .imported import Imported
+from .qonnx import Normalization, load_qonnx
+from .refusal import NetworkError
+
+__all__ = ["Imported", "NetworkError", "Normalization", "from_brevitas", "load_finn", "load_qonnx"]
