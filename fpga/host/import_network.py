@@ -68,9 +68,9 @@ def _write_json(path: Path | None, report: dict[str, Any]) -> None:
 def import_command(model: Path | None, finn: Path | None, header: Path | None, out: Path | None, divide: float,
                    mean: str, std: str, check: Path | None, count: int, json_path: Path | None, picture: Path | None,
                    preset: str | None, config: Path | None) -> None:
-    """Import a network in QONNX (MODEL, an ONNX file), or one of FINN's.
+    """Import a network of Brevitas, of FINN, or another in QONNX.
 
-    Prints its layers with their cycles on an array of the size of --preset or --config. The exit status is 1 if an
+    MODEL is an ONNX file. Prints its layers with their cycles on an array of the size of --preset or --config. The exit status is 1 if an
     output differs from the network's own, and 2 if the network is refused.
     """
     console = Console()

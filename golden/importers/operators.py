@@ -44,7 +44,19 @@ class Operators:
         self._options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
 
     def run(self, node: NodeProto, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray]:
-        """The outputs of a node for its inputs, in order; None where an optional input is missing."""
+        """The outputs of a node for its inputs, in order; None where an optional input is missing.
+
+        Raises
+        ------
+        ValueError
+            If the node breaks the rules of its operator.
+        """
+        try:
+            return self._run(node, inputs)
+        except Exception as error:      # onnxruntime's errors have no class in common but this one
+            raise ValueError(" ".join(str(error).split()) or type(error).__name__) from None
+
+    def _run(self, node: NodeProto, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray]:
         if is_custom(node):
             context = dict(zip(node.input, inputs, strict=True))
             execute_custom_node(node, context, None, onnx_opset_version=self.opsets.get(node.domain, 1))

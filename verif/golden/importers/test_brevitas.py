@@ -19,8 +19,7 @@ def test_layers_with_learned_scales() -> None:
         qnn.QuantIdentity(act_quant=Uint8ActPerTensorFixedPoint, return_quant_tensor=False),
         qnn.QuantConv2d(3, 6, 3, padding=1, bias=False, weight_quant=Int8WeightPerTensorFixedPoint),
         nn.BatchNorm2d(6), qnn.QuantReLU(act_quant=Uint8ActPerTensorFixedPoint, bit_width=3), nn.MaxPool2d(2),
-        qnn.QuantConv2d(6, 5, 2, stride=2, bias=False, weight_quant=Int8WeightPerTensorFixedPoint, weight_bit_width=4),
-        nn.Flatten())
+        qnn.QuantConv2d(6, 5, 2, stride=2, bias=False, weight_quant=Int8WeightPerTensorFixedPoint, weight_bit_width=4))
     for _ in range(5):
         model(torch.rand(20, 3, 8, 8))
     network = from_brevitas(model, torch.rand(1, 3, 8, 8))

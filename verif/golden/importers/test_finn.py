@@ -13,6 +13,7 @@ from PIL import Image
 
 from signum.golden.compiler.answers import Answers
 from signum.golden.compiler.compile import compile_graph
+from signum.golden.compiler.cycles import layer_cycles
 from signum.golden.compiler.stream_cycles import interval_cycles
 from signum.golden.importers.finn import load_finn
 from signum.golden.importers.imported import Imported
@@ -163,6 +164,10 @@ def test_in_rtl_from_pixels_to_classes(name: str, code: dict[str, int], cycles: 
         input_depth=4096, **code)
     program = compile_graph(found.graph, config, answers=Answers())
     assert interval_cycles(program) == cycles
+    if name == "cnvW1A1":       # 72 cycles for each of 30x30 pixels
+        first, *others = layer_cycles(config, program.records)
+        assert 72 * 900 <= first < 72 * 900 + 20
+        assert 28400 < sum(others) < 28600
     images = [digit(), digit()] if name.startswith("lfc") else [picture(name) for name in PICTURES]
     check_streams([StreamCase(program=program, graph=found.graph, encoder=found.encoder, answers=Answers(),
                               images=np.stack(images).astype(np.int64))])

@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 from signum.golden.compiler.graph import Segment
-from signum.golden.layers.encoder import BitPlanes, Encoder, SignEncoder, Thermometer, encoder_from_dict
+from signum.golden.layers.encoder import (
+    BitPlanes,
+    Encoder,
+    SignEncoder,
+    TablePlanes,
+    TableThermometer,
+    Thermometer,
+    encoder_from_dict,
+)
 
 ENCODERS = [Thermometer(16, 16), Thermometer(5, 16), Thermometer(32, 255), Thermometer(1, 1), BitPlanes(),
             BitPlanes(1), BitPlanes(4), SignEncoder(), SignEncoder(8)]
@@ -103,7 +111,11 @@ def test_the_identity_of_bit_planes(count: int) -> None:
     (lambda: BitPlanes().bits(np.zeros((1, 1, 1, 1))), "images must be integers, not float64"),
     (lambda: BitPlanes().bits(np.zeros((1, 8), dtype=int)), "images must be (B, C, H, W), not of 2 axes"),
     (lambda: encoder_from_dict({"encoder": "Gray"}),
-     "encoder must be one of Thermometer, BitPlanes, SignEncoder, not Gray"),
+     "encoder must be one of Thermometer, BitPlanes, SignEncoder, TablePlanes, TableThermometer, not Gray"),
+    (lambda: TablePlanes(2, tables=((0, 4),)), "tables must be one or more of numbers of 0 to 3"),
+    (lambda: TablePlanes(2, tables=((0, 3), (1, 2))).values(np.zeros((1, 3, 1, 1), dtype=int)),
+     "images must have 2 channels, not 3"),
+    (lambda: TableThermometer(2, 3, tables=((0,),)), "maximum must be the levels (2), not 3"),
 ])
 def test_what_is_refused(make: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
