@@ -70,8 +70,8 @@ def import_command(model: Path | None, finn: Path | None, header: Path | None, o
                    preset: str | None, config: Path | None) -> None:
     """Import a network of Brevitas, of FINN, or another in QONNX.
 
-    MODEL is an ONNX file. Prints its layers with their cycles on an array of the size of --preset or --config. The exit status is 1 if an
-    output differs from the network's own, and 2 if the network is refused.
+    MODEL is an ONNX file. Prints its layers with their cycles on an array of the size of --preset or --config. The exit
+    status is 1 if an output differs from the network's own, and 2 if the network is refused.
     """
     console = Console()
     if (model is None) == (finn is None):
