@@ -38,6 +38,8 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
     "A network on a board": {
         "import": Entry("signum.fpga.host.import_network", "import_command",
                         "Import a network of Brevitas, of FINN, or another in QONNX."),
+        "export": Entry("signum.fpga.host.import_network", "export_command",
+                        "Write a network of `signum import` as QONNX with MultiThreshold nodes."),
         "flash": Entry("signum.fpga.flow.commands", "flash_command",
                        "Write a bitstream to its board, by the board's usual program."),
         "run": Entry("signum.fpga.host.run", "run_command", "Run a program file on the board at a serial port."),

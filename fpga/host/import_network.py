@@ -1,4 +1,4 @@
-"""The command ``import``: a network that other people trained, as a file for every array, with a report."""
+"""The commands ``import`` and ``export``: networks of others as files for every array, with a report, and back."""
 
 import json
 from pathlib import Path
@@ -10,14 +10,15 @@ from rich.console import Console
 from rich.table import Table
 
 from signum.golden.compiler.cycles import predict_cycles
+from signum.golden.compiler.graph import Graph
 from signum.golden.compiler.program import Program
 from signum.hdl.config import ConfigError
 from signum.hdl.lib.command import FILE, Command, Failure, Integer, Number, Refusal, config_options, read_config
 from signum.hdl.lib.emit import write_whole
 
-from .program_file import ProgramFile
+from .program_file import ProgramFile, ProgramFileError
 
-__all__ = ["GET_EXTRA", "import_command"]
+__all__ = ["GET_EXTRA", "export_command", "import_command"]
 
 GET_EXTRA = "networks of others need the extra import: python -m pip install 'signum[import]'"
 PRESET = "ecp5_2k"
@@ -133,6 +134,37 @@ def import_command(model: Path | None, finn: Path | None, header: Path | None, o
     if out:
         ProgramFile(network.graph, network.encoder, network.name).save(out)
         console.print(f"see {out}", soft_wrap=True)
+
+
+@click.command("export", cls=Command, failed=(OSError,))
+@click.argument("network", type=FILE)
+@click.option("--onnx", "out", type=FILE, required=True, help="File to write.")
+def export_command(network: Path, out: Path) -> None:
+    """Write a network of `signum import` as QONNX with MultiThreshold nodes.
+
+    NETWORK is its file (.sgn). The input of the ONNX file is pixels of 0..255.
+    """
+    try:
+        from signum.golden.importers.export import to_qonnx
+        from signum.golden.importers.refusal import NetworkError
+    except ImportError as error:
+        raise Refusal(f"{GET_EXTRA} ({error.name} is missing)") from None
+    try:
+        file = ProgramFile.load(network)
+    except OSError as error:
+        raise Refusal(f"network must be a readable file, not {network} ({error.strerror})") from None
+    except ProgramFileError as error:
+        raise Refusal(str(error)) from None
+    if isinstance(file.program, Program) or file.encoder is None:
+        raise Refusal(f"{network} must be a network with its encoder, not a program for one array")
+    graph = file.program if isinstance(file.program, Graph) else file.program.graph
+    try:
+        model = to_qonnx(graph, file.encoder, file.name or network.stem)
+    except NetworkError as error:
+        raise Refusal(str(error)) from None
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(out, model.SerializeToString())
+    click.echo(f"see {out}")
 
 
 def _print(console: Console, name: str, layers: list[Any], program: Any) -> None:

@@ -95,3 +95,26 @@ def test_a_refused_network_has_its_report(tmp_path: Path, capsys: pytest.Capture
     (refusal,) = json.loads((tmp_path / "r.json").read_text())["unsupported"]
     assert (refusal["operator"], refusal["reason"]) == ("Einsum", "must be an operator that the array can compute")
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_export(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["import", str(model), f"--out={tmp_path}/net.sgn", "--random=0"]) == 0
+    assert main(["export", f"{tmp_path}/net.sgn", f"--onnx={tmp_path}/new/folded.onnx"]) == 0
+    assert main(["import", f"{tmp_path}/new/folded.onnx", "--divide=1", f"--out={tmp_path}/again.sgn"]) == 0
+    images = np.random.default_rng(1).integers(0, 256, (20, 2, 6, 6))
+    first, again = (ProgramFile.load(tmp_path / name) for name in ("net.sgn", "again.sgn"))
+    results = []
+    for file in (first, again):
+        assert isinstance(file.program, Graph)
+        assert file.encoder is not None
+        layer = file.program.layers[-1]
+        results.append(layer.values(file.program.run(file.encoder.bits(images))[layer.name]))
+    # ArgMax and its last sums: the exported network has the sums themselves
+    assert np.array_equal(results[0], results[1])
+    capsys.readouterr()
+    for options, message in ((["none.sgn"],
+                              "network must be a readable file, not none.sgn (No such file or directory)"),
+                             ([str(model)], f"{model} must be a program file, which begins with 'signum program'")):
+        assert main(["export", *options, f"--onnx={tmp_path}/x.onnx"]) == 2
+        assert capsys.readouterr().err == message + "\n"
+    assert not (tmp_path / "x.onnx").exists()
