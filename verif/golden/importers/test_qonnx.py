@@ -16,12 +16,14 @@ from qonnx.core.onnx_exec import execute_onnx
 from qonnx.transformation.infer_shapes import InferShapes
 
 from signum.golden.compiler.compile import compile_graph
+from signum.golden.compiler.cycles import predict_cycles
 from signum.golden.importers.imported import Imported
 from signum.golden.importers.qonnx import Normalization, load_qonnx, read_model
 from signum.golden.importers.refusal import NetworkError
 from signum.golden.reference.interpret import interpret
 from signum.hdl.config import ArrayConfig
 from signum.verif.bench.onnx_networks import QONNX, OnnxNetwork
+from signum.verif.bench.programs import run_programs
 
 from .networks import STYLES
 
@@ -46,7 +48,8 @@ def images_of(network: Imported, count: int, seed: int = 0) -> np.ndarray:
     noise = rng.integers(0, 256, (count, *network.input_shape))
     ramp = np.linspace(0, 255, noise[0].size).reshape(network.input_shape)
     noise[::3] = np.rint(ramp * rng.random((len(noise[::3]), 1, 1, 1)))
-    noise[:2] = [[[[0]]], [[[255]]]]
+    if count > 1:
+        noise[0], noise[-1] = 0, 255
     return noise
 
 
@@ -66,6 +69,7 @@ def test_brevitas(name: str, tmp_path: Path) -> None:
     assert network.exact
     assert not network.near
     assert network.ordered
+    # a thousand images of CNV take three minutes: signum import --random 1000
     assert network.differences(images_of(network, 1000 if "fc" in name else 100)) == 0
 
 
@@ -131,6 +135,27 @@ def test_the_program_of_an_array_gives_the_same(name: str, split: bool) -> None:
     layer = network.graph.layers[-1]
     found = layer.values(sums.reshape(len(images), *network.graph.sums_size(layer), layer.channels))
     assert np.array_equal(network.outputs(found), network.run(images))
+
+
+def test_in_rtl() -> None:
+    """All styles on one simulated array, results and cycles."""
+    config = ArrayConfig(rows=2, cols=8, lanes=16, tile=4, acc_bits=10, sum_bits=22, weight_depth=8192,
+                         activation_depth=8192, threshold_depth=4096, program_depth=2048, access_patterns=4,
+                         threshold_levels=3, weight_repeats=1)
+    networks = [load_qonnx(make()) for make in STYLES.values()]
+    programs = [compile_graph(network.graph, config, split=number % 2 == 1) for number, network in enumerate(networks)]
+    images = [images_of(network, program.images, seed=5) for network, program in zip(networks, programs, strict=True)]
+    jobs = [{"writes": list(program.load_writes()), "cycles": predict_cycles(config, program.records), "runs": [
+        {"writes": list(program.input_writes(network.encoder.bits(some))), "reads": program.result_reads(len(some))}]}
+        for network, program, some in zip(networks, programs, images, strict=True)]
+    cycles, values = run_programs(config, jobs)
+    assert cycles == [job["cycles"] for job in jobs]
+    for network, program, some, words in zip(networks, programs, images, values, strict=True):
+        found = program.results(len(some), words)
+        height, width = network.graph.sums_size(network.graph.layers[-1])
+        outputs = network.outputs(found.reshape(len(some), height, width, -1))
+        assert np.array_equal(outputs, network.run(some)), network.name
+        assert network.differences(some) == 0
 
 
 def refused(model: onnx.ModelProto) -> list[str]:
