@@ -4,6 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 from onnx import NodeProto
+from torch import Tensor
+
+from signum.golden.compiler import lowering
+from signum.golden.compiler.graph import MapShape
+from signum.golden.compiler.lowering import Part
+from signum.golden.layers.binary import Sign
 
 from .axes import flattened
 from .context import Context
@@ -11,6 +17,7 @@ from .operators import attributes
 from .refusal import UnsupportedError
 from .states import Codes, Constant, Layout, State, Sums, Term
 from .terms import output_size
+from .weights import planes_of
 
 __all__ = ["average_pool", "global_average_pool", "max_pool", "reduce_mean"]
 
@@ -21,13 +28,15 @@ def max_pool(context: Context, name: str, node: NodeProto, given: list[State | N
     strides = tuple(options.get("strides", [1] * len(kernel)))
     if len(kernel) != 2:
         raise UnsupportedError("must pool in two dimensions", "a tensor (1, C, H, W)")
-    if options.get("ceil_mode", 0) or any(options.get("pads", ())) or any(
-            value != 1 for value in options.get("dilations", ())):
-        raise UnsupportedError("must have windows inside the map: pads of 0, dilations of 1, ceil_mode of 0",
-                               "such windows")
-    if strides != kernel:
-        raise UnsupportedError(f"must have windows that do not overlap, strides of {kernel}, not {strides}",
-                               "strides as large as its kernel")
+    pads = tuple(options.get("pads", (0, 0, 0, 0)))
+    if options.get("ceil_mode", 0) or any(value != 1 for value in options.get("dilations", ())) or len(pads) != 4 \
+            or options.get("auto_pad", "NOTSET") != "NOTSET":
+        raise UnsupportedError("must have dilations of 1, ceil_mode of 0 and pads in numbers", "such windows")
+    if strides != kernel or any(pads):
+        if not isinstance(state, Codes):
+            raise UnsupportedError("must read quantized values where its windows overlap or are padded",
+                                   "a Quant in front of it, or windows that do not overlap")
+        return _overlapping(context, name, context.close(state), kernel, strides, pads)
     if isinstance(state, Codes) and state.open is not None and state.open.source is None \
             and context.uses.get(node.input[0], 0) == 1 and state.open.sums.pool is None:
         sums = state.open.sums
@@ -45,6 +54,44 @@ def max_pool(context: Context, name: str, node: NodeProto, given: list[State | N
     sums.pool = kernel
     sums.nodes.append(name)
     return sums
+
+
+class _Any(Sign):
+    """Whether one of a window's bits of +1 and -1 is +1, of twice their sum."""
+
+    def __init__(self, taps: int) -> None:
+        super().__init__()
+        self.taps = taps
+
+    def bits(self, x: Tensor) -> Tensor:
+        return x > -2 * self.taps
+
+
+def _overlapping(context: Context, name: str, codes: Codes, kernel: tuple[int, ...], strides: tuple[int, ...],
+                 pads: tuple[int, ...]) -> Codes:
+    """A layer whose bits are the OR of windows of the bits of a map; padding has none."""
+    (source, factor), *others = codes.maps
+    if others or factor != 1 or source.window != (1, 1) or source.planes or codes.layout != Layout():
+        raise UnsupportedError("must pool one quantized map (1, C, H, W) where its windows overlap or are padded",
+                               "a Quant in front of it")
+    if min(*strides, *kernel) < 1 or min(pads) < 0:
+        raise UnsupportedError("must have strides of 1 or more and pads of 0 or more", "such windows")
+    count = source.shape.channels
+    weights = np.zeros((count, count, *kernel), dtype=np.int64)
+    weights[np.arange(count), np.arange(count)] = 1
+    planes = planes_of(weights)
+    bits = replace(source, copies=1, offset=0)
+    part = Part(bits, planes.bits ^ source.inverted[:, None, None], (strides[0], strides[1]), (1, 1),
+                (pads[0], pads[1], pads[2], pads[3]), -1, planes.exponents)
+    output_size(Term(bits, weights, (strides[0], strides[1]), (1, 1), (pads[0], pads[1], pads[2], pads[3])))
+    layer = lowering.Sums(name, [part], sign=_Any(kernel[0] * kernel[1])).layer()
+    context.layers.append(layer)
+    context.absorbed[name] = name
+    context.bits[name] = source.copies
+    height, width = part.output_size
+    inverted = np.zeros(count, dtype=bool) if layer.inverted is None else layer.inverted
+    made = replace(source, names=(name,), shape=MapShape(height, width, count), inverted=inverted)
+    return replace(codes, maps=((made, 1),))
 
 
 def average_pool(context: Context, name: str, node: NodeProto, given: list[State | None]) -> State:

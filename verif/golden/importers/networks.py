@@ -54,6 +54,7 @@ def separable() -> ModelProto:
     x = net.quant(net.norm(net.conv(x, (6, 2, 3, 3), 2, strides=[2, 2], pads=[0, 0, 1, 1]), 6, 1.0), 2, 0.5)
     scale = (2.0 ** net.rng.integers(-3, 0, 6)).reshape(6, 1, 1, 1)
     x = net.quant(net.norm(net.conv(x, (6, 1, 3, 3), 3, scale, group=6, pads=[1, 1, 1, 1]), 6, 0.5), 2, 0.5, signed=0)
+    x = net.node("MaxPool", [x], kernel_shape=[3, 3], strides=[1, 1], pads=[1, 1, 1, 1])
     x = net.bipolar(net.norm(net.conv(x, (8, 6, 1, 1), 1), 8, 1.0))
     x = net.bipolar(net.norm(net.conv(x, (8, 2, 2, 2), 1, group=4), 8, 1.0))
     return net.model(net.dense(net.flatten(x), 72, 4))

@@ -170,12 +170,12 @@ def test_all_refusals_at_once() -> None:
     x = net.bipolar(net.node("Sub", ["x", net.constant(0.5)]))
     x = net.conv(x, (4, 3, 3, 3))
     gru = net.node("GRU", [x])
-    x = net.node("MaxPool", [net.bipolar(x)], kernel_shape=[3, 3], strides=[1, 1])
+    x = net.node("MaxPool", [net.bipolar(x)], kernel_shape=[3, 3], strides=[3, 3], ceil_mode=1)
     y = net.node("Softmax", [gru])
     found = refused(net.model(net.node("Add", [x, y])))
     assert [text.split(" must")[0] for text in found] == ["gru4 (GRU)", "maxpool6 (MaxPool)", "softmax7 (Softmax)"]
-    assert found[1] == ("maxpool6 (MaxPool) must have windows that do not overlap, strides of (3, 3), not (1, 1); "
-                        "strides as large as its kernel would make it fit")
+    assert found[1] == ("maxpool6 (MaxPool) must have dilations of 1, ceil_mode of 0 and pads in numbers; such windows "
+                        "would make it fit")
 
 
 def one(change: str) -> onnx.ModelProto:
