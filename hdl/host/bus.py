@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 MAGIC = 0x5347_4E4D
-VERSION = 9
+VERSION = 8
 
 
 class Region(enum.IntEnum):

@@ -45,7 +45,7 @@ def test_rows(data):
     assert all(set(row) == {"claim", "paper", "ours", "how", "why"} for row in rows)
     assert "89.0 (m=2) against 90.0" in rows[0]["ours"]
     assert "0 of 6170 results" in rows[-1]["ours"]
-    assert "0 of 1705984 bits" in rows[-2]["ours"]
+    assert "0 of 1706984 results" in rows[-2]["ours"]
     data["tasks"]["detection"]["rtl_mismatches"] = 7
     assert "7 of 6170 results" in claims(data)[-1]["ours"]
 
