@@ -13,6 +13,7 @@ from typing import Any
 from signum.fpga.flow.board_top import Board
 from signum.fpga.flow.estimate import AreaModel, ram_blocks
 from signum.fpga.flow.families.family import Family
+from signum.fpga.flow.tools import GET_IMPORT
 from signum.golden.compiler.compile import CapacityError
 from signum.golden.compiler.cycles import predict_cycles
 from signum.golden.compiler.graph import Graph
@@ -90,8 +91,7 @@ def graph_of(network: str) -> Graph:
         try:
             from signum.golden.importers import NetworkError, load_qonnx
         except ImportError as error:
-            raise ExploreError("networks of others need the extra import: python -m pip install 'signum[import]' "
-                               f"({error.name} is missing)") from None
+            raise ExploreError(f"{GET_IMPORT} ({error.name} is missing)") from None
         try:
             return load_qonnx(path).graph
         except NetworkError as error:

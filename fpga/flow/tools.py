@@ -116,6 +116,8 @@ def program_version(program: str) -> str:
     return ""
 
 
+GET_IMPORT = "networks of others need the extra import: python -m pip install 'signum[import]'"
+
 PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 PIP = f"{sys.executable} -m pip install "
 

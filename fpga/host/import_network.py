@@ -9,6 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from signum.fpga.flow.tools import GET_IMPORT
 from signum.golden.compiler.cycles import predict_cycles
 from signum.golden.compiler.graph import Graph
 from signum.golden.compiler.program import Program
@@ -17,11 +18,9 @@ from signum.hdl.lib.command import FILE, Command, Failure, Integer, Number, Refu
 from signum.hdl.lib.emit import write_whole
 
 from .program_file import ProgramFile, ProgramFileError
+from .run import PRESET
 
-__all__ = ["GET_EXTRA", "export_command", "import_command"]
-
-GET_EXTRA = "networks of others need the extra import: python -m pip install 'signum[import]'"
-PRESET = "ecp5_2k"
+__all__ = ["export_command", "import_command"]
 
 
 def _numbers(text: str, name: str) -> tuple[float, ...]:
@@ -85,7 +84,7 @@ def import_command(model: Path | None, finn: Path | None, header: Path | None, o
         from signum.golden.importers.refusal import NetworkError
         from signum.golden.importers.report import layer_reports, picture_network, program_for
     except ImportError as error:
-        raise Refusal(f"{GET_EXTRA} ({error.name} is missing)") from None
+        raise Refusal(f"{GET_IMPORT} ({error.name} is missing)") from None
     try:
         network: Imported
         if finn is not None:
@@ -148,7 +147,7 @@ def export_command(network: Path, out: Path) -> None:
         from signum.golden.importers.export import to_qonnx
         from signum.golden.importers.refusal import NetworkError
     except ImportError as error:
-        raise Refusal(f"{GET_EXTRA} ({error.name} is missing)") from None
+        raise Refusal(f"{GET_IMPORT} ({error.name} is missing)") from None
     try:
         file = ProgramFile.load(network)
     except OSError as error:

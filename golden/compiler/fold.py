@@ -26,7 +26,7 @@ from signum.golden.layers.encoder import Encoder
 from signum.golden.layers.residual import Int4
 from signum.hdl.control.combine import COMBINES
 
-from .graph import Graph, Layer, MapShape
+from .graph import Graph, Layer
 from .lowering import FoldError, Part, Source, Sums
 
 __all__ = ["FoldError", "fold"]
@@ -122,10 +122,7 @@ class _Folder:
         """Close a layer; returns its map."""
         layer = sums.layer()
         self.layers.append(layer)
-        height, width = sums.parts[0].output_size
-        shape = MapShape(height // layer.pool[0], width // layer.pool[1], layer.channels)
-        inverted = np.zeros(layer.channels, dtype=bool) if layer.inverted is None else layer.inverted
-        return Source((layer.name,), shape, inverted, copies=sums.sign.count if sums.sign else 1)
+        return sums.source(layer)
 
     def start(self, name: str, module: nn.Module, source: Source) -> Source | Sums:
         """Begin a layer, or flatten or pool a map."""

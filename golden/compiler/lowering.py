@@ -38,8 +38,8 @@ class Source:
     """The maps between two layers: more than one only for bit planes, most significant first.
 
     ``inverted``, bool (C,), marks the channels that hold the inverse of the network's bits. ``copies`` neighbouring
-    channels are the bits of one channel of the network, and its value is their sum plus ``offset``, an integer or one
-    for each channel of the network, int64 (C,). The network reads the sum of each ``window`` of positions.
+    channels are the bits of one channel of the network, and its value is their sum plus ``offset``. The network reads
+    the sum of each ``window`` of positions.
     """
 
     names: tuple[str, ...]
@@ -49,7 +49,7 @@ class Source:
     flat: bool = False
     copies: int = 1
     window: tuple[int, int] = (1, 1)
-    offset: int | np.ndarray = 0
+    offset: int = 0
 
     @property
     def channels(self) -> int:
@@ -87,14 +87,13 @@ class Part:
     def offsets(self, border: tuple[int, ...]) -> np.ndarray:
         """The part of the sum that the offset of the source makes, for each border class: int64 (CY, CX, N)."""
         inside = self.inside(border).astype(np.int64)
-        if not np.any(self.source.offset):
+        if not self.source.offset:
             return np.zeros((*inside.shape[:2], self.channels), dtype=np.int64)
         weights = np.zeros(self.weights.shape[1:], dtype=np.int64)
         for exponent, plane in self._weighted:
             weights += np.where(plane ^ self.source.inverted[:, None, None], 1, -1) << exponent
-        offset = np.broadcast_to(self.source.offset, self.source.channels)
         # the bits of a channel have equal weights
-        return np.einsum("yxkl,nckl,c->yxn", inside, weights[:, ::self.source.copies], offset)
+        return self.source.offset * np.einsum("yxkl,nckl->yxn", inside, weights[:, ::self.source.copies])
 
     @property
     def _weighted(self) -> Iterator[tuple[int, np.ndarray]]:
@@ -254,6 +253,14 @@ class Sums:
             return self
         return replace(self, parts=[replace(part, weights=part.weights.repeat(self.sign.count, axis=1))
                                     for part in self.parts])
+
+    def source(self, layer: Layer, *, copies: int = 0, offset: int = 0) -> Source:
+        """The map of the finished layer; a channel has ``copies`` bits, by default those of the sign."""
+        height, width = self.parts[0].output_size
+        shape = MapShape(height // layer.pool[0], width // layer.pool[1], layer.channels)
+        inverted = np.zeros(layer.channels, dtype=bool) if layer.inverted is None else layer.inverted
+        return Source((layer.name,), shape, inverted, copies=copies or (self.sign.count if self.sign else 1),
+                      offset=offset)
 
     def changes(self) -> np.ndarray:
         """The least z at which each bit of the sign differs from its value at the least z: int64 (bits,).

@@ -8,11 +8,11 @@ from signum.golden.compiler import lowering
 from signum.golden.compiler.graph import Layer, MapShape
 from signum.golden.compiler.lowering import Part, Source
 
-from .levels import quantized_levels, spaced_levels
+from .levels import quantized_levels, spaced_levels, whole
 from .operators import Operators
 from .refusal import UnsupportedError
 from .rounding import exact, near_thresholds
-from .states import Codes, Constant, Layout, Levels, Operator, Pixels, State, Sums, Term
+from .states import Codes, Constant, Layout, Levels, Operator, Pixels, State, Sums, Term, computed
 from .terms import doubling, factor_of, integer_units, zero_code
 from .weights import planes_of
 
@@ -75,11 +75,7 @@ class Context:
                 self.near[layer.name] = near_thresholds(sums, levels, lowered.changes())
             for node in sums.nodes:
                 self.absorbed[node] = sums.name
-            height, width = lowered.parts[0].output_size
-            shape = MapShape(height // layer.pool[0], width // layer.pool[1], layer.channels)
-            inverted = np.zeros(layer.channels, dtype=bool) if layer.inverted is None else layer.inverted
-            state.open.source = Source((layer.name,), shape, inverted, copies=levels.count,
-                                       offset=round(levels.count + 2 * levels.least))
+            state.open.source = lowered.source(layer, offset=whole(levels.offset))
         return replace(state, maps=((state.open.source, 1),), open=None)
 
     def lowered(self, sums: Sums) -> lowering.Sums:
@@ -122,12 +118,9 @@ class Context:
         """The codes of the network's input, by a quantizer, or of the pixels themselves."""
         if self.input is not None:
             raise UnsupportedError("must be the only reader of the network's input", "one quantizer of the input")
-        values = self.pixels
-        for function in state.functions:
-            values = function.compute(values)
+        values = computed(state.functions, self.pixels)
         levels = quantized_levels(quantizer, values) if quantizer else spaced_levels(values)
-        index = np.rint(values / levels.unit - levels.least).astype(np.int64) if not quantizer else np.rint(
-            quantizer.compute(values) / levels.unit - levels.least).astype(np.int64)
+        index = levels.index(quantizer.compute(values) if quantizer else values)
         if levels.count > 255:
             raise UnsupportedError(f"must have at most 256 levels, not {levels.count + 1}", "a quantizer of 8 bits")
         if (np.diff(index, axis=0) < 0).any() and (np.diff(index, axis=0) > 0).any():
@@ -136,15 +129,13 @@ class Context:
         self.tables = tuple(tuple(int(value) for value in table) for table in tables)
         planes = levels.count > MOST_THERMOMETER
         copies = 1 if planes else levels.count
-        offset = levels.least if planes else levels.count + 2 * levels.least
+        offset = whole(levels.least if planes else levels.offset)
         names = tuple(f"input.{k}" for k in reversed(range(levels.count.bit_length()))) if planes else ("input",)
         channels = self.shape.channels * copies
-        if round(offset) != offset:
-            raise UnsupportedError("must have a level at a multiple of its scale, or half of one", "a zero point of 0")
         unit = levels.unit if planes else levels.unit / 2
         shape = MapShape(self.shape.height, self.shape.width, channels)
         source = Source(names, shape, np.zeros(channels, dtype=bool), planes=planes, copies=copies,
-                        offset=round(offset))
+                        offset=offset)
         self.input = levels, source
         self.bits |= dict.fromkeys(source.names, source.copies)
         flat = (self.shape.channels, self.shape.height, self.shape.width) if state.layout.rank == 2 else None

@@ -103,7 +103,7 @@ class _Exporter:
     def _encode(self, channels: int) -> None:
         """The code of each pixel: the number of thresholds that it reaches."""
         encoder = self.encoder
-        pixels = np.broadcast_to(np.arange(256), (channels, 256))[None, :, :, None].transpose(0, 1, 3, 2)
+        pixels = np.broadcast_to(np.arange(256), (1, channels, 1, 256))
         if isinstance(encoder, TablePlanes | TableThermometer):
             codes = encoder.values(pixels)[0, :, 0]
         elif isinstance(encoder, Thermometer):
@@ -135,15 +135,15 @@ class _Exporter:
 
     def _copies(self, layer: Layer) -> int:
         """Neighbouring bits that are levels of one channel for the layer and for all its readers."""
+        assert layer.thresholds is not None
+        if layer.inverted is not None and layer.inverted.any():
+            return 1
+        weights = [*(segment.weights for segment in layer.segments), *self._readers(layer.name)]
         for copies in range(MOST_COPIES, 1, -1):
-            if layer.channels % copies or layer.thresholds is None:
-                continue
-            thresholds = layer.thresholds.reshape(*layer.thresholds.shape[:2], -1, copies)
-            inverted = np.zeros(layer.channels, dtype=bool) if layer.inverted is None else layer.inverted
-            if (all(_alike(segment.weights, copies) for segment in layer.segments) and _alike(inverted, copies)
-                    and all(_alike(weights, copies) for weights in self._readers(layer.name))
-                    and (np.sort(thresholds, axis=-1) == thresholds).all() and not inverted.any()):
-                return copies
+            if layer.channels % copies == 0 and all(_alike(part, copies) for part in weights):
+                thresholds = layer.thresholds.reshape(*layer.thresholds.shape[:2], -1, copies)
+                if (np.diff(thresholds, axis=-1) >= 0).all():
+                    return copies
         return 1
 
     def _sums(self, layer: Layer, rows: slice) -> tuple[str, np.ndarray, int]:
@@ -169,7 +169,7 @@ class _Exporter:
             constant = constant + offset
             source = code.tensor
             if any(layer.border):
-                constant = constant - self._outside(layer, segment, weights, pad, (height, width))
+                constant = constant + self._outside(layer, segment, weights, pad, (height, width))
             elif any(segment.padding) and pad.any():
                 if (pad != pad[0]).any():
                     raise NetworkError(f"layer {layer.name} must be padded with one value in all channels")
@@ -217,7 +217,7 @@ class _Exporter:
 
     def _outside(self, layer: Layer, segment: Segment, weights: np.ndarray, pad: np.ndarray, size: tuple[int, int],
                  ) -> np.ndarray:
-        """The part of a sum at padded positions, for each border class: int64 (CY, CX, N), negated."""
+        """The part of a sum at padded positions, for each border class: int64 (CY, CX, N)."""
         shape = self.graph.shapes[segment.source]
         sides = []
         for axis, length in enumerate((shape.height, shape.width)):
@@ -227,7 +227,7 @@ class _Exporter:
                   + np.arange(weights.shape[2 + axis]) * segment.dilation[axis])
             sides.append((at >= 0) & (at < length))
         inside = sides[0][:, None, :, None] & sides[1][None, :, None, :]
-        return -np.einsum("yxkl,nckl,c->yxn", (~inside).astype(np.int64), weights, pad)
+        return np.einsum("yxkl,nckl,c->yxn", (~inside).astype(np.int64), weights, pad)
 
     def _map(self, layer: Layer, output: bool = False) -> None:
         """A layer that makes a map."""

@@ -52,6 +52,11 @@ class _Sizes:
     simd: int
     bits: int
 
+    @property
+    def thresholds(self) -> int:
+        """Of a channel: activations of 1 bit have two levels, of 2 bits three."""
+        return self.bits
+
 
 class _Above(Sign):
     """A bit for each threshold, (N, count): z > T."""
@@ -106,13 +111,12 @@ def load_finn(folder: Path | str, header: Path | str | None = None) -> Imported:
         except FoldError as error:
             raise NetworkError(f"layer {sizes.number} of {folder} must fold exactly: {error}") from None
     # popcounts of single bits, or sums of levels of 2
-    last = layers[-1]
-    unit, bias = 0.5, np.full(CLASSES, last.columns / 2 if layers[-2].bits == 1 else 0.0)
+    bias = np.full(CLASSES, layers[-1].columns / 2 if layers[-2].bits == 1 else 0.0)
     graph = Graph(inputs=dict.fromkeys(first.names, first.shape), layers=tuple(made))
     absorbed = {f"L{sizes.number}": ("Conv" if sizes.kernel else "Dense", layer.name)
                 for sizes, layer in zip(layers, made, strict=True)}
-    return Imported(name, graph, encoder, input_shape, absorbed, 0, (Factor(np.full(CLASSES, unit), bias),), {}, True,
-                    {layer.name: (1 << sizes.bits) - sizes.bits
+    return Imported(name, graph, encoder, input_shape, absorbed, 0, (Factor(np.full(CLASSES, 0.5), bias),), {}, True,
+                    {layer.name: sizes.thresholds
                      for sizes, layer in zip(layers[:-1], made, strict=False)})
 
 
@@ -180,7 +184,7 @@ def _read_weights(folder: Path, sizes: _Sizes) -> np.ndarray:
 
 def _read_thresholds(folder: Path, sizes: _Sizes) -> np.ndarray:
     """Rising thresholds of each channel: int64 (rows, count)."""
-    count = (1 << sizes.bits) - 1 if sizes.bits == 1 else (1 << sizes.bits) - 2
+    count = sizes.thresholds
     thresholds = np.zeros((sizes.rows, count), dtype=np.int64)
     for pe in range(sizes.pe):
         words = _words(folder / f"{sizes.number}-{pe}-thres.bin", sizes.rows // sizes.pe * count)
@@ -225,7 +229,4 @@ def _layer(folder: Path, sizes: _Sizes, following: _Sizes | None, source: Source
         sums.pool = (pool, pool)
     layer = sums.layer()
     made.append(layer)
-    height, width = part.output_size
-    inverted = np.zeros(layer.channels, dtype=bool) if layer.inverted is None else layer.inverted
-    return Source((layer.name,), MapShape(height // pool, width // pool, layer.channels), inverted,
-                  copies=thresholds.shape[1])
+    return sums.source(layer)

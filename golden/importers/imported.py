@@ -7,7 +7,7 @@ import numpy as np
 from signum.golden.compiler.graph import Graph
 from signum.golden.layers.encoder import Encoder
 
-from .states import Function
+from .states import Function, computed
 
 __all__ = ["Imported"]
 
@@ -66,9 +66,7 @@ class Imported:
         values = results.reshape(-1, channels)
         if values.dtype == bool:
             values = np.where(values, 1, -1)
-        found: np.ndarray = values.astype(np.float32)
-        for function in self.functions:
-            found = function.compute(found)
+        found = computed(self.functions, values.astype(np.float32))
         if self.ranks:
             return np.argsort(-found, axis=1, kind="stable")[:, :self.ranks].reshape(batch, -1)
         return found.reshape(batch, height, width, -1).transpose(0, 3, 1, 2)
@@ -81,9 +79,7 @@ class Imported:
             return False
         ends = layer.values(np.array([[layer.bottom] * layer.channels, [layer.top] * layer.channels]))
         z = np.arange(ends.min(), ends.max() + 1, layer.step)
-        values = np.broadcast_to(z[:, None], (len(z), layer.channels)).astype(np.float32)
-        for function in self.functions:
-            values = function.compute(values)
+        values = computed(self.functions, np.broadcast_to(z[:, None], (len(z), layer.channels)).astype(np.float32))
         return bool((values[1:] > values[:-1]).all() and (values == values[:, :1]).all())
 
     def run(self, images: np.ndarray) -> np.ndarray:

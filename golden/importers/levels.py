@@ -6,7 +6,14 @@ from .operators import attributes
 from .refusal import UnsupportedError
 from .states import Levels, Operator
 
-__all__ = ["quantized_levels", "spaced_levels"]
+__all__ = ["quantized_levels", "spaced_levels", "whole"]
+
+
+def whole(offset: float) -> int:
+    """The offset of codes, an integer."""
+    if round(offset) != offset:
+        raise UnsupportedError("must have a level at a multiple of its scale, or half of one", "a zero point of 0")
+    return round(offset)
 
 
 def quantized_levels(operator: Operator, values: np.ndarray) -> Levels:

@@ -31,8 +31,7 @@ def conv(context: Context, name: str, node: NodeProto, given: list[State | None]
     size = codes.shape[1:]
     geometry = _geometry(options, values.shape[2:], size)
     _check_padding(codes, geometry["padding"])
-    sums = _linear(name, codes, weights, _dense(values, groups), _vector(bias, len(values)), **geometry)
-    return sums
+    return _linear(name, codes, weights, _dense(values, groups), _vector(bias, len(values)), **geometry)
 
 
 def gemm(context: Context, name: str, node: NodeProto, given: list[State | None]) -> State:
@@ -100,7 +99,7 @@ def _dense_layer(context: Context, name: str, state: State | None, weights: Cons
     else:
         shaped = matrix.reshape(-1, channels, height, width)
     sums = _linear(name, replace(codes, flat=None), weights, shaped, bias)
-    return replace(sums, layout=Layout(2), nodes=sums.nodes)
+    return replace(sums, layout=Layout(2))
 
 
 def _linear(name: str, codes: Codes, weights: Constant, shaped: np.ndarray, bias: np.ndarray | None,

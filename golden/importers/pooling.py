@@ -7,7 +7,6 @@ from onnx import NodeProto
 from torch import Tensor
 
 from signum.golden.compiler import lowering
-from signum.golden.compiler.graph import MapShape
 from signum.golden.compiler.lowering import Part
 from signum.golden.layers.binary import Sign
 
@@ -81,17 +80,16 @@ def _overlapping(context: Context, name: str, codes: Codes, kernel: tuple[int, .
     weights[np.arange(count), np.arange(count)] = 1
     planes = planes_of(weights)
     bits = replace(source, copies=1, offset=0)
-    part = Part(bits, planes.bits ^ source.inverted[:, None, None], (strides[0], strides[1]), (1, 1),
-                (pads[0], pads[1], pads[2], pads[3]), -1, planes.exponents)
-    output_size(Term(bits, weights, (strides[0], strides[1]), (1, 1), (pads[0], pads[1], pads[2], pads[3])))
-    layer = lowering.Sums(name, [part], sign=_Any(kernel[0] * kernel[1])).layer()
+    term = Term(bits, weights, (strides[0], strides[1]), (1, 1), (pads[0], pads[1], pads[2], pads[3]))
+    output_size(term)           # refuses a window larger than its map
+    part = Part(bits, planes.bits ^ source.inverted[:, None, None], term.stride, term.dilation, term.padding, -1,
+                planes.exponents)
+    sums = lowering.Sums(name, [part], sign=_Any(kernel[0] * kernel[1]))
+    layer = sums.layer()
     context.layers.append(layer)
     context.absorbed[name] = name
     context.bits[name] = source.copies
-    height, width = part.output_size
-    inverted = np.zeros(count, dtype=bool) if layer.inverted is None else layer.inverted
-    made = replace(source, names=(name,), shape=MapShape(height, width, count), inverted=inverted)
-    return replace(codes, maps=((made, 1),))
+    return replace(codes, maps=((sums.source(layer, copies=source.copies, offset=source.offset), 1),))
 
 
 def average_pool(context: Context, name: str, node: NodeProto, given: list[State | None]) -> State:

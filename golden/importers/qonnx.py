@@ -82,13 +82,23 @@ class QonnxNetwork(Imported):
         source = self.model.graph
         sizes = [dim.dim_value for dim in _inputs(self.model)[0].type.tensor_type.shape.dim]
         operators = Operators(opsets_of(self.model))
+        constants: dict[str, np.ndarray] = {entry.name: tensor(entry) for entry in source.initializer}
+
+        def run(node: NodeProto, tensors: dict[str, np.ndarray]) -> None:
+            results = operators.run(node, [tensors[name] if name else None for name in node.input])
+            tensors.update(zip(node.output, results, strict=False))
+
+        moving = []
+        for node in source.node:        # quantizers of weights run once for all images
+            if all(not name or name in constants for name in node.input):
+                run(node, constants)
+            else:
+                moving.append(node)
         found = []
         for image in given:
-            tensors: dict[str, np.ndarray] = {entry.name: tensor(entry) for entry in source.initializer}
-            tensors[_inputs(self.model)[0].name] = image.reshape(1, *sizes[1:])
-            for node in source.node:
-                results = operators.run(node, [tensors[name] if name else None for name in node.input])
-                tensors.update(zip(node.output, results, strict=False))
+            tensors = constants | {_inputs(self.model)[0].name: image.reshape(1, *sizes[1:])}
+            for node in moving:
+                run(node, tensors)
             found.append(tensors[source.output[0].name][0])
         result = np.stack(found)
         if self.ranks:
@@ -220,8 +230,8 @@ def _import(model: ModelProto, name: str, normalization: Normalization) -> Qonnx
                 for node_name, node in _names(model)}
     input_shape = context.shape.channels, context.shape.height, context.shape.width
     return QonnxNetwork(name, graph, _encoder(context, levels, source.planes), input_shape, absorbed,
-                    end.count if isinstance(end, Ranking) else 0, tuple(functions), context.near,
-                        exact, context.bits, model, normalization)
+                        end.count if isinstance(end, Ranking) else 0, tuple(functions), context.near, exact,
+                        context.bits, model, normalization)
 
 
 def _encoder(context: Context, levels: Levels, planes: bool) -> Encoder:

@@ -7,10 +7,10 @@ from onnx import NodeProto
 
 from .context import Context
 from .functions import layout_of, operator_of
-from .levels import quantized_levels
+from .levels import quantized_levels, whole
 from .refusal import UnsupportedError
-from .states import Codes, Function, Open, Operator, Pixels, State, Sums
-from .terms import factor_of
+from .states import Codes, Open, Operator, Pixels, State, Sums
+from .terms import values_of
 
 __all__ = ["MOST_LEVELS", "QUANTIZERS", "quantize"]
 
@@ -39,8 +39,7 @@ def quantize(context: Context, name: str, node: NodeProto, given: Sequence[State
     if levels.count > MOST_LEVELS:
         raise UnsupportedError(f"must have at most {MOST_LEVELS + 1} levels, not {levels.count + 1}",
                                f"a bit width of {MOST_LEVELS.bit_length()} or less")
-    if round(levels.count + 2 * levels.least) != levels.count + 2 * levels.least:
-        raise UnsupportedError("must have a level at a multiple of its scale, or half of one", "a zero point of 0")
+    whole(levels.offset)
     (sums.before if sums.pool is None else sums.after).append(operator)
     codes = Codes((), levels.unit / 2, sums.layout, Open(sums, levels))
     return codes if context.uses.get(node.output[0], 0) == 1 else context.close(codes)
@@ -55,7 +54,4 @@ def _reachable(context: Context, sums: Sums, operator: Operator) -> np.ndarray:
     if len(z) > 4 * CHUNK:              # the ends, and enough between them, for a monotone function
         z = np.unique(np.concatenate([z[:CHUNK], z[:: len(z) // CHUNK], z[-CHUNK:]]))
     values = np.broadcast_to(z[:, None], (len(z), sums.channels)).astype(np.float32)
-    functions: list[Function] = [factor_of(sums), *sums.functions]
-    for function in functions:
-        values = function.compute(values)
-    return values
+    return values_of(sums, values)

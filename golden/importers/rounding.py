@@ -8,8 +8,8 @@ one, and a quantizer may decide otherwise where a sum lies so near its threshold
 import numpy as np
 import torch
 
-from .states import Function, Levels, Sums, Term
-from .terms import doubling, factor_of
+from .states import Levels, Sums, Term
+from .terms import doubling, values_of
 
 __all__ = ["exact", "near_thresholds"]
 
@@ -19,8 +19,7 @@ MANTISSA = 24
 
 def _largest_code(term: Term) -> int:
     source = term.source
-    offset = abs(int(np.asarray(source.offset).reshape(-1)[0]))
-    return offset + ((1 << len(source.names)) - 1 if source.planes else source.copies)
+    return abs(source.offset) + ((1 << len(source.names)) - 1 if source.planes else source.copies)
 
 
 def _largest_sums(sums: Sums) -> np.ndarray:
@@ -55,10 +54,7 @@ def near_thresholds(sums: Sums, levels: Levels, changes: np.ndarray) -> int:
 
     def bits(values: np.ndarray) -> np.ndarray:
         """The bit of each count at values (count, N) of the sums."""
-        functions: list[Function] = [factor_of(sums), *sums.functions]
-        for function in functions:
-            values = function.compute(values)
-        found = levels.bits(torch.from_numpy(values)[:, :, None, None])[:, :, 0, 0].numpy()
+        found = levels.bits(torch.from_numpy(values_of(sums, values))[:, :, None, None])[:, :, 0, 0].numpy()
         return found.reshape(len(values), -1, levels.count)[np.arange(levels.count), :, np.arange(levels.count)]
 
     return int(((bits(z) != bits(z - error)) | (bits(z - 1) != bits(z - 1 + error))).sum())

@@ -1,5 +1,6 @@
 """States of a network's tensors: pixels, constants, codes in maps, and sums that await a quantizer."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,7 +14,7 @@ from signum.golden.layers.binary import ChannelFunction, Sign
 from .operators import Operators
 
 __all__ = ["Codes", "Constant", "Factor", "Function", "Layout", "Levels", "Open", "Operator", "Pixels", "Ranking",
-           "State", "Sums", "Term", "Unknown"]
+           "State", "Sums", "Term", "Unknown", "computed"]
 
 
 @dataclass(frozen=True)
@@ -95,15 +96,32 @@ class Levels(Sign):
         self.least = least
         self.count = count
 
+    @property
+    def offset(self) -> float:
+        """A level is half the unit times the sum of its bits, +1 and -1, and this number."""
+        return self.count + 2 * self.least
+
+    def index(self, values: np.ndarray) -> np.ndarray:
+        """The number k of each value: float (Z, N) to int64 (Z, N)."""
+        return np.rint(values / self.unit - self.least).astype(np.int64)
+
     def forward(self, x: Tensor) -> Tensor:
         return x
 
     def bits(self, x: Tensor) -> Tensor:
-        levels = torch.from_numpy(np.rint(x.numpy() / self.unit[:, None, None] - self.least).astype(np.int64))
+        """Bits of values (Z, N, 1, 1)."""
+        levels = torch.from_numpy(self.index(x[:, :, 0, 0].numpy()))[:, :, None, None]
         return (levels[:, :, None] > torch.arange(self.count)[:, None, None]).flatten(1, 2)
 
 
 Function = Operator | Factor
+
+
+def computed(functions: Iterable[Function], values: np.ndarray) -> np.ndarray:
+    """The results of successive functions of values (Z, N)."""
+    for function in functions:
+        values = function.compute(values)
+    return values
 
 
 @dataclass(frozen=True)

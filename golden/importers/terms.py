@@ -5,10 +5,10 @@ import numpy as np
 from signum.golden.compiler.lowering import Source
 
 from .refusal import UnsupportedError
-from .states import Factor, Sums, Term
+from .states import Factor, Sums, Term, computed
 from .weights import integers
 
-__all__ = ["doubling", "factor_of", "integer_units", "output_size", "zero_code"]
+__all__ = ["doubling", "factor_of", "integer_units", "output_size", "values_of", "zero_code"]
 
 
 def output_size(term: Term) -> tuple[int, int]:
@@ -26,10 +26,9 @@ def output_size(term: Term) -> tuple[int, int]:
 
 def zero_code(source: Source) -> int | np.ndarray:
     """The padding of a map by the value 0: the bits of its code, 0 where no code is 0, or -1 on planes without it."""
-    offset = int(np.asarray(source.offset).reshape(-1)[0])
     if source.planes:
-        return -offset if 0 <= -offset < 1 << len(source.names) else -1
-    level, rest = divmod(source.copies - offset, 2)
+        return -source.offset if 0 <= -source.offset < 1 << len(source.names) else -1
+    level, rest = divmod(source.copies - source.offset, 2)
     if rest or not 0 <= level <= source.copies:
         return 0
     return np.tile(np.arange(source.copies) < level, source.channels)
@@ -43,6 +42,11 @@ def doubling(sums: Sums) -> int:
 def factor_of(sums: Sums) -> Factor:
     """The network's values of the integers of the array."""
     return Factor(sums.unit / doubling(sums), sums.bias)
+
+
+def values_of(sums: Sums, numbers: np.ndarray) -> np.ndarray:
+    """The values behind the functions of sums, of the array's integers: (Z, N) to float32 (Z, N)."""
+    return computed([factor_of(sums), *sums.functions], numbers)
 
 
 def integer_units(units: np.ndarray) -> tuple[np.ndarray, float]:

@@ -77,7 +77,7 @@ class Translator:
                                        "such an operator")
             if node.op_type not in HANDLERS and node.op_type not in FOLDED and node.op_type != "Shape":
                 raise UnsupportedError("must be an operator that the array can compute",
-                                            f"one of {', '.join(OPERATORS)}")
+                                       f"one of {', '.join(OPERATORS)}")
             if not any(isinstance(state, Unknown) for state in given):
                 outputs = self._outputs(name, node, given)
         except UnsupportedError as refusal:
