@@ -146,8 +146,9 @@ def storing_cycles(config: ArrayConfig, record: LayerRecord) -> int:
         return _complete(config, size) + 1
     _, _, period = _group(config, record)
     last = [word - period for word in _words(config, record)] if group_count(record, config.rows) > 1 else []
-    free = -period
-    for complete in [*last, *_words(config, record)]:
+    words = [*last, *_words(config, record)]
+    free = words[0]
+    for complete in words:
         free = max(complete, free) + config.rows
     return free
 

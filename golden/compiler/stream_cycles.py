@@ -100,7 +100,7 @@ class _Packer:
 
     def complete(self, issued: int) -> None:
         """The item that was issued last completes a word."""
-        full = max(issued + self.latency, self.blocked[-1][1] + 1)
+        full = self.issue(issued + 1, self.latency)             # a stop holds all items on their way
         leaves = max(full, self.stored) + 1 if self.planes else full
         for number in range(max(1, self.planes)):
             self.stored = leaves if not number else self.stored + 1
