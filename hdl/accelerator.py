@@ -136,6 +136,8 @@ class Accelerator(wiring.Component):
             sequencer.program_data.eq(self.program.read_data),
             array.first.eq(delay(m, sequencer.first, counted_after - 1, "first")),
         ]
+        if config.accumulator_shift:
+            m.d.comb += array.shift.eq(delay(m, sequencer.shifts, counted_after - 1, "shift"))
         marks = Cat(sequencer.last, sequencer.ends, sequencer.doubles)
         counted, ended, doubled = delay(m, marks, counted_after, "last")
         m.d.comb += [array.load.eq(counted), self.drain.strobe.eq(counted), self.drain.ends.eq(ended),

@@ -13,7 +13,7 @@ DATA_BITS = 32                      # width of the bus, and of a memory's slice
 WIDEST_SCALE = 18                   # bits of an operand of an FPGA's multiplier
 MAY_BE_ZERO = {"pipeline", "zero_padding", "requantize_depth", "requantize_shift", "memory_registers", "input_depth",
                "input_planes", "input_levels", "input_maximum", "answer_ranks", "answer_values",
-               "answer_bytes", "answer_shuffle", "threshold_levels", "weight_repeats", "input_places"}
+               "answer_bytes", "answer_shuffle", "threshold_levels", "weight_repeats", "accumulator_shift", "input_places"}
 MOST_LEVELS = 7                     # thresholds of a sum
 WIDEST_SIGNAL = 1 << 16             # bits of a signal too wide for Amaranth; one signal holds the words of all rows
 LARGEST_PRODUCT = 255 * 128         # magnitude of 255 * -128, of 8-bit elements
@@ -118,6 +118,9 @@ class ArrayConfig:
     weight_repeats : int
         1 if all positions of a kernel may have the same weights, which then are in memory once: average pooling and a
         linear layer behind it. With 0 they are in memory once for each position.
+    accumulator_shift : int
+        1 if accumulators may double between two words, so that one dot product takes all bit planes of a layer, in one
+        drain. With 0 each plane is drained. Binary arrays only.
     input_depth : int
         Values that the line buffer of the input unit (`hdl.input.input_unit`) holds, a power of two; 0 for no input
         unit.
@@ -169,6 +172,7 @@ class ArrayConfig:
     memory_registers: int = 0
     threshold_levels: int = 0
     weight_repeats: int = 0
+    accumulator_shift: int = 0
     input_depth: int = 0
     input_planes: int = 0
     input_levels: int = 0
@@ -208,11 +212,15 @@ class ArrayConfig:
         if self.element_bits > 1 and self.threshold_levels > 1:
             raise ConfigError(f"threshold_levels must be 0 or 1 where element_bits is {self.element_bits}, "
                               f"not {self.threshold_levels}")
+        if self.element_bits > 1 and self.accumulator_shift:
+            raise ConfigError(f"accumulator_shift must be 0 where element_bits is {self.element_bits}, "
+                              f"not {self.accumulator_shift}")
         limits = {"rows": 1024, "cols": 1024, "lanes": 4096, "acc_bits": 32, "sum_bits": 32, "access_patterns": 8,
                   "zero_padding": 1, "memory_registers": 2, "requantize_shift": 24, "scale_bits": WIDEST_SCALE,
                   "fetch_width": 32, "input_planes": 8, "input_maximum": 255, "input_depth": 65536,
                   "answer_ranks": 8, "answer_values": 1, "answer_bytes": 1, "answer_shuffle": 8,
-                  "input_places": 2, "threshold_levels": MOST_LEVELS, "weight_repeats": 1}
+                  "input_places": 2, "threshold_levels": MOST_LEVELS, "weight_repeats": 1,
+                  "accumulator_shift": 1}
         for name, most in limits.items():
             if getattr(self, name) > most:
                 raise ConfigError(f"{name} must be at most {most}, not {getattr(self, name)}")

@@ -28,7 +28,8 @@ def fitted(program: Program) -> ArrayConfig:
 
 def widened(graph: Graph, config: ArrayConfig) -> ArrayConfig:
     """The array with sums of the width of a binary graph, and with the hardware for its kinds of layers."""
-    taps = max(segment.taps for layer in graph.layers for segment in layer.segments)
+    taps = max(layer.top if config.accumulator_shift and any(segment.double for segment in layer.segments) else
+               max(segment.taps for segment in layer.segments) for layer in graph.layers)
     acc_bits = max(config.count_bits, config.dot_bits(taps))
     sum_bits = max(acc_bits, *((layer.top + 1).bit_length() for layer in graph.layers))
     shapes = graph.shapes

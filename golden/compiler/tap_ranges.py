@@ -22,10 +22,11 @@ __all__ = ["TapRange", "replay_of", "tap_ranges"]
 class TapRange:
     """Part of a segment's kernel: lines ``ky``, columns ``kx`` and words of the map, each first and end.
 
-    Of several segments, the same part of each, one after the other: planes of one weight. The map of each begins
-    ``apart`` words behind the map of the one before. With ``drains`` the sum is drained after the range, and with
-    ``doubles`` added to twice the sum before. A ``replay`` reads a word twice, with all weights -1 and then +1: the
-    dot product is the lanes. With ``repeats`` all positions have the same weights, which are in memory once.
+    Of several segments, the same part of each, one after the other: planes of one weight or, with ``shifts``, each of
+    half the weight of the one before, so that the accumulators double before each. The map of each begins ``apart``
+    words behind the map of the one before. With ``drains`` the sum is drained after the range, and with ``doubles``
+    added to twice the sum before. A ``replay`` reads a word twice, with all weights -1 and then +1: the dot product is
+    the lanes. With ``repeats`` all positions have the same weights, which are in memory once.
     """
 
     segments: tuple[Segment, ...]
@@ -34,6 +35,7 @@ class TapRange:
     words: tuple[int, int]
     drains: bool
     doubles: bool = False
+    shifts: bool = False
     apart: int = 0
     replay: bool = False
     repeats: bool = False
@@ -51,8 +53,9 @@ class TapRange:
         return len(self.segments) * lines * columns * words
 
     def taps(self, lanes: int) -> int:
-        """Taps of the dot product, or a few more where the last word is not full."""
-        return self.steps * lanes
+        """Taps of the dot product with their multiplicity, or a few more where the last word is not full."""
+        planes = len(self.segments)
+        return self.steps // planes * lanes * ((1 << planes) - 1 if self.shifts else planes)
 
     def weight_words(self, lanes: int) -> np.ndarray:
         """Weights in the order of the steps, bool (N, steps or, if they repeat, steps of a position, word_bits)."""
@@ -85,19 +88,19 @@ class TapRange:
             line_step = dy * place.pitch - (runs - 1) * dx * place.words - length + 1
         if len(self.segments) > 1:      # the innermost loop that is free steps from map to map
             step = self.apart - (runs - 1) * (length - 1 + run_step) - (length - 1)
-            if runs == 1:
+            if runs == 1 and not self.shifts:
                 runs, run_step = len(self.segments), step
             else:
                 lines, line_step = len(self.segments), step
         flags = (pattern << PATTERN_BIT | SegmentFlag.DOUBLE * self.doubles | SegmentFlag.CONTINUE * (not self.drains)
-                 | SegmentFlag.REPEAT * self.repeats)
+                 | SegmentFlag.REPEAT * self.repeats | SegmentFlag.SHIFT * self.shifts)
         return {"flags": int(flags), "start": start, "words": length - 1, "runs": runs - 1, "lines": lines - 1,
                 "run_step": run_step, "line_step": line_step}
 
 
 def replay_of(taps: TapRange) -> TapRange:
     """A replay on the first word of a range."""
-    return dataclasses.replace(taps, segments=taps.segments[:1], drains=True, doubles=False, replay=True)
+    return dataclasses.replace(taps, segments=taps.segments[:1], drains=True, doubles=False, shifts=False, replay=True)
 
 
 def tap_ranges(layer: Layer, config: ArrayConfig, places: Mapping[str, MapAllocation]) -> list[TapRange]:
@@ -117,10 +120,12 @@ def tap_ranges(layer: Layer, config: ArrayConfig, places: Mapping[str, MapAlloca
         ranges += [dataclasses.replace(parts[0], doubles=segment.double), *parts[1:]]
     if not layer.row.joins:
         return ranges
+    shifted = _shifted(ranges, config, places) if config.accumulator_shift else []
+    rest = ranges[sum(len(part.segments) for part in shifted):]
     joined: list[TapRange] = []
     fetch = Isa(config).segment_fetch
     taps = 0
-    for part in _merged(ranges, config, places):
+    for part in _merged(rest, config, places):
         taps += part.taps(config.lanes)
         if joined and not part.doubles and taps <= config.most_taps and joined[-1].steps >= fetch:
             part = dataclasses.replace(part, doubles=joined[-1].doubles)
@@ -128,7 +133,36 @@ def tap_ranges(layer: Layer, config: ArrayConfig, places: Mapping[str, MapAlloca
         else:
             taps = part.taps(config.lanes)
         joined.append(part)
-    return joined
+    return shifted + joined
+
+
+def _shifted(ranges: Iterable[TapRange], config: ArrayConfig, places: Mapping[str, MapAllocation]) -> list[TapRange]:
+    """The first dot product, of several bit planes: all ranges from the first one on that may share it.
+
+    The accumulators double, so no sum may have been drained before. It is empty without a second weight.
+    """
+    chain: list[TapRange] = []
+    taps, fetch = 0, Isa(config).segment_fetch
+    for part in ranges:
+        taps = (taps << part.doubles) + part.taps(config.lanes)
+        if chain and taps > config.most_taps:
+            break
+        if not chain:
+            chain.append(part)
+            continue
+        last = chain[-1]
+        # the accumulators may double before each line of a range, and so before each plane or before its only one
+        anew = len(chain) == 1 and len(last.segments) == 1
+        if last.shifts == part.doubles or (part.doubles and anew):
+            if merged := _together(last, part, places):
+                chain[-1] = dataclasses.replace(merged, shifts=part.doubles)
+                continue
+        if last.steps < fetch or (part.doubles and not _one_line(part, places)):
+            break
+        chain[-1] = dataclasses.replace(last, drains=False)
+        chain.append(dataclasses.replace(part, doubles=False, shifts=part.doubles))
+    chain[-1] = dataclasses.replace(chain[-1], drains=True)
+    return chain if any(part.shifts for part in chain) else []
 
 
 def _merged(ranges: Iterable[TapRange], config: ArrayConfig,
@@ -136,17 +170,29 @@ def _merged(ranges: Iterable[TapRange], config: ArrayConfig,
     """Ranges with their neighbours of the same geometry, on maps at equal distances, where a sum of all fits."""
     last: TapRange | None = None
     for part in ranges:
-        alone = part.doubles or part.repeats or (last is not None and last.repeats)
-        if last and not alone and (last.steps + part.steps) * config.lanes <= config.most_taps:
-            apart = places[part.segment.source].start - places[last.segments[-1].source].start
-            if _alike(last, part, places) and (len(last.segments) == 1 or apart == last.apart):
-                last = dataclasses.replace(last, segments=last.segments + part.segments, apart=apart)
+        if last and not part.doubles and (last.steps + part.steps) * config.lanes <= config.most_taps:
+            if merged := _together(last, part, places):
+                last = merged
                 continue
         if last:
             yield last
         last = part
     if last:
         yield last
+
+
+def _together(last: TapRange, part: TapRange, places: Mapping[str, MapAllocation]) -> TapRange | None:
+    """A range of the segments of two, if it exists."""
+    apart = places[part.segment.source].start - places[last.segments[-1].source].start
+    if last.repeats or part.repeats or not _alike(last, part, places) or (
+            len(last.segments) > 1 and apart != last.apart):
+        return None
+    return dataclasses.replace(last, segments=last.segments + part.segments, apart=apart)
+
+
+def _one_line(part: TapRange, places: Mapping[str, MapAllocation]) -> bool:
+    """Whether a range of one segment leaves the outermost loop free."""
+    return part.fields(places[part.segment.source], 0)["lines"] == 0
 
 
 def _alike(one: TapRange, other: TapRange, places: Mapping[str, MapAllocation]) -> bool:
@@ -156,8 +202,7 @@ def _alike(one: TapRange, other: TapRange, places: Mapping[str, MapAllocation]) 
         return (part.ky, part.kx, part.words, place.words, place.pitch, place.border, segment.stride, segment.dilation,
                 segment.padding, segment.weights.shape)
 
-    alone = dataclasses.replace(one, segments=one.segments[:1])
-    return access(one) == access(other) and alone.fields(places[one.segment.source], 0)["lines"] == 0
+    return access(one) == access(other) and _one_line(dataclasses.replace(one, segments=one.segments[:1]), places)
 
 
 def _repeats(part: TapRange, config: ArrayConfig) -> bool:

@@ -107,7 +107,11 @@ class LayerRun:
             words = np.concatenate([
                 self.program.weights[:size, weight + block * block_words:weight + block * block_words + count]
                 for block, size in enumerate(self.sizes)])
-            acc = acc + self._counts(memory, addresses, np.tile(words, (1, len(offsets) // count, 1)))
+            words = np.tile(words, (1, len(offsets) // count, 1))
+            shifts = bool(segment["flags"] & SegmentFlag.SHIFT)
+            lines = segment["lines"] + 1 if shifts else 1
+            for read, weights in zip(np.split(addresses, lines, axis=1), np.split(words, lines, axis=1), strict=True):
+                acc = (acc << shifts) + self._counts(memory, read, weights)
             weight += count
             if not segment["flags"] & SegmentFlag.CONTINUE:
                 acc = self._wrapped(acc, self.config.acc_bits)

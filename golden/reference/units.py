@@ -5,6 +5,7 @@ The twin of a unit with specified cycles computes the cycles as well.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 
@@ -36,17 +37,22 @@ def count(config: ArrayConfig, a: int, w: int) -> int:
     return multiply(a, w, config.lanes) if config.signed else popcount(a, w, config.lanes)
 
 
-def processing_element(config: ArrayConfig, words: Iterable[tuple[int, int, bool]]) -> list[int]:
-    """The sum after each pair of words (a, w), begun at the last pair marked as first."""
+def processing_element(config: ArrayConfig, words: Iterable[tuple[int, int, bool]],
+                       shifts: Iterable[bool] = repeat(False)) -> list[int]:
+    """The sum after each pair of words (a, w), begun at the last pair marked as first.
+
+    Where ``shifts`` is true, a pair is added to twice the sum.
+    """
     sums: list[int] = []
-    for a, w, first in words:
-        before = 0 if first or not sums else sums[-1]
+    for (a, w, first), shift in zip(words, shifts, strict=False):
+        before = 0 if first or not sums else sums[-1] << shift
         sums.append((before + count(config, a, w)) % (1 << config.acc_bits))
     return sums
 
 
-def array(config: ArrayConfig, a: Sequence[Sequence[int]], w: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Dot products of all rows and columns.
+def array(config: ArrayConfig, a: Sequence[Sequence[int]], w: Sequence[Sequence[int]],
+          shifts: Sequence[bool] = ()) -> list[list[int]]:
+    """Dot products of all rows and columns; before the steps with ``shifts``, if any, the sum so far doubles.
 
     Parameters
     ----------
@@ -57,8 +63,9 @@ def array(config: ArrayConfig, a: Sequence[Sequence[int]], w: Sequence[Sequence[
     -------
     Sums by row and column.
     """
-    return [[sum(count(config, at[r], wt[c]) for at, wt in zip(a, w, strict=True)) % (1 << config.acc_bits)
-             for c in range(len(w[0]))] for r in range(len(a[0]))]
+    weight_of_step = [1 << sum(shifts[step + 1:]) for step in range(len(a))]
+    return [[sum(weight * count(config, at[r], wt[c]) for weight, at, wt in zip(weight_of_step, a, w, strict=True))
+             % (1 << config.acc_bits) for c in range(len(w[0]))] for r in range(len(a[0]))]
 
 
 def pixel_positions(x_last: int, y_last: int) -> list[tuple[int, int]]:
@@ -255,7 +262,7 @@ def writeback(config: ArrayConfig, layer: Mapping[str, int], flushes: Iterable[F
 class Step:
     """A cycle of the array: the read address of each row (None past the last pixel), and of all columns.
 
-    With ``double`` the sum of the earlier drains is doubled before this one is added.
+    With ``double`` the sum of the earlier drains is doubled before this one is added, with ``shift`` the accumulators.
     """
 
     addresses: tuple[int | None, ...]
@@ -263,6 +270,7 @@ class Step:
     first: bool
     last: bool
     double: bool
+    shift: bool
 
 
 def sequencer(config: ArrayConfig, record: LayerRecord) -> Iterator[Step]:
@@ -292,7 +300,8 @@ def sequencer(config: ArrayConfig, record: LayerRecord) -> Iterator[Step]:
                                 (pattern[row] + window + offset) % size if row < len(pixels) else None
                                 for row in rows)
                             yield Step(addresses, (weight + number % distinct) % (1 << config.weight_bits), first,
-                                       last, last and bool(segment["flags"] & SegmentFlag.DOUBLE))
+                                       last, last and bool(segment["flags"] & SegmentFlag.DOUBLE),
+                                       _begins_shifted_line(segment, number))
                             first = last
                         weight += distinct
                     window += fields["window_step" if x < fields["window_x"] else "window_line"]
@@ -302,6 +311,11 @@ def _distinct_weights(segment: Mapping[str, int]) -> int:
     """Weight words of a segment."""
     words = segment["words"] + 1
     return words if segment["flags"] & SegmentFlag.REPEAT else words * (segment["runs"] + 1) * (segment["lines"] + 1)
+
+
+def _begins_shifted_line(segment: Mapping[str, int], step: int) -> bool:
+    line = (segment["words"] + 1) * (segment["runs"] + 1)
+    return bool(segment["flags"] & SegmentFlag.SHIFT) and step % line == 0
 
 
 def _offsets(segment: Mapping[str, int]) -> Iterator[int]:

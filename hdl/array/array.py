@@ -8,7 +8,7 @@ from signum.hdl.config import ArrayConfig
 from signum.hdl.lib.delay import behind_registers
 from signum.hdl.lib.share import Vector, add_shared, portions
 
-from .pe import ProcessingElement, takes_sums_early
+from .pe import ProcessingElement, strobes, takes_sums_early
 
 __all__ = ["Array", "Rows", "Tile"]
 
@@ -26,12 +26,12 @@ class Tile(wiring.Component):
     -------
     a : In(word_bits), one for each row; w : In(word_bits), one for each column
         Activation and weight words.
-    first, load : In(1)
-        See `ProcessingElement`.
+    first, load, shift : In(1)
+        See `hdl.array.pe.strobes`.
     neighbour, result : In(drain_bits), Out(drain_bits), one for each row
         The drain chains, from the tile on the right and to the tile on the left: ``drain_width`` of them, each of every
         ``drain_width``-th column.
-    a_next, w_next, first_next, load_next : Out
+    a_next, w_next, first_next, load_next, shift_next : Out
         The same signals one cycle later.
     """
 
@@ -39,19 +39,17 @@ class Tile(wiring.Component):
         self.config = config
         self.rows = rows
         self.cols = cols
-        self.share_key = (config.lanes, config.element_bits, config.pipeline, config.acc_bits, config.drain_width,
-                          rows, cols)
+        self.share_key = (config.lanes, config.element_bits, config.pipeline, config.acc_bits, config.accumulator_shift,
+                          config.drain_width, rows, cols)
         super().__init__({
             "a": In(config.word_bits).array(rows),
             "w": In(config.word_bits).array(cols),
-            "first": In(1),
-            "load": In(1),
+            **dict.fromkeys(strobes(config), In(1)),
             "neighbour": In(config.drain_bits).array(rows),
             "result": Out(config.drain_bits).array(rows),
             "a_next": Out(config.word_bits).array(rows),
             "w_next": Out(config.word_bits).array(cols),
-            "first_next": Out(1),
-            "load_next": Out(1),
+            **{f"{name}_next": Out(1) for name in strobes(config)},
         })
 
     def elaborate(self, platform: object) -> Module:
@@ -65,8 +63,7 @@ class Tile(wiring.Component):
                 m.d.comb += [
                     pe.a.eq(self.a[r]),
                     pe.w.eq(self.w[c]),
-                    pe.first.eq(self.first),
-                    pe.load.eq(self.load),
+                    *(getattr(pe, name).eq(getattr(self, name)) for name in strobes(self.config)),
                     pe.neighbour.eq(neighbours[c % width]),
                 ]
                 neighbours[c % width] = pe.result
@@ -75,8 +72,8 @@ class Tile(wiring.Component):
         for c in range(self.cols):
             m.d.comb += self.w_next[c].eq(behind_registers(m, self.w[c], 1, f"w{c}"))
         # no reset: words and strobes of a stopped run leave the array before the next run begins
-        m.d.comb += [self.first_next.eq(behind_registers(m, self.first, 1, "first")),
-                     self.load_next.eq(behind_registers(m, self.load, 1, "load"))]
+        m.d.comb += [getattr(self, f"{name}_next").eq(behind_registers(m, getattr(self, name), 1, name))
+                     for name in strobes(self.config)]
         return m
 
 
@@ -95,11 +92,11 @@ class Rows(wiring.Component):
     -------
     a : In(word_bits), one for each row; w : In(word_bits), one for each column
         Activation and weight words.
-    first, load : In(1)
+    first, load, shift : In(1)
         For the first tile.
     sums : Out(drain_bits), one for each row
-    w_next, first_next, load_next : Out
-        The words from the last tiles; ``first`` and ``load`` from the lowest tile of the first column.
+    w_next, first_next, load_next, shift_next : Out
+        The words from the last tiles; the strobes from the lowest tile of the first column.
     """
 
     def __init__(self, *, config: ArrayConfig, rows: int) -> None:
@@ -109,12 +106,10 @@ class Rows(wiring.Component):
         super().__init__({
             "a": In(Vector(config.word_bits, rows)),
             "w": In(Vector(config.word_bits, config.cols)),
-            "first": In(1),
-            "load": In(1),
+            **dict.fromkeys(strobes(config), In(1)),
             "sums": Out(Vector(config.drain_bits, rows)),
             "w_next": Out(Vector(config.word_bits, config.cols)),
-            "first_next": Out(1),
-            "load_next": Out(1),
+            **{f"{name}_next": Out(1) for name in strobes(config)},
         })
 
     def elaborate(self, platform: object) -> Module:
@@ -122,9 +117,9 @@ class Rows(wiring.Component):
         if self.rows <= self.config.tile:
             self._tiles(m)
         else:
-            last = stack(m, self, self.first, self.load, self.sums)
-            m.d.comb += [self.w_next.eq(last.w_next), self.first_next.eq(last.first_next),
-                         self.load_next.eq(last.load_next)]
+            last = stack(m, self, [getattr(self, name) for name in strobes(self.config)], self.sums)
+            m.d.comb += [getattr(self, name).eq(getattr(last, name))
+                         for name in ("w_next", *(f"{strobe}_next" for strobe in strobes(self.config)))]
         return m
 
     def _tiles(self, m: Module) -> None:
@@ -139,20 +134,21 @@ class Rows(wiring.Component):
                     tile.a[r].eq(left.a_next[r] if left else self.a[r]),
                     (left.neighbour[r] if left else self.sums[r]).eq(tile.result[r]),
                 ]
-            m.d.comb += [
-                tile.first.eq(left.first_next if left else self.first),
-                tile.load.eq(left.load_next if left else self.load),
-            ]
+            m.d.comb += [getattr(tile, name).eq(getattr(left, f"{name}_next") if left else getattr(self, name))
+                         for name in strobes(self.config)]
         m.d.comb += [
             Cat(tile.w for tile in tiles).eq(self.w),
             self.w_next.eq(Cat(tile.w_next for tile in tiles)),
-            self.first_next.eq(tiles[0].first_next),
-            self.load_next.eq(tiles[0].load_next),
+            *(getattr(self, f"{name}_next").eq(getattr(tiles[0], f"{name}_next")) for name in strobes(self.config)),
         ]
 
 
-def stack(m: Module, whole: "Rows | Array", first: Value, load: Value, sums: Value) -> Rows:
-    """Stack the rows of ``whole`` in a module, in portions that are equal but for the last; returns the last."""
+def stack(m: Module, whole: "Rows | Array", marks: list[Value], sums: Value) -> Rows:
+    """Stack the rows of ``whole`` in a module, in portions that are equal but for the last; returns the last.
+
+    ``marks`` are the strobes of the first tile.
+    """
+    names = strobes(whole.config)
     words = whole.w
     for number, rows in enumerate(portions(len(whole.a), whole.config.tile)):
         part = Rows(config=whole.config, rows=rows.stop - rows.start)
@@ -160,11 +156,10 @@ def stack(m: Module, whole: "Rows | Array", first: Value, load: Value, sums: Val
         m.d.comb += [
             part.a.eq(whole.a[rows]),
             part.w.eq(words),
-            part.first.eq(first),
-            part.load.eq(load),
+            *(getattr(part, name).eq(mark) for name, mark in zip(names, marks, strict=True)),
             sums[rows].eq(part.sums),
         ]
-        words, first, load = part.w_next, part.first_next, part.load_next
+        words, marks = part.w_next, [getattr(part, f"{name}_next") for name in names]
     return part
 
 
@@ -173,7 +168,7 @@ class Array(wiring.Component):
 
     Words enter at the left and at the top, skewed: the words of tile row i and of tile column j come i and j cycles
     after the first words. ``first`` comes a cycle before the first count of a dot product in the first tile,
-    ``load`` in the cycle of its last count; the tiles pass both on. The sums of a row leave at its left end in the
+    ``load`` in the cycle of its last count, ``shift`` a cycle before its count; the tiles pass them on. The sums of a row leave at its left end in the
     order of the columns, ``drain_width`` in a cycle, in tile row i from i + 2 cycles after ``load`` on; an idle
     cycle follows the sums of each tile.
 
@@ -184,7 +179,8 @@ class Array(wiring.Component):
     Members
     -------
     a : In(word_bits), one for each row; w : In(word_bits), one for each column
-    first, load : In(1)
+    first, load, shift : In(1)
+        See `hdl.array.pe.strobes`.
     sums : Out(drain_bits), one for each row
     """
 
@@ -193,18 +189,19 @@ class Array(wiring.Component):
         super().__init__({
             "a": In(Vector(config.word_bits, config.rows)),
             "w": In(Vector(config.word_bits, config.cols)),
-            "first": In(1),
-            "load": In(1),
+            **dict.fromkeys(strobes(config), In(1)),
             "sums": Out(Vector(config.drain_bits, config.rows)),
         })
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        first, load = Signal(), Signal()
+        marks: dict[str, Value] = {name: Signal(name=name) for name in strobes(self.config)}
         sums = Signal.like(self.sums)
-        stack(m, self, first, load, sums)
+        stack(m, self, list(marks.values()), sums)
         # where sums are taken early, first and load lose their register, and the sums get it
         early, late = (m.d.comb, m.d.sync) if takes_sums_early(platform, self.config) else (m.d.sync, m.d.comb)
-        early += [first.eq(self.first), load.eq(self.load)]
+        early += [marks["first"].eq(self.first), marks["load"].eq(self.load)]
+        if self.config.accumulator_shift:
+            m.d.sync += marks["shift"].eq(self.shift)
         late += self.sums.eq(sums)
         return m

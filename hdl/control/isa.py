@@ -52,6 +52,7 @@ class SegmentFlag(enum.IntFlag):
     CONTINUE = 1    # the accumulators run on into the next segment: no drain between them
     DOUBLE = 2      # the sum drained after the segment is added to twice the sum of the earlier drains
     REPEAT = 4      # every run has the weights of the first; only with ``weight_repeats``
+    SHIFT = 8       # the accumulators double before each line of the steps; only with ``accumulator_shift``
 
 
 PATTERN_BIT = max(SegmentFlag).bit_length()

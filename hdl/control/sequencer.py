@@ -63,6 +63,8 @@ class Sequencer(wiring.Component):
         With ``last``: the layer's last step.
     doubles : Out(1)
         With ``last``: the sum of the earlier drains is doubled first.
+    shifts : Out(1), only with ``config.accumulator_shift``
+        The count of this step is added to twice the accumulator.
     released : Out(1), only with ``config.streams``
         With ``ends``: no later layer reads the inputs.
     done : In(1)
@@ -93,6 +95,7 @@ class Sequencer(wiring.Component):
             "last": Out(1),
             "ends": Out(1),
             "doubles": Out(1),
+            **({"shifts": Out(1)} if config.accumulator_shift else {}),
             **({"released": Out(1)} if config.streams else {}),
             "done": In(1),
         })
@@ -253,6 +256,9 @@ class Sequencer(wiring.Component):
         ]
         if self.config.weight_repeats:
             m.d.comb += self.repeating.eq(run_ends & flag_of(current, SegmentFlag.REPEAT))
+        if self.config.accumulator_shift:
+            now, then = (flag_of(fields, SegmentFlag.SHIFT) for fields in (current, self.fetched))
+            m.d.sync += self.shifts.eq(Mux(self.proceed, then, line_ends & now))
         if self.config.streams:
             m.d.comb += self.released.eq(self.ends & flag_of(self.layer, LayerFlag.RELEASE))
         with m.If(self.proceed):

@@ -52,7 +52,8 @@ def draw_config(rng: np.random.Generator, element_bits: int | None = None) -> Ar
         lanes = int(rng.choice([lanes for lanes in (1, 2, 3, 5, 7, 8, 12, 16, 24, 32, 33, 40, 64, 70)
                                 if lanes % wide == 0]))
         common |= {"lanes": lanes, "pipeline": rng.integers(0, popcount_levels(lanes) + 2), "sum_bits": 20,
-                   "acc_bits": max(lanes.bit_length(), rng.integers(6, 11)),
+                   "acc_bits": max(lanes.bit_length(), rng.integers(6, 11 + 4 * (shift := int(rng.integers(0, 2))))),
+                   "accumulator_shift": shift,
                    "requantize_depth": rng.choice([0, 64, 300, 300]), "requantize_shift": rng.integers(7, 13),
                    "threshold_levels": rng.choice([1, 2, 3])}
     else:

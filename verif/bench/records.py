@@ -19,7 +19,7 @@ def draw_array(rng: random.Random) -> ArrayConfig:
         activation_depth=rng.choice([1, 20, 64]), threshold_depth=rng.choice([1, 50, 128]),
         weight_depth=rng.choice([1, 30, 256]), requantize_depth=rng.choice([0, 1, 30]),
         memory_registers=rng.randint(0, 2), threshold_levels=rng.choice([1, 1, 2, 3]),
-        weight_repeats=rng.randint(0, 1))
+        weight_repeats=rng.randint(0, 1), accumulator_shift=rng.randint(0, 1))
 
 
 def most(isa: Isa, name: str, limit: int) -> int:
@@ -34,7 +34,8 @@ def draw_segment(rng: random.Random, isa: Isa, continues: bool) -> dict[str, int
     segment |= {"words": rng.randint(0, min(3, (1 << bits) - 1)), "runs": rng.randint(0, 2),
                 "lines": rng.randint(0, 2), "flags": (
                     rng.randrange(isa.config.access_patterns) << PATTERN_BIT | rng.choice([0, SegmentFlag.DOUBLE])
-                    | rng.choice([0, SegmentFlag.REPEAT if isa.config.weight_repeats else 0])),
+                    | rng.choice([0, SegmentFlag.REPEAT if isa.config.weight_repeats else 0])
+                    | rng.choice([0, SegmentFlag.SHIFT if isa.config.accumulator_shift else 0])),
                 "gap": rng.choice([0, 0, rng.randint(0, 12)])}
     if continues:
         segment |= {"flags": segment["flags"] | SegmentFlag.CONTINUE, "runs": isa.segment_fetch - 1}

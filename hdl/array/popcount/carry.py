@@ -5,7 +5,7 @@ P ^ carry; its carry output is the carry where P is 1, and P(A, B, 0, 0) where P
 a half with D = 1 begins an adder: its sum output is the carry of the adder below, its carry output a function of A, B.
 """
 
-from amaranth.hdl import Cat, Const, Instance, Module, Signal, Value
+from amaranth.hdl import Cat, Const, Instance, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out
 
 from signum.hdl.config import ArrayConfig, ConfigError, bits_to_hold, registered_levels
@@ -16,7 +16,7 @@ from .tree import split_lanes
 
 __all__ = ["CarryChains", "CarryPopcount"]
 
-# Tables of a half. EQUAL, DIFFER, BIT and NONE begin an adder. D is 1, except in PAIRS and ACCUMULATE.
+# Tables of a half. EQUAL, DIFFER, BIT and NONE begin an adder. D is 1, except in the last ones.
 EQUAL = 0x0009          # carry out: A == B
 DIFFER = 0x0006         # carry out: A != B
 BIT = 0x000A            # carry out: A
@@ -25,6 +25,7 @@ PAIRS = 0x6996          # adds A != B and C != D
 ADD = 0x660A            # adds A and B
 ADD_INVERTED = 0x6605   # adds ~A and ~B
 ACCUMULATE = 0xAA5A     # adds A and C; A alone where D is 1
+CHOOSE = 0x665A         # adds A and C; A and B where D is 1
 
 ZERO, ONE = Const(0), Const(1)
 Half = tuple[int, Value, Value, Value, Value]
@@ -97,13 +98,18 @@ class CarryPopcount(Structure):
         See `Structure`; the register stages stand before the accumulator.
     acc_bits : int
         Width of the accumulator.
+    shifts : bool
+        The accumulator may double. The input of its adders that clears it then chooses between it and its double, and
+        the reset of its flip-flops clears it: both at no cost.
 
     Members
     -------
     first : In(1)
-        The words of ``pipeline`` cycles ago begin a sum.
+        The words of ``pipeline`` cycles ago begin a sum; with ``shifts``, those of the next cycle.
     acc : Out(acc_bits)
         The sum, one cycle later; a register.
+    shift : In(1), total : Out(acc_bits), only with ``shifts``
+        Add to twice the accumulator; the sum, not yet in the register.
     """
 
     name = "carry"
@@ -111,8 +117,10 @@ class CarryPopcount(Structure):
     least_lanes = 5         # with fewer, the tree is one leaf and a carry
     accumulates = True
 
-    def __init__(self, *, lanes: int, pipeline: int, acc_bits: int) -> None:
-        super().__init__(lanes=lanes, pipeline=pipeline, members={"first": In(1), "acc": Out(acc_bits)})
+    def __init__(self, *, lanes: int, pipeline: int, acc_bits: int, shifts: bool = False) -> None:
+        super().__init__(lanes=lanes, pipeline=pipeline, members={
+            "first": In(1), "acc": Out(acc_bits), **({"shift": In(1), "total": Out(acc_bits)} if shifts else {})})
+        self.shifts = shifts
         if acc_bits < bits_to_hold(lanes):
             raise ConfigError(f"acc_bits must be at least {bits_to_hold(lanes)} for {lanes} lanes, not {acc_bits}")
         self.acc_bits = acc_bits
@@ -120,7 +128,8 @@ class CarryPopcount(Structure):
 
     @classmethod
     def create(cls, config: ArrayConfig) -> "CarryPopcount":
-        return cls(lanes=config.lanes, pipeline=config.pipeline, acc_bits=config.acc_bits)
+        return cls(lanes=config.lanes, pipeline=config.pipeline, acc_bits=config.acc_bits,
+                   shifts=bool(config.accumulator_shift))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -140,9 +149,15 @@ class CarryPopcount(Structure):
         count = [*results[0]][:self.acc_bits]
         count += [ZERO] * (self.acc_bits - len(count))
         acc = Signal(self.acc_bits, reset_less=True)
-        total = chains.add("total", self._lane(m, self.lanes - 1, stages),
-                           [(ACCUMULATE, bit, ZERO, held, self.first) for bit, held in zip(count, acc, strict=True)])
-        m.d.sync += acc.eq(total)
+        table, second, choice = ((CHOOSE, [ZERO, *acc[:-1]], self.shift) if self.shifts else
+                                 (ACCUMULATE, [ZERO] * self.acc_bits, self.first))
+        total = chains.add("total", self._lane(m, self.lanes - 1, stages), [
+            (table, bit, other, held, choice) for bit, other, held in zip(count, second, acc, strict=True)])
+        if self.shifts:
+            m.d.comb += self.total.eq(total)
+            m.d.sync += acc.eq(Mux(self.first, 0, total))
+        else:
+            m.d.sync += acc.eq(total)
         m.d.comb += self.acc.eq(acc)
         chains.end()
         return m

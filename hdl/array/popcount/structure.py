@@ -17,7 +17,9 @@ class Structure(wiring.Component):
 
     A structure either counts or accumulates. A counting structure has the output ``count``, and the processing element
     adds. An accumulating structure (``accumulates``) has the input ``first``, which marks the words of ``pipeline``
-    cycles ago as the first of a sum, and the output ``acc``, a register that holds the sum one cycle later.
+    cycles ago as the first of a sum, and the output ``acc``, a register that holds the sum one cycle later. With
+    ``config.accumulator_shift``, ``first`` clears the accumulator instead, a cycle earlier; the input ``shift`` comes
+    with the words of ``pipeline`` cycles ago, and the output ``total`` is the next value of ``acc``.
 
     Parameters
     ----------

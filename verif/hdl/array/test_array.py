@@ -24,6 +24,7 @@ class Dot:
     start: int
     a: list[list[int]]
     w: list[list[int]]
+    shifts: list[bool]
 
     @property
     def last(self) -> int:
@@ -37,8 +38,9 @@ def draw_dots(rng: random.Random, config: ArrayConfig, count: int) -> list[Dot]:
     for _ in range(count):
         length = rng.choice([1, 2, 3, 10])
         start = max(start, last + config.drain_cycles - length + 1) + rng.choice([0, 0, 0, 1, 4])
-        dots.append(Dot(start, *([[rng.getrandbits(config.word_bits) for _ in range(size)] for _ in range(length)]
-                                 for size in (config.rows, config.cols))))
+        a, w = ([[rng.getrandbits(config.word_bits) for _ in range(size)] for _ in range(length)]
+                for size in (config.rows, config.cols))
+        dots.append(Dot(start, a, w, [bool(config.accumulator_shift) and rng.random() < 0.5 for _ in range(length)]))
         last = dots[-1].last
         start = last + 1
     return dots
@@ -54,6 +56,9 @@ def steps_of(rng: random.Random, config: ArrayConfig, dots: list[Dot]) -> list[d
     for dot in dots:
         steps[dot.start + config.pipeline]["first"] = 1
         steps[dot.last + config.pipeline + 1]["load"] = 1
+        if config.accumulator_shift:
+            for k, shift in enumerate(dot.shifts):
+                steps[dot.start + config.pipeline + k]["shift"] = shift
         for name, words in (("a", dot.a), ("w", dot.w)):
             for k, line in enumerate(words):
                 for i, word in enumerate(line):
@@ -74,7 +79,7 @@ def rtl(config: ArrayConfig, dots: list[Dot], rng: random.Random, simulator: str
 
 
 def ref(config: ArrayConfig, dots: list[Dot]) -> list[Any]:
-    return [array(config, dot.a, dot.w) for dot in dots]
+    return [array(config, dot.a, dot.w, dot.shifts) for dot in dots]
 
 
 @pytest.mark.parametrize(("rows", "cols", "lanes", "tile"), SIZES)
@@ -111,6 +116,17 @@ def test_elements_that_take_sums_early(rows: int, cols: int, lanes: int, tile: i
     rng = random.Random(f"{seed} {config}")
     dots = draw_dots(rng, config, 12)
     assert rtl(config, dots, rng, platform=Target("gowin")) == ref(config, dots)
+
+
+@pytest.mark.parametrize(("rows", "cols", "lanes", "tile"), [(1, 1, 1, 1), (2, 3, 7, 1), (7, 3, 4, 3), (6, 9, 2, 4)])
+@pytest.mark.parametrize(("pipeline", "family"), [(0, ""), (1, ""), (1, "gowin")])
+def test_accumulators_that_double(rows: int, cols: int, lanes: int, tile: int, pipeline: int, family: str, seed: int,
+                                  ) -> None:
+    config = ArrayConfig(rows=rows, cols=cols, lanes=lanes, tile=tile, pipeline=pipeline, acc_bits=8,
+                         accumulator_shift=1)
+    rng = random.Random(f"{seed} {config}")
+    dots = draw_dots(rng, config, 12)
+    assert rtl(config, dots, rng, platform=Target(family) if family else None) == ref(config, dots)
 
 
 def test_simulators(simulator: str, seed: int) -> None:

@@ -27,6 +27,7 @@ class Case:
         self.loads = [cycle > config.pipeline and rng.random() < 0.4 for cycle in range(cycles)]
         self.neighbours = [rng.getrandbits(config.acc_bits) for _ in range(cycles)]
         self.resets = [rng.random() < 0.05 for _ in range(cycles)]
+        self.shifts = [bool(config.accumulator_shift) and rng.random() < 0.4 for _ in range(cycles)]
 
 
 def rtl(case: Case, simulator: str = AMARANTH, platform: object = None) -> list[int | None]:
@@ -39,12 +40,15 @@ def rtl(case: Case, simulator: str = AMARANTH, platform: object = None) -> list[
         {"a": a, "w": w, "first": first, "load": load, "neighbour": neighbour, "rst": reset}
         for (a, w, _), first, load, neighbour, reset
         in zip(case.pairs, firsts[1:], case.loads, case.neighbours, case.resets, strict=False)]
+    if case.config.accumulator_shift:       # with the count of its pair
+        for step, shift in zip(steps[1 + pipeline:], case.shifts, strict=False):
+            step["shift"] = shift
     trace = play(ProcessingElement(config=case.config), steps, simulator, platform)
     return [outputs["result"] for outputs in trace[2:]]
 
 
 def ref(case: Case, early: bool = False) -> list[int]:
-    sums = processing_element(case.config, case.pairs)
+    sums = processing_element(case.config, case.pairs, case.shifts)
     late = case.config.pipeline + 1 - early
     return [sums[cycle - late] if load else neighbour
             for cycle, (load, neighbour) in enumerate(zip(case.loads, case.neighbours, strict=True))][:-1]
@@ -70,10 +74,22 @@ def test_sums_taken_early(element_bits: int, lanes: int, pipeline: int, acc_bits
         assert rtl(case, platform=Target("gowin")) == ref(case, early=True)
 
 
+@pytest.mark.parametrize(("lanes", "pipeline", "acc_bits"), [size[1:] for size in SIZES if size[0] == 1])
+@pytest.mark.parametrize("family", ["ice40", "gowin"])
+def test_accumulators_that_double(family: str, lanes: int, pipeline: int, acc_bits: int, seed: int) -> None:
+    early = family == "gowin"
+    for number in range(3):
+        config = config_of(1, lanes, pipeline, acc_bits).replace(accumulator_shift=1)
+        case = Case(config, random.Random(f"{seed} {number}"), 300)
+        assert rtl(case, platform=Target(family)) == ref(case, early=early)
+
+
 def test_who_takes_sums_early() -> None:
     assert [takes_sums_early(platform, config_of(1, 8, 0, 12)) for platform in (
         Target("gowin"), TangNano9kPlatform(toolchain="Apicula"), Target("ecp5"), Target("ice40"), None)] \
         == [True, True, False, False, False]
+    doubling = config_of(1, 8, 0, 12).replace(accumulator_shift=1)
+    assert [takes_sums_early(Target(family), doubling) for family in ("gowin", "ecp5", "ice40")] == [True, True, False]
 
 
 def test_simulators(simulator: str, seed: int) -> None:

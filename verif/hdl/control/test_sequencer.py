@@ -100,7 +100,7 @@ def read_run(config: ArrayConfig, trace: list[dict[str, Any]], storing: int) -> 
             size = 1 << config.activation_bits
             addresses = tuple((row[now["pattern"]] + now["offset"]) % size for row in used)
             run.layers[-1][1].append(Step(addresses, now["weight"], bool(now["first"]), bool(now["last"]),
-                                          bool(now["last"] and now["doubles"])))
+                                          bool(now["last"] and now["doubles"]), bool(now.get("shifts"))))
             last_step = cycle
         assert now["last"] or not now["ends"]
         if now["last"]:
@@ -166,7 +166,7 @@ def known(steps: list[Step], expected: list[Step]) -> list[Step]:
     """The steps, without the addresses of rows past the last pixel."""
     return [Step(tuple(None if wanted is None else address for address, wanted in
                        zip(step.addresses, other.addresses, strict=True)), step.weight, step.first, step.last,
-                 step.double)
+                 step.double, step.shift)
             for step, other in zip(steps, expected, strict=True)]
 
 

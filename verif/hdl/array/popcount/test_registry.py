@@ -2,6 +2,7 @@
 
 import random
 import sys
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -41,13 +42,15 @@ def draw(rng: random.Random, config: ArrayConfig, cycles: int) -> list[Word]:
             for cycle, alike in enumerate(equal) for a in (rng.getrandbits(bits),)]
 
 
-def rtl(words: list[Word], config: ArrayConfig, target: Target) -> list[int]:
+def rtl(words: list[Word], config: ArrayConfig, target: Target, shifts: Sequence[bool] = ()) -> list[int]:
     """The sum after each pair of words, from an element that loads a sum in every cycle."""
     early = takes_sums_early(target, config)
     firsts = [False] * (config.pipeline + 1 - early) + [first for _, _, first in words]
     pairs = [(0, 0), *((a, w) for a, w, _ in words), *[(0, 0)] * (config.pipeline + 2)]
     steps = [{"a": a, "w": w, "first": first, "load": 1}
              for (a, w), first in zip(pairs, [*firsts, *[False] * len(pairs)], strict=False)]
+    for step, shift in zip(steps[config.pipeline + 1:], shifts, strict=False):
+        step["shift"] = int(shift)
     trace = play(ProcessingElement(config=config), steps, platform=target)
     start = config.pipeline + 3 - early
     return [outputs["result"] for outputs in trace[start:start + len(words)]]
@@ -71,6 +74,23 @@ def test_every_width_and_pipeline(structure: type[Structure], number: int, seed:
             assert rtl(words, config, target_of(structure)) == processing_element(config, words), (lanes, pipeline)
 
 
+@pytest.mark.parametrize("lanes", [5, 7, 12, 32, 33])
+def test_accumulators_that_double(structure: type[Structure], lanes: int, seed: int) -> None:
+    if structure.element_bits > 1:
+        lanes = 2
+    for pipeline in range(structure.stages(lanes) + 1):
+        rng = random.Random(f"{seed} {lanes} {pipeline}")
+        config = config_of(structure, lanes, pipeline, rng.randrange(7))
+        if structure.element_bits > 1:
+            with pytest.raises(ConfigError, match="accumulator_shift must be 0 where element_bits is 8, not 1"):
+                config.replace(accumulator_shift=1)
+            continue
+        config = config.replace(accumulator_shift=1)
+        words = draw(rng, config, 60)
+        shifts = [rng.random() < 0.4 for _ in words]
+        assert rtl(words, config, target_of(structure), shifts) == processing_element(config, words, shifts), pipeline
+
+
 @pytest.mark.parametrize("structure", [pytest.param(each, marks=pytest.mark.slow if each.element_bits > 1 else ())
                                        for each in STRUCTURES], indirect=True, ids=lambda each: each.name)
 def test_all_pairs_of_words(structure: type[Structure]) -> None:
@@ -84,7 +104,7 @@ def test_all_pairs_of_words(structure: type[Structure]) -> None:
 
 def sizes(lanes: int, pipeline: int) -> Any:
     """Sizes invalid in an `ArrayConfig`."""
-    return SimpleNamespace(lanes=lanes, pipeline=pipeline, acc_bits=32)
+    return SimpleNamespace(lanes=lanes, pipeline=pipeline, acc_bits=32, accumulator_shift=0)
 
 
 def test_out_of_range(structure: type[Structure]) -> None:
