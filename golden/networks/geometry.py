@@ -67,11 +67,15 @@ class Builder:
         return Graph(inputs=self.inputs, layers=tuple(self.layers))
 
 
-def cnv(levels: int = 7) -> Graph:
-    """FINN's CNV (Umuroglu et al., 2017) for images of 32x32x3, each colour in thermometer code of ``levels`` bits."""
-    builder = Builder(1, {"input": MapShape(32, 32, 3 * levels)})
-    last = "input"
-    for number, (outputs, pool) in enumerate(((64, 1), (64, 2), (128, 1), (128, 2), (256, 1), (256, 1)), start=1):
+def cnv(levels: int = 7, planes: int = 0) -> Graph:
+    """FINN's CNV (Umuroglu et al., 2017) for images of 32x32x3.
+
+    Each colour is in thermometer code of ``levels`` bits, or in so many bit ``planes``.
+    """
+    names = [f"input.{plane}" for plane in reversed(range(planes))] or ["input"]
+    builder = Builder(1, dict.fromkeys(names, MapShape(32, 32, 3 if planes else 3 * levels)))
+    last = builder.layer("conv1", *((name, 3, 1) for name in names), outputs=64, planes=True, valid=True)
+    for number, (outputs, pool) in enumerate(((64, 2), (128, 1), (128, 2), (256, 1), (256, 1)), start=2):
         last = builder.layer(f"conv{number}", (last, 3, 1), outputs=outputs, pool=pool, valid=True)
     for number, outputs in enumerate((512, 512, 10), start=1):
         last = builder.dense(f"linear{number}", last, outputs, raw=outputs == 10)

@@ -70,6 +70,8 @@ CASES = (
     *(PixelCase("digits", "icebreaker_pixels", split, lambda: digits_graph_untrained(0), digits_encoder(), 64)
       for split in (False, True)),
     PixelCase("cnv", "ecp5_cnv", False, lambda: with_random_weights(cnv(), 1), Thermometer(7, 255), 3 * 32 * 32),
+    PixelCase("cnv_planes", "ecp5_cnv_planes", False, lambda: with_random_weights(cnv(planes=8), 1), BitPlanes(),
+              3 * 32 * 32),
     PixelCase("lfc", "ecp5_cnv", False, lambda: with_random_weights(fully_connected(1024), 1), Thermometer(1, 1), 784,
               {"input_levels": 1, "input_maximum": 1, "weight_depth": 2048}),
     PixelCase("resnet18", "ecp5_cnv", False, small_resnet18, BitPlanes(), 3 * RESNET_SIZE**2, {

@@ -10,9 +10,10 @@ from signum.fpga.flow.families.ecp5 import ECP5
 from signum.fpga.flow.families.gowin import GOWIN
 from signum.fpga.flow.families.ice40 import ICE40
 from signum.golden.reference.units import processing_element
+from signum.hdl.array.pe import ProcessingElement
 from signum.hdl.config import ArrayConfig
 from signum.verif.bench.trace import play
-from signum.verif.benchmarks.area import LANES, UNITS, PlainElement, mapped, packed, popcounts, rows
+from signum.verif.benchmarks.area import LANES, UNITS, PlainElement, mapped, packed, popcounts, rows, size
 from signum.verif.benchmarks.record import Row, load, versions
 
 GROWTH = 1.02
@@ -70,6 +71,17 @@ def test_the_counts_of_a_netlist(tmp_path: Path) -> None:
         assert 2 <= counts["lut4_equivalents"] == counts["lut4"] <= 3
         if family is not GOWIN:
             assert packed(family, tmp_path) >= counts["lut4"]
+
+
+def test_accumulators_that_double_cost_no_cell_of_ecp5(tmp_path: Path) -> None:
+    """Elsewhere a LUT for each bit but the lowest."""
+    plain = ArrayConfig(rows=1, cols=1, lanes=32, pipeline=3)
+    cells = {}
+    for family in (ECP5, GOWIN, ICE40):
+        for config in (plain, plain.replace(accumulator_shift=1)):
+            cells[family.name, config.accumulator_shift] = size(ProcessingElement(config=config), config, family, tmp_path)
+    assert cells["ecp5", 1] == cells["ecp5", 0]
+    assert all(cells[name, 1] <= cells[name, 0] + plain.acc_bits for name in ("gowin", "ice40"))
 
 
 def test_the_plain_element_is_an_element(seed: int) -> None:

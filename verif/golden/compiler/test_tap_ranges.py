@@ -77,6 +77,46 @@ def test_a_record_ends_where_the_accumulator_is_full() -> None:
     assert program.records[-1].fields["drains"] == 2
 
 
+SHIFTING = ARRAY.replace(acc_bits=13, accumulator_shift=1)
+
+
+def flags_of(program: Program, flag: SegmentFlag) -> list[bool]:
+    return [bool(part["flags"] & flag) for part in program.records[-1].segments]
+
+
+@pytest.mark.parametrize(("kernel", "loops"), [((1, 1), (1, 1, 3)), ((3, 3), (3, 3, 3))])
+def test_accumulators_double_before_each_plane_of_one_record(kernel: tuple[int, int], loops: tuple[int, ...]) -> None:
+    program = program_of("abc", "011", kernel, SHIFTING)
+    assert shapes(program) == [loops]
+    assert flags_of(program, SegmentFlag.SHIFT) == [True]
+    assert flags_of(program, SegmentFlag.DOUBLE) == [False]
+    assert program.records[-1].fields["drains"] == 0
+
+
+@pytest.mark.parametrize(("maps", "doubles", "shifts"), [
+    ("abab", "0101", [True, False, True]), ("abac", "0010", [False, True, False]), ("aabc", "0011", [False, True])])
+def test_planes_of_equal_weight_are_records_of_one_sum(maps: str, doubles: str, shifts: list[bool]) -> None:
+    """Records of a whole kernel give the sequencer time to fetch the next one."""
+    program = program_of(maps, doubles, (3, 3), SHIFTING)
+    assert flags_of(program, SegmentFlag.SHIFT) == shifts
+    assert program.records[-1].fields["drains"] == 0
+
+
+def test_short_planes_of_equal_weight_are_drained() -> None:
+    program = program_of("aabab", "01010", (1, 1), SHIFTING)
+    assert flags_of(program, SegmentFlag.SHIFT) == [True, False, False]
+    assert flags_of(program, SegmentFlag.DOUBLE) == [False, False, True]
+
+
+def test_planes_past_a_full_accumulator_double_the_drained_sum() -> None:
+    """Maps of 72 lanes: 72, 216 and 504 taps, and 8 bits hold two planes."""
+    program = program_of("abc", "011", (3, 3), SHIFTING.replace(acc_bits=8))
+    assert shapes(program) == [(3, 3, 2), (3, 3, 1)]
+    assert flags_of(program, SegmentFlag.SHIFT) == [True, False]
+    assert flags_of(program, SegmentFlag.DOUBLE) == [False, True]
+    assert program.records[-1].fields["drains"] == 1
+
+
 def pooled_program(config: ArrayConfig) -> Program:
     """A layer on a map with the same weights at all positions, of two planes, checked against the graph."""
     rng = np.random.default_rng(3)
