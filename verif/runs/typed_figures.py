@@ -38,7 +38,6 @@ TYPED: Mapping[str, Mapping[str, str]] = {
     },
     "import.md": {
         "in 1,000 images each (the tests take 100 of CNV": ASSERTED,
-        "CNV needs at least 35,475": BOUND,
     },
 }
 """By page: the words around each figure in the prose."""
