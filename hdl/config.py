@@ -13,7 +13,8 @@ DATA_BITS = 32                      # width of the bus, and of a memory's slice
 WIDEST_SCALE = 18                   # bits of an operand of an FPGA's multiplier
 MAY_BE_ZERO = {"pipeline", "zero_padding", "requantize_depth", "requantize_shift", "memory_registers", "input_depth",
                "input_planes", "input_levels", "input_maximum", "answer_ranks", "answer_values",
-               "answer_bytes", "answer_shuffle", "threshold_levels", "weight_repeats", "accumulator_shift", "input_places"}
+               "answer_bytes", "answer_shuffle", "threshold_levels", "weight_repeats", "accumulator_shift",
+               "input_places"}
 MOST_LEVELS = 7                     # thresholds of a sum
 WIDEST_SIGNAL = 1 << 16             # bits of a signal too wide for Amaranth; one signal holds the words of all rows
 LARGEST_PRODUCT = 255 * 128         # magnitude of 255 * -128, of 8-bit elements
@@ -471,7 +472,7 @@ PRESETS: dict[str, dict[str, int]] = {
                        input_maximum=255, answer_ranks=5),
     # the same for FINN's trained CNV, whose 8-bit pixels are eight bit planes
     "ecp5_cnv_planes": preset(1, 64, 32, tile=32, drain_width=16, fetch_width=8, pipeline=3, memory_registers=2,
-                              acc_bits=13, weight_depth=1024, activation_depth=9728, accumulator_shift=1,
+                              acc_bits=13, weight_depth=1024, activation_depth=16384, accumulator_shift=1,
                               input_depth=1024, input_planes=8, answer_ranks=5),
     # half the block RAMs of GW1NR-9, since twice the lanes find no placement; most of GW2A-18, which was not placed
     "gowin_9k": preset(4, 4, 32, pipeline=4, memory_registers=1, access_patterns=1, threshold_depth=256),

@@ -153,10 +153,10 @@ def _shifted(ranges: Iterable[TapRange], config: ArrayConfig, places: Mapping[st
         last = chain[-1]
         # the accumulators may double before each line of a range, and so before each plane or before its only one
         anew = len(chain) == 1 and len(last.segments) == 1
-        if last.shifts == part.doubles or (part.doubles and anew):
-            if merged := _together(last, part, places):
-                chain[-1] = dataclasses.replace(merged, shifts=part.doubles)
-                continue
+        alike = last.shifts == part.doubles or (part.doubles and anew)
+        if alike and (merged := _together(last, part, places)):
+            chain[-1] = dataclasses.replace(merged, shifts=part.doubles)
+            continue
         if last.steps < fetch or (part.doubles and not _one_line(part, places)):
             break
         chain[-1] = dataclasses.replace(last, drains=False)
@@ -170,10 +170,10 @@ def _merged(ranges: Iterable[TapRange], config: ArrayConfig,
     """Ranges with their neighbours of the same geometry, on maps at equal distances, where a sum of all fits."""
     last: TapRange | None = None
     for part in ranges:
-        if last and not part.doubles and (last.steps + part.steps) * config.lanes <= config.most_taps:
-            if merged := _together(last, part, places):
-                last = merged
-                continue
+        fits = last and not part.doubles and (last.steps + part.steps) * config.lanes <= config.most_taps
+        if last and fits and (merged := _together(last, part, places)):
+            last = merged
+            continue
         if last:
             yield last
         last = part

@@ -168,9 +168,9 @@ class Array(wiring.Component):
 
     Words enter at the left and at the top, skewed: the words of tile row i and of tile column j come i and j cycles
     after the first words. ``first`` comes a cycle before the first count of a dot product in the first tile,
-    ``load`` in the cycle of its last count, ``shift`` a cycle before its count; the tiles pass them on. The sums of a row leave at its left end in the
-    order of the columns, ``drain_width`` in a cycle, in tile row i from i + 2 cycles after ``load`` on; an idle
-    cycle follows the sums of each tile.
+    ``load`` in the cycle of its last count, ``shift`` a cycle before its count; the tiles pass them on. The sums of a
+    row leave at its left end in the order of the columns, ``drain_width`` in a cycle, in tile row i from i + 2 cycles
+    after ``load`` on; an idle cycle follows the sums of each tile.
 
     Parameters
     ----------

@@ -33,11 +33,13 @@ class ProcessingElement(wiring.Component):
     """Accumulates the number of equal bits of activation and weight words, or their dot product with 8-bit elements,
     and passes finished sums to the drain chain of its row.
 
-    With ``config.accumulator_shift`` a count may be added to twice the accumulator, as in the bit-serial elements of
-    BISMO (Umuroglu et al., 2018): the words of the next bit plane follow without a drain. A pair of words is counted ``pipeline`` cycles later; in the cycle of the count, ``first`` begins a new sum. The
+    A pair of words is counted ``pipeline`` cycles later; in the cycle of the count, ``first`` begins a new sum. The
     accumulator holds the sum one cycle later. With ``load`` the result register takes the sum; in every other cycle
     it takes the neighbour's result. No register is reset: a sum is valid once ``first`` has begun it. Where
     `takes_sums_early` holds, ``first`` and ``load`` come a cycle earlier.
+
+    With ``config.accumulator_shift`` a count may be added to twice the accumulator, as in the bit-serial elements of
+    BISMO (Umuroglu et al., 2018): the words of the next bit plane follow without a drain.
 
     Parameters
     ----------

@@ -79,7 +79,8 @@ def test_accumulators_that_double_cost_no_cell_of_ecp5(tmp_path: Path) -> None:
     cells = {}
     for family in (ECP5, GOWIN, ICE40):
         for config in (plain, plain.replace(accumulator_shift=1)):
-            cells[family.name, config.accumulator_shift] = size(ProcessingElement(config=config), config, family, tmp_path)
+            element = ProcessingElement(config=config)
+            cells[family.name, config.accumulator_shift] = size(element, config, family, tmp_path)
     assert cells["ecp5", 1] == cells["ecp5", 0]
     assert all(cells[name, 1] <= cells[name, 0] + plain.acc_bits for name in ("gowin", "ice40"))
 

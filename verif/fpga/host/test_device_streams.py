@@ -62,7 +62,8 @@ def test_a_faulty_line_gives_no_wrong_answer(board: VirtualBoard, seed: int, rat
     rng = np.random.default_rng(seed)
     line = FaultyLine(board, rng, rate, "", within=10_000)
     device = Device(Link(line, timeout=TIMEOUT, quiet=QUIET, attempts=30))
-    case = draw_small(rng)
+    # long frames would hardly ever arrive whole
+    case = min((draw_small(rng) for _ in range(8)), key=lambda case: sum(1 for _ in case.program.load_writes()))
     device.load(case.program)
     line.begin()
     while line.injected.total() < 12 or device.link.retries < 6:

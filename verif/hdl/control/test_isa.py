@@ -114,7 +114,7 @@ def test_layer_field_overflows(name: str, value: int, message: str) -> None:
 @pytest.mark.parametrize(("name", "value", "message"), [
     ("lines", 256, "program field lines must be from 0 to 255, not 256"),
     ("words", 64, "program field words must be from 0 to 63, not 64"),
-    ("flags", 16, "program field flags must be from 0 to 15, not 16"),
+    ("flags", 32, "program field flags must be from 0 to 31, not 32"),
     ("gap", 32, "program field gap must be from 0 to 31, not 32"),
 ])
 def test_segment_field_overflows(name: str, value: int, message: str) -> None:
