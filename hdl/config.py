@@ -473,7 +473,7 @@ PRESETS: dict[str, dict[str, int]] = {
     # the same for FINN's trained CNV, whose 8-bit pixels are eight bit planes
     "ecp5_cnv_planes": preset(1, 64, 32, tile=32, drain_width=16, fetch_width=8, pipeline=3, memory_registers=2,
                               acc_bits=13, weight_depth=1024, activation_depth=16384, accumulator_shift=1,
-                              input_depth=1024, input_planes=8, answer_ranks=5),
+                              input_depth=1024, input_planes=8, answer_ranks=1),
     # half the block RAMs of GW1NR-9, since twice the lanes find no placement; most of GW2A-18, which was not placed
     "gowin_9k": preset(4, 4, 32, pipeline=4, memory_registers=1, access_patterns=1, threshold_depth=256),
     "gowin_20k": preset(8, 8, 64, pipeline=5, memory_registers=1),

@@ -14,6 +14,7 @@ from signum.golden.networks.digits import digits_encoder, digits_graph_untrained
 from signum.golden.training.data import digits
 from signum.hdl.accelerator import Accelerator
 from signum.hdl.config import ArrayConfig
+from signum.hdl.control.isa import SegmentFlag
 from signum.hdl.host.bus import MAGIC, VERSION, Register, config_registers
 from signum.verif.bench.cases import Case, draw_case, draw_config, draw_maps
 from signum.verif.bench.programs import check_cases
@@ -55,6 +56,23 @@ def draw_shared(rng: np.random.Generator, config: ArrayConfig) -> Case:
         case = draw_case(rng, config)
         if any(record.fields["levels"] for record in case.program.records):
             return case
+
+
+def draw_shifting(rng: np.random.Generator, config: ArrayConfig) -> Case:
+    """A random case in which the accumulators double."""
+    while True:
+        case = draw_case(rng, config)
+        if any(segment["flags"] & SegmentFlag.SHIFT for record in case.program.records for segment in record.segments):
+            return case
+
+
+@pytest.mark.parametrize("index", [pytest.param(i, marks=() if i < 2 else pytest.mark.slow) for i in range(8)])
+def test_accumulators_that_double(index: int) -> None:
+    rng = np.random.default_rng([default_seed(), index])
+    config = draw_config(rng, element_bits=1)
+    while not config.accumulator_shift or config.acc_bits < 9 or config.cols > 8:
+        config = draw_config(rng, element_bits=1)
+    check_cases(config, [draw_shifting(rng, config) for _ in range(5)])
 
 
 @pytest.mark.parametrize("index", [pytest.param(i, marks=() if i < 2 else pytest.mark.slow) for i in range(10)])

@@ -15,7 +15,8 @@ ARRAY = ArrayConfig(rows=2, cols=3, lanes=8, acc_bits=10, sum_bits=16, fetch_wid
 SHAPE = MapShape(5, 6, 8)
 
 
-def program_of(order: str, doubles: str, kernel: tuple[int, int], config: ArrayConfig = ARRAY) -> Program:
+def program_of(order: str, doubles: str, kernel: tuple[int, int], config: ArrayConfig = ARRAY,
+               dilation: tuple[int, int] = (1, 1)) -> Program:
     """A layer with a segment on each map of ``order``; a digit 1 in ``doubles`` marks a segment that doubles.
 
     The results of the program are checked against the graph. A layer before reads all maps by other windows, so that
@@ -23,15 +24,16 @@ def program_of(order: str, doubles: str, kernel: tuple[int, int], config: ArrayC
     """
     rng = np.random.default_rng(len(order))
     names = sorted(set(order))
-    padding = (kernel[0] // 2, kernel[1] // 2, kernel[0] // 2, kernel[1] // 2)
+    padding = (kernel[0] // 2 * dilation[0], kernel[1] // 2 * dilation[1]) * 2
 
-    def segment(name: str, size: tuple[int, int], double: bool, around: tuple[int, int, int, int]) -> Segment:
+    def segment(name: str, size: tuple[int, int], double: bool, around: tuple[int, int, int, int],
+                apart: tuple[int, int] = (1, 1)) -> Segment:
         return Segment(source=name, weights=rng.random((4, SHAPE.channels, *size)) < 0.5, padding=around,
-                       pad=np.ones(SHAPE.channels, dtype=bool), double=double)
+                       dilation=apart, pad=np.ones(SHAPE.channels, dtype=bool), double=double)
 
     before = Layer(name="before", segments=tuple(segment(name, (2, 2), False, (0, 0, 0, 0)) for name in names),
                    thresholds=np.full((1, 1, 4), 50))
-    layer = Layer(name="sums", segments=tuple(segment(name, kernel, double == "1", padding)
+    layer = Layer(name="sums", segments=tuple(segment(name, kernel, double == "1", padding, dilation)
                                               for name, double in zip(order, doubles, strict=True)),
                   offset=np.zeros(4, dtype=np.int64))
     graph = Graph(inputs=dict.fromkeys(names, SHAPE), layers=(before, layer))
@@ -106,6 +108,13 @@ def test_short_planes_of_equal_weight_are_drained() -> None:
     program = program_of("aabab", "01010", (1, 1), SHIFTING)
     assert flags_of(program, SegmentFlag.SHIFT) == [True, False, False]
     assert flags_of(program, SegmentFlag.DOUBLE) == [False, False, True]
+
+
+def test_planes_whose_kernel_takes_all_loops_are_drained() -> None:
+    program = program_of("abc", "011", (3, 3), SHIFTING, dilation=(1, 2))
+    assert shapes(program) == [(1, 3, 3)] * 3
+    assert flags_of(program, SegmentFlag.SHIFT) == [False] * 3
+    assert flags_of(program, SegmentFlag.DOUBLE) == [False, True, True]
 
 
 def test_planes_past_a_full_accumulator_double_the_drained_sum() -> None:
