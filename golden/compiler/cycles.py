@@ -145,8 +145,9 @@ def storing_cycles(config: ArrayConfig, record: LayerRecord) -> int:
     if not split:
         return _complete(config, size) + 1
     _, _, period = _group(config, record)
-    last = [word - period for word in _words(config, record)] if group_count(record, config.rows) > 1 else []
-    words = [*last, *_words(config, record)]
+    words = list(_words(config, record))
+    if group_count(record, config.rows) > 1:
+        words = [word - period for word in words] + words
     free = words[0]
     for complete in words:
         free = max(complete, free) + config.rows

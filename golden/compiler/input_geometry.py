@@ -103,7 +103,7 @@ def _check_code(config: ArrayConfig, inputs: list[InputAllocation]) -> None:
 
 def _pad(config: ArrayConfig, inputs: list[InputAllocation]) -> int:
     """The code of a tap outside the frame."""
-    pads = [set(entry.packing.pad) if entry.packing and any(entry.packing.padding) else set() for entry in inputs]
+    pads = [set(entry.packing.pad) if entry.packing else set() for entry in inputs]
     if (config.input_planes > 1 and any(pad - {False} for pad in pads[:-1])) or len(pads[-1]) > 1:
         raise CapacityError("the first layer must be padded with one number, 0 or 1 on bit planes, and -1 or 1 in "
                             "thermometer code", 1)

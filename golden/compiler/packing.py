@@ -20,7 +20,8 @@ __all__ = ["Packing", "pack_segment", "packings", "window_of"]
 class Packing:
     """Gathering of the taps of a window, along x only or along both axes.
 
-    ``pad`` has one element for each channel; the padding is top, left, bottom, right, as in `Segment`.
+    ``pad`` has one element for each channel, or none without padding; the padding is top, left,
+    bottom, right, as in `Segment`.
     """
 
     both: bool
@@ -52,8 +53,7 @@ class Packing:
 def pack_segment(segment: Segment, both: bool) -> tuple[Packing, Segment]:
     """The packing of a segment's input, and the segment over the packed map."""
     n, _, kernel_h, kernel_w = segment.weights.shape
-    packing = Packing(both, (kernel_h, kernel_w), segment.stride, segment.dilation, segment.padding,
-                      tuple(segment.pad.tolist()))
+    packing = Packing(both, (kernel_h, kernel_w), segment.stride, segment.dilation, segment.padding, _outside(segment))
     top, _, bottom, _ = segment.padding
     by_tap = segment.weights.transpose(0, 2, 3, 1)
     if both:
@@ -69,7 +69,12 @@ def pack_segment(segment: Segment, both: bool) -> tuple[Packing, Segment]:
 def window_of(segment: Segment) -> tuple[object, ...]:
     """The window that a packing of a segment's input gathers; segments of equal windows share a packed map."""
     return (segment.weights.shape[1:], segment.stride, segment.dilation, segment.padding,
-            tuple(segment.pad.tolist()) if any(segment.padding) else ())
+            _outside(segment))
+
+
+def _outside(segment: Segment) -> tuple[int, ...]:
+    """The elements outside the map, one for each channel; none where no window reaches there."""
+    return tuple(segment.pad.tolist()) if any(segment.padding) else ()
 
 
 def packings(segment: Segment, shape: MapShape, lanes: int) -> list[tuple[int, int, bool | None]]:

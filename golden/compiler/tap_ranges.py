@@ -141,15 +141,13 @@ def _shifted(ranges: Iterable[TapRange], config: ArrayConfig, places: Mapping[st
 
     The accumulators double, so no sum may have been drained before. It is empty without a second weight.
     """
-    chain: list[TapRange] = []
-    taps, fetch = 0, Isa(config).segment_fetch
-    for part in ranges:
+    first, *others = ranges
+    chain = [first]
+    taps, fetch = first.taps(config.lanes), Isa(config).segment_fetch
+    for part in others:
         taps = (taps << part.doubles) + part.taps(config.lanes)
-        if chain and taps > config.most_taps:
+        if taps > config.most_taps:
             break
-        if not chain:
-            chain.append(part)
-            continue
         last = chain[-1]
         # the accumulators may double before each line of a range, and so before each plane or before its only one
         anew = len(chain) == 1 and len(last.segments) == 1
@@ -161,7 +159,6 @@ def _shifted(ranges: Iterable[TapRange], config: ArrayConfig, places: Mapping[st
             break
         chain[-1] = dataclasses.replace(last, drains=False)
         chain.append(dataclasses.replace(part, doubles=False, shifts=part.doubles))
-    chain[-1] = dataclasses.replace(chain[-1], drains=True)
     return chain if any(part.shifts for part in chain) else []
 
 

@@ -16,7 +16,7 @@ from .tree import split_lanes
 
 __all__ = ["CarryChains", "CarryPopcount"]
 
-# Tables of a half. EQUAL, DIFFER, BIT and NONE begin an adder. D is 1, except in the last ones.
+# Tables of a half. EQUAL, DIFFER, BIT and NONE begin an adder. D is 1, except in PAIRS, ACCUMULATE and CHOOSE.
 EQUAL = 0x0009          # carry out: A == B
 DIFFER = 0x0006         # carry out: A != B
 BIT = 0x000A            # carry out: A
