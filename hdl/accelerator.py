@@ -66,12 +66,15 @@ class Accelerator(wiring.Component):
     pixels : In(stream.Signature(pixel_layout)), answers : Out(stream.Signature(answer_layout))
         Images and their answers; only with ``config.streams``. See `InputUnit` and `AnswerUnit`. Answers leave here,
         or by `Register.ANSWER` where ``ready`` stays low.
+    expects_first, expects_last : Out(1), only with ``config.streams``
+        The marks of the next value, for a source that has none; see `FrameReceiver`.
     """
 
     def __init__(self, *, config: ArrayConfig) -> None:
         self.config = config
         self.map = AddressMap(config)
-        streams = {"pixels": In(stream.Signature(pixel_layout)), "answers": Out(stream.Signature(answer_layout))}
+        streams = {"pixels": In(stream.Signature(pixel_layout)), "answers": Out(stream.Signature(answer_layout)),
+                   "expects_first": Out(1), "expects_last": Out(1)}
         super().__init__({"bus": In(bus_signature(self.map.address_bits)), "busy": Out(1),
                           **(streams if config.streams else {})})
 
@@ -281,6 +284,8 @@ class Accelerator(wiring.Component):
         host = decoder.write[Region.ACTIVATIONS] | decoder.write[Region.ALL_ACTIVATIONS]
         released = delay(m, self.sequencer.released, config.tile_rows, "released")      # past the last tile row
         m.d.comb += [
+            self.expects_first.eq(pixels.expects_first),
+            self.expects_last.eq(pixels.expects_last),
             pixels.enable.eq(self.streaming),
             pixels.taken.eq(controller.start),
             pixels.released.eq(released),

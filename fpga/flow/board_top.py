@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from signum.hdl.accelerator import Accelerator
 from signum.hdl.config import ArrayConfig
+from signum.hdl.control.answer_geometry import answer_bits
 from signum.hdl.host.bridge import Bridge
 from signum.hdl.host.bus import AddressMap
 from signum.hdl.host.uart import UARTReceiver, UARTTransmitter
@@ -20,9 +21,8 @@ from .families.clock import Clock
 from .families.family import BoardFamily, Chip, Device
 from .families.pll import PLL
 
-__all__ = ["QUIET", "Board", "BoardError", "BoardTop", "PlatformTop", "baud_divisor"]
+__all__ = ["Board", "BoardError", "BoardTop", "PlatformTop", "Window", "baud_divisor"]
 
-QUIET = 0.01            # seconds of silence between a broken frame and the next one
 BAUD_TOLERANCE = 0.02
 
 
@@ -47,6 +47,23 @@ def baud_divisor(clock: float, baud: int) -> int:
     return divisor
 
 
+@dataclass(frozen=True)
+class Window:
+    """The buffers of a board's bridge (`hdl.host.bridge.Bridge`).
+
+    Parameters
+    ----------
+    slots, slot_bytes : int
+        Frames that wait on the board, and the bytes of the longest one.
+    number_bits : int
+        Bits of a count of answers; half as many wait on the board.
+    """
+
+    slots: int = 4
+    slot_bytes: int = 1024
+    number_bits: int = 9
+
+
 class BoardTop(wiring.Component):
     """Accelerator, bridge and serial port, and a loader between them where one is wanted.
 
@@ -61,7 +78,9 @@ class BoardTop(wiring.Component):
     loader : int
         Words of the loader (`hdl.host.write_list_dma`); 0 for none.
     spram : bool
-        The loader is made of the UP5K's single-port RAMs.
+        The loader, or without one the buffers of the bridge, are made of the UP5K's single-port RAMs.
+    window : Window
+        The buffers of the bridge.
 
     Members
     -------
@@ -78,8 +97,11 @@ class BoardTop(wiring.Component):
         If the clock does not make the baud rate.
     """
 
-    def __init__(self, *, config: ArrayConfig, clock: float, baud: int, loader: int = 0, spram: bool = False) -> None:
+    def __init__(self, *, config: ArrayConfig, clock: float, baud: int, loader: int = 0, spram: bool = False,
+                 window: Window = Window()) -> None:
         self.config = config
+        self.window = window
+        self.spram = spram and not loader
         self.loader = WriteListDMA(config=config, depth=loader, spram=spram) if loader else None
         self.clock = clock
         self.divisor = baud_divisor(clock, baud)
@@ -90,13 +112,28 @@ class BoardTop(wiring.Component):
         m.submodules.receiver = receiver = UARTReceiver(divisor=self.divisor)
         m.submodules.transmitter = transmitter = UARTTransmitter(divisor=self.divisor)
         bits = LoaderMap.address_bits if self.loader else AddressMap(self.config).address_bits
-        m.submodules.bridge = bridge = Bridge(address_bits=bits, quiet=int(QUIET * self.clock),
-                                              pixels=self.config.streams)
+        m.submodules.bridge = bridge = Bridge(
+            config=self.config, address_bits=bits, slots=self.window.slots, slot_bytes=self.window.slot_bytes,
+            number_bits=self.window.number_bits if self.config.streams else 0, answer_bits=answer_bits(self.config),
+            spram=self.spram, serial=True)
         m.submodules.accelerator = accelerator = Accelerator(config=self.config)
-        wiring.connect(m, receiver.o, bridge.i)
-        wiring.connect(m, bridge.o, transmitter.i)
+        wiring.connect(m, receiver.o, bridge.line.received)
+        m.d.comb += [
+            transmitter.i.payload.eq(bridge.line.sent.p.byte),
+            transmitter.i.valid.eq(bridge.line.sent.valid),
+            bridge.line.sent.ready.eq(transmitter.i.ready),
+        ]
         if self.config.streams:
-            wiring.connect(m, bridge.pixels, accelerator.pixels)
+            m.d.comb += [
+                accelerator.pixels.p.value.eq(bridge.values.payload),
+                accelerator.pixels.p.first.eq(accelerator.expects_first),
+                accelerator.pixels.p.last.eq(accelerator.expects_last),
+                accelerator.pixels.valid.eq(bridge.values.valid),
+                bridge.values.ready.eq(accelerator.pixels.ready),
+                bridge.answers.payload.eq(accelerator.answers.p.value),
+                bridge.answers.valid.eq(accelerator.answers.valid),
+                accelerator.answers.ready.eq(bridge.answers.ready),
+            ]
         if self.loader:
             m.submodules.loader = self.loader
             wiring.connect(m, bridge.bus, self.loader.bus)
@@ -107,7 +144,6 @@ class BoardTop(wiring.Component):
         m.d.comb += [
             receiver.rx.eq(self.rx),
             self.tx.eq(transmitter.tx),
-            bridge.error.eq(receiver.framing_error | receiver.overflow),
             self.busy.eq(self.loader.busy if self.loader else accelerator.busy),
         ]
         return m

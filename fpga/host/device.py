@@ -2,8 +2,7 @@
 
 import dataclasses
 import functools
-import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -13,24 +12,14 @@ from signum.golden.compiler.answers import answer_size, decode_answers
 from signum.golden.compiler.cycles import predict_cycles
 from signum.golden.compiler.program import Program
 from signum.hdl.config import ArrayConfig, ConfigError
-from signum.hdl.host.bus import (
-    DATA_BITS,
-    MAGIC,
-    NUMBER_AT,
-    RECEIVED_AT,
-    VERSION,
-    Control,
-    Region,
-    Register,
-    Status,
-)
+from signum.hdl.control.answer_geometry import answer_bits
+from signum.hdl.host.bus import DATA_BITS, MAGIC, VERSION, AddressMap, Control, Register, Status
 
-from .link import Link, LinkError, bursts
+from .link import BoardResetError, Link
 
 __all__ = ["Counters", "Device", "DeviceError"]
 
 RELOADS = 3
-CANARY_WORDS = 32           # enough where words have one bit
 PATIENCE = 1000             # polls of a running board
 WIDEST_STEP_BITS = 12
 
@@ -39,10 +28,6 @@ T = TypeVar("T")
 
 class DeviceError(RuntimeError):
     """A board without an accelerator, with another array, or unable to run the program; in one line."""
-
-
-class BoardResetError(Exception):
-    """The counters differ from the finished runs: the board lost its program."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +55,8 @@ class Counters:
 class Device:
     """An accelerator behind a link.
 
-    The link repeats damaged and lost frames. The board's counters of runs and cycles reveal a reset: unless they equal
-    the program's, the results are rejected and the program is loaded again. The board's count of cycles limits a run:
-    it must advance, and end at the predicted value.
+    The link repeats damaged and lost frames, and the board executes each once. A reset of the board ends the session of
+    the link: the program is then loaded again, and the batch repeated. Every run must take the predicted cycles.
 
     Parameters
     ----------
@@ -97,18 +81,20 @@ class Device:
         self.program: Program | None = None
         self.reloads = 0
         self._loaded = False
-        self._cycles = self._runs = 0
-        link.settle()
+        self._cycles = 0
+        link.open()
         self._step = self._register_step()
+        link.following = lambda address: address + self._step
         self.config = self._read_config()
+        link.follow(AddressMap(self.config))
 
     def _register_step(self) -> int:
         """Address step between registers: a register has as many equal addresses as an array word has slices."""
-        [magic] = self.link.read(Register.MAGIC, 1)
+        [magic] = self.link.read([Register.MAGIC])
         if magic != MAGIC:
             raise DeviceError(f"the board must have an accelerator (magic {MAGIC:#010x}), not {magic:#010x}")
         for step in (1 << bits for bits in range(WIDEST_STEP_BITS)):
-            [version] = self.link.read(Register.VERSION * step, 1)
+            [version] = self.link.read([Register.VERSION * step])
             if version == VERSION:
                 return step
             if version != MAGIC:
@@ -117,8 +103,10 @@ class Device:
                           "build its bitstream again")
 
     def _registers(self, first: int, count: int) -> list[int]:
-        step = self._step
-        return self.link.read(first * step, (count - 1) * step + 1)[::step]
+        return self.link.read([(first + i) * self._step for i in range(count)])
+
+    def _control(self, bits: Control | int) -> tuple[int, int]:
+        return Register.CONTROL * self._step, int(bits)
 
     def _read_config(self) -> ArrayConfig:
         names = [field.name for field in dataclasses.fields(ArrayConfig)]
@@ -150,50 +138,38 @@ class Device:
                 f"{name} = {board[name]} and not {wanted[name]}" for name in different))
 
     def _again(self, action: Callable[[], T]) -> T:
-        """Perform an action with the loaded program; after a loss of the program, reload it and repeat."""
+        """Perform an action with the loaded program; after a reset of the board, load it again and repeat."""
         for _ in range(RELOADS):
             try:
                 if not self._loaded:
                     self._load()
+                    self._loaded = True
                 return action()
             except BoardResetError as error:
                 self._loaded = False
                 self.reloads += 1
+                self.link.open()
                 why = error
         raise DeviceError(f"the board must keep its program, not lose it {RELOADS} times: {why}")
 
     def _await_idle(self) -> None:
         for _ in range(PATIENCE):
-            status, _, self._runs = self._status()
-            if not status & Status.BUSY:
+            if not self._status()[0] & Status.BUSY:
                 return
         raise DeviceError("the board must be idle, not run on and on: reset it")
-
-    def _fill(self, places: Sequence[int], bits: int, writes: Iterable[tuple[int, int]]) -> None:
-        """Write memories, after random words of ``bits`` bits at ``places`` that the writes leave unchanged.
-
-        All memories are lost together: if the first written words are intact, the others are as well.
-        """
-        canary = [secrets.randbits(bits) for _ in places]
-        self._write(zip(places, canary, strict=True))
-        self._write(writes)
-        if self._read(places) != canary:
-            raise BoardResetError("words that were written are lost")
 
     def _load(self) -> None:
         program = self.program
         assert program
         if self.config.streams:
-            self.link.write(Register.CONTROL * self._step, [0])
+            self.link.write([self._control(0)])
         self._await_idle()
-        first = next(iter(program.inputs.values())).place.addresses[:CANARY_WORDS].tolist()
-        places = [program.address_map.address(Region.ACTIVATIONS, word=word) for word in first]
-        self._fill(places, min(DATA_BITS, program.config.word_bits), program.load_writes())
-        # from now on the counters equal the program's, unlike after a reset
+        if self.config.streams:             # answers of an earlier program are forgotten
+            self.link.open()
+        self.link.write(program.load_writes())
         self._run()
         if program.streams:
-            self.link.write(Register.CONTROL * self._step, [Control.STREAM])
-        self._loaded = True
+            self.link.write([self._control(Control.STREAM)])
 
     def infer(self, maps: Mapping[str, np.ndarray],
               progress: Callable[[np.ndarray], None] = lambda found: None) -> np.ndarray:
@@ -259,54 +235,32 @@ class Device:
         if images.dtype != np.uint8 or images.shape[1:] != (channels, shape.height, shape.width) or not len(images):
             raise DeviceError(f"the images must be uint8 (B, {channels}, {shape.height}, {shape.width}) with B of at "
                               f"least 1, not {images.dtype} {images.shape}")
-        found = []
-        for start in range(0, len(images), self.program.images):
-            found.append(self._again(functools.partial(self._answer_batch, images[start:][:self.program.images])))
-            progress(found[-1])
+        found: list[np.ndarray] = []
+        self._again(lambda: self._stream(images, found, progress))
         return np.concatenate(found)
 
-    def _answer_batch(self, images: np.ndarray) -> np.ndarray:
-        """Send a batch and take its answers; after a loss of the program nothing of it is left on the board."""
+    def _stream(self, images: np.ndarray, found: list[np.ndarray], progress: Callable[[np.ndarray], None]) -> None:
+        """Send the images that have no answer yet, and append their answers as they come."""
         program = self.program
         assert program
-        for image in images:
-            self._send_image(image.transpose(1, 2, 0).tobytes())
-        if len(images) < program.images:
-            self.link.write(Register.CONTROL * self._step, [Control.STREAM | Control.FLUSH])
-        size = answer_size(program)
-        numbers = [self._take_number() for _ in range(len(images) * size)]
-        self._stream_status()               # a board that was reset gives numbers of no answer
-        return decode_answers(program, np.array(numbers).reshape(len(images), size))
+        done = sum(map(len, found))
+        rest = images[done:]
+        size, width = answer_size(program), -(-answer_bits(self.config) // 8)
+        came = bytearray()
 
-    def _send_image(self, values: bytes) -> None:
-        """Send an image, again from its begin where a part fails, until the board's count tells that it has it."""
-        before = self._stream_status(lambda status: not status & Status.WAIT) >> RECEIVED_AT & 0xFF
-        for attempt in range(self.link.attempts):
-            try:
-                self.link.send_pixels(values)
-                return
-            except LinkError:
-                if attempt == self.link.attempts - 1:
-                    raise
-            if (self._stream_status() >> RECEIVED_AT) - before & 0xFF:
-                return
+        def take(data: bytes) -> None:
+            nonlocal came
+            came += data
+            if whole := len(came) // (size * width):
+                numbers = np.frombuffer(bytes(came[:whole * size * width]), np.uint8).reshape(whole, size, width)
+                came = came[whole * size * width:]
+                wide = np.zeros((whole, size, DATA_BITS // 8), np.uint8)
+                wide[..., :width] = numbers
+                found.append(decode_answers(program, wide.view("<u4")[..., 0]))
+                progress(found[-1])
 
-    def _take_number(self) -> int:
-        """The next number of an answer."""
-        status = self._stream_status(lambda status: status & Status.ANSWER)
-        value, = self._registers(Register.ANSWER, 1)
-        self.link.write(Register.ANSWER * self._step, [status >> NUMBER_AT])
-        return value
-
-    def _stream_status(self, wanted: Callable[[int], int | bool] = lambda status: True) -> int:
-        """The status of a board that takes pixels, once it is as wanted; BoardResetError if it was reset."""
-        for _ in range(PATIENCE):
-            status, = self._registers(Register.STATUS, 1)
-            if not status & Status.STREAM:
-                raise BoardResetError("it does not take pixels any more")
-            if wanted(status):
-                return status
-        raise DeviceError("the board must answer an image, not run on and on: reset it")
+        tail = [self._control(Control.STREAM | Control.FLUSH)] if len(rest) % program.images else []
+        self.link.stream(rest.transpose(0, 2, 3, 1).tobytes(), len(rest) * size, width, tail, take)
 
     @staticmethod
     def _check_maps(shapes: Mapping[str, tuple[int, ...]], maps: Mapping[str, np.ndarray]) -> None:
@@ -323,47 +277,27 @@ class Device:
     def _infer_batch(self, maps: dict[str, np.ndarray]) -> np.ndarray:
         program = self.program
         assert program
-        self._write(program.input_writes(maps))
-        self._expect_done(*self._status())
-        self._run()
         images = len(next(iter(maps.values())))
-        words = self._read(program.result_reads(images))
-        self._expect_done(*self._status())
-        try:
-            return program.results(images, words)
-        except ValueError as error:         # what passed a link that does not check
-            raise DeviceError(f"the results must be the array's: {error}") from error
+        self.link.write(program.input_writes(maps))
+        self._start()
+        words = self.link.read(program.result_reads(images))        # the accelerator lets them wait for the run's end
+        self._expect_done()
+        return program.results(images, words)
 
     def _run(self) -> None:
-        """Start the program once, and wait for its end."""
-        begun = self._runs + 1 & 0xFF
-        for _ in range(self.link.attempts):
-            try:
-                self._start()
-                break
-            except LinkError as error:          # the count of runs shows whether it started
-                why = error
-                if self._status()[2] != self._runs:
-                    break
-        else:
-            raise why
-        self._runs = begun
-        last = -1
-        while True:
-            status, cycles, runs = self._status()
-            if not status & Status.BUSY or runs != begun:
-                return self._expect_done(status, cycles, runs)
-            if not last < cycles <= self._cycles:
-                raise DeviceError(f"a run must go on, and end after {self._cycles} cycles, not be at {cycles}")
-            last = cycles
+        """Run the program, and wait for its end."""
+        self._start()
+        self._await_idle()
+        self._expect_done()
 
     def _start(self) -> None:
-        self.link.write(Register.CONTROL * self._step, [Control.START], attempts=1)
+        self.link.write([self._control(Control.START)])
 
-    def _expect_done(self, status: int, cycles: int, runs: int) -> None:
-        """Check that the last run of the board was this program's, and that the board was not reset since."""
-        if (status & Status.BUSY, cycles, runs) != (0, self._cycles, self._runs):
-            raise BoardResetError(f"it had {cycles} cycles in run {runs} instead of {self._cycles} in run {self._runs}")
+    def _expect_done(self) -> None:
+        """Check that the run took the predicted cycles."""
+        _, cycles, _ = self._status()
+        if cycles != self._cycles:
+            raise DeviceError(f"a run must take {self._cycles} cycles, not {cycles}")
 
     def _status(self) -> list[int]:
         """Status, cycles and runs."""
@@ -373,16 +307,6 @@ class Device:
         """The counters of the board and of the link; LinkError if the link fails."""
         cycles, runs = self._registers(Register.CYCLES, 2)
         return Counters(cycles, runs, self.link.retries, self.reloads)
-
-    def _write(self, writes: Iterable[tuple[int, int]]) -> None:
-        for address, words in bursts(writes):
-            self.link.write(address, words)
-
-    def _read(self, addresses: Iterable[int]) -> list[int]:
-        words: list[int] = []
-        for address, places in bursts((address, address) for address in addresses):
-            words += self.link.read(address, len(places))
-        return words
 
     def close(self) -> None:
         """Close the link's transport."""

@@ -1,39 +1,35 @@
-"""The host's side of `hdl.host.bridge`: frames, and a link that repeats requests until a response passes its checks.
+"""The host's side of `hdl.host.bridge`: a window of frames, each executed once, over a line that loses and damages bytes.
 
-The link is a generator of steps (send bytes; receive a number of bytes within a time), independent of their execution:
-`Link` executes them on a `Transport`, a simulation executes the same steps in simulated time.
+The link is a generator of steps (send bytes; receive what comes within a time), independent of their execution: `Link`
+executes them on a `Transport`, a simulation executes the same steps in simulated time.
 """
 
+import secrets
 import struct
-import zlib
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
-import serial
+from signum.hdl.host.bus import AddressMap
+from signum.hdl.host.frames import WORD_BYTES, Command, Kind, most_values, most_words
 
-from signum.hdl.host.bridge import (
-    CRC_BYTES,
-    REQUEST_SYNC,
-    RESPONSE_SYNC,
-    WORD_BYTES,
-    Answer,
-    Command,
-    pixel_address,
-)
+from .framing import Response, ResponseParser, encode, encode_open
 
-__all__ = ["MAX_WORDS", "Host", "Link", "LinkError", "Receive", "Response", "Send", "SerialTransport",
-           "Steps", "Transport", "bursts", "decode_response", "encode_read", "encode_write"]
+__all__ = ["BoardResetError", "Host", "Link", "LinkError", "Receive", "Send", "Steps", "Transport", "bursts"]
 
-MAX_WORDS = 255
-HEAD_BYTES = 4
-WRITE_TIMEOUT = 10.0    # seconds for a frame, which takes one at 9600 bits a second
-GOOD = 0xFFFF_FFFF      # the usual CRC-32 of data and their `hdl.host.bridge.CRC`
+SEQUENCES = 256
+PATIENCE = 50               # polls without progress, after which the board hangs
 
 T = TypeVar("T")
+Write = tuple[int, list[int]]
 
 
 class LinkError(RuntimeError):
-    """No valid response in the allowed attempts, or a missing port; in one line."""
+    """No response, or a missing port; in one line."""
+
+
+class BoardResetError(LinkError):
+    """The board ended the session: it was reset, or another host has it."""
 
 
 class Send(NamedTuple):
@@ -43,194 +39,259 @@ class Send(NamedTuple):
 
 
 class Receive(NamedTuple):
-    """A step: receive ``size`` bytes, or fewer once ``timeout`` seconds have passed."""
+    """A step: receive the bytes that are there, or the first ones that come within ``timeout`` seconds."""
 
-    size: int
     timeout: float
 
 
 Steps = Generator[Send | Receive, bytes, T]
 
 
-class Response(NamedTuple):
-    """A complete response with a good CRC."""
-
-    sequence: int
-    answer: int
-    words: list[int]
-
-
-def checked(data: bytes) -> bytes:
-    """Bytes followed by their CRC."""
-    return data + struct.pack("<I", zlib.crc32(data) ^ GOOD)
-
-
-def encode_header(command: Command, sequence: int, address: int, count: int) -> bytes:
-    if not 0 <= count <= MAX_WORDS:
-        raise ValueError(f"a frame must have 0 to {MAX_WORDS} words, not {count}")
-    if not 0 <= address < 1 << 32:
-        raise ValueError(f"an address must be 0 to 2**32 - 1, not {address}")
-    return bytes([REQUEST_SYNC]) + checked(struct.pack("<BBBI", sequence & 0xFF, command, count, address))
-
-
-def encode_read(sequence: int, address: int, count: int) -> bytes:
-    """Frame that reads ``count`` words (0..255) from ``address`` on; ValueError out of range."""
-    return encode_header(Command.READ, sequence, address, count)
-
-
-def encode_write(sequence: int, address: int, values: Iterable[int], command: Command = Command.WRITE) -> bytes:
-    """Frame that writes 0..255 words of 32 bits from ``address`` on, or values of an image; ValueError out of range."""
-    words = list(values)
-    header = encode_header(command, sequence, address, len(words))
-    try:
-        return header + checked(struct.pack(f"<{len(words)}I", *words))
-    except struct.error:
-        raise ValueError("a word must be an integer of 0 to 2**32 - 1") from None
-
-
-def decode_response(data: bytes) -> Response | None:
-    """The response in these bytes, or None where they are not exactly one valid response."""
-    if len(data) < HEAD_BYTES + CRC_BYTES or data[0] != RESPONSE_SYNC or zlib.crc32(data[1:]) != GOOD:
-        return None
-    _, sequence, answer, count = data[:HEAD_BYTES]
-    body = data[HEAD_BYTES:-CRC_BYTES]
-    if len(body) != WORD_BYTES * count:
-        return None
-    return Response(sequence, answer, list(struct.unpack(f"<{count}I", body)))
-
-
-def bursts(items: Iterable[tuple[int, T]]) -> Iterator[tuple[int, list[T]]]:
+def bursts(items: Iterable[tuple[int, T]], following: Callable[[int], int], most: int) -> Iterator[tuple[int, list[T]]]:
     """Group pairs (address, item) into frames, in their order: an address, and the items from this address on.
 
-    A frame has 1 to 255 items at successive addresses.
+    A frame has 1 to ``most`` items, each at the address ``following`` that of the item before.
     """
-    start, found = 0, list[T]()
+    start, expected, found = 0, 0, list[T]()
     for address, item in items:
-        if found and (address != start + len(found) or len(found) == MAX_WORDS):
+        if found and (address != expected or len(found) == most):
             yield start, found
             found = []
         if not found:
             start = address
         found.append(item)
+        expected = following(address)
     if found:
         yield start, found
 
 
-class Host:
-    """Steps that read and write through a bridge, over a line that loses or damages bytes.
+@dataclass
+class Frame:
+    """A frame that the board has not executed yet.
 
-    Every attempt has its own sequence number, so a late response is not taken for the awaited one. A write without a
-    response is sent again, and may then have been executed twice.
+    Members
+    -------
+    stamp : int
+        Count of transmissions until its last one.
+    held : bool
+        The board has it.
+    """
+
+    command: Command
+    body: bytes
+    stamp: int = 0
+    held: bool = False
+
+
+class Host:
+    """Steps that write, read, and stream images through a bridge.
+
+    Up to ``slots`` frames of the board are on their way at once. A frame is sent again, alone, once a later
+    transmission has arrived without it, or where nothing comes for ``timeout``; the board executes it once.
 
     Parameters
     ----------
     timeout : float
-        Seconds to wait for a response; longer than the bus may hold a request, and than a frame takes.
-    quiet : float
-        Seconds of silence before a new attempt; longer than the bridge's quiet time, and than any delay in between.
+        Seconds without a byte after which frames or their responses are lost: longer than the line's delay.
     attempts : int
-        Attempts for each frame.
+        Timeouts in a row after which the board is silent.
 
     Members
     -------
     retries : int
-        Failed attempts so far.
+        Frames sent again so far.
+    taken : int
+        Answers of this session so far.
     """
 
-    STALE = 8           # responses to earlier attempts that an attempt skips
-    NOISE = 64          # reads after which a line that is never quiet is used anyway
-
-    def __init__(self, *, timeout: float = 1.0, quiet: float = 0.05, attempts: int = 8) -> None:
+    def __init__(self, *, timeout: float = 0.2, attempts: int = 25) -> None:
         self.timeout = timeout
-        self.quiet = quiet
         self.attempts = attempts
-        self.sequence = 0
         self.retries = 0
+        self.following: Callable[[int], int] = lambda address: address + 1
+        self.session = secrets.randbelow(256)
+        self._begin()
 
-    def read_steps(self, address: int, count: int) -> Steps[list[int]]:
-        """Read ``count`` words from ``address`` on, in frames of up to 255; LinkError if that fails."""
-        words: list[int] = []
-        while len(words) < count:
-            burst = min(count - len(words), MAX_WORDS)
-            words += yield from self._exchange(Command.READ, address + len(words), burst, [], self.attempts)
-        return words
+    def _begin(self) -> None:
+        self._parser = ResponseParser()
+        self._next = self._executed = 0             # the frame to be made; the oldest one without a confirmation
+        self._frames: dict[int, Frame] = {}
+        self._words: dict[int, bytes | None] = {}   # by the frame of the read
+        self._stamp = 0
+        self._arrived = -1                          # the latest transmission that arrived
+        self._window: Response | None = None
+        self._answers = bytearray()
+        self._silent = self._idle = 0
+        self._gap = False                           # answers are missing
+        self._answer_bytes = 1
+        self.taken = self._told = 0
 
-    def write_steps(self, address: int, values: Iterable[int], attempts: int | None = None) -> Steps[None]:
-        """Write words from ``address`` on, in frames of up to 255; LinkError if that fails.
+    def follow(self, layout: AddressMap) -> None:
+        """Write and read in the order of addresses of an array."""
+        self.following = lambda address: layout.following(address) if address >> 31 == 0 else address + 1
 
-        With ``attempts=1``, for requests that must not be repeated, an error does not tell whether they took effect.
-        """
-        words = list(values)
-        for start in range(0, len(words), MAX_WORDS):
-            burst = words[start:start + MAX_WORDS]
-            yield from self._exchange(Command.WRITE, address + start, 0, burst, attempts or self.attempts)
-
-    def pixels_steps(self, values: bytes) -> Steps[None]:
-        """Send the values of an image, once; LinkError if that fails, and the image may yet be complete on the board.
-
-        After an error the image must be sent from its first value on, unless the board's count of images tells that it
-        is complete.
-        """
-        size = MAX_WORDS * WORD_BYTES
-        for start in range(0, len(values), size):
-            part = values[start:start + size]
-            address = pixel_address(len(part), begins=start == 0, ends=start + size >= len(values))
-            words = list(struct.unpack(f"<{-(-len(part) // WORD_BYTES)}I", part + bytes(-len(part) % WORD_BYTES)))
-            yield from self._exchange(Command.PIXELS, address, 0, words, 1)
-
-    def settle_steps(self) -> Steps[None]:
-        """Discard bytes, responses to an earlier host, until the line has been quiet."""
-        yield from self._silence()
-
-    def ping_steps(self) -> Steps[None]:
-        """Request an empty response; LinkError if none comes."""
-        yield from self._exchange(Command.READ, 0, 0, [], self.attempts)
-
-    def _exchange(self, command: Command, address: int, count: int, values: list[int],
-                  attempts: int) -> Steps[list[int]]:
-        why = ""
-        for attempt in range(attempts):
-            if attempt:
-                yield from self._silence()
-            self.sequence = (self.sequence + 1) & 0xFF
-            frame = (encode_read(self.sequence, address, count) if command == Command.READ
-                     else encode_write(self.sequence, address, values, command))
-            yield Send(frame)
-            words, why = yield from self._await(count)
-            if not why:
-                return words
+    def open_steps(self) -> Steps[None]:
+        """Begin a session; LinkError if no board responds."""
+        self._begin()
+        self.session = (self.session + 1 + secrets.randbelow(255)) & 0xFF
+        for _ in range(self.attempts):
+            yield Send(encode_open(self.session))
+            while data := (yield Receive(self.timeout)):
+                for response in self._parser.feed(data):
+                    if response.session == self.session and response.kind != Kind.CLOSED:
+                        self._window = response
+                        return
             self.retries += 1
-        yield from self._silence()
-        raise LinkError(f"no good answer to a {command.name.lower()} of {count or len(values)} words at "
-                        f"address {address:#x} in {attempts} attempts; the last one: {why}")
+        raise LinkError(f"no board responded in {self.attempts} attempts of {self.timeout} s")
 
-    def _await(self, count: int) -> Steps[tuple[list[int], str]]:
-        """The words of the response to the current sequence number, or the reason why none came."""
-        for _ in range(self.STALE):
-            head = yield Receive(HEAD_BYTES, self.timeout)
-            if len(head) < HEAD_BYTES:
-                return [], f"{len(head)} bytes, then none for {self.timeout} s"
-            if head[0] != RESPONSE_SYNC:
-                return [], "bytes that are no answer"
-            if head[1] == self.sequence and head[2] == Answer.OK and head[3] != count:
-                return [], f"{head[3]} words instead of {count}"
-            body = yield Receive(WORD_BYTES * head[3] + CRC_BYTES, self.timeout)
-            response = decode_response(head + body)
-            if response is None:
-                return [], "an answer that came damaged"
-            if response.answer != Answer.OK:
-                name = Answer(response.answer).name if response.answer in list(Answer) else response.answer
-                return [], f"error {name} from the bridge"
-            if response.sequence == self.sequence:
-                return response.words, ""
-        return [], "answers to earlier frames only"
+    def write_steps(self, writes: Iterable[tuple[int, int]]) -> Steps[None]:
+        """Write words at addresses, in order. The last ones may still be on their way; a later read comes after them."""
+        yield from self._post_writes(writes)
 
-    def _silence(self) -> Steps[None]:
-        """Discard bytes until the line has been quiet."""
-        for _ in range(self.NOISE):
-            data = yield Receive(4096, self.quiet)
-            if not data:
-                return
+    def read_steps(self, addresses: Sequence[int]) -> Steps[list[int]]:
+        """The words at addresses."""
+        most = most_words(self._geometry.slot_bytes)
+        reads = [(start, len(found)) for start, found in
+                 bursts(((address, None) for address in addresses), self.following, most)]
+        words: dict[int, list[int]] = {}
+        while missing := [read for read in reads if read[0] not in words]:
+            posted = []
+            for start, count in missing:
+                sequence = yield from self._post(Command.READ, struct.pack("<BI", count, start))
+                self._words[sequence] = None
+                posted.append((sequence, start))
+            yield from self._settled()
+            for sequence, start in posted:
+                if (data := self._words.pop(sequence)) is not None:
+                    words[start] = list(struct.unpack(f"<{len(data) // WORD_BYTES}I", data))
+                else:                               # executed, and its response lost
+                    self.retries += 1
+        return [word for start, _ in reads for word in words[start]]
+
+    def stream_steps(self, values: bytes, answers: int, answer_bytes: int, tail: Iterable[tuple[int, int]],
+                     take: Callable[[bytes], None]) -> Steps[None]:
+        """Send the values of images, then make the writes of ``tail``, until so many numbers of answers have come.
+
+        ``take`` is called with the bytes of numbers, ``answer_bytes`` each, in the order of the images.
+        """
+        self._answer_bytes = answer_bytes
+        self._answers.clear()
+        wanted = self.taken + answers
+        most = most_values(self._geometry.slot_bytes)
+        for start in range(0, len(values), most):
+            part = values[start:start + most]
+            yield from self._post(Command.PIXELS, struct.pack("<H", len(part)) + part)
+            self._hand_over(take)
+        yield from self._post_writes(tail)
+        while self.taken < wanted:
+            yield from self._pump()
+            self._hand_over(take)
+        self._hand_over(take)
+        yield from self._settled()
+
+    def _hand_over(self, take: Callable[[bytes], None]) -> None:
+        if self._answers:
+            take(bytes(self._answers))
+            self._answers.clear()
+
+    @property
+    def _geometry(self) -> Response:
+        if self._window is None:
+            raise LinkError("a session must be open before frames are sent")
+        return self._window
+
+    def _post_writes(self, writes: Iterable[tuple[int, int]]) -> Steps[None]:
+        most = most_words(self._geometry.slot_bytes)
+        for address, words in bursts(writes, self.following, most):
+            yield from self._post(Command.WRITE, struct.pack(f"<BI{len(words)}I", len(words), address, *words))
+
+    def _post(self, command: Command, body: bytes) -> Steps[int]:
+        """Send a frame once the window has a place for it; returns its number."""
+        while self._next - self._executed >= self._geometry.slots:
+            yield from self._pump()
+        number = self._next
+        self._next += 1
+        self._frames[number] = Frame(command, body)
+        yield from self._transmit(number)
+        return number
+
+    def _settled(self) -> Steps[None]:
+        """Wait until all frames are executed."""
+        while self._executed < self._next:
+            yield from self._pump()
+
+    def _transmit(self, number: int) -> Steps[None]:
+        frame = self._frames[number]
+        self._stamp += 1
+        frame.stamp = self._stamp
+        self._told = self.taken
+        yield Send(encode(self.session, number, self.taken, frame.command, frame.body))
+
+    def _pump(self) -> Steps[None]:
+        """Take what came; where nothing comes, ask, and send again what the board lacks."""
+        data = yield Receive(self.timeout)
+        before = self._executed, self.taken
+        responses = self._parser.feed(data)
+        for response in responses:
+            self._accept(response)
+        if responses:
+            self._silent = 0
+        if (self._executed, self.taken) != before:
+            self._idle = 0
+        if not data or self._gap:
+            yield from self._poll()
+        elif self.taken - self._told > 1 << max(0, self._geometry.number_bits - 3):
+            self._told = self.taken
+            yield Send(encode(self.session, 0, self.taken, Command.TAKEN))
+        lost = [number for number, frame in self._frames.items()
+                if not frame.held and (not data or frame.stamp < self._arrived)]
+        for number in lost:
+            self.retries += 1
+            yield from self._transmit(number)
+
+    def _poll(self) -> Steps[None]:
+        self._gap = False
+        self._silent += 1
+        self._idle += 1
+        if self._silent > self.attempts:
+            raise LinkError(f"the board did not respond in {self.attempts} attempts of {self.timeout} s")
+        if self._idle > PATIENCE:
+            raise LinkError(f"the board did not go on for {PATIENCE * self.timeout:g} s: reset it")
+        yield Send(encode(self.session, 0, self.taken, Command.POLL))
+
+    def _accept(self, response: Response) -> None:
+        if response.kind == Kind.CLOSED:
+            raise BoardResetError("the board ended the session: it was reset, or another host has it")
+        if response.session != self.session:
+            return
+        ahead = (response.sequence - self._executed) % SEQUENCES
+        if response.kind == Kind.WORDS:
+            number = self._executed + (ahead if ahead < SEQUENCES // 2 else ahead - SEQUENCES)
+            if number in self._words:
+                self._words[number] = response.payload
+        if response.kind == Kind.ANSWERS:
+            self._take(response)
+        if ahead > self._next - self._executed:         # an old response that was late
+            return
+        for number in range(self._executed, self._executed + ahead):
+            self._arrived = max(self._arrived, self._frames.pop(number).stamp)
+        self._executed += ahead
+        for number, frame in self._frames.items():
+            frame.held = bool(response.held >> number % response.slots & 1)
+            if frame.held:
+                self._arrived = max(self._arrived, frame.stamp)
+
+    def _take(self, response: Response) -> None:
+        """Take the answers of a frame that are new and follow those before."""
+        numbers = 1 << response.number_bits
+        known = (self.taken - response.first) % numbers
+        if known >= numbers // 2:
+            self._gap = True
+            return
+        size = self._answer_bytes
+        fresh = response.payload[known * size:]
+        self._answers += fresh
+        self.taken += len(fresh) // size
 
 
 class Transport(Protocol):
@@ -239,54 +300,51 @@ class Transport(Protocol):
     def write(self, data: bytes) -> None:
         """Send all bytes."""
 
-    def read(self, count: int, timeout: float) -> bytes:
-        """Receive ``count`` bytes, or fewer once ``timeout`` seconds have passed."""
+    def read(self, timeout: float) -> bytes:
+        """The bytes that are there, or the first ones that come within ``timeout`` seconds; none after that."""
 
     def close(self) -> None:
         """Close the line."""
 
 
 class Link(Host):
-    """Words at addresses behind a bridge, over a transport.
+    """Words at addresses behind a bridge, and images and answers, over a transport.
 
     Parameters
     ----------
     transport : Transport
         The line.
-    timeout, quiet, attempts
+    timeout, attempts
         See `Host`.
     """
 
-    def __init__(self, transport: Transport, *, timeout: float = 1.0, quiet: float = 0.05,
-                 attempts: int = 8) -> None:
-        super().__init__(timeout=timeout, quiet=quiet, attempts=attempts)
+    def __init__(self, transport: Transport, *, timeout: float = 0.2, attempts: int = 25) -> None:
+        super().__init__(timeout=timeout, attempts=attempts)
         self.transport = transport
 
-    def read(self, address: int, count: int) -> list[int]:
-        """The ``count`` words from ``address`` on; LinkError if that fails."""
-        return self._take(self.read_steps(address, count))
+    def open(self) -> None:
+        """Begin a session; see `Host.open_steps`."""
+        self.run(self.open_steps())
 
-    def write(self, address: int, values: Iterable[int], attempts: int | None = None) -> None:
-        """Write words from ``address`` on; see `Host.write_steps`."""
-        self._take(self.write_steps(address, values, attempts))
+    def write(self, writes: Iterable[tuple[int, int]]) -> None:
+        """Write pairs of address and word; see `Host.write_steps`."""
+        self.run(self.write_steps(writes))
 
-    def send_pixels(self, values: bytes) -> None:
-        """Send the values of an image; see `Host.pixels_steps`."""
-        self._take(self.pixels_steps(values))
+    def read(self, addresses: Sequence[int]) -> list[int]:
+        """The words at addresses; LinkError if that fails."""
+        return self.run(self.read_steps(addresses))
 
-    def settle(self) -> None:
-        """Discard bytes until the line has been quiet."""
-        self._take(self.settle_steps())
+    def stream(self, values: bytes, answers: int, answer_bytes: int, tail: Iterable[tuple[int, int]],
+               take: Callable[[bytes], None]) -> None:
+        """Send images and take answers; see `Host.stream_steps`."""
+        self.run(self.stream_steps(values, answers, answer_bytes, tail, take))
 
     def close(self) -> None:
         """Close the transport."""
         self.transport.close()
 
-    def ping(self) -> None:
-        """Return if the bridge responds; LinkError otherwise."""
-        self._take(self.ping_steps())
-
-    def _take(self, steps: Steps[T]) -> T:
+    def run(self, steps: Steps[T]) -> T:
+        """Execute steps, and return their result."""
         try:
             step = next(steps)
             while True:
@@ -294,49 +352,6 @@ class Link(Host):
                     self.transport.write(step.data)
                     step = next(steps)
                 else:
-                    step = steps.send(self.transport.read(step.size, step.timeout))
+                    step = steps.send(self.transport.read(step.timeout))
         except StopIteration as end:
             return end.value
-
-
-class SerialTransport:
-    """A serial port.
-
-    Parameters
-    ----------
-    port : str
-        Name of the port, for example ``/dev/ttyUSB1``.
-    baud : int
-        Bits a second.
-
-    Raises
-    ------
-    LinkError
-        If the port cannot be opened, or is lost.
-    """
-
-    def __init__(self, port: str, baud: int) -> None:
-        self.port = port
-        try:
-            self.serial = serial.Serial(port, baud, write_timeout=WRITE_TIMEOUT)
-        except (serial.SerialException, OSError, ValueError) as error:
-            raise LinkError(f"serial port {port} cannot be opened: {error}") from None
-
-    def write(self, data: bytes) -> None:
-        """Send all bytes; LinkError if the port is lost, or accepts no byte for a time."""
-        try:
-            self.serial.write(data)
-        except (serial.SerialException, OSError) as error:
-            raise LinkError(f"serial port {self.port} was lost: {error}") from None
-
-    def read(self, count: int, timeout: float) -> bytes:
-        """Receive ``count`` bytes, or fewer once ``timeout`` seconds have passed."""
-        try:
-            self.serial.timeout = timeout
-            return self.serial.read(count)
-        except (serial.SerialException, OSError) as error:
-            raise LinkError(f"serial port {self.port} was lost: {error}") from None
-
-    def close(self) -> None:
-        """Close the port."""
-        self.serial.close()

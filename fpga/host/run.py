@@ -24,10 +24,11 @@ from signum.hdl.host.write_list_dma import UP5K_WORDS
 from signum.hdl.lib.command import FILE, Command, Integer
 
 from .device import Device, DeviceError
-from .link import Link, LinkError, SerialTransport
+from .link import Link, LinkError
 from .model import ModelError
 from .program_file import ProgramFile, ProgramFileError
 from .pseudo_terminal import PseudoTerminal
+from .serial_transport import SerialTransport
 from .staged_device import StagedDevice
 from .virtual_board import VirtualBoard
 
@@ -37,7 +38,7 @@ __all__ = ["SIM", "DataError", "accuracy", "board_sim_command", "connect", "run_
 SIM = "sim"
 PRESET = "ecp5_2k"
 BAUD = 1_000_000
-FRAME_BITS = 10 * 2100          # bits of the longest request and the longest response
+FRAME_BITS = 10 * 4200          # bits of the longest frame
 
 
 Maps = Mapping[str, np.ndarray]
@@ -69,14 +70,14 @@ def connect(port: str, baud: int, program: Program | Streamed | None, console: C
     """
     staged = isinstance(program, Streamed)
     with contextlib.ExitStack() as stack:
-        timeout, quiet = 1.0 + FRAME_BITS / baud, 0.05
+        timeout = 0.2 + FRAME_BITS / baud
         if port == SIM:
             assert program is not None
             _, port = stack.enter_context(virtual_board(program.config, console, UP5K_WORDS if staged else 0))
-            timeout, quiet = 30.0, 0.2          # large arrays simulate slowly
+            timeout = 5.0                       # large arrays simulate slowly
         transport = SerialTransport(port, baud)
         stack.callback(transport.close)
-        yield (StagedDevice if staged else Device)(Link(transport, timeout=timeout, quiet=quiet))
+        yield (StagedDevice if staged else Device)(Link(transport, timeout=timeout))
 
 
 def read_array(path: Path) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import chain
 
 import numpy as np
 
@@ -11,15 +10,12 @@ from signum.golden.compiler.graph import Graph
 from signum.golden.compiler.program import Program
 from signum.golden.compiler.stages import Stage, run_stages
 from signum.golden.compiler.weight_streaming import LoaderImage, loader_image
-from signum.hdl.host.bus import DATA_BITS
 from signum.hdl.host.write_list_dma import LoaderMap, LoaderRegister
 
-from .device import PATIENCE, BoardResetError, Device, DeviceError, batches
+from .device import PATIENCE, Device, DeviceError, batches
 from .link import Link
 
 __all__ = ["StagedDevice"]
-
-CANARY_WORDS = 4
 
 
 class StagedDevice(Device):
@@ -51,7 +47,7 @@ class StagedDevice(Device):
         super().__init__(link)
         self._begin = LoaderMap.register(LoaderRegister.BEGIN)
         # without a loader the board ignores the upper bits of an address, and reads another register
-        self.depth, going = (link.read(LoaderMap.register(register), 1)[0] for register in LoaderRegister)
+        self.depth, going = (link.read([LoaderMap.register(register)])[0] for register in LoaderRegister)
         if self.depth < 2 or self.depth & self.depth - 1 or going > 1:
             raise DeviceError(f"{self.config.rows} x {self.config.cols} elements on the board must have a loader: "
                               "build its bitstream with one")
@@ -81,7 +77,7 @@ class StagedDevice(Device):
         if not stages:
             raise DeviceError("the stages must be at least one, not none")
         self._expect_config(stages[0].program.config)
-        self._image = loader_image(stages, self.depth - CANARY_WORDS)
+        self._image = loader_image(stages, self.depth - 1)
         self._graph, self._stages = graph, tuple(stages)
         self.program = None
         self._loaded = False
@@ -97,15 +93,14 @@ class StagedDevice(Device):
             return super()._load()
         # an empty sequence ends a running one
         last = self.depth - 1
-        self._write([(LoaderMap.word(last), 0), (self._begin, last)])
+        self.link.write([(LoaderMap.word(last), 0), (self._begin, last)])
         self._await_loader()
         self._await_idle()
-        places = [LoaderMap.word(self.depth - CANARY_WORDS + i) for i in range(CANARY_WORDS)]
-        words = ((LoaderMap.word(i), word) for i, word in enumerate(image.words))
-        self._fill(places, DATA_BITS, chain(words, *(stage.program.load_writes() for stage in self._stages)))
+        self.link.write((LoaderMap.word(i), word) for i, word in enumerate(image.words))
+        for stage in self._stages:
+            self.link.write(stage.program.load_writes())
         self._select(0)
         self._run()
-        self._loaded = True
 
     def _select(self, number: int) -> None:
         """Select the stage of the next run."""
@@ -117,7 +112,7 @@ class StagedDevice(Device):
     def _start(self) -> None:
         if self._image is None:
             return super()._start()
-        self.link.write(self._begin, [self._entry], attempts=1)
+        self.link.write([(self._begin, self._entry)])
         self._await_loader()
 
     def _run(self) -> None:
@@ -129,9 +124,9 @@ class StagedDevice(Device):
     def _await_loader(self) -> None:
         """Wait until the loader has sent its sequence."""
         for _ in range(PATIENCE):
-            if not self.link.read(self._begin, 1)[0]:
+            if not self.link.read([self._begin])[0]:
                 return
-        raise BoardResetError("its loader goes on and on")
+        raise DeviceError("the loader must end its sequence, not go on and on: reset the board")
 
     def infer_stages(self, maps: Mapping[str, np.ndarray],
                      progress: Callable[[dict[str, np.ndarray]], None] = lambda made: None) -> dict[str, np.ndarray]:
@@ -178,11 +173,9 @@ class StagedDevice(Device):
         assert self._image
         program = self._stages[number].program
         if self._image.fresh[number]:
-            self._write(program.input_writes(inputs))
-        self._expect_done(*self._status())
+            self.link.write(program.input_writes(inputs))
         self._select(number)
         self._run()
         images = len(next(iter(inputs.values())))
-        words = self._read(program.result_reads(images))
-        self._expect_done(*self._status())
+        words = self.link.read(program.result_reads(images))
         return program.results(images, words)

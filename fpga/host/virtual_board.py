@@ -1,6 +1,6 @@
 """The virtual board: the board's top in Verilator and the host's end of its serial line."""
 
-from signum.fpga.flow.board_top import BoardTop, baud_divisor
+from signum.fpga.flow.board_top import BoardTop, Window, baud_divisor
 from signum.hdl.array.popcount.table import TablePopcount
 from signum.hdl.config import ArrayConfig
 from signum.hdl.lib.emit import Target, to_verilog
@@ -30,6 +30,8 @@ class VirtualBoard:
         Bits a second.
     loader : int
         Words of the loader; 0 for none.
+    window : Window
+        The buffers of the bridge.
     seed : int
         Seed of the values of registers without an initial value.
     verilog : str
@@ -47,13 +49,13 @@ class VirtualBoard:
     """
 
     def __init__(self, config: ArrayConfig, *, clock: float = CLOCK, baud: int = BAUD, loader: int = 0,
-                 seed: int = 1, verilog: str = "") -> None:
+                 window: Window = Window(), seed: int = 1, verilog: str = "") -> None:
         self.config = config
         self.clock = clock
         self.divisor = baud_divisor(clock, baud)
         target = None if config.signed else Target(popcount=TablePopcount.name)
         self._verilog = verilog or to_verilog(
-            BoardTop(config=config, clock=clock, baud=baud, loader=loader), NAME, target)[0]
+            BoardTop(config=config, clock=clock, baud=baud, loader=loader, window=window), NAME, target)[0]
         self._seed = seed
         self._past = 0
         self._inbox = b""
@@ -89,12 +91,13 @@ class VirtualBoard:
         while self._model.line_busy:
             self._inbox += self.run(10 * self.divisor)
 
-    def read(self, count: int, timeout: float) -> bytes:
-        """Receive ``count`` bytes, or fewer once ``timeout`` seconds of the board have passed."""
+    def read(self, timeout: float) -> bytes:
+        """The bytes that are there, or those that come within the first cycles in which any do; none once ``timeout``
+        seconds of the board have passed."""
         end = self.cycles + round(timeout * self.clock)
-        while len(self._inbox) < count and self.cycles < end:
-            self._inbox += self.run(min(STEP, end - self.cycles), count - len(self._inbox))
-        data, self._inbox = self._inbox[:count], self._inbox[count:]
+        while not self._inbox and self.cycles < end:
+            self._inbox += self.run(min(STEP, end - self.cycles))
+        data, self._inbox = self._inbox, b""
         return data
 
     def reset(self) -> None:

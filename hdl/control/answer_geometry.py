@@ -2,11 +2,11 @@
 
 import enum
 
-from signum.hdl.config import ArrayConfig, bits_to_hold
+from signum.hdl.config import DATA_BITS, ArrayConfig, bits_to_hold
 
 from .isa import Field
 
-__all__ = ["FACTOR_BITS", "SHIFT_BITS", "AnswerKind", "answer_fields"]
+__all__ = ["FACTOR_BITS", "SHIFT_BITS", "AnswerKind", "answer_bits", "answer_fields"]
 
 FACTOR_BITS, SHIFT_BITS = 8, 5
 """Of a requantization to 8 bits."""
@@ -21,10 +21,19 @@ class AnswerKind(enum.IntEnum):
     BYTES = 3       # of each pixel the value of each channel, requantized to 8 bits
 
 
+def channel_bits(config: ArrayConfig) -> int:
+    """Width of the number of a channel."""
+    return bits_to_hold(config.threshold_depth * config.drain_width - 1)
+
+
+def answer_bits(config: ArrayConfig) -> int:
+    """Width of a number of an answer: of a channel's number, without a sign, or of the bus."""
+    return DATA_BITS if config.answer_values else channel_bits(config)
+
+
 def answer_fields(config: ArrayConfig) -> tuple[Field, ...]:
     """The fields of the geometry, in the order of their registers; counts as the last index (count - 1)."""
     t, a = config.threshold_bits, config.activation_bits
-    channel = bits_to_hold(config.threshold_depth * config.drain_width - 1)
     ranks = (Field("ranks", bits_to_hold(config.answer_ranks - 1)),) if config.answer_ranks > 1 else ()
     several = (
         Field("kind", 2),
@@ -45,7 +54,7 @@ def answer_fields(config: ArrayConfig) -> tuple[Field, ...]:
         *requantized,
         *shuffled,
         Field("double", 1),             # a value is twice the sum, plus the channel's offset
-        Field("channels", channel),     # last channel of an answer
+        Field("channels", channel_bits(config)),     # last channel of an answer
         Field("results", max(t, a)),    # threshold word of the first sums, or activation word of the map
         Field("offsets", t),            # threshold word of the first offsets
         *ranks,                         # last rank of an answer

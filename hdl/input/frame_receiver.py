@@ -44,6 +44,8 @@ class FrameReceiver(wiring.Component):
         The lines of the next line of windows were written.
     complete : Out(1)
         The whole frame was written.
+    expects_first, expects_last : Out(1)
+        The next value is the first one, or the last one, of its frame: the marks for a source that has none.
     quiet : Out(1)
         No value of a frame was taken since the last frame.
     restart : Out(1)
@@ -66,6 +68,8 @@ class FrameReceiver(wiring.Component):
             "pad": Out(1),
             "readable": Out(1),
             "complete": Out(1),
+            "expects_first": Out(1),
+            "expects_last": Out(1),
             "quiet": Out(1),
             "restart": Out(1),
             "received": Out(COUNT_BITS),
@@ -91,6 +95,8 @@ class FrameReceiver(wiring.Component):
         m.d.comb += [
             self.pad.eq(before_x | past_x | before_y | past_y),
             last.eq((column == geometry.right) & (line == geometry.bottom)),
+            self.expects_first.eq(~begun),
+            self.expects_last.eq(last),
             room.eq(fits & ~changed & ~self.complete),
             self.readable.eq(there & ~was_freed),
             # a value that is marked as the first is never thrown away: it begins the next frame

@@ -58,6 +58,7 @@ class InputUnit(wiring.Component):
         The row of the word; see ``geometry.split``.
     waits : Out(1)
         The place is full, or a run reads it: of further images only what fits into the line buffer is taken.
+    expects_first, expects_last : Out(1)
     received, dropped : Out(COUNT_BITS)
         See `FrameReceiver`.
     """
@@ -80,6 +81,8 @@ class InputUnit(wiring.Component):
             "data": Out(config.word_bits),
             "row": Out(bits_to_hold(config.rows - 1)),
             "waits": Out(1),
+            "expects_first": Out(1),
+            "expects_last": Out(1),
             "received": Out(COUNT_BITS),
             "dropped": Out(COUNT_BITS),
         })
@@ -121,6 +124,8 @@ class InputUnit(wiring.Component):
             packer.code.eq(code),
             self.received.eq(receiver.received),
             self.dropped.eq(receiver.dropped),
+            self.expects_first.eq(receiver.expects_first),
+            self.expects_last.eq(receiver.expects_last),
             self.waits.eq(self.full | ~free),
         ]
         written = self._writes(m, packer, receiver.restart)

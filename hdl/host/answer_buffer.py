@@ -1,0 +1,99 @@
+"""Buffer of answers on their way to the host: a ring that keeps each number until the host has it."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from signum.hdl.lib.buffer_memory import BufferMemory
+
+__all__ = ["AnswerBuffer"]
+
+
+class AnswerBuffer(wiring.Component):
+    """Takes numbers, gives each to be sent, and gives it again after a ``rewind``, until it is ``taken``.
+
+    Numbers count from 0 on, modulo 2**number_bits; the buffer holds half as many, so that a count tells whether a number is
+    new. Takes a number a cycle.
+
+    Parameters
+    ----------
+    number_bits : int
+        Of the count of numbers, 2..16.
+    bits : int
+        Of a number, 1..32.
+    spram : bool
+        See `BufferMemory`; ``bits`` of at most 16.
+
+    Members
+    -------
+    i : In(stream.Signature(bits))
+    o : Out(stream.Signature(bits))
+        The next number to send; a write may withdraw it for a cycle with ``spram``.
+    waiting : Out(number_bits)
+        Numbers to be sent, the offered one included.
+    first : Out(number_bits)
+        Count of the offered number.
+    taken : In(number_bits), take : In(1)
+        The host has all numbers before this one; ignored where it has told of more before.
+    rewind : In(1)
+        Send all numbers again that were not taken; not in a cycle with ``take`` or while a number is sent.
+    clear : In(1)
+        Forget all numbers, and count from 0 on.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range.
+    """
+
+    def __init__(self, *, number_bits: int, bits: int, spram: bool = False) -> None:
+        if number_bits not in range(2, 17):
+            raise ValueError(f"number_bits must be 2 to 16, not {number_bits!r}")
+        self.number_bits = number_bits
+        self.memory = BufferMemory(depth=1 << number_bits - 1, bits=bits, spram=spram)
+        super().__init__({
+            "i": In(stream.Signature(bits)),
+            "o": Out(stream.Signature(bits)),
+            "waiting": Out(number_bits),
+            "first": Out(number_bits),
+            "taken": In(number_bits),
+            "take": In(1),
+            "rewind": In(1),
+            "clear": In(1),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.memory = memory = self.memory
+        bits = self.number_bits
+        end, send, kept = (Signal(bits, name=name) for name in ("end", "send", "kept"))
+        here, sent, possible = Signal(), Signal(), Signal()
+        known, held = Signal(bits), Signal(bits)
+        m.d.comb += [
+            held.eq(end - kept),
+            self.i.ready.eq(~held[-1]),
+            memory.write.eq(self.i.valid & self.i.ready),
+            memory.write_address.eq(end[:-1]),
+            memory.write_data.eq(self.i.payload),
+            memory.read_address.eq(send[:-1]),
+            self.o.payload.eq(memory.read_data),
+            self.o.valid.eq(here),
+            sent.eq(here & self.o.ready),
+            self.waiting.eq(end - send),
+            self.first.eq(send),
+            # a repeated frame may tell an older number
+            known.eq(self.taken - kept),
+            possible.eq(~known[-1]),
+        ]
+        m.d.sync += here.eq((end != send) & ~sent & ~memory.blocked & ~self.rewind & ~self.clear)
+        with m.If(memory.write):
+            m.d.sync += end.eq(end + 1)
+        with m.If(sent):
+            m.d.sync += send.eq(send + 1)
+        with m.If(self.take & possible):
+            m.d.sync += kept.eq(self.taken)
+        with m.If(self.rewind):
+            m.d.sync += send.eq(kept)
+        with m.If(self.clear):
+            m.d.sync += [end.eq(0), send.eq(0), kept.eq(0)]
+        return m
