@@ -21,7 +21,7 @@ from .families.clock import Clock
 from .families.family import BoardFamily, Chip, Device
 from .families.pll import PLL
 
-__all__ = ["Board", "BoardError", "BoardTop", "PlatformTop", "Window", "baud_divisor"]
+__all__ = ["WINDOW", "Board", "BoardError", "BoardTop", "PlatformTop", "Window", "baud_divisor"]
 
 BAUD_TOLERANCE = 0.02
 
@@ -64,6 +64,9 @@ class Window:
     number_bits: int = 9
 
 
+WINDOW = Window()
+
+
 class BoardTop(wiring.Component):
     """Accelerator, bridge and serial port, and a loader between them where one is wanted.
 
@@ -98,7 +101,7 @@ class BoardTop(wiring.Component):
     """
 
     def __init__(self, *, config: ArrayConfig, clock: float, baud: int, loader: int = 0, spram: bool = False,
-                 window: Window = Window()) -> None:
+                 window: Window = WINDOW) -> None:
         self.config = config
         self.window = window
         self.spram = spram and not loader

@@ -1,4 +1,4 @@
-"""The host's side of `hdl.host.bridge`: a window of frames, each executed once, over a line that loses and damages bytes.
+"""The host's side of `hdl.host.bridge`: a window of frames, each executed once, over a line that damages bytes.
 
 The link is a generator of steps (send bytes; receive what comes within a time), independent of their execution: `Link`
 executes them on a `Transport`, a simulation executes the same steps in simulated time.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
 from signum.hdl.host.bus import AddressMap
-from signum.hdl.host.frames import WORD_BYTES, Command, Kind, most_values, most_words
+from signum.hdl.host.frames import MOST_COUNT, WORD_BYTES, Command, Kind, most_values, most_words
 
 from .framing import Response, ResponseParser, encode, encode_open
 
@@ -47,7 +47,13 @@ class Receive(NamedTuple):
 Steps = Generator[Send | Receive, bytes, T]
 
 
-def bursts(items: Iterable[tuple[int, T]], following: Callable[[int], int], most: int) -> Iterator[tuple[int, list[T]]]:
+def next_address(address: int) -> int:
+    """The address at +1."""
+    return address + 1
+
+
+def bursts(items: Iterable[tuple[int, T]], following: Callable[[int], int] = next_address,
+           most: int = MOST_COUNT) -> Iterator[tuple[int, list[T]]]:
     """Group pairs (address, item) into frames, in their order: an address, and the items from this address on.
 
     A frame has 1 to ``most`` items, each at the address ``following`` that of the item before.
@@ -108,7 +114,7 @@ class Host:
         self.timeout = timeout
         self.attempts = attempts
         self.retries = 0
-        self.following: Callable[[int], int] = lambda address: address + 1
+        self.following: Callable[[int], int] = next_address
         self.session = secrets.randbelow(256)
         self._begin()
 
@@ -145,7 +151,7 @@ class Host:
         raise LinkError(f"no board responded in {self.attempts} attempts of {self.timeout} s")
 
     def write_steps(self, writes: Iterable[tuple[int, int]]) -> Steps[None]:
-        """Write words at addresses, in order. The last ones may still be on their way; a later read comes after them."""
+        """Write words at addresses, in order. The last ones may still be on their way; later reads come after them."""
         yield from self._post_writes(writes)
 
     def read_steps(self, addresses: Sequence[int]) -> Steps[list[int]]:

@@ -1,6 +1,6 @@
 """The virtual board: the board's top in Verilator and the host's end of its serial line."""
 
-from signum.fpga.flow.board_top import BoardTop, Window, baud_divisor
+from signum.fpga.flow.board_top import WINDOW, BoardTop, Window, baud_divisor
 from signum.hdl.array.popcount.table import TablePopcount
 from signum.hdl.config import ArrayConfig
 from signum.hdl.lib.emit import Target, to_verilog
@@ -49,7 +49,7 @@ class VirtualBoard:
     """
 
     def __init__(self, config: ArrayConfig, *, clock: float = CLOCK, baud: int = BAUD, loader: int = 0,
-                 window: Window = Window(), seed: int = 1, verilog: str = "") -> None:
+                 window: Window = WINDOW, seed: int = 1, verilog: str = "") -> None:
         self.config = config
         self.clock = clock
         self.divisor = baud_divisor(clock, baud)

@@ -12,8 +12,8 @@ __all__ = ["AnswerBuffer"]
 class AnswerBuffer(wiring.Component):
     """Takes numbers, gives each to be sent, and gives it again after a ``rewind``, until it is ``taken``.
 
-    Numbers count from 0 on, modulo 2**number_bits; the buffer holds half as many, so that a count tells whether a number is
-    new. Takes a number a cycle.
+    Numbers count from 0 on, modulo 2**number_bits; the buffer holds half as many, so that a count tells whether a
+    number is new. Takes a number a cycle.
 
     Parameters
     ----------

@@ -215,9 +215,8 @@ class Bridge(wiring.Component):
                         m.next = "await word"
                 with m.If(transmitter.last):
                     end()
-            with m.State("await word"):
-                with m.If(transmitter.words.valid & transmitter.words.ready):
-                    m.next = "read"
+            with m.State("await word"), m.If(transmitter.words.valid & transmitter.words.ready):
+                m.next = "read"
             if self.number_bits:
                 with taking("count, high byte"):
                     m.d.sync += count[8:].eq(source.payload)

@@ -55,7 +55,8 @@ class FrameTransmitter(wiring.Component):
         No frame is on its way.
     """
 
-    def __init__(self, *, number_bits: int, answer_bits: int, slots: int, slot_bytes: int, serial: bool = False) -> None:
+    def __init__(self, *, number_bits: int, answer_bits: int, slots: int, slot_bytes: int,
+                 serial: bool = False) -> None:
         self.number_bits = number_bits
         self.answer_bytes = -(-answer_bits // 8)
         self.window = (slots - 1).bit_length() | (slot_bytes - 1).bit_length() << 4

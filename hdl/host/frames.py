@@ -26,9 +26,9 @@ command   body and effect
 ========  =================================================================================================
 
 The bridge executes the frames of a session in the order of their sequence numbers, each once. It holds up to ``slots``
-frames from the next one on, in any order of arrival, and ignores all others; `OPEN`, `POLL` and `TAKEN` have no place in
-the sequence, and take effect as they arrive. A frame that is damaged, of another session, or longer than a slot has no
-effect. Addresses follow each other as in `AddressMap.following`; bits that the bus lacks are ignored.
+frames from the next one on, in any order of arrival, and ignores all others; `OPEN`, `POLL` and `TAKEN` have no place
+in the sequence, and take effect as they arrive. A frame that is damaged, of another session, or longer than a slot has
+no effect. Addresses follow each other as in `AddressMap.following`; bits that the bus lacks are ignored.
 
 A frame to the host, for each frame of the session that arrives, for words and for answers; one may stand for several:
 
@@ -57,12 +57,11 @@ from amaranth.lib.crc import catalog
 
 from .bus import DATA_BITS
 
-__all__ = ["CRC", "CRC_BYTES", "HEAD_BYTES", "IN_SEQUENCE", "MOST_SLOTS", "RESPONSE_HEAD_BYTES", "WORD_BYTES",
-           "Command", "Kind", "most_values", "most_words"]
+__all__ = ["CRC", "CRC_BYTES", "IN_SEQUENCE", "MOST_COUNT", "MOST_SLOTS", "RESPONSE_HEAD_BYTES", "WORD_BYTES", "Command",
+           "Kind", "most_values", "most_words"]
 
 CRC = catalog.CRC32_JAMCRC(data_width=8)
 CRC_BYTES = 4
-HEAD_BYTES = 4                  # before the command
 RESPONSE_HEAD_BYTES = 9
 WORD_BYTES = DATA_BITS // 8
 MOST_SLOTS = 16

@@ -1,4 +1,4 @@
-"""The line: a byte stream in each direction between a host and the bridge, over a serial port, USB or a network."""
+"""The line: byte streams between a host and the bridge, over a serial port, USB or a network."""
 
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 __all__ = ["line_signature", "sent_layout"]
 
 sent_layout = data.StructLayout({"byte": 8, "last": 1})
-"""A byte to the host. The last byte of a frame is marked: a packet ends there, so the frame waits for no further one."""
+"""A byte to the host. The last byte of a frame is marked: a packet ends there, and waits for no further frame."""
 
 line_signature = wiring.Signature({
     "received": Out(stream.Signature(8)),
@@ -14,6 +14,6 @@ line_signature = wiring.Signature({
 })
 """The line as its port has it: ``received`` are bytes of the host in order, ``sent`` bytes to it.
 
-Bytes may be lost, damaged, invented or doubled, and packets may arrive in another order: the frames of `hdl.host.bridge`
-detect it. A frame never spans two packets of a line that has packets.
+Bytes may be lost, damaged, invented or doubled, and packets may arrive in another order: the frames of
+`hdl.host.frames` detect it. A frame never spans two packets of a line that has packets.
 """

@@ -10,9 +10,9 @@ from amaranth.utils import bits_for
 
 from signum.hdl.lib.buffer_memory import BufferMemory
 
-from .hdlc import decoded_layout
 from .crc import FrameCRC
 from .frames import IN_SEQUENCE, MOST_SLOTS, Command
+from .hdlc import decoded_layout
 
 __all__ = ["ReceiveWindow"]
 
@@ -97,9 +97,9 @@ class ReceiveWindow(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         words = self.slot_bytes // self.word_bytes
-        m.submodules.memory = memory = BufferMemory(depth=self.slots * words, bits=8 * self.word_bytes, spram=self.spram)
+        m.submodules.memory = memory = BufferMemory(
+            depth=self.slots * words, bits=8 * self.word_bytes, spram=self.spram)
         m.submodules.crc = crc = FrameCRC(serial=self.serial)
-        self.opening = Signal()             # a session, from the end of its first frame on
         self._receive(m, memory, crc, bits_for(words - 1))
         self._send(m, memory, bits_for(words - 1))
         return m

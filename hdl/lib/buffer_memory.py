@@ -44,8 +44,8 @@ class BufferMemory(wiring.Component):
         if bits < 1:
             raise ValueError(f"bits must be at least 1, not {bits}")
         if spram and (depth > 1 << SPRAM_ADDRESS_BITS or bits > SPRAM_BITS):
-            raise ValueError(f"a single-port RAM must have at most {1 << SPRAM_ADDRESS_BITS} words of {SPRAM_BITS} bits, "
-                             f"not {depth} of {bits}")
+            raise ValueError(f"a single-port RAM must have at most {1 << SPRAM_ADDRESS_BITS} words of {SPRAM_BITS} "
+                             f"bits, not {depth} of {bits}")
         self.depth = depth
         self.bits = bits
         self.spram = spram

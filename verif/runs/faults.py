@@ -5,6 +5,7 @@ loses, doubles, flips and invents bytes, resets the board, cuts its power, and d
 right; every other operation must be refused within bounded time.
 """
 
+import dataclasses
 import json
 import tempfile
 from collections import Counter
@@ -17,6 +18,7 @@ import click
 import numpy as np
 from rich.console import Console
 
+from signum.fpga.flow.board_top import Window
 from signum.fpga.flow.tools import ToolError
 from signum.fpga.host.device import Device, DeviceError
 from signum.fpga.host.link import Link, LinkError
@@ -24,8 +26,12 @@ from signum.fpga.host.model import ModelError
 from signum.fpga.host.program_file import ProgramFile, ProgramFileError
 from signum.fpga.host.virtual_board import VirtualBoard
 from signum.hdl.config import ArrayConfig
+from signum.hdl.control.answer_geometry import AnswerKind
+from signum.hdl.host.bus import DATA_BITS
 from signum.hdl.lib.command import Command, Integer
 from signum.verif.bench.cases import Case, draw_case
+from signum.verif.bench.stream_cases import draw_stream, with_streams
+from signum.verif.bench.stream_runs import StreamCase, expected_answers
 from signum.verif.benchmarks.record import keep
 
 __all__ = ["CONFIG", "Counts", "FaultyLine", "HangError", "command", "run_faults"]
@@ -33,12 +39,15 @@ __all__ = ["CONFIG", "Counts", "FaultyLine", "HangError", "command", "run_faults
 OUT = Path("build/faults")
 CONFIG = ArrayConfig(rows=2, cols=3, lanes=12, tile=2, acc_bits=8, sum_bits=16, weight_depth=128, activation_depth=256,
                      threshold_depth=128, program_depth=128, requantize_depth=32)
+STREAMS = with_streams(CONFIG.replace(requantize_depth=0))
 BYTES = ("lost", "doubled", "flipped", "invented")
 DRAWS, PROGRAMS = 60, 6      # programs with the most results, the only ones that reveal some damage
+IMAGES = 24                 # of a stream
 INFERENCES = 12             # inferences of a session
-TIMEOUT, QUIET, ATTEMPTS = 0.15, 0.03, 12       # of the link, in seconds of the board
+TIMEOUT, ATTEMPTS = 0.15, 12        # of the link, in seconds of the board
 PATIENCE = 600.0        # seconds of the board after which a load or an inference hangs
-RATES = (0.0003, 0.001, 0.003, 0.01)
+RATES = (0.0003, 0.001, 0.003, 0.006)
+WINDOW = Window(slots=4, slot_bytes=256, number_bits=6)     # short frames, so that many are on their way
 
 
 class HangError(AssertionError):
@@ -112,10 +121,10 @@ class FaultyLine:
         for start in range(0, len(data), 16):
             self.board.write(self.damaged(data[start:start + 16]))
 
-    def read(self, count: int, timeout: float) -> bytes:
+    def read(self, timeout: float) -> bytes:
         if self.board.cycles > self.deadline:
             raise HangError(f"an operation must end within {PATIENCE} s of the board")
-        return self.damaged(self.board.read(count, timeout))
+        return self.damaged(self.board.read(timeout))
 
     def close(self) -> None:
         """Keep the board for the next session."""
@@ -157,13 +166,14 @@ class Counts:
                 "answers": self.answers, "kinds": dict(sorted(self.injected.items()))}
 
 
-def session(board: VirtualBoard, case: Case, other: Case, rng: np.random.Generator, counts: Counts) -> None:
+def session(board: VirtualBoard, case: Case | StreamCase, other: Case, rng: np.random.Generator,
+            counts: Counts) -> None:
     """One connection: a program for another array, the right program, and its runs, under the same faults."""
     event = str(rng.choice(["", "reset", "power", "dead"], p=[0.55, 0.2, 0.2, 0.05]))
-    line = FaultyLine(board, rng, float(rng.choice(RATES)), event, within=10_000)
-    link = Link(line, timeout=TIMEOUT, quiet=QUIET, attempts=ATTEMPTS)
+    line = FaultyLine(board, rng, float(rng.choice(RATES)), event, within=6_000)
+    link = Link(line, timeout=TIMEOUT, attempts=ATTEMPTS)
     device: Device | None = None
-    expected = expected_results(case)
+    expected = np.array(expected_answers(case)) if isinstance(case, StreamCase) else expected_results(case)
     try:
         device = Device(link)
         if rng.random() < 0.1:
@@ -177,7 +187,10 @@ def session(board: VirtualBoard, case: Case, other: Case, rng: np.random.Generat
         device.load(case.program)
         for _ in range(INFERENCES):
             line.begin()
-            found = device.infer(case.maps)
+            if isinstance(case, StreamCase):
+                found = device.answer(case.images.astype(np.uint8)) & (1 << DATA_BITS) - 1
+            else:
+                found = device.infer(case.maps)
             counts.answers += 1
             counts.wrong_accepted += not np.array_equal(found.reshape(expected.shape), expected)
     except (LinkError, DeviceError):
@@ -195,6 +208,16 @@ def share_of_results(case: Case) -> float:
     """Ratio of read words to written words."""
     written = len(list(case.program.load_writes())) / INFERENCES + len(list(case.program.input_writes(case.maps)))
     return len(case.program.result_reads(case.program.images)) / written
+
+
+def draw_numbers(rng: np.random.Generator) -> StreamCase:
+    """A stream of small images with answers of numbers."""
+    while True:
+        case = draw_stream(rng, STREAMS, batches=1)
+        answer = expected_answers(case)[0]
+        if case.answers.kind != AnswerKind.WORDS and len(answer) < 40 and case.images[0].size < 120:
+            images = rng.integers(0, 2, (IMAGES, *case.images.shape[1:]))
+            return dataclasses.replace(case, images=images)
 
 
 def expected_results(case: Case) -> np.ndarray:
@@ -224,18 +247,21 @@ def damage_file(case: Case, folder: Path, rng: np.random.Generator, counts: Coun
 def run_faults(count: int, seed: int, progress: Callable[[Counts], None] = lambda counts: None) -> Counts:
     """Inject at least ``count`` faults, drawn from the seed."""
     rng = np.random.default_rng(seed)
-    board = VirtualBoard(CONFIG)
+    boards = [VirtualBoard(config, window=WINDOW) for config in (CONFIG, STREAMS)]
     counts = Counts()
     cases = sorted((draw_case(rng, CONFIG) for _ in range(DRAWS)), key=share_of_results)[-PROGRAMS:]
+    streams = [draw_numbers(rng) for _ in range(PROGRAMS)]
     other = draw_case(rng, CONFIG.replace(cols=CONFIG.cols + 1))
     with tempfile.TemporaryDirectory() as folder:
         for case in cases:
             for _ in range(max(1, count // 100)):
                 damage_file(case, Path(folder), rng, counts)
     while counts.injected.total() < count:
-        session(board, cases[int(rng.integers(PROGRAMS))], other, rng, counts)
+        for board, kinds in zip(boards, (cases, streams), strict=True):
+            session(board, kinds[int(rng.integers(PROGRAMS))], other, rng, counts)
         progress(counts)
-    board.close()
+    for board in boards:
+        board.close()
     return counts
 
 

@@ -19,10 +19,10 @@ from signum.golden.training.data import digits
 from signum.hdl.config import ArrayConfig
 from signum.hdl.input.frame_receiver import pixel_layout
 from signum.verif.bench.simulate import default_seed
+from signum.verif.bench.stream_cases import draw_stream, with_streams
 from signum.verif.bench.stream_runs import expected_answers, stream_values
 from signum.verif.bench.streams import pack
 from signum.verif.command_line import main
-from signum.verif.hdl.test_streams import draw_stream, with_streams
 
 CALLS = """\
 #include "network.h"

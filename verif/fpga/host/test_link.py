@@ -13,7 +13,7 @@ from signum.fpga.host.link import Link, LinkError, SerialTransport, bursts, deco
 from signum.fpga.host.virtual_board import VirtualBoard
 from signum.hdl.host.bridge import CRC, Answer
 from signum.hdl.host.bus import AddressMap, Region
-from signum.verif.runs.faults import CONFIG, QUIET, TIMEOUT, FaultyLine
+from signum.verif.runs.faults import CONFIG, TIMEOUT, FaultyLine
 
 ACTIVATIONS = AddressMap(CONFIG).address(Region.ACTIVATIONS)
 WORDS = st.lists(st.integers(0, 2**32 - 1), max_size=255)
@@ -119,7 +119,7 @@ def test_bursts_keep_every_pair_in_order(runs):
 def test_a_faulty_line_never_gives_a_wrong_word(board: VirtualBoard, fault: float, seed: int) -> None:
     rng = random.Random(seed)
     line = FaultyLine(board, np.random.default_rng(seed), fault)
-    link = Link(line, timeout=TIMEOUT, quiet=QUIET, attempts=200)
+    link = Link(line, timeout=TIMEOUT)
     known: dict[int, int] = {}
     for _ in range(150):
         address = ACTIVATIONS + rng.randrange(50)

@@ -7,8 +7,8 @@ from signum.hdl.config import ArrayConfig, ConfigError
 from signum.hdl.host.axi import AxiAccelerator, AxisAccelerator
 from signum.verif.bench.programs import check_values, draw_short_case, program_job
 from signum.verif.bench.simulate import simulate
+from signum.verif.bench.stream_cases import draw_stream, with_streams
 from signum.verif.bench.stream_runs import expected_answers
-from signum.verif.hdl.test_streams import draw_stream, with_streams
 
 BENCH = "signum.verif.bench.bench_axi"
 TRANSFERS = 400
