@@ -209,8 +209,12 @@ class Board:
         Default bits a second on the serial line.
     preset : str
         Default configuration.
+    window : Window
+        The buffers of its bridge.
     spram : int
-        32-bit words of its single-port RAMs, for a loader.
+        32-bit words of its single-port RAMs: for a loader, or without one for the buffers of the bridge.
+    window_beside_loader : Window
+        The buffers of its bridge, of block RAM, where the loader has the single-port RAMs.
     """
 
     name: str
@@ -221,7 +225,9 @@ class Board:
     frequency: float
     baud: int = 1_000_000
     preset: str
+    window: Window = WINDOW
     spram: int = 0
+    window_beside_loader: Window = Window(slots=1, slot_bytes=512)
 
     @functools.cached_property
     def known(self) -> Platform:
@@ -272,5 +278,6 @@ class Board:
             If the clock does not make the baud rate, or the board has no single-port RAMs.
         """
         words = self.loader_words() if loader else 0
-        top = BoardTop(config=config, clock=pll.frequency, baud=baud, loader=words, spram=True)
+        top = BoardTop(config=config, clock=pll.frequency, baud=baud, loader=words, spram=self.spram > 0,
+                       window=self.window_beside_loader if loader else self.window)
         return PlatformTop(top, (self.clock or self.family.clock)(self.crystal, pll), self.led)

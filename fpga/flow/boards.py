@@ -16,7 +16,7 @@ from amaranth_boards.ulx3s import (
 
 from signum.hdl.host.write_list_dma import UP5K_WORDS
 
-from .board_top import Board, BoardError
+from .board_top import Board, BoardError, Window
 from .families.ecp5 import ECP5
 from .families.gowin import GOWIN
 from .families.ice40 import ICE40, ICE40CoreClock
@@ -24,31 +24,38 @@ from .families.ice40 import ICE40, ICE40CoreClock
 __all__ = ["BOARDS", "board_named"]
 
 
+SPRAM_WINDOW = Window(slots=4, slot_bytes=4096)
+"""A single-port RAM of the UP5K."""
+
+LARGE_WINDOW = Window(slots=8, slot_bytes=2048, number_bits=11)
+
+
 def ulx3s(size: str, platform: type, preset: str = "ecp5_2k") -> Board:
+    # the FT231X makes at most 3 Mbaud
     return Board(name=f"ulx3s-{size}f", family=ECP5, platform=platform,
-                 frequency=100e6, preset=preset)
+                 frequency=100e6, baud=3_000_000, preset=preset, window=LARGE_WINDOW)
 
 
 BOARDS = {board.name: board for board in (
-    Board(name="icebreaker", family=ICE40, platform=ICEBreakerPlatform, frequency=30e6, preset="icebreaker",
-          spram=UP5K_WORDS),
+    Board(name="icebreaker", family=ICE40, platform=ICEBreakerPlatform, frequency=30e6,
+          baud=6_000_000, preset="icebreaker", spram=UP5K_WORDS, window=SPRAM_WINDOW),
     Board(name="icesugar", family=ICE40, platform=ICESugarPlatform, frequency=30e6, preset="icebreaker",
-          spram=UP5K_WORDS),
+          spram=UP5K_WORDS, window=SPRAM_WINDOW),
     Board(name="ice40_hx8k_b_evn", family=ICE40, platform=ICE40HX8KBEVNPlatform, clock=ICE40CoreClock,
-          frequency=48e6, preset="ice40_hx8k"),
+          frequency=48e6, baud=12_000_000, preset="ice40_hx8k", window=Window(slots=2, slot_bytes=512)),
     ulx3s("12", ULX3S_12F_Platform),
     ulx3s("25", ULX3S_25F_Platform, "ecp5_25f"),
     ulx3s("45", ULX3S_45F_Platform, "ecp5_45f"),
     ulx3s("85", ULX3S_85F_Platform),
     # the serial line is on the pin of the light
     Board(name="colorlight_5a75b_r7_0", family=ECP5, platform=Colorlight_5A75B_R70Platform, led="",
-          frequency=100e6, preset="ecp5_2k"),
+          frequency=100e6, preset="ecp5_2k", window=LARGE_WINDOW),
     Board(name="icepi_zero", family=ECP5, platform=IcepiZero1_3Platform, frequency=100e6,
-          preset="ecp5_2k"),
+          preset="ecp5_2k", window=LARGE_WINDOW),
     Board(name="tang_nano_9k", family=GOWIN, platform=lambda: TangNano9kPlatform(toolchain="Apicula"),
-          frequency=81e6, preset="gowin_9k"),
+          frequency=81e6, baud=3_000_000, preset="gowin_9k"),
     Board(name="tang_primer_20k", family=GOWIN, platform=lambda: TangPrimer20kDockPlatform(toolchain="Apicula"),
-          frequency=108e6, preset="gowin_9k"),
+          frequency=108e6, baud=3_000_000, preset="gowin_9k"),
 )}
 
 

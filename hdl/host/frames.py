@@ -57,8 +57,8 @@ from amaranth.lib.crc import catalog
 
 from .bus import DATA_BITS
 
-__all__ = ["CRC", "CRC_BYTES", "IN_SEQUENCE", "MOST_COUNT", "MOST_SLOTS", "RESPONSE_HEAD_BYTES", "WORD_BYTES", "Command",
-           "Kind", "most_values", "most_words"]
+__all__ = ["CRC", "CRC_BYTES", "IN_SEQUENCE", "MOST_COUNT", "MOST_SLOTS", "RESPONSE_HEAD_BYTES", "WORD_BYTES",
+           "Command", "Kind", "most_values", "most_words"]
 
 CRC = catalog.CRC32_JAMCRC(data_width=8)
 CRC_BYTES = 4
