@@ -29,8 +29,8 @@ class AnswerBuffer(wiring.Component):
     i : In(stream.Signature(bits))
     o : Out(stream.Signature(bits))
         The next number to send; a write may withdraw it for a cycle with ``spram``.
-    waiting : Out(number_bits)
-        Numbers to be sent, the offered one included.
+    more : Out(1)
+        A number is offered, or will be.
     first : Out(number_bits)
         Count of the offered number.
     taken : In(number_bits), take : In(1)
@@ -54,7 +54,7 @@ class AnswerBuffer(wiring.Component):
         super().__init__({
             "i": In(stream.Signature(bits)),
             "o": Out(stream.Signature(bits)),
-            "waiting": Out(number_bits),
+            "more": Out(1),
             "first": Out(number_bits),
             "taken": In(number_bits),
             "take": In(1),
@@ -79,13 +79,13 @@ class AnswerBuffer(wiring.Component):
             self.o.payload.eq(memory.read_data),
             self.o.valid.eq(here),
             sent.eq(here & self.o.ready),
-            self.waiting.eq(end - send),
+            self.more.eq(end != send),
             self.first.eq(send),
             # a repeated frame may tell an older number
             known.eq(self.taken - kept),
             possible.eq(~known[-1]),
         ]
-        m.d.sync += here.eq((end != send) & ~sent & ~memory.blocked & ~self.rewind & ~self.clear)
+        m.d.sync += here.eq(self.more & ~sent & ~memory.blocked & ~self.rewind & ~self.clear)
         with m.If(memory.write):
             m.d.sync += end.eq(end + 1)
         with m.If(sent):

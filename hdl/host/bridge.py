@@ -113,7 +113,7 @@ class Bridge(wiring.Component):
             wiring.connect(m, wiring.flipped(self.answers), buffer.i)
             wiring.connect(m, buffer.o, transmitter.answers)
             m.d.comb += [
-                transmitter.waiting.eq(buffer.waiting),
+                transmitter.more.eq(buffer.more),
                 transmitter.first.eq(buffer.first),
                 buffer.taken.eq(window.taken),
                 buffer.take.eq(window.arrived),
@@ -141,10 +141,8 @@ class Bridge(wiring.Component):
             next_address.eq(following(m, self.map, address[:self.map.address_bits])),
             request.p.data.eq(word),
             request.p.write.eq(command == Command.WRITE),
-            transmitter.count.eq(count),
-            transmitter.words.payload.eq(self.bus.response.payload),
-            transmitter.words.valid.eq(self.bus.response.valid),
-            self.bus.response.ready.eq(transmitter.words.ready),
+            transmitter.words.p.byte.eq(word),
+            transmitter.words.p.last.eq((left == 0) & (count == 0)),
         ]
         if len(address) > self.map.address_bits:
             with m.If(address[-1]):
@@ -185,10 +183,10 @@ class Bridge(wiring.Component):
                     m.next = "begin"
             with m.State("begin"):
                 m.d.sync += [address.eq(word), left.eq(WORD_BYTES - 1)]
-                with m.If(command == Command.READ):
-                    m.next = "announce words"
-                with m.Elif(count == 0):
-                    end()
+                with m.If(count == 0):
+                    m.next = "no words"
+                with m.Elif(command == Command.READ):
+                    m.next = "read"
                 with m.Else():
                     m.next = "word"
             with taking("word"):
@@ -202,21 +200,30 @@ class Bridge(wiring.Component):
                     m.next = "word"
                     with m.If(count == 1):
                         end()
-            with m.State("announce words"):
-                m.d.comb += transmitter.read.eq(1)
-                with m.If(transmitter.begun):
-                    m.next = "read"
-            # the transmitter counts the words, too: a request for each, as soon as the one before has left
             with m.State("read"):
-                with m.If(count != 0):
-                    m.d.comb += request.valid.eq(1)
-                    with m.If(request.ready):
-                        m.d.sync += [address.eq(next_address), count.eq(count - 1)]
-                        m.next = "await word"
-                with m.If(transmitter.last):
+                m.d.comb += request.valid.eq(1)
+                with m.If(request.ready):
+                    m.d.sync += [address.eq(next_address), count.eq(count - 1)]
+                    m.next = "await word"
+            with m.State("await word"):
+                m.d.comb += self.bus.response.ready.eq(1)
+                with m.If(self.bus.response.valid):
+                    m.d.sync += word.eq(self.bus.response.payload)
+                    m.next = "send word"
+            with m.State("send word"):
+                m.d.comb += transmitter.words.valid.eq(1)
+                with m.If(transmitter.words.ready):
+                    m.d.sync += [word.eq(word >> 8), left.eq(left - 1)]
+                    with m.If(left == 0):
+                        m.next = "read"
+                        with m.If(count == 0):
+                            m.next = "words sent"
+            with m.State("words sent"), m.If(transmitter.sent):
+                end()
+            with m.State("no words"):
+                m.d.comb += transmitter.wordless.eq(command == Command.READ)
+                with m.If((command != Command.READ) | transmitter.sent):
                     end()
-            with m.State("await word"), m.If(transmitter.words.valid & transmitter.words.ready):
-                m.next = "read"
             if self.number_bits:
                 with taking("count, high byte"):
                     m.d.sync += count[8:].eq(source.payload)

@@ -6,21 +6,21 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
-from signum.hdl.config import DATA_BITS
-
 from .crc import FrameCRC
-from .frames import CRC_BYTES, MOST_SLOTS, RESPONSE_HEAD_BYTES, WORD_BYTES, Kind
+from .frames import CRC_BYTES, MOST_SLOTS, RESPONSE_HEAD_BYTES, Kind
 from .line import sent_layout
 
-__all__ = ["FrameTransmitter"]
+__all__ = ["BLOCK_BITS", "FrameTransmitter"]
+
+BLOCK_BITS = 6
 
 
 class FrameTransmitter(wiring.Component):
     """Sends a frame for each request; one frame for several of ``status``.
 
     See `hdl.host.frames`. A byte a cycle, but for a word or an answer that is not there yet, and with ``serial`` a byte
-    in 9 cycles. Requests are served in the order of the members below. Once a session begins, the frame on its way
-    ends after one byte of its CRC.
+    in 9 cycles; without framing. Requests are served in the order of the members below. Once a session begins, the frame
+    on its way ends after one byte of its CRC.
 
     Parameters
     ----------
@@ -42,13 +42,15 @@ class FrameTransmitter(wiring.Component):
         See `hdl.host.receive_window.ReceiveWindow`.
     opened, closed : In(1)
         Request `Kind.OPENED`, `Kind.CLOSED`.
-    read : In(1), count : In(8), begun : Out(1)
-        Request `Kind.WORDS` of so many words, until ``begun``.
-    words : In(stream.Signature(32))
-    last : Out(1)
-        The last word was sent, or there was none.
-    answers : In(stream.Signature(answer_bits)), waiting : In(number_bits), first : In(number_bits)
-        Request `Kind.ANSWERS` where numbers wait; see `hdl.host.answer_buffer.AnswerBuffer`.
+    words : In(stream.Signature(sent_layout))
+        Request `Kind.WORDS`; bytes of words, of which the last one is marked.
+    wordless : In(1)
+        Request `Kind.WORDS` of no word, until ``sent``.
+    sent : Out(1)
+        High for a cycle: a frame of `Kind.WORDS` has left.
+    answers : In(stream.Signature(answer_bits)), more : In(1), first : In(number_bits)
+        Request `Kind.ANSWERS`; see `hdl.host.answer_buffer.AnswerBuffer`. A frame has all numbers that wait, up to the
+        next multiple of 2**`BLOCK_BITS`.
     status : In(1)
         Request a frame.
     idle : Out(1)
@@ -61,7 +63,8 @@ class FrameTransmitter(wiring.Component):
         self.answer_bytes = -(-answer_bits // 8)
         self.window = (slots - 1).bit_length() | (slot_bytes - 1).bit_length() << 4
         self.serial = serial
-        answers = {"answers": In(stream.Signature(answer_bits)), "waiting": In(number_bits), "first": In(number_bits)}
+        answers = {"answers": In(stream.Signature(answer_bits)), "more": In(1),
+                   "first": In(number_bits)}
         super().__init__({
             "o": Out(stream.Signature(sent_layout)),
             "session": In(8),
@@ -70,11 +73,9 @@ class FrameTransmitter(wiring.Component):
             "opens": In(1),
             "opened": In(1),
             "closed": In(1),
-            "read": In(1),
-            "count": In(8),
-            "begun": Out(1),
-            "words": In(stream.Signature(DATA_BITS)),
-            "last": Out(1),
+            "words": In(stream.Signature(sent_layout)),
+            "wordless": In(1),
+            "sent": Out(1),
             **(answers if number_bits else {}),
             "status": In(1),
             "idle": Out(1),
@@ -85,21 +86,21 @@ class FrameTransmitter(wiring.Component):
         m.submodules.crc = crc = FrameCRC(serial=self.serial)
         o, kind = self.o, Signal(Kind)
         opened, closed, status = (Signal(name=f"{name}_waits") for name in ("opened", "closed", "status"))
-        count, at = Signal(8), Signal(range(RESPONSE_HEAD_BYTES))
+        at = Signal(range(RESPONSE_HEAD_BYTES))
         spoilt, sent, offered = Signal(), Signal(), Signal()
         m.d.comb += [
             o.valid.eq(offered & crc.ready),
             sent.eq(o.valid & o.ready),
             crc.data.eq(o.p.byte),
+            crc.valid.eq(sent),
         ]
         m.d.sync += [opened.eq(opened | self.opened), closed.eq((closed | self.closed) & ~self.opens),
                      status.eq(status | self.status), spoilt.eq(spoilt | self.opens)]
 
-        def begin(which: Kind, words: Value | int = 0) -> None:
-            m.d.sync += [kind.eq(which), count.eq(words)]
+        def begin(which: Kind) -> None:
+            m.d.sync += kind.eq(which)
             m.next = "head"
 
-        answers = self.waiting.any() if self.number_bits else C(0)
         with m.FSM() as states:
             with m.State("idle"):
                 m.d.comb += [self.idle.eq(1), crc.start.eq(1)]
@@ -110,70 +111,67 @@ class FrameTransmitter(wiring.Component):
                 with m.Elif(closed):
                     m.d.sync += closed.eq(self.closed)
                     begin(Kind.CLOSED)
-                with m.Elif(self.read):
-                    m.d.comb += self.begun.eq(1)
-                    begin(Kind.WORDS, self.count)
-                with m.Elif(answers):
-                    if self.number_bits:
-                        most = (1 << len(count)) - 1
-                        few: Value | int = self.waiting
-                        if self.number_bits > len(count):
-                            few = Mux(self.waiting > most, most, self.waiting)
-                        begin(Kind.ANSWERS, few)
+                with m.Elif(self.words.valid | self.wordless):
+                    begin(Kind.WORDS)
+                if self.number_bits:
+                    with m.Elif(self.answers.valid):
+                        begin(Kind.ANSWERS)
                 with m.Elif(status):
                     begin(Kind.STATUS)
             with m.State("head"):
-                m.d.comb += [offered.eq(1), crc.valid.eq(sent)]
+                m.d.comb += offered.eq(1)
                 with m.If(sent):
                     m.d.sync += at.eq(at + 1)
                     with m.If(at == 4):             # the frame tells of all that arrived until here
                         m.d.sync += status.eq(self.status)
                     with m.If(at == RESPONSE_HEAD_BYTES - 1):
                         m.d.sync += at.eq(0)
-                        m.next = "words"
-                        with m.If(count == 0):
-                            m.next = "crc"
-            with m.State("words"):
-                answering = kind == Kind.ANSWERS if self.number_bits else C(0)
-                m.d.comb += [
-                    offered.eq(Mux(answering, self.answers.valid if self.number_bits else 0, self.words.valid)),
-                    crc.valid.eq(sent),
-                ]
-                with m.If(sent):
-                    m.d.sync += at.eq(at + 1)
-                    with m.If(at[:2] == Mux(answering, self.answer_bytes, WORD_BYTES) - 1):
-                        m.d.sync += [at.eq(0), count.eq(count - 1)]
-                        m.d.comb += self.words.ready.eq(~answering)
+                        m.next = "crc"
+                        with m.If((kind == Kind.WORDS) & ~self.wordless):
+                            m.next = "words"
                         if self.number_bits:
-                            m.d.comb += self.answers.ready.eq(answering)
-                        with m.If(count == 1):
-                            m.next = "crc"
-                with m.If(spoilt & (kind == Kind.ANSWERS)):         # its answers are forgotten
-                    m.d.sync += at.eq(0)
+                            with m.If(kind == Kind.ANSWERS):
+                                m.next = "answers"
+            with m.State("words"):
+                m.d.comb += [offered.eq(self.words.valid), self.words.ready.eq(o.ready & crc.ready)]
+                with m.If(sent & self.words.p.last):
                     m.next = "crc"
+            if self.number_bits:
+                with m.State("answers"):
+                    ends = at == self.answer_bytes - 1
+                    m.d.comb += [offered.eq(self.answers.valid), self.answers.ready.eq(o.ready & crc.ready & ends)]
+                    with m.If(sent):
+                        m.d.sync += at.eq(Mux(ends, 0, at + 1))
+                        with m.If(ends):
+                            m.next = "next answer"
+                    with m.If(spoilt):                  # the answers are forgotten
+                        m.d.sync += at.eq(0)
+                        m.next = "crc"
+                with m.State("next answer"):
+                    m.next = "crc"
+                    with m.If(self.more & self.first[:BLOCK_BITS].any() & ~spoilt):
+                        m.next = "answers"
             with m.State("crc"):
                 m.d.comb += [offered.eq(1), o.p.last.eq(spoilt | (at == CRC_BYTES - 1))]
                 with m.If(sent):
                     m.d.sync += at.eq(at + 1)
                     with m.If(o.p.last):
-                        m.d.comb += self.last.eq(kind == Kind.WORDS)
+                        m.d.comb += self.sent.eq(kind == Kind.WORDS)
                         m.next = "idle"
 
         wide = [Signal(16, name=name) for name in ("wide_held", "wide_first")]
         m.d.comb += [wide[0].eq(self.held), wide[1].eq(self.first if self.number_bits else 0)]
         head = [self.session, kind, C(self.window, 8), C(self.number_bits, 8), self.turn,
                 *(half for value in wide for half in (value[:8], value[8:]))]
-        words = Signal(8)
-        m.d.comb += words.eq(self.words.payload.word_select(at[:2], 8))
+        with m.If(states.ongoing("words")):
+            m.d.comb += o.p.byte.eq(self.words.p.byte)
+        with m.Elif(states.ongoing("crc")):
+            m.d.comb += o.p.byte.eq(crc.crc[:8])        # its own lowest byte shifts the CRC by 8 bits
+        with m.Else():
+            m.d.comb += o.p.byte.eq(Choice([Cat(Value.cast(field), C(0, 8))[:8] for field in head])[at])
         if self.number_bits:
             answer = Signal(8 * self.answer_bytes)
             m.d.comb += answer.eq(self.answers.payload)
-            with m.If(kind == Kind.ANSWERS):
-                m.d.comb += words.eq(answer.word_select(at[:bits_for(self.answer_bytes - 1)], 8))
-        with m.If(states.ongoing("words")):
-            m.d.comb += o.p.byte.eq(words)
-        with m.Elif(states.ongoing("crc")):
-            m.d.comb += o.p.byte.eq(crc.crc.word_select(at[:2], 8))
-        with m.Else():
-            m.d.comb += o.p.byte.eq(Choice([Cat(Value.cast(field), C(0, 8))[:8] for field in head])[at])
+            with m.If(states.ongoing("answers")):
+                m.d.comb += o.p.byte.eq(answer.word_select(at[:bits_for(self.answer_bytes - 1)], 8))
         return m
