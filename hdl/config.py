@@ -451,8 +451,8 @@ PRESETS: dict[str, dict[str, int]] = {
     # 512 binary operations a cycle and 64 kbit of weights in the 30 block RAMs of an iCE40 UP5K
     "icebreaker": preset(2, 8, 32, tile=8, pipeline=2, acc_bits=10, sum_bits=14, weight_depth=256,
                          threshold_depth=256, access_patterns=1, fetch_width=1),
-    # the same with pixels in and answers out, for digits of 17 grey levels
-    "icebreaker_pixels": preset(2, 8, 32, tile=8, pipeline=2, acc_bits=10, sum_bits=14, weight_depth=256,
+    # with pixels in and answers out, for digits of 17 grey levels: 448 operations a cycle beside these units
+    "icebreaker_pixels": preset(2, 7, 32, tile=7, pipeline=2, acc_bits=10, sum_bits=14, weight_depth=256,
                                 threshold_depth=256, access_patterns=1, fetch_width=1, input_depth=256, input_planes=1,
                                 input_levels=16, input_maximum=16, answer_ranks=1),
     # 768, for the 32 block RAMs of an iCE40 HX8K, of which a row takes four

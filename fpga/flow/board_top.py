@@ -115,10 +115,11 @@ class BoardTop(wiring.Component):
         m.submodules.receiver = receiver = UARTReceiver(divisor=self.divisor)
         m.submodules.transmitter = transmitter = UARTTransmitter(divisor=self.divisor)
         bits = LoaderMap.address_bits if self.loader else AddressMap(self.config).address_bits
+        window = self.window
         m.submodules.bridge = bridge = Bridge(
-            config=self.config, address_bits=bits, slots=self.window.slots, slot_bytes=self.window.slot_bytes,
-            number_bits=self.window.number_bits if self.config.streams else 0, answer_bits=answer_bits(self.config),
-            spram=self.spram, serial=True)
+            config=self.config, address_bits=bits, slots=window.slots, slot_bytes=window.slot_bytes,
+            sequence_bits=window.slots.bit_length(), number_bits=window.number_bits if self.config.streams else 0,
+            answer_bits=answer_bits(self.config), spram=self.spram, serial=True)
         m.submodules.accelerator = accelerator = Accelerator(config=self.config)
         wiring.connect(m, receiver.o, bridge.line.received)
         m.d.comb += [

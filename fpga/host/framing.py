@@ -4,7 +4,7 @@ import struct
 import zlib
 from typing import NamedTuple
 
-from signum.hdl.host.frames import CRC_BYTES, RESPONSE_HEAD_BYTES, Command, Kind
+from signum.hdl.host.frames import COUNT_BITS, CRC_BYTES, RESPONSE_HEAD_BYTES, Command, Kind
 from signum.hdl.host.hdlc import ESCAPE, FLAG, FLIPPED
 
 __all__ = ["Response", "ResponseParser", "encode", "encode_open"]
@@ -44,6 +44,7 @@ class Response(NamedTuple):
     slots: int
     slot_bytes: int
     number_bits: int
+    sequence_bits: int
     sequence: int
     held: int
     first: int
@@ -58,9 +59,9 @@ def decode(frame: bytes) -> Response | None:
     data = first + b"".join(bytes([part[0] ^ FLIPPED]) + part[1:] for part in rest if part)
     if len(data) < RESPONSE_HEAD_BYTES + CRC_BYTES or zlib.crc32(data) != GOOD or data[1] not in list(Kind):
         return None
-    session, kind, window, number_bits, sequence, held, number = struct.unpack("<BBBBBHH", data[:RESPONSE_HEAD_BYTES])
-    return Response(session, Kind(kind), 1 << (window & 0xF), 1 << (window >> 4), number_bits, sequence, held, number,
-                    data[RESPONSE_HEAD_BYTES:-CRC_BYTES])
+    session, kind, window, counts, sequence, held, number = struct.unpack("<BBBBBHH", data[:RESPONSE_HEAD_BYTES])
+    return Response(session, Kind(kind), 1 << (window & 0xF), 1 << (window >> 4), counts % (1 << COUNT_BITS),
+                    (counts >> COUNT_BITS) + 1, sequence, held, number, data[RESPONSE_HEAD_BYTES:-CRC_BYTES])
 
 
 class ResponseParser:

@@ -17,7 +17,6 @@ from .framing import Response, ResponseParser, encode, encode_open
 
 __all__ = ["BoardResetError", "Host", "Link", "LinkError", "Receive", "Send", "Steps", "Transport", "bursts"]
 
-SEQUENCES = 256
 PATIENCE = 50               # polls without progress, after which the board hangs
 
 T = TypeVar("T")
@@ -270,9 +269,10 @@ class Host:
             raise BoardResetError("the board ended the session: it was reset, or another host has it")
         if response.session != self.session:
             return
-        ahead = (response.sequence - self._executed) % SEQUENCES
+        numbers = 1 << response.sequence_bits
+        ahead = (response.sequence - self._executed) % numbers
         if response.kind == Kind.WORDS:
-            number = self._executed + (ahead if ahead < SEQUENCES // 2 else ahead - SEQUENCES)
+            number = self._executed + (ahead if ahead <= response.slots else ahead - numbers)
             if number in self._words:
                 self._words[number] = response.payload
         if response.kind == Kind.ANSWERS:

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
 from .crc import FrameCRC
-from .frames import CRC_BYTES, MOST_SLOTS, RESPONSE_HEAD_BYTES, Kind
+from .frames import COUNT_BITS, CRC_BYTES, MOST_SLOTS, RESPONSE_HEAD_BYTES, Kind
 from .line import sent_layout
 
 __all__ = ["BLOCK_BITS", "FrameTransmitter"]
@@ -19,8 +19,8 @@ class FrameTransmitter(wiring.Component):
     """Sends a frame for each request; one frame for several of ``status``.
 
     See `hdl.host.frames`. A byte a cycle, but for a word or an answer that is not there yet, and with ``serial`` a byte
-    in 9 cycles; without framing. Requests are served in the order of the members below. Once a session begins, the frame
-    on its way ends after one byte of its CRC.
+    in 9 cycles; without framing. Requests are served in the order of the members below. Once a session begins, the
+    frame on its way ends after one byte of its CRC.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class FrameTransmitter(wiring.Component):
         Bits of the count of answers; 0 for none.
     answer_bits : int
         Bits of an answer, up to 32; it is sent in as many bytes as they need.
-    slots, slot_bytes : int
+    slots, slot_bytes, sequence_bits : int
         The window; see `hdl.host.receive_window.ReceiveWindow`.
     serial : bool
         See `FrameCRC`.
@@ -36,7 +36,7 @@ class FrameTransmitter(wiring.Component):
     Members
     -------
     o : Out(stream.Signature(sent_layout))
-    session : In(8), turn : In(8), held : In(16)
+    session : In(8), turn : In(sequence_bits), held : In(16)
         Fields of the frames.
     opens : In(1)
         See `hdl.host.receive_window.ReceiveWindow`.
@@ -58,17 +58,18 @@ class FrameTransmitter(wiring.Component):
     """
 
     def __init__(self, *, number_bits: int, answer_bits: int, slots: int, slot_bytes: int,
-                 serial: bool = False) -> None:
+                 sequence_bits: int = 8, serial: bool = False) -> None:
         self.number_bits = number_bits
         self.answer_bytes = -(-answer_bits // 8)
         self.window = (slots - 1).bit_length() | (slot_bytes - 1).bit_length() << 4
+        self.counts = number_bits | sequence_bits - 1 << COUNT_BITS
         self.serial = serial
         answers = {"answers": In(stream.Signature(answer_bits)), "more": In(1),
                    "first": In(number_bits)}
         super().__init__({
             "o": Out(stream.Signature(sent_layout)),
             "session": In(8),
-            "turn": In(8),
+            "turn": In(sequence_bits),
             "held": In(MOST_SLOTS),
             "opens": In(1),
             "opened": In(1),
@@ -161,7 +162,7 @@ class FrameTransmitter(wiring.Component):
 
         wide = [Signal(16, name=name) for name in ("wide_held", "wide_first")]
         m.d.comb += [wide[0].eq(self.held), wide[1].eq(self.first if self.number_bits else 0)]
-        head = [self.session, kind, C(self.window, 8), C(self.number_bits, 8), self.turn,
+        head = [self.session, kind, C(self.window, 8), C(self.counts, 8), self.turn,
                 *(half for value in wide for half in (value[:8], value[8:]))]
         with m.If(states.ongoing("words")):
             m.d.comb += o.p.byte.eq(self.words.p.byte)

@@ -7,7 +7,8 @@ Numbers of several bytes are sent least significant byte first. Frames in both d
 offset   bytes  meaning
 =======  =====  ==========================================================================================
 0        1      session
-1        1      sequence number: that of the frame before plus 1, from 0 on in each session
+1        1      sequence number: that of the frame before plus 1, from 0 on in each session, in as many bits as
+                the bridge tells
 2        2      numbers of answers that the host has, modulo 2**16; of `Command.OPEN` the new session (1 byte)
 4        1      `Command`
 5        n      body
@@ -38,7 +39,7 @@ offset   bytes  meaning
 0        1      session
 1        1      `Kind`
 2        1      the window: log2 of ``slots`` (4 bits), log2 of the bytes of a slot (4 bits)
-3        1      bits of a count of answers; 0: the bridge takes no pixels
+3        1      bits of a count of answers (5 bits; 0: the bridge takes no pixels), of a sequence number, less 1 (3)
 4        1      sequence number of the next frame to be executed; in a response to `READ`, of this frame
 5        2      frames that are held: bit i tells of the frame whose sequence number is i modulo ``slots``
 7        2      count of the first answer, modulo the bits of a count
@@ -57,8 +58,8 @@ from amaranth.lib.crc import catalog
 
 from .bus import DATA_BITS
 
-__all__ = ["CRC", "CRC_BYTES", "IN_SEQUENCE", "MOST_COUNT", "MOST_SLOTS", "RESPONSE_HEAD_BYTES", "WORD_BYTES",
-           "Command", "Kind", "most_values", "most_words"]
+__all__ = ["COUNT_BITS", "CRC", "CRC_BYTES", "IN_SEQUENCE", "MOST_COUNT", "MOST_SLOTS", "RESPONSE_HEAD_BYTES",
+           "WORD_BYTES", "Command", "Kind", "most_values", "most_words"]
 
 CRC = catalog.CRC32_JAMCRC(data_width=8)
 CRC_BYTES = 4
@@ -70,6 +71,8 @@ VALUES_OVERHEAD_BYTES = 3 + CRC_BYTES
 MOST_COUNT = 255
 IN_SEQUENCE = 8
 """Commands from here on have a place in the sequence."""
+COUNT_BITS = 5
+"""Bits of the number of bits of a count."""
 
 
 class Command(enum.IntEnum):

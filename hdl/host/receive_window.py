@@ -32,6 +32,9 @@ class ReceiveWindow(wiring.Component):
         Frames of the window: 1, 2, 4, 8 or 16.
     slot_bytes : int
         Bytes of the longest body with its command and its CRC: a power of two of at least 64.
+    sequence_bits : int
+        Bits of a sequence number, up to 8: at least one more than those of a slot's number. On a line that keeps the
+        order of frames no more are needed.
     spram : bool
         Hold the frames in a single-port RAM; see `BufferMemory`.
     serial : bool
@@ -49,7 +52,7 @@ class ReceiveWindow(wiring.Component):
         The frame was executed; its further bytes are dropped.
     session : Out(8)
         That of the last `Command.OPEN`.
-    turn : Out(8), held : Out(slots)
+    turn : Out(sequence_bits), held : Out(slots)
         The sequence number of the next frame; the slots that hold a frame.
     opens : Out(1)
         High for a cycle: a session begins.
@@ -67,12 +70,15 @@ class ReceiveWindow(wiring.Component):
         If a parameter is out of its range.
     """
 
-    def __init__(self, *, slots: int, slot_bytes: int, spram: bool = False, serial: bool = False,
-                 number_bits: int = 16) -> None:
+    def __init__(self, *, slots: int, slot_bytes: int, sequence_bits: int = 8, spram: bool = False,
+                 serial: bool = False, number_bits: int = 16) -> None:
         if slots not in (1, 2, 4, 8, MOST_SLOTS):
             raise ValueError(f"slots must be 1, 2, 4, 8 or 16, not {slots!r}")
         if not isinstance(slot_bytes, int) or slot_bytes < LEAST_SLOT or slot_bytes & slot_bytes - 1:
             raise ValueError(f"slot_bytes must be a power of two of at least {LEAST_SLOT}, not {slot_bytes!r}")
+        least = slots.bit_length()
+        if sequence_bits not in range(least, 9):
+            raise ValueError(f"sequence_bits must be {least} to 8, not {sequence_bits!r}")
         self.slots = slots
         self.slot_bytes = slot_bytes
         self.spram = spram
@@ -84,7 +90,7 @@ class ReceiveWindow(wiring.Component):
             "o": Out(stream.Signature(8)),
             "done": In(1),
             "session": Out(8),
-            "turn": Out(8),
+            "turn": Out(sequence_bits),
             "held": Out(slots),
             "opens": Out(1),
             "opened": Out(1),
@@ -132,7 +138,7 @@ class ReceiveWindow(wiring.Component):
         ]
         m.d.sync += begin.eq(end)
 
-        distance = Signal(8)
+        distance = Signal.like(self.turn)
         m.d.comb += distance.eq(item.byte - self.turn)
         free = ~self.held.bit_select(self._slot(item.byte), 1)
 
