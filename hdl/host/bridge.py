@@ -63,7 +63,8 @@ class Bridge(wiring.Component):
     """
 
     def __init__(self, *, config: ArrayConfig, address_bits: int = 0, slots: int, slot_bytes: int,
-                 sequence_bits: int = 8, number_bits: int = 0, answer_bits: int = DATA_BITS, spram: bool = False, serial: bool = False) -> None:
+                 sequence_bits: int = 8, number_bits: int = 0, answer_bits: int = DATA_BITS, spram: bool = False,
+                 serial: bool = False) -> None:
         self.map = AddressMap(config)
         address_bits = address_bits or self.map.address_bits
         if address_bits not in range(self.map.address_bits, DATA_BITS + 1):

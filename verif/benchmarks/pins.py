@@ -1,0 +1,122 @@
+"""Networks at the pins of boards: images a second and latencies, over each board's line, for hosts of some latency.
+
+`make bench-pins`. The top of each board, as emitted, runs in Verilator at the board's clock and baud rate; the host is
+`fpga.host.device.Device`. Bytes to the board wait in the port of the host and leave without a gap; bytes from it are
+seen after the host's latency.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from signum.fpga.flow.boards import board_named
+from signum.fpga.host.device import Device
+from signum.fpga.host.link import Link
+from signum.fpga.host.virtual_board import VirtualBoard
+from signum.golden.compiler.answers import Answers, ranked
+from signum.golden.compiler.compile import compile_graph
+from signum.golden.compiler.graph import Graph
+from signum.golden.compiler.stream_cycles import interval_cycles
+from signum.golden.layers.encoder import Encoder
+from signum.golden.networks.digits import digits_encoder, digits_graph_untrained
+from signum.golden.training.data import digits
+from signum.hdl.config import ArrayConfig
+from signum.verif.bench.delayed_line import DelayedLine
+from signum.verif.benchmarks.record import Row, save, versions
+
+__all__ = ["DELAYS", "measure", "rows"]
+
+DELAYS = 0.0, 0.001, 0.016
+"""Latencies of hosts in seconds: none; an FTDI chip in low-latency mode; its default."""
+
+BITS_OF_BYTE = 10
+SHARE = 0.95
+"""Of a bound, above which it binds."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network on a board: its graph, encoder, and images (B, C, H, W), streamed ``repeats`` times."""
+
+    board: str
+    preset: str
+    network: str
+    graph: Graph
+    encoder: Encoder
+    images: np.ndarray
+    repeats: int
+
+    def values(self, repeats: int) -> np.ndarray:
+        return self.encoder.values(np.concatenate([self.images] * repeats)).astype(np.uint8)
+
+    def expected(self, repeats: int) -> np.ndarray:
+        layer = self.graph.layers[-1]
+        once = ranked(layer.values(self.graph.run(self.encoder.bits(self.images))[layer.name]), 1)
+        return np.concatenate([once] * repeats)
+
+
+def digits_case() -> Case:
+    return Case("icebreaker", "icebreaker_pixels", "digits", digits_graph_untrained(0), digits_encoder(),
+                digits().test.images, 4)
+
+
+def run_case(case: Case, delay: float) -> Row:
+    """Stream the images over the serial line of a board, compare the answers, and measure."""
+    board, config = board_named(case.board), ArrayConfig.preset(case.preset)
+    clock = board.pll(board.frequency).frequency
+    program = compile_graph(case.graph, config, answers=Answers())
+    virtual = VirtualBoard(config, clock=clock, baud=board.baud, window=board.window)
+    arrivals: list[tuple[int, int]] = []
+
+    def note(found: np.ndarray) -> None:
+        arrivals.append((virtual.cycles, arrivals[-1][1] + len(found) if arrivals else len(found)))
+
+    with contextlib.closing(DelayedLine(virtual, delay)) as line:
+        device = Device(Link(line, timeout=0.2))
+        device.load(program)
+        begin = virtual.cycles
+        one = device.answer(case.values(1)[:1])
+        latency = (virtual.cycles - begin) / clock
+        found = device.answer(case.values(case.repeats), note)
+        retries = device.link.retries
+    expected = case.expected(case.repeats)
+    if retries or not np.array_equal(found.reshape(expected.shape), expected) or not np.array_equal(one, found[:1]):
+        raise AssertionError(f"{case.network} on {case.board} must be answered as by golden, and without a repetition")
+    (first, before), (last, answered) = arrivals[len(arrivals) // 2], arrivals[-1]
+    rate = (answered - before) / (last - first) * clock
+    array = clock / interval_cycles(program)
+    size = case.values(1)[0].size
+    bounds = {"line": board.baud / BITS_OF_BYTE / size, "array": array}
+    binds = min(bounds, key=lambda name: bounds[name])
+    if rate < SHARE * bounds[binds]:
+        binds = "host latency" if delay else f"{binds}, with its frames"
+    return {"board": case.board, "preset": case.preset, "link": f"serial, {board.baud / 1e6:g} Mbaud",
+            "network": case.network, "clock_mhz": round(clock / 1e6, 3), "bytes_in": size,
+            "host_latency_ms": 1000 * delay, "images": len(found), "images_per_s": round(rate),
+            "array_images_per_s": round(array), "line_images_per_s": round(bounds["line"]),
+            "latency_ms": round(1000 * latency, 3), "binds": binds}
+
+
+def rows(cases: Iterator[Case] | list[Case], progress: Callable[[str], None] = lambda text: None) -> Iterator[Row]:
+    for case in cases:
+        for delay in DELAYS:
+            progress(f"{case.network} on {case.board}, {1000 * delay:g} ms")
+            yield run_case(case, delay)
+
+
+def measure(console: Console) -> Path:
+    """Write ``pins.json`` and show it as a table."""
+    with console.status("") as status:
+        found = list(rows([digits_case()], status.update))
+    table = Table("board", "link", "network", "MHz", "host, ms", "images/s", "array", "latency, ms", "binds", box=None)
+    for row in found:
+        table.add_row(*(str(row[name]) for name in (
+            "board", "link", "network", "clock_mhz", "host_latency_ms", "images_per_s", "array_images_per_s",
+            "latency_ms", "binds")))
+    console.print(table)
+    return save("pins", found, versions("verilator"))
