@@ -118,7 +118,8 @@ class BoardTop(wiring.Component):
         window = self.window
         m.submodules.bridge = bridge = Bridge(
             config=self.config, address_bits=bits, slots=window.slots, slot_bytes=window.slot_bytes,
-            sequence_bits=window.slots.bit_length(), number_bits=window.number_bits if self.config.streams else 0,
+            ordered=True,
+            number_bits=window.number_bits if self.config.streams else 0,
             answer_bits=answer_bits(self.config), spram=self.spram, serial=True)
         m.submodules.accelerator = accelerator = Accelerator(config=self.config)
         wiring.connect(m, receiver.o, bridge.line.received)

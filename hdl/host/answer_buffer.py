@@ -21,6 +21,8 @@ class AnswerBuffer(wiring.Component):
         Of the count of numbers, 2..16.
     bits : int
         Of a number, 1..32.
+    ordered : bool
+        The line keeps the order of frames: ``taken`` never goes back.
     spram : bool
         See `BufferMemory`; ``bits`` of at most 16.
 
@@ -34,7 +36,7 @@ class AnswerBuffer(wiring.Component):
     first : Out(number_bits)
         Count of the offered number.
     taken : In(number_bits), take : In(1)
-        The host has all numbers before this one; ignored where it has told of more before.
+        The host has all numbers before this one; ignored where it has told of more before, unless ``ordered``.
     rewind : In(1)
         Send all numbers again that were not taken; not in a cycle with ``take`` or while a number is sent.
     clear : In(1)
@@ -46,10 +48,11 @@ class AnswerBuffer(wiring.Component):
         If a parameter is out of its range.
     """
 
-    def __init__(self, *, number_bits: int, bits: int, spram: bool = False) -> None:
+    def __init__(self, *, number_bits: int, bits: int, ordered: bool = False, spram: bool = False) -> None:
         if number_bits not in range(2, 17):
             raise ValueError(f"number_bits must be 2 to 16, not {number_bits!r}")
         self.number_bits = number_bits
+        self.ordered = ordered
         self.memory = BufferMemory(depth=1 << number_bits - 1, bits=bits, spram=spram)
         super().__init__({
             "i": In(stream.Signature(bits)),
@@ -83,7 +86,7 @@ class AnswerBuffer(wiring.Component):
             self.first.eq(send),
             # a repeated frame may tell an older number
             known.eq(self.taken - kept),
-            possible.eq(~known[-1]),
+            possible.eq(1 if self.ordered else ~known[-1]),
         ]
         m.d.sync += here.eq(self.more & ~sent & ~memory.blocked & ~self.rewind & ~self.clear)
         with m.If(memory.write):

@@ -36,8 +36,10 @@ class Bridge(wiring.Component):
     address_bits : int
         Address width of the bus, up to 32; by default the accelerator's. With the highest one of further bits set, an
         address is another device's, whose words follow at +1.
-    slots, slot_bytes, sequence_bits : int
+    slots, slot_bytes : int
         See `ReceiveWindow`.
+    ordered : bool
+        The line keeps the order of frames; sequence numbers are shorter then.
     number_bits : int
         See `AnswerBuffer`; 0 without a stream of pixels.
     answer_bits : int
@@ -63,16 +65,17 @@ class Bridge(wiring.Component):
     """
 
     def __init__(self, *, config: ArrayConfig, address_bits: int = 0, slots: int, slot_bytes: int,
-                 sequence_bits: int = 8, number_bits: int = 0, answer_bits: int = DATA_BITS, spram: bool = False,
+                 ordered: bool = False, number_bits: int = 0, answer_bits: int = DATA_BITS, spram: bool = False,
                  serial: bool = False) -> None:
         self.map = AddressMap(config)
         address_bits = address_bits or self.map.address_bits
         if address_bits not in range(self.map.address_bits, DATA_BITS + 1):
             raise ValueError(f"address_bits must be {self.map.address_bits} to {DATA_BITS}, not {address_bits!r}")
+        sequence_bits = slots.bit_length() if ordered else 8
         self.window = ReceiveWindow(slots=slots, slot_bytes=slot_bytes, sequence_bits=sequence_bits, spram=spram,
                                     serial=serial, number_bits=max(1, number_bits))
         self.number_bits = number_bits
-        self.buffer = AnswerBuffer(number_bits=number_bits, bits=answer_bits,
+        self.buffer = AnswerBuffer(number_bits=number_bits, bits=answer_bits, ordered=ordered,
                                    spram=spram and answer_bits <= SPRAM_BITS) if number_bits else None
         self.transmitter = FrameTransmitter(number_bits=number_bits, answer_bits=answer_bits, slots=slots,
                                             slot_bytes=slot_bytes, sequence_bits=sequence_bits, serial=serial)
