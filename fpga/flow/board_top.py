@@ -3,27 +3,39 @@
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil, log2
 
-from amaranth.build import Platform
-from amaranth.hdl import ClockDomain, Elaboratable, Module
+from amaranth.build import Platform, ResourceError
+from amaranth.hdl import C, ClockDomain, Elaboratable, Module, Mux, Value
 from amaranth.lib import io, wiring
 from amaranth.lib.wiring import In, Out
 
 from signum.hdl.accelerator import Accelerator
+from signum.hdl.boot.blinker import Blinker
+from signum.hdl.boot.boot_loader import BootLoader, BootStatus
+from signum.hdl.camera.answer_text import AnswerText
+from signum.hdl.camera.camera import Camera
+from signum.hdl.camera.downscale import Scaling
+from signum.hdl.camera.sensors import Sensor
 from signum.hdl.config import ArrayConfig
 from signum.hdl.control.answer_geometry import answer_bits
 from signum.hdl.host.bridge import Bridge
-from signum.hdl.host.bus import AddressMap
 from signum.hdl.host.uart import UARTReceiver, UARTTransmitter
 from signum.hdl.host.write_list_dma import LoaderMap, WriteListDMA
 
 from .families.clock import Clock
 from .families.family import BoardFamily, Chip, Device
+from .families.flash_pins import FlashPins
 from .families.pll import PLL
 
 __all__ = ["WINDOW", "Board", "BoardError", "BoardTop", "PlatformTop", "Window", "baud_divisor"]
 
 BAUD_TOLERANCE = 0.02
+BLINK = 0.25            # seconds of a blink, at most
+CAMERA_INPUTS = "pclk", "vsync", "href", "pins", "sda_in"
+CAMERA_OUTPUTS = "master", "scl", "sda"
+CAMERA_PINS = *CAMERA_INPUTS, *CAMERA_OUTPUTS
+CAMERA_RESOURCE = "pclk", "vsync", "href", "data", "master", "scl", "sda"
 
 
 class BoardError(ValueError):
@@ -67,8 +79,39 @@ class Window:
 WINDOW = Window()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Boot:
+    """A program in the flash of a board, which `hdl.boot.boot_loader.BootLoader` loads at power-up.
+
+    Parameters
+    ----------
+    address : int
+        Of the image in the flash.
+    wake : float
+        Seconds that the flash takes to wake up.
+    divisor : int
+        See `hdl.boot.flash_reader.FlashReader`.
+    """
+
+    address: int
+    wake: float = 30e-6
+    divisor: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraView:
+    """A sensor, and the image that a network takes from its frames."""
+
+    sensor: Sensor
+    scaling: Scaling
+
+
 class BoardTop(wiring.Component):
-    """Accelerator, bridge and serial port, and a loader between them where one is wanted.
+    """An accelerator on a board, behind a serial port, or with a camera; its program comes from a host, or a flash.
+
+    With a host: serial port, bridge, a loader where one is wanted, a boot loader, accelerator. With a camera there is
+    no host: its images are answered in lines of text (`hdl.camera.answer_text.AnswerText`) on the serial port, once
+    the boot loader has loaded the program.
 
     Parameters
     ----------
@@ -84,6 +127,10 @@ class BoardTop(wiring.Component):
         The loader, or without one the buffers of the bridge, are made of the UP5K's single-port RAMs.
     window : Window
         The buffers of the bridge.
+    boot : Boot, optional
+        The program in the flash.
+    camera : CameraView, optional
+        The source of the images; needs ``boot``.
 
     Members
     -------
@@ -92,43 +139,89 @@ class BoardTop(wiring.Component):
     tx : Out(1)
         Serial line to the host.
     busy : Out(1)
-        A program runs.
+        A program runs or is loaded; a refused image blinks `BootStatus`.
+    flash_cs, flash_sck, flash_copi : Out(1), flash_cipo : In(1), only with ``boot``
+    camera_pclk, camera_vsync, camera_href : In(1), camera_pins : In, camera_master : Out(1), camera_scl, camera_sda :
+    Out(1), camera_sda_in : In(1), only with ``camera``
+        See `hdl.camera.camera.Camera`.
+    class_ : Out, only with ``camera``
+        The first number of the latest answer.
 
     Raises
     ------
     BoardError
-        If the clock does not make the baud rate.
+        If the clock does not make the baud rate, or parts are missing.
     """
 
     def __init__(self, *, config: ArrayConfig, clock: float, baud: int, loader: int = 0, spram: bool = False,
-                 window: Window = WINDOW) -> None:
+                 window: Window = WINDOW, boot: Boot | None = None, camera: CameraView | None = None) -> None:
+        if (boot or camera) and not config.streams:
+            raise BoardError("an array must have an input unit to run without a host: input_depth must be more than 0")
+        if camera and (loader or not boot):
+            raise BoardError("a camera must have its program in the flash, and no loader")
         self.config = config
         self.window = window
         self.spram = spram and not loader
         self.loader = WriteListDMA(config=config, depth=loader, spram=spram) if loader else None
         self.clock = clock
         self.divisor = baud_divisor(clock, baud)
-        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "busy": Out(1)})
+        ports: dict[str, In | Out] = {"tx": Out(1, init=1), "busy": Out(1)}
+        self.boot: BootLoader | None = None
+        self.camera: Camera | None = None
+        if boot:
+            self.boot = BootLoader(config=config, address=boot.address, wake_cycles=ceil(boot.wake * clock),
+                                   divisor=boot.divisor)
+            ports |= {"flash_cs": Out(1), "flash_sck": Out(1), "flash_copi": Out(1), "flash_cipo": In(1)}
+        if camera:
+            self.camera = Camera(sensor=camera.sensor, scaling=camera.scaling, clock=clock)
+            ports |= {f"camera_{name}": member for name, member in self.camera.signature.members.items()
+                      if name in CAMERA_PINS}
+            ports["class_"] = Out(answer_bits(config))
+        else:
+            ports["rx"] = In(1, init=1)
+        super().__init__(ports)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.receiver = receiver = UARTReceiver(divisor=self.divisor)
-        m.submodules.transmitter = transmitter = UARTTransmitter(divisor=self.divisor)
-        bits = LoaderMap.address_bits if self.loader else AddressMap(self.config).address_bits
-        window = self.window
-        m.submodules.bridge = bridge = Bridge(
-            config=self.config, address_bits=bits, slots=window.slots, slot_bytes=window.slot_bytes,
-            ordered=True,
-            number_bits=window.number_bits if self.config.streams else 0,
-            answer_bits=answer_bits(self.config), spram=self.spram, serial=True)
         m.submodules.accelerator = accelerator = Accelerator(config=self.config)
+        m.submodules.transmitter = transmitter = UARTTransmitter(divisor=self.divisor)
+        m.d.comb += self.tx.eq(transmitter.tx)
+        bus, busy, running = accelerator.bus, accelerator.busy, C(1)
+        if self.boot:
+            m.submodules.boot = boot = self.boot
+            wiring.connect(m, boot.target, bus)
+            m.d.comb += [self.flash_cs.eq(boot.cs), self.flash_sck.eq(boot.sck), self.flash_copi.eq(boot.copi),
+                         boot.cipo.eq(self.flash_cipo)]
+            m.submodules.blinker = blinker = Blinker(bits=ceil(log2(BLINK * self.clock)))
+            running = boot.status == BootStatus.RUNNING
+            refused = boot.status[1]
+            m.d.comb += blinker.count.eq(Mux(refused, boot.status, 0))
+            bus, busy = boot.bus, busy | (boot.status == BootStatus.LOADING) | blinker.light
+        if self.camera:
+            self._camera(m, accelerator, transmitter, running)
+        else:
+            busy = self._host(m, accelerator, bus, transmitter, busy)
+        m.d.comb += self.busy.eq(busy)
+        return m
+
+    def _host(self, m: Module, accelerator: Accelerator, bus: wiring.PureInterface, transmitter: UARTTransmitter,
+              busy: Value) -> Value:
+        """The serial port, the bridge, and a loader; returns whether anything runs."""
+        window, streams = self.window, self.config.streams
+        m.submodules.receiver = receiver = UARTReceiver(divisor=self.divisor)
+        bits = LoaderMap.address_bits if self.loader else 0
+        m.submodules.bridge = bridge = Bridge(
+            config=self.config, address_bits=bits, slots=window.slots, slot_bytes=window.slot_bytes, ordered=True,
+            number_bits=window.number_bits if streams else 0, answer_bits=answer_bits(self.config), spram=self.spram,
+            serial=True)
         wiring.connect(m, receiver.o, bridge.line.received)
         m.d.comb += [
+            receiver.rx.eq(self.rx),
             transmitter.i.payload.eq(bridge.line.sent.p.byte),
             transmitter.i.valid.eq(bridge.line.sent.valid),
             bridge.line.sent.ready.eq(transmitter.i.ready),
         ]
-        if self.config.streams:
+        if streams:
             m.d.comb += [
                 accelerator.pixels.p.value.eq(bridge.values.payload),
                 accelerator.pixels.p.first.eq(accelerator.expects_first),
@@ -139,19 +232,35 @@ class BoardTop(wiring.Component):
                 bridge.answers.valid.eq(accelerator.answers.valid),
                 accelerator.answers.ready.eq(bridge.answers.ready),
             ]
-        if self.loader:
-            m.submodules.loader = self.loader
-            wiring.connect(m, bridge.bus, self.loader.bus)
-            wiring.connect(m, self.loader.target, accelerator.bus)
-            m.d.comb += self.loader.target_busy.eq(accelerator.busy)
-        else:
-            wiring.connect(m, bridge.bus, accelerator.bus)
+        if not self.loader:
+            wiring.connect(m, bridge.bus, bus)
+            return busy
+        m.submodules.loader = self.loader
+        wiring.connect(m, bridge.bus, self.loader.bus)
+        wiring.connect(m, self.loader.target, bus)
+        m.d.comb += self.loader.target_busy.eq(busy)
+        return self.loader.busy
+
+    def _camera(self, m: Module, accelerator: Accelerator, transmitter: UARTTransmitter, running: Value) -> None:
+        """The camera's images, once the program runs, and their answers as text."""
+        camera = self.camera
+        assert camera
+        m.submodules.camera = camera
+        m.submodules.text = text = AnswerText(bits=answer_bits(self.config))
+        m.d.comb += [getattr(camera, name).eq(getattr(self, f"camera_{name}")) for name in CAMERA_INPUTS]
+        m.d.comb += [getattr(self, f"camera_{name}").eq(getattr(camera, name)) for name in CAMERA_OUTPUTS]
+        wiring.connect(m, text.o, transmitter.i)
         m.d.comb += [
-            receiver.rx.eq(self.rx),
-            self.tx.eq(transmitter.tx),
-            self.busy.eq(self.loader.busy if self.loader else accelerator.busy),
+            accelerator.pixels.payload.eq(camera.o.payload),
+            accelerator.pixels.valid.eq(camera.o.valid & running),
+            camera.o.ready.eq(accelerator.pixels.ready & running),
+            text.i.p.value.eq(accelerator.answers.p.value),
+            text.i.p.first.eq(accelerator.answers.p.first),
+            text.i.p.last.eq(accelerator.answers.p.last),
+            text.i.valid.eq(accelerator.answers.valid),
+            accelerator.answers.ready.eq(text.i.ready),
+            self.class_.eq(text.latest),
         ]
-        return m
 
 
 class PlatformTop(Elaboratable):
@@ -174,20 +283,49 @@ class PlatformTop(Elaboratable):
 
     def elaborate(self, platform: Platform) -> Module:
         m = Module()
+        top = self.top
         m.domains.sync = ClockDomain()
         m.submodules.clock = self.clock
-        m.submodules.top = self.top
+        m.submodules.top = top
         uart = platform.request("uart", 0, dir={"rx": "-", "tx": "-"})
-        m.submodules.rx = rx = io.Buffer("i", uart.rx)
         m.submodules.tx = tx = io.Buffer("o", uart.tx)
-        m.d.comb += [
-            self.top.rx.eq(rx.i),
-            tx.o.eq(self.top.tx),
-        ]
+        m.d.comb += tx.o.eq(top.tx)
+        if not top.camera:
+            m.submodules.rx = rx = io.Buffer("i", uart.rx)
+            m.d.comb += top.rx.eq(rx.i)
         if self.led:
             m.submodules.led = lit = io.Buffer("o", platform.request(self.led, 0, dir="-"))
-            m.d.comb += lit.o.eq(self.top.busy)
+            m.d.comb += lit.o.eq(top.busy)
+        if top.boot:
+            m.submodules.flash = flash = FlashPins()
+            m.d.comb += [flash.cs.eq(top.flash_cs), flash.sck.eq(top.flash_sck), flash.copi.eq(top.flash_copi),
+                         top.flash_cipo.eq(flash.cipo)]
+        if top.camera:
+            self._camera(m, platform)
         return m
+
+    def _camera(self, m: Module, platform: Platform) -> None:
+        top = self.top
+        pins = platform.request("camera", 0, dir={name: "-" for name in CAMERA_RESOURCE})
+        for name in ("pclk", "vsync", "href", "data"):
+            m.submodules[name] = buffer = io.Buffer("i", getattr(pins, name))
+            m.d.comb += getattr(top, "camera_pins" if name == "data" else f"camera_{name}").eq(buffer.i)
+        m.submodules.master = master = io.Buffer("o", pins.master)
+        m.submodules.scl, m.submodules.sda = scl, sda = io.Buffer("io", pins.scl), io.Buffer("io", pins.sda)
+        m.d.comb += [
+            master.o.eq(top.camera_master),
+            scl.o.eq(0), scl.oe.eq(~top.camera_scl),
+            sda.o.eq(0), sda.oe.eq(~top.camera_sda),
+            top.camera_sda_in.eq(sda.i),
+        ]
+        bits = Value.cast(top.class_)
+        for number in range(1, 1 + len(bits)):          # on the further lights, as many as there are
+            try:
+                light = platform.request(self.led or "led", number, dir="-")
+            except ResourceError:
+                return
+            m.submodules[f"light_{number}"] = lit = io.Buffer("o", light)
+            m.d.comb += lit.o.eq(bits[number - 1])
 
 
 @dataclass(frozen=True, kw_only=True)

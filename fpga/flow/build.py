@@ -20,8 +20,9 @@ from .tools import BuildError, run_tool, tool
 __all__ = ["AFTER_READ", "AFTER_SYNTHESIS", "STALLED", "Placed", "build", "place", "place_best", "synthesize"]
 
 # No memory of ours uses what it reads in the cycle in which the same word is written, unless its read port is
-# transparent. Yosys does not know and would add a register, a comparator and a multiplexer to each.
-AFTER_READ = "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:TRANSPARENCY_MASK=1'0 %i"
+# transparent. Yosys does not know and would add a register, a comparator and a multiplexer to each. FIFOs between two
+# clocks are left alone, in which Yosys allows no such mark.
+AFTER_READ = "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:TRANSPARENCY_MASK=1'0 %i *fifo*/* %d"
 # marks of the hierarchy, which nextpnr may take for cells
 AFTER_SYNTHESIS = "delete t:$scopeinfo"
 OUTPUTS = {"place.json", "stat.json", "report.json"}.union(

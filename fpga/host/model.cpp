@@ -1,4 +1,5 @@
-// A Verilated module with one clock as a shared library: its ports, cycles, the accelerator's bus and a serial line.
+// A Verilated module with one clock as a shared library: its ports, cycles, the accelerator's bus, a serial line, a SPI
+// flash, and waves of a sensor.
 // `fpga.host.model` compiles and loads it; ports.h and Vmodel.h are made for each module.
 
 #include <cstdint>
@@ -6,6 +7,7 @@
 #include <deque>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "Vmodel.h"
 #include "ports.h"
@@ -42,12 +44,71 @@ struct Serial {
     uint64_t receive_timer = 0;
 };
 
+// A SPI NOR flash at the pins flash_*, in deep power-down at first: it knows the commands of wake-up (0xAB), read (0x03)
+// and fast read (0x0B), mode 0, and takes `wake` cycles to wake up.
+struct Flash {
+    std::vector<uint8_t> bytes;
+    Port cs, sck, copi, cipo;
+    uint64_t wake = 0;
+    uint64_t awake_at = UINT64_MAX;
+    bool selected = false, clock = false;
+    uint32_t bits = 0, command = 0, address = 0;
+
+    void step(uint64_t now) {
+        const bool select = cs.get() & 1, level = sck.get() & 1;
+        if (!select) {
+            if (selected && bits == 8 && command == 0xAB && awake_at == UINT64_MAX) awake_at = now + wake;
+            bits = command = address = 0;
+        } else if (level && !clock) {
+            if (bits < 8) command = command << 1 | (copi.get() & 1);
+            else if (bits < 32) address = address << 1 | (copi.get() & 1);
+            ++bits;
+        } else if (!level && clock && now >= awake_at) {
+            const uint32_t head = command == 0x0B ? 40 : command == 0x03 ? 32 : UINT32_MAX;
+            if (bits >= head) {
+                const uint64_t bit = bits - head, at = address + bit / 8;
+                cipo.put(at < bytes.size() ? bytes[at] >> (7 - bit % 8) & 1 : 1);
+            }
+        }
+        selected = select;
+        clock = level;
+    }
+};
+
+// Levels of some ports, each for a number of cycles: a bit for each of the ports in turn, and all further bits for the last.
+struct Wave {
+    struct Step {
+        uint16_t levels, cycles;
+    };
+    std::vector<Port> ports;
+    std::deque<Step> steps;
+    uint32_t left = 0;
+
+    void step() {
+        if (left) {
+            --left;
+            return;
+        }
+        if (steps.empty()) return;
+        uint32_t levels = steps.front().levels;
+        for (size_t i = 0; i < ports.size(); ++i) {
+            ports[i].put(i + 1 < ports.size() ? levels & 1 : levels);
+            levels >>= 1;
+        }
+        left = steps.front().cycles - 1u;
+        steps.pop_front();
+    }
+};
+
 struct Model {
     VerilatedContext context;
     Vmodel top;
     std::unordered_map<std::string, Port> ports;
     uint64_t cycles = 0;
     Serial serial;
+    Flash flash;
+    Wave wave;
+    uint8_t unused[16] = {};
 
     static VerilatedContext* seeded(VerilatedContext* context, uint32_t seed) {
         context->randReset(2);
@@ -68,6 +129,12 @@ struct Model {
 
     Port port(const char* name) const { return ports.at(name); }
 
+    // A port, or a place that nobody reads where there is none.
+    Port port_or_none(const char* name) {
+        const auto found = ports.find(name);
+        return found == ports.end() ? Port{unused, sizeof unused} : found->second;
+    }
+
     void low() {
         top.clk = 0;
         top.eval();
@@ -77,6 +144,8 @@ struct Model {
         top.clk = 1;
         top.eval();
         ++cycles;
+        if (!flash.bytes.empty()) flash.step(cycles);
+        if (!wave.ports.empty()) wave.step();
     }
 
     void cycle() {
@@ -168,7 +237,7 @@ int model_line_busy(Model* model) {
 
 // Clock for up to `cycles`, `divisor` of them a bit, or until `room` bytes have come; the number of bytes.
 int64_t model_serial(Model* model, uint64_t cycles, uint32_t divisor, uint8_t* bytes, uint64_t room) {
-    const Port rx = model->port("rx"), tx = model->port("tx");
+    const Port rx = model->port_or_none("rx"), tx = model->port("tx");
     Serial& line = model->serial;
     uint64_t found = 0;
     for (; cycles && found < room; --cycles) {
@@ -207,5 +276,31 @@ int64_t model_serial(Model* model, uint64_t cycles, uint32_t divisor, uint8_t* b
     model->low();
     return static_cast<int64_t>(found);
 }
+
+// A flash with these bytes at the pins flash_*, asleep.
+void model_flash(Model* model, const uint8_t* bytes, uint64_t count, uint64_t wake) {
+    Flash& flash = model->flash;
+    flash = Flash{};
+    flash.bytes.assign(bytes, bytes + count);
+    flash.cs = model->port("flash_cs");
+    flash.sck = model->port("flash_sck");
+    flash.copi = model->port("flash_copi");
+    flash.cipo = model->port("flash_cipo");
+    flash.wake = wake;
+}
+
+// Ports of the waves to come.
+void model_wave_ports(Model* model, const char* const* names, uint64_t count) {
+    model->wave.ports.clear();
+    for (uint64_t i = 0; i < count; ++i) model->wave.ports.push_back(model->port(names[i]));
+}
+
+// Append steps (levels, cycles) to the wave.
+void model_wave(Model* model, const uint16_t* steps, uint64_t count) {
+    for (uint64_t i = 0; i < count; ++i) model->wave.steps.push_back({steps[2 * i], steps[2 * i + 1]});
+}
+
+// Steps of the wave that are left.
+uint64_t model_wave_left(Model* model) { return model->wave.steps.size(); }
 
 }  // extern "C"

@@ -1,6 +1,7 @@
 """A Verilated module as a library of this process: no simulator around it, and Python only between runs of cycles."""
 
 import ctypes
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,10 @@ SIGNATURES = {
                   ctypes.c_uint64),
     "model_send": (None, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint64),
     "model_line_busy": (ctypes.c_int, ctypes.c_void_p),
+    "model_flash": (None, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint64, ctypes.c_uint64),
+    "model_wave_ports": (None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint64),
+    "model_wave": (None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint64),
+    "model_wave_left": (ctypes.c_uint64, ctypes.c_void_p),
     "model_serial": (ctypes.c_int64, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_char_p,
                      ctypes.c_uint64),
 }
@@ -172,6 +177,25 @@ class Model:
         came = ctypes.create_string_buffer(room)
         count = self._library.model_serial(self._model, cycles, divisor, came, room)
         return came.raw[:count]
+
+    def flash(self, content: bytes, wake: int) -> None:
+        """Put a flash at the pins ``flash_*``, asleep; it takes ``wake`` cycles to wake up."""
+        self._library.model_flash(self._model, content, len(content), wake)
+
+    def wave_ports(self, names: Sequence[str]) -> None:
+        """Name the inputs of `wave`: a bit of its levels for each but the last, which takes all further bits."""
+        encoded = (ctypes.c_char_p * len(names))(*(name.encode() for name in names))
+        self._library.model_wave_ports(self._model, encoded, len(names))
+
+    def wave(self, steps: np.ndarray) -> None:
+        """Append to the wave: uint16 (n, 2), levels and the positive number of cycles that they last."""
+        steps = np.ascontiguousarray(steps, dtype=np.uint16).reshape(-1, 2)
+        self._library.model_wave(self._model, steps.ctypes.data, len(steps))
+
+    @property
+    def wave_left(self) -> int:
+        """Steps of the wave that have not begun."""
+        return self._library.model_wave_left(self._model)
 
     def bus(self, requests: np.ndarray, address_bits: int, limit: int) -> list[int]:
         """Send requests to the ports ``bus__*``, one a cycle where they are taken, and give the words read.

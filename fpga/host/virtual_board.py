@@ -1,17 +1,22 @@
 """The virtual board: the board's top in Verilator and the host's end of its serial line."""
 
-from signum.fpga.flow.board_top import WINDOW, BoardTop, Window, baud_divisor
+from math import ceil
+
+import numpy as np
+
+from signum.fpga.flow.board_top import WINDOW, BoardTop, Boot, CameraView, Window, baud_divisor
 from signum.hdl.array.popcount.table import TablePopcount
 from signum.hdl.config import ArrayConfig
 from signum.hdl.lib.emit import Target, to_verilog
 
 from .model import Model
 
-__all__ = ["VirtualBoard"]
+__all__ = ["SENSOR_PINS", "VirtualBoard"]
 
 NAME = "board"
 CLOCK, BAUD = 1e5, 25_000       # four cycles a bit, the least; with a slow clock, silences are few cycles
 STEP = 256
+SENSOR_PINS = "camera_pclk", "camera_vsync", "camera_href", "camera_pins"
 
 
 class VirtualBoard:
@@ -32,6 +37,12 @@ class VirtualBoard:
         Words of the loader; 0 for none.
     window : Window
         The buffers of the bridge.
+    boot : Boot, optional
+        See `BoardTop`.
+    flash : bytes
+        Contents of the flash, asleep at power-up; with ``boot``.
+    camera : CameraView, optional
+        See `BoardTop`. The sensor's bus is not simulated: it acknowledges everything.
     seed : int
         Seed of the values of registers without an initial value.
     verilog : str
@@ -49,13 +60,16 @@ class VirtualBoard:
     """
 
     def __init__(self, config: ArrayConfig, *, clock: float = CLOCK, baud: int = BAUD, loader: int = 0,
-                 window: Window = WINDOW, seed: int = 1, verilog: str = "") -> None:
+                 window: Window = WINDOW, boot: Boot | None = None, flash: bytes = b"",
+                 camera: CameraView | None = None, seed: int = 1, verilog: str = "") -> None:
         self.config = config
         self.clock = clock
         self.divisor = baud_divisor(clock, baud)
         target = None if config.signed else Target(popcount=TablePopcount.name)
         self._verilog = verilog or to_verilog(
-            BoardTop(config=config, clock=clock, baud=baud, loader=loader, window=window), NAME, target)[0]
+            BoardTop(config=config, clock=clock, baud=baud, loader=loader, window=window, boot=boot, camera=camera),
+            NAME, target)[0]
+        self._flash, self._boot, self._camera = flash, boot, camera
         self._seed = seed
         self._past = 0
         self._inbox = b""
@@ -63,7 +77,12 @@ class VirtualBoard:
 
     def _powered(self) -> Model:
         model = Model(self._verilog, NAME, seed=self._seed)
-        model["rx"] = 1
+        if self._camera:
+            model.wave_ports(SENSOR_PINS)
+        else:
+            model["rx"] = 1
+        if self._boot:
+            model.flash(self._flash or b"\xFF", ceil(self._boot.wake * self.clock))
         model.reset()
         return model
 
@@ -84,6 +103,19 @@ class VirtualBoard:
     def run(self, cycles: int, room: int = 4096) -> bytes:
         """Run for some cycles, fewer once ``room`` bytes were received; returns the received bytes."""
         return self._model.serial(cycles, self.divisor, room)
+
+    def show(self, steps: np.ndarray) -> None:
+        """Append to the wave at the sensor's pins; see `Model.wave`, with the ports `SENSOR_PINS`."""
+        self._model.wave(steps)
+
+    @property
+    def shown(self) -> bool:
+        """The wave has ended."""
+        return self._model.wave_left == 0
+
+    def output(self, name: str) -> int:
+        """The level of an output of the board's top."""
+        return self._model[name]
 
     def write(self, data: bytes) -> None:
         """Send bytes; returns once they are sent."""

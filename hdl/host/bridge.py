@@ -154,8 +154,7 @@ class Bridge(wiring.Component):
         m.d.sync += stale.eq(~idle & (stale | window.opens))
 
         def end() -> None:
-            m.d.comb += window.done.eq(~stale)
-            m.next = "idle"
+            m.next = "end"
 
         @contextmanager
         def taking(state: str) -> Iterator[None]:
@@ -175,7 +174,7 @@ class Bridge(wiring.Component):
                     m.next = "count"
             with taking("count"):
                 m.d.sync += count.eq(source.payload)
-                m.next = "unknown"
+                m.next = "end"
                 with m.If((command == Command.READ) | (command == Command.WRITE)):
                     m.next = "address"
                 if self.number_bits:
@@ -231,7 +230,7 @@ class Bridge(wiring.Component):
             if self.number_bits:
                 with taking("count, high byte"):
                     m.d.sync += count[8:].eq(source.payload)
-                    m.next = "unknown"
+                    m.next = "end"
                     with m.If(count[:8].any() | source.payload.any()):
                         m.next = "values"
                 with m.State("values"):
@@ -246,6 +245,7 @@ class Bridge(wiring.Component):
                         m.d.sync += count.eq(count - 1)
                         with m.If(count == 1):
                             end()
-            with m.State("unknown"):
-                end()
+            with m.State("end"):
+                m.d.comb += window.done.eq(~stale)
+                m.next = "idle"
         return idle

@@ -46,7 +46,7 @@ class HDLCDecoder(wiring.Component):
 
 
 class HDLCEncoder(wiring.Component):
-    """Frames to a line: a byte in a cycle, or in two where it is escaped, and a flag behind the last one.
+    """Frames to a line: a byte in two cycles, or in three where it is escaped, and a flag behind the last one.
 
     Members
     -------
@@ -58,17 +58,20 @@ class HDLCEncoder(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        escaped, ends = Signal(), Signal()      # the escape of the byte has left; a flag follows
-        escape, sent = Signal(), Signal()
-        byte = self.i.p.byte
+        byte, full = Signal(8), Signal()
+        escaped, last = Signal(), Signal()      # the escape of the byte has left; a flag follows the byte
+        flag, escape = Signal(), Signal()       # the flag is what leaves; the escape
         m.d.comb += [
-            escape.eq(((byte == FLAG) | (byte == ESCAPE)) & ~escaped),
-            self.o.valid.eq(self.i.valid | ends),
-            self.o.p.last.eq(ends),
-            self.o.p.byte.eq(Mux(ends, FLAG, Mux(escape, ESCAPE, Cat(byte[:5], byte[5] ^ escaped, byte[6:])))),
-            sent.eq(self.o.valid & self.o.ready),
-            self.i.ready.eq(self.o.ready & ~ends & ~escape),
+            self.i.ready.eq(~full),
+            escape.eq(((byte == FLAG) | (byte == ESCAPE)) & ~escaped & ~flag),
+            self.o.valid.eq(full),
+            self.o.p.last.eq(flag),
+            self.o.p.byte.eq(Mux(escape, ESCAPE, Cat(byte[:5], byte[5] ^ escaped, byte[6:]))),
         ]
-        with m.If(sent):
-            m.d.sync += [escaped.eq(escape & ~ends), ends.eq(self.i.p.last & ~ends & ~escape)]
+        with m.If(~full):
+            m.d.sync += [byte.eq(self.i.p.byte), last.eq(self.i.p.last), full.eq(self.i.valid), escaped.eq(0)]
+        with m.Elif(self.o.ready):
+            m.d.sync += escaped.eq(escape)
+            with m.If(~escape):
+                m.d.sync += [full.eq(last), flag.eq(last), last.eq(0), byte.eq(FLAG)]
         return m

@@ -1,0 +1,1 @@
+"""Boot from flash: program and weights without a host."""
