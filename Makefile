@@ -23,14 +23,15 @@ lower = $(shell printf '%s' '$(1)' | tr 'A-Z_' 'a-z-')
 given = $(strip $(foreach name,$(1),$(if $(value $(name)),--$(call lower,$(name))='$(value $(name))')))
 
 # what `make bitstream` takes besides BOARD; OUT only where it is given
-CHOSEN = $(call given,PRESET CONFIG FREQUENCY BAUD SEED SEEDS) $(if $(LOADER),--loader) \
+CHOSEN = $(call given,PRESET CONFIG FREQUENCY BAUD SEED SEEDS $(if $(filter command line,$(origin NETWORK)),NETWORK) CAMERA) $(if $(LOADER),--loader) \
          $(if $(filter command line,$(origin OUT)),--out='$(OUT)')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv verilog test test-quick soak bitstream demo task train ablation resnet18 paper boards board-sim faults ladder explore bench bench-table doctor lint pages lock wheel clean
+.PHONY: help venv verilog test test-quick soak bitstream demo demo-camera task train ablation resnet18 paper boards board-sim faults ladder explore bench bench-table doctor lint pages lock wheel clean
 
 help:
 	@echo 'make demo                           train digits, run them on the hardware, build the bitstream'
+	@echo 'make demo-camera                    digits shown to a camera: power-up to answers, without a host'
 	@echo 'make test                           the regression (13 minutes); make test-quick: 4 minutes'
 	@echo '                                    SEED=n, SIM=verilator or icarus, WAVES=1'
 	@echo 'make verilog ROWS=5 COLS=3 LANES=24 write build/verilog/signum.v, .json, .vlt and .core'
@@ -89,6 +90,9 @@ soak: $(STAMP)
 
 bitstream: $(STAMP)
 	$(SIGNUM) build --board='$(BOARD)' $(CHOSEN)
+
+demo-camera: $(STAMP)
+	$(SIGNUM) demo-camera $(if $(filter command line,$(origin IMAGES)),--images='$(IMAGES)') $(if $(RECORD),--record)
 
 demo: $(STAMP)
 	$(SIGNUM) demo $(if $(RECORD),--record)

@@ -455,6 +455,10 @@ PRESETS: dict[str, dict[str, int]] = {
     "icebreaker_pixels": preset(2, 7, 32, tile=7, pipeline=2, acc_bits=10, sum_bits=14, weight_depth=256,
                                 threshold_depth=256, access_patterns=1, fetch_width=1, input_depth=256, input_planes=1,
                                 input_levels=16, input_maximum=16, answer_ranks=1),
+    # the same beside a boot loader and a camera
+    "icebreaker_camera": preset(2, 6, 32, tile=6, pipeline=2, acc_bits=10, sum_bits=14, weight_depth=256,
+                                threshold_depth=256, access_patterns=1, fetch_width=1, input_depth=256, input_planes=1,
+                                input_levels=16, input_maximum=16, answer_ranks=1),
     # 768, for the 32 block RAMs of an iCE40 HX8K, of which a row takes four
     "ice40_hx8k": preset(3, 8, 32, tile=8, pipeline=2, acc_bits=10, sum_bits=14, weight_depth=256, activation_depth=256,
                          threshold_depth=256, access_patterns=1, fetch_width=1),

@@ -59,6 +59,8 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
     "Whole runs": {
         "demo": Entry("signum.verif.runs.demo", "command",
                       "Train digits, run them on the simulated hardware, build the bitstream."),
+        "demo-camera": Entry("signum.verif.runs.camera", "command",
+                             "Show digits to the camera of a board without a host, from power-up on."),
         "task": Entry("signum.verif.runs.task", "command",
                       "Judge a task's networks, and run their binary layers on the array."),
         "resnet18": Entry("signum.verif.runs.resnet18", "command",

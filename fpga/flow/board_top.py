@@ -1,11 +1,11 @@
 """The accelerator on a board: the part common to all boards, and the parts of each."""
 
 import functools
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from math import ceil, log2
 
-from amaranth.build import Platform, ResourceError
+from amaranth.build import Platform, Resource, ResourceError, Subsignal
 from amaranth.hdl import C, ClockDomain, Elaboratable, Module, Mux, Value
 from amaranth.lib import io, wiring
 from amaranth.lib.wiring import In, Out
@@ -16,7 +16,7 @@ from signum.hdl.boot.boot_loader import BootLoader, BootStatus
 from signum.hdl.camera.answer_text import AnswerText
 from signum.hdl.camera.camera import Camera
 from signum.hdl.camera.downscale import Scaling
-from signum.hdl.camera.sensors import Sensor
+from signum.hdl.camera.sensors import SENSORS, Sensor
 from signum.hdl.config import ArrayConfig
 from signum.hdl.control.answer_geometry import answer_bits
 from signum.hdl.host.bridge import Bridge
@@ -28,7 +28,7 @@ from .families.family import BoardFamily, Chip, Device
 from .families.flash_pins import FlashPins
 from .families.pll import PLL
 
-__all__ = ["WINDOW", "Board", "BoardError", "BoardTop", "PlatformTop", "Window", "baud_divisor"]
+__all__ = ["WINDOW", "Board", "BoardError", "BoardTop", "Boot", "CameraView", "PlatformTop", "Window", "baud_divisor"]
 
 BAUD_TOLERANCE = 0.02
 BLINK = 0.25            # seconds of a blink, at most
@@ -351,6 +351,13 @@ class Board:
         Default configuration.
     window : Window
         The buffers of its bridge.
+    boot : Boot, optional
+        The place of a program in its flash, behind the bitstream.
+    sensors : mapping of str to tuple of Subsignal
+        The pins of sensors that it takes, by their names in `hdl.camera.sensors`: subsignals ``pclk``, ``vsync``,
+        ``href``, ``data``, ``master``, ``scl``, ``sda``.
+    camera_preset : str
+        Default configuration beside a camera.
     spram : int
         32-bit words of its single-port RAMs: for a loader, or without one for the buffers of the bridge.
     window_beside_loader : Window
@@ -366,6 +373,9 @@ class Board:
     baud: int = 1_000_000
     preset: str
     window: Window = WINDOW
+    boot: Boot | None = None
+    sensors: Mapping[str, tuple[Subsignal, ...]] = field(default_factory=dict)
+    camera_preset: str = ""
     spram: int = 0
     window_beside_loader: Window = Window(slots=1, slot_bytes=512)
 
@@ -409,15 +419,37 @@ class Board:
             raise BoardError(f"loader must be left out on {self.name}, which has no single-port RAMs for it")
         return self.spram
 
-    def design(self, config: ArrayConfig, pll: PLL, baud: int, *, loader: bool = False) -> PlatformTop:
-        """The design for the board, with or without a loader in its single-port RAMs.
+    def boot_place(self) -> Boot:
+        """The place of a program in its flash; BoardError if it has none."""
+        if self.boot is None:
+            raise BoardError(f"network must be left out on {self.name}, whose flash holds no program")
+        return self.boot
+
+    def sensor(self, name: str) -> Sensor:
+        """A sensor that it takes; BoardError if it takes none of this name."""
+        if name not in self.sensors:
+            known = ", ".join(self.sensors)
+            raise BoardError(f"camera must be {f'one of {known}' if known else 'left out'} on {self.name}, not {name}")
+        return SENSORS[name]
+
+    def platform_with(self, camera: str) -> Platform:
+        """A platform for a build, with the pins of a sensor, or of none."""
+        platform = self.platform()
+        if camera:
+            platform.add_resources([Resource("camera", 0, *self.sensors[camera])])
+        return platform
+
+    def design(self, config: ArrayConfig, pll: PLL, baud: int, *, loader: bool = False, boot: bool = False,
+               camera: CameraView | None = None) -> PlatformTop:
+        """The design for the board, with or without a loader in its single-port RAMs, a boot loader, a camera.
 
         Raises
         ------
         BoardError
-            If the clock does not make the baud rate, or the board has no single-port RAMs.
+            If the clock does not make the baud rate, or the board lacks a part.
         """
         words = self.loader_words() if loader else 0
         top = BoardTop(config=config, clock=pll.frequency, baud=baud, loader=words, spram=self.spram > 0,
-                       window=self.window_beside_loader if loader else self.window)
+                       window=self.window_beside_loader if loader else self.window,
+                       boot=self.boot_place() if boot else None, camera=camera)
         return PlatformTop(top, (self.clock or self.family.clock)(self.crystal, pll), self.led)

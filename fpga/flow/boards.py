@@ -1,5 +1,6 @@
 """The boards, by name. Their pins are those of amaranth-boards."""
 
+from amaranth.build import Attrs, Pins, Subsignal
 from amaranth_boards.colorlight_5a75b_r7_0 import Colorlight_5A75B_R70Platform
 from amaranth_boards.ice40_hx8k_b_evn import ICE40HX8KBEVNPlatform
 from amaranth_boards.icebreaker import ICEBreakerPlatform
@@ -16,7 +17,7 @@ from amaranth_boards.ulx3s import (
 
 from signum.hdl.host.write_list_dma import UP5K_WORDS
 
-from .board_top import Board, BoardError, Window
+from .board_top import Board, BoardError, Boot, Window
 from .families.ecp5 import ECP5
 from .families.gowin import GOWIN
 from .families.ice40 import ICE40, ICE40CoreClock
@@ -30,15 +31,40 @@ SPRAM_WINDOW = Window(slots=4, slot_bytes=4096)
 LARGE_WINDOW = Window(slots=8, slot_bytes=2048, number_bits=11)
 
 
+Connection = tuple[str, int]
+
+
+def sensor_pins(connector: Connection, names: str) -> tuple[Subsignal, ...]:
+    """The pins pclk, vsync, href, master, scl and sda of a sensor."""
+    roles = {"pclk": "i", "vsync": "i", "href": "i", "master": "o", "scl": "io", "sda": "io"}
+    return tuple(Subsignal(role, Pins(name, dir=way, conn=connector))
+                 for (role, way), name in zip(roles.items(), names.split(), strict=True))
+
+
+def sensor_data(connector: Connection, names: str) -> Subsignal:
+    """The data pins of a sensor, from bit 0 on."""
+    return Subsignal("data", Pins(names, dir="i", conn=connector))
+
+
+ICEBREAKER_FRAME = (("pmod", 0), "1 2 3 4 7 8")
+ICEBREAKER_SENSOR = (*sensor_pins(*ICEBREAKER_FRAME), sensor_data(("pmod", 1), "1 2 3 4 7 8 9 10"))
+ICEBREAKER_SENSOR_4 = (*sensor_pins(*ICEBREAKER_FRAME), sensor_data(("pmod", 1), "1 2 3 4"))
+ULX3S_SENSOR = (*sensor_pins(("gpio", 0), "14+ 15+ 16+ 17+ 14- 15-"),
+                sensor_data(("gpio", 0), "18+ 19+ 20+ 21+ 18- 19- 20- 21-"))
+
+
 def ulx3s(size: str, platform: type, preset: str = "ecp5_2k") -> Board:
     # the FT231X makes at most 3 Mbaud
     return Board(name=f"ulx3s-{size}f", family=ECP5, platform=platform,
-                 frequency=100e6, baud=3_000_000, preset=preset, window=LARGE_WINDOW)
+                 frequency=100e6, baud=3_000_000, preset=preset, window=LARGE_WINDOW, boot=Boot(address=1 << 21),
+                 sensors={"ov7670": (*ULX3S_SENSOR, Attrs(IO_TYPE="LVCMOS33")),
+                          "ov7670_rgb": (*ULX3S_SENSOR, Attrs(IO_TYPE="LVCMOS33"))}, camera_preset="icebreaker_pixels")
 
 
 BOARDS = {board.name: board for board in (
     Board(name="icebreaker", family=ICE40, platform=ICEBreakerPlatform, frequency=30e6,
-          baud=6_000_000, preset="icebreaker", spram=UP5K_WORDS, window=SPRAM_WINDOW),
+          baud=6_000_000, preset="icebreaker", spram=UP5K_WORDS, window=SPRAM_WINDOW, boot=Boot(address=1 << 17),
+          sensors={"hm01b0": ICEBREAKER_SENSOR, "hm01b0_4bit": ICEBREAKER_SENSOR_4}, camera_preset="icebreaker_camera"),
     Board(name="icesugar", family=ICE40, platform=ICESugarPlatform, frequency=30e6, preset="icebreaker",
           spram=UP5K_WORDS, window=SPRAM_WINDOW),
     Board(name="ice40_hx8k_b_evn", family=ICE40, platform=ICE40HX8KBEVNPlatform, clock=ICE40CoreClock,

@@ -7,17 +7,22 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from signum.golden.compiler.program import Program
+from signum.hdl.camera.camera import scaling_for
+from signum.hdl.camera.sensors import Sensor
 from signum.hdl.config import ArrayConfig
 from signum.hdl.lib.emit import EmitError, run_yosys
 
-from .board_top import Board, baud_divisor
+from .board_top import Board, BoardError, CameraView, baud_divisor
+from .boot_image import boot_image, joined
 from .families import BOARD_FAMILIES
 from .families.family import NAME
 from .families.pll import PLL
 from .report import cells, check_clock, critical_path, fmax_mhz, utilization
 from .tools import BuildError, run_tool, tool
 
-__all__ = ["AFTER_READ", "AFTER_SYNTHESIS", "STALLED", "Placed", "build", "place", "place_best", "synthesize"]
+__all__ = ["AFTER_READ", "AFTER_SYNTHESIS", "FLASH", "STALLED", "Placed", "build", "camera_view", "place", "place_best",
+           "synthesize"]
 
 # No memory of ours uses what it reads in the cycle in which the same word is written, unless its read port is
 # transparent. Yosys does not know and would add a register, a comparator and a multiplexer to each. FIFOs between two
@@ -30,6 +35,8 @@ OUTPUTS = {"place.json", "stat.json", "report.json"}.union(
 
 FURTHER = 3
 STALLED = "the router makes no progress"
+
+FLASH = "flash.bin"
 
 Progress = Callable[[str], None]
 
@@ -67,11 +74,12 @@ class Stall:
         return False
 
 
-def synthesize(board: Board, config: ArrayConfig, pll: PLL, baud: int, folder: Path, *,
-               loader: bool = False) -> dict[str, int]:
+def synthesize(board: Board, config: ArrayConfig, pll: PLL, baud: int, folder: Path, *, loader: bool = False,
+               boot: bool = False, camera: str = "", view: CameraView | None = None) -> dict[str, int]:
     """Write the netlist and the pins; returns the counts of cells."""
     family = board.family
-    plan = board.platform().build(board.design(config, pll, baud, loader=loader), name=NAME, do_build=False,
+    design = board.design(config, pll, baud, loader=loader, boot=boot, camera=view)
+    plan = board.platform_with(camera).build(design, name=NAME, do_build=False,
                                   debug_verilog=False, script_after_read=f"{AFTER_READ}\n{family.mapping(config)}",
                                   synth_opts=family.synthesis_options, script_after_synth=AFTER_SYNTHESIS)
     plan.extract(folder)
@@ -83,6 +91,19 @@ def synthesize(board: Board, config: ArrayConfig, pll: PLL, baud: int, folder: P
     if family.finish(netlist):
         (folder / family.netlist).write_text(json.dumps(netlist))
     return cells(json.loads((folder / "stat.json").read_text()), family)
+
+
+def camera_view(sensor: Sensor, program: Program) -> CameraView:
+    """The part of a sensor's frames that a program takes; BoardError if it does not fit."""
+    config = program.config
+    (shape,) = (entry.shape for entry in program.inputs.values())
+    maximum = config.input_maximum or (1 << config.input_planes) - 1
+    try:
+        return CameraView(sensor=sensor, scaling=scaling_for(
+            sensor, width=shape.width, height=shape.height, channels=shape.channels // (config.input_levels or 1),
+            maximum=maximum))
+    except ValueError as error:
+        raise BoardError(str(error)) from None
 
 
 def place(board: Board, seed: int, folder: Path, clock: float) -> dict[str, Any]:
@@ -133,7 +154,7 @@ def place_best(board: Board, seeds: range, folder: Path, clock: float, progress:
 
 def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | None = None,
           baud: int | None = None, seed: int = 1, seeds: int = 1, loader: bool = False,
-          progress: Progress = lambda stage: None) -> dict[str, Any]:
+          program: Program | None = None, camera: str = "", progress: Progress = lambda stage: None) -> dict[str, Any]:
     """Build the bitstream (``signum.bin``, ``.bit`` or ``.fs``) and ``report.json`` in a folder.
 
     Parameters
@@ -152,6 +173,10 @@ def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | No
         First seed of the placement, and how many are tried; the fastest result is kept.
     loader : bool
         With a loader in the board's single-port RAMs.
+    program : Program, optional
+        A program that takes pixels, for the board's flash: ``flash.bin`` has the bitstream and the program.
+    camera : str
+        Name of a sensor (`hdl.camera.sensors.SENSORS`), the source of the program's images.
     progress : callable
         Called with the name of each stage as it begins.
 
@@ -174,11 +199,18 @@ def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | No
     baud = board.baud if baud is None else baud
     baud_divisor(pll.frequency, baud)
     words = board.loader_words() if loader else 0
+    image = boot_image(program) if program else b""
+    view = None
+    if camera:
+        if program is None:
+            raise BoardError("network must be given for a camera")
+        view = camera_view(board.sensor(camera), program)
     out.mkdir(parents=True, exist_ok=True)
     for name in OUTPUTS:
         (out / name).unlink(missing_ok=True)
     progress("synthesis")
-    counts = synthesize(board, config, pll, baud, out, loader=loader)
+    counts = synthesize(board, config, pll, baud, out, loader=loader, boot=program is not None, camera=camera,
+                        view=view)
     seed, placed, reached, stalled = place_best(board, range(seed, seed + seeds), out, pll.frequency, progress)
     fmax, clock = fmax_mhz(placed), pll.frequency / 1e6
     use = utilization(placed, family)
@@ -188,6 +220,8 @@ def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | No
         "family": family.name,
         "config": config.to_dict(),
         "loader": words,
+        "flash_image_bytes": len(image),
+        "camera": camera,
         "binops_per_cycle": config.binops_per_cycle,
         **use,
         **counts,
@@ -215,4 +249,7 @@ def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | No
         raise
     progress("bitstream")
     run_tool(family.pack, [*board.chip.pack, *family.pack_options], out)
+    if program:
+        bitstream = (out / family.bitstream).read_bytes()
+        (out / FLASH).write_bytes(joined(bitstream, image, board.boot_place().address))
     return report

@@ -7,15 +7,23 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from signum.hdl.config import ConfigError
-from signum.hdl.lib.command import Command, Folder, Integer, Number, OneOf, Refusal, config_options, read_config
+from signum.golden.compiler.allocation import CapacityError
+from signum.golden.compiler.answers import Answers
+from signum.golden.compiler.compile import compile_graph
+from signum.golden.compiler.graph import Graph
+from signum.golden.compiler.program import Program
+from signum.golden.compiler.weight_streaming import Streamed
+from signum.hdl.config import ArrayConfig, ConfigError
+from signum.hdl.lib.command import FILE, Command, Folder, Integer, Number, OneOf, Refusal, config_options, read_config
 from signum.hdl.lib.folders import IN_REPOSITORY
 
 from .board_top import BoardError
 from .boards import BOARDS, board_named
+from .boot_image import BootImageError
 from .build import build
 from .families.pll import PLLError
 from .flash import flash
+from .program_file import ProgramFile, ProgramFileError
 from .report import (
     BOARDS_REPORT,
     RECORDED_BOARDS,
@@ -32,7 +40,7 @@ from .tools import BuildError, ToolError
 
 __all__ = ["FAILED", "REFUSED", "board_option", "boards_command", "build_command", "flash_command"]
 
-REFUSED = (ConfigError, BoardError, PLLError)
+REFUSED = (ConfigError, BoardError, BootImageError, CapacityError, PLLError, ProgramFileError)
 """Errors of a board or an array that cannot be."""
 
 FAILED = (BuildError, ReportError, TimingError, ToolError, OSError)
@@ -42,18 +50,35 @@ board_option = click.option("--board", type=OneOf(sorted(BOARDS)), default="iceb
                             metavar="NAME", help=f"One of: {', '.join(sorted(BOARDS))}.")
 
 
+def boot_program(path: Path, config: ArrayConfig, *, given: bool) -> Program:
+    """The program of a file, for a board's flash; a network is compiled for the array, an image a run.
+
+    BoardError where the program is for another array than a ``given`` one, or needs a host.
+    """
+    found = ProgramFile.load(path).program
+    if isinstance(found, Graph):
+        return compile_graph(found, config, split=True, answers=Answers())
+    if isinstance(found, Streamed):
+        raise BoardError(f"network must fit into the banks to run without a host, not in stages: {path}")
+    if given and found.config != config:
+        raise BoardError(f"the array must be that of {path}, which is compiled: leave preset and config out")
+    return found
+
+
 @click.command("build", cls=Command, refused=REFUSED, failed=FAILED)
 @board_option
 @config_options
 @click.option("--frequency", type=Number(), metavar="MHZ", help="Clock; by default the board's.")
 @click.option("--baud", type=Integer(), metavar="N", help="Bits a second; by default the board's.")
 @click.option("--loader", is_flag=True, help="With a loader in the board's single-port RAMs (UP5K).")
+@click.option("--network", type=FILE, help="Program file (.sgn) of a network, for the board's flash.")
+@click.option("--camera", default="", metavar="NAME", help="Sensor of the images, with a network in the flash.")
 @click.option("--seed", type=Integer(0), default=1, show_default=True, metavar="N", help="Seed of the placement.")
 @click.option("--seeds", type=Integer(1), default=1, show_default=True, metavar="N",
               help="Try so many and keep the fastest.")
 @click.option("--out", type=Folder(), help="Folder of the files; by default build/BOARD.")
 def build_command(board: str, preset: str | None, config: Path | None, frequency: float | None, baud: int | None,
-                  loader: bool, seed: int, seeds: int, out: Path | None) -> None:
+                  loader: bool, network: Path | None, camera: str, seed: int, seeds: int, out: Path | None) -> None:
     """Make a bitstream for a board.
 
     Synthesis, placement, routing and packing write signum.bin (ECP5: .bit, Gowin: .fs) and report.json (cells, RAM,
@@ -61,7 +86,12 @@ def build_command(board: str, preset: str | None, config: Path | None, frequency
     its clock fails.
     """
     chosen = board_named(board)
-    array = read_config(preset if preset or config else chosen.preset, config)
+    own = chosen.camera_preset if camera else chosen.preset
+    array = read_config(preset if preset or config else own, config)
+    program = None
+    if network is not None:
+        program = boot_program(network, array, given=bool(preset or config))
+        array = program.config
     folder = out or Path("build") / chosen.name
     console = Console()
     began = time.monotonic()
@@ -70,8 +100,9 @@ def build_command(board: str, preset: str | None, config: Path | None, frequency
         console.print(f"{time.monotonic() - began:6.1f} s  {stage}", highlight=False)
 
     report = build(chosen, array, out=folder, baud=baud, seed=seed, seeds=seeds,
-                   frequency=None if frequency is None else frequency * 1e6, loader=loader, progress=progress)
-    if not loader:
+                   frequency=None if frequency is None else frequency * 1e6, loader=loader, program=program,
+                   camera=camera, progress=progress)
+    if not loader and not program:
         keep_board_row(board_row(report))
     progress(f"done: {folder / chosen.family.bitstream}")
     rows = Table(show_header=False)

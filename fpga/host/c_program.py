@@ -5,13 +5,13 @@ from pathlib import Path
 
 import click
 
+from signum.fpga.flow.program_file import ProgramFile, ProgramFileError
 from signum.golden.compiler.cycles import predict_cycles
 from signum.golden.compiler.program import Program
 from signum.hdl.lib.command import Command, Refusal
 from signum.hdl.lib.emit import write_whole
 
 from .link import bursts
-from .program_file import ProgramFile, ProgramFileError
 
 __all__ = ["c_program", "c_program_command"]
 

@@ -9,6 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from signum.fpga.flow.program_file import ProgramFile, ProgramFileError
 from signum.fpga.flow.tools import GET_IMPORT
 from signum.golden.compiler.cycles import predict_cycles
 from signum.golden.compiler.graph import Graph
@@ -17,7 +18,6 @@ from signum.hdl.config import ConfigError
 from signum.hdl.lib.command import FILE, Command, Failure, Integer, Number, Refusal, config_options, read_config
 from signum.hdl.lib.emit import write_whole
 
-from .program_file import ProgramFile, ProgramFileError
 from .run import PRESET
 
 __all__ = ["export_command", "import_command"]

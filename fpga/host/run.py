@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from signum.fpga.flow.program_file import ProgramFile, ProgramFileError
 from signum.fpga.flow.tools import ToolError
 from signum.golden.compiler.compile import CapacityError, compile_graph
 from signum.golden.compiler.graph import Graph
@@ -26,7 +27,6 @@ from signum.hdl.lib.command import FILE, Command, Integer
 from .device import Device, DeviceError
 from .link import Link, LinkError
 from .model import ModelError
-from .program_file import ProgramFile, ProgramFileError
 from .pseudo_terminal import PseudoTerminal
 from .serial_transport import SerialTransport
 from .staged_device import StagedDevice

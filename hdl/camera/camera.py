@@ -6,15 +6,44 @@ from amaranth.lib.wiring import In, Out
 
 from signum.hdl.input.frame_receiver import COUNT_BITS, pixel_layout
 
-from .downscale import Downscale, Scaling
+from .downscale import VALUE_MAX, Downscale, Scaling
 from .dvp_receiver import DVPReceiver
 from .pixel_format import PixelFormat
 from .sccb import SensorSetup
 from .sensors import Sensor
 
-__all__ = ["Camera"]
+__all__ = ["Camera", "scaling_for"]
 
 BUS_RATE = 400e3        # quarters of bits a second
+HALF = 0.5
+
+
+def scaling_for(sensor: Sensor, *, width: int, height: int, channels: int, maximum: int) -> Scaling:
+    """The largest square boxes in the middle of a sensor's frames for images of a size, scaled to 0..``maximum``.
+
+    Factor and shift are the least ones by which the brightest box is within half a unit of the maximum.
+
+    Raises
+    ------
+    ValueError
+        If the sensor has fewer pixels, or other channels.
+    """
+    if channels != sensor.layout.channels:
+        raise ValueError(f"a network for this sensor must take {sensor.layout.channels} channels, not {channels}")
+    box = min(sensor.width // width, sensor.height // height)
+    if not box:
+        raise ValueError(f"a network for this sensor must take at most {sensor.width} x {sensor.height} pixels, "
+                         f"not {width} x {height}")
+    brightest = VALUE_MAX * box * box
+    shift = 0
+    while True:
+        factor = round(maximum * (1 << shift) / brightest)
+        if factor and abs(brightest * factor / (1 << shift) - maximum) <= HALF:
+            break
+        shift += 1
+    return Scaling(frame_width=sensor.width, frame_height=sensor.height, left=(sensor.width - width * box) // 2,
+                   top=(sensor.height - height * box) // 2, width=width, height=height, box_width=box, box_height=box,
+                   channels=channels, factor=factor, shift=shift, maximum=maximum)
 
 
 class Camera(wiring.Component):

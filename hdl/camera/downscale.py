@@ -12,7 +12,7 @@ from signum.hdl.input.frame_receiver import COUNT_BITS, pixel_layout
 
 from .dvp_receiver import sensor_layout
 
-__all__ = ["Downscale", "Scaling"]
+__all__ = ["VALUE_MAX", "Downscale", "Scaling"]
 
 VALUE_MAX = 255
 

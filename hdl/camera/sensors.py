@@ -46,9 +46,8 @@ class Sensor:
     clock: float
 
 
-OV7670_TABLE = (
-    (0x12, 0x80), (DELAY, 10),      # COM7: reset all registers
-    (0x12, 0x00),                   # COM7: YUV
+OV7670_RESET = ((0x12, 0x80), (DELAY, 10))      # COM7: reset all registers
+OV7670_SIZE = (
     (0x11, 0x01),                   # CLKRC: the master clock by 2
     (0x0C, 0x04),                   # COM3: scaling and down-sampling
     (0x3E, 0x1A),                   # COM14: pixel clock by 4, with manual scaling
@@ -59,8 +58,16 @@ OV7670_TABLE = (
     (0x17, 0x16), (0x18, 0x04), (0x32, 0xA4),       # HSTART, HSTOP, HREF: the columns of the window
     (0x19, 0x02), (0x1A, 0x7A), (0x03, 0x0A),       # VSTART, VSTOP, VREF: its lines
     (0x15, 0x00),                   # COM10: VSYNC high between frames, HREF high in lines, data at the rising edge
+)
+OV7670_GREY = (
+    (0x12, 0x00),                   # COM7: YUV
     (0x3A, 0x04), (0x3D, 0x88),     # TSLB, COM13: the order Y U Y V
     (0x40, 0xC0),                   # COM15: values 0 to 255
+)
+OV7670_COLOURS = (
+    (0x12, 0x04),                   # COM7: RGB
+    (0x8C, 0x00),                   # RGB444: off
+    (0x40, 0xD0),                   # COM15: RGB 565, values of the whole range
 )
 
 
@@ -80,8 +87,10 @@ def hm01b0_table(bits_register: int) -> tuple[tuple[int, int], ...]:
 
 
 SENSORS: Mapping[str, Sensor] = {
-    "ov7670": Sensor(device=0x21, table=OV7670_TABLE, layout=Format.YUYV, frame_active=0, width=160, height=120,
-                     clock=48e6),
+    "ov7670": Sensor(device=0x21, table=OV7670_RESET + OV7670_GREY + OV7670_SIZE, layout=Format.YUYV, frame_active=0,
+                     width=160, height=120, clock=48e6),
+    "ov7670_rgb": Sensor(device=0x21, table=OV7670_RESET + OV7670_COLOURS + OV7670_SIZE, layout=Format.RGB565,
+                         frame_active=0, width=160, height=120, clock=48e6),
     "hm01b0": Sensor(device=0x24, register_bytes=2, table=hm01b0_table(0x02), layout=Format.GREY, width=162, height=122,
                      clock=50e6),
     "hm01b0_4bit": Sensor(device=0x24, register_bytes=2, table=hm01b0_table(0x42), layout=Format.GREY, data_bits=4,

@@ -16,9 +16,9 @@ from rich.table import Table
 
 from signum.fpga.flow.boards import board_named
 from signum.fpga.flow.build import build
+from signum.fpga.flow.program_file import ProgramFile
 from signum.fpga.flow.report import TimingError
 from signum.fpga.flow.tools import BuildError, ToolError
-from signum.fpga.host.program_file import ProgramFile
 from signum.golden.compiler.answers import Answers
 from signum.golden.compiler.compile import compile_graph
 from signum.golden.compiler.cycles import predict_cycles

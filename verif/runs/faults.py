@@ -19,11 +19,11 @@ import numpy as np
 from rich.console import Console
 
 from signum.fpga.flow.board_top import Window
+from signum.fpga.flow.program_file import ProgramFile, ProgramFileError
 from signum.fpga.flow.tools import ToolError
 from signum.fpga.host.device import Device, DeviceError
 from signum.fpga.host.link import Link, LinkError
 from signum.fpga.host.model import ModelError
-from signum.fpga.host.program_file import ProgramFile, ProgramFileError
 from signum.fpga.host.virtual_board import VirtualBoard
 from signum.hdl.config import ArrayConfig
 from signum.hdl.control.answer_geometry import AnswerKind

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from signum.fpga.flow.program_file import ProgramFile
 from signum.fpga.host.accelerator_model import AcceleratorModel
 from signum.fpga.host.model import Model
-from signum.fpga.host.program_file import ProgramFile
 from signum.golden.compiler.compile import compile_graph
 from signum.golden.compiler.cycles import predict_cycles
 from signum.golden.compiler.program import Program

@@ -8,7 +8,7 @@ import onnx
 import pytest
 from matplotlib import image
 
-from signum.fpga.host.program_file import ProgramFile
+from signum.fpga.flow.program_file import ProgramFile
 from signum.golden.compiler.graph import Graph
 from signum.golden.importers import load_qonnx
 from signum.verif.command_line import main

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from signum.fpga.flow.program_file import ProgramFile
 from signum.fpga.host.model import ModelError
-from signum.fpga.host.program_file import ProgramFile
 from signum.fpga.host.run import DataError, accuracy, input_maps, virtual_board
 from signum.golden.compiler.compile import compile_graph
 from signum.golden.compiler.program import Program

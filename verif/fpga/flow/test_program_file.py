@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from signum.fpga.host.program_file import ProgramFile, ProgramFileError
+from signum.fpga.flow.program_file import ProgramFile, ProgramFileError
 from signum.golden.compiler.compile import compile_graph
 from signum.golden.compiler.program import Program
 from signum.golden.compiler.stages import run_stages
@@ -104,7 +104,7 @@ def test_other_files(saved, tmp_path, old, new, message):
 
 def test_other_hardware(saved, tmp_path, monkeypatch):
     path = tmp_path / "other.sgn"
-    monkeypatch.setattr("signum.fpga.host.program_file.VERSION", 99)
+    monkeypatch.setattr("signum.fpga.flow.program_file.VERSION", 99)
     ProgramFile(compile_graph(
         digits_graph_untrained(0), ArrayConfig.preset("icebreaker"))).save(path)
     monkeypatch.undo()
