@@ -57,6 +57,8 @@ class Accelerator(wiring.Component):
     Parameters
     ----------
     config : ArrayConfig
+    polled : bool
+        Answers can be taken by `Register.ANSWER`, and `Register.STATUS` tells of them and counts frames.
 
     Members
     -------
@@ -70,8 +72,9 @@ class Accelerator(wiring.Component):
         The marks of the next value, for a source that has none; see `FrameReceiver`.
     """
 
-    def __init__(self, *, config: ArrayConfig) -> None:
+    def __init__(self, *, config: ArrayConfig, polled: bool = True) -> None:
         self.config = config
+        self.polled = polled
         self.map = AddressMap(config)
         streams = {"pixels": In(stream.Signature(pixel_layout)), "answers": Out(stream.Signature(answer_layout)),
                    "expects_first": Out(1), "expects_last": Out(1)}
@@ -366,7 +369,8 @@ class Accelerator(wiring.Component):
         live: dict[int, Value] = {Register.STATUS: busy, Register.CYCLES: cycles, Register.RUNS: runs}
         if places:
             live[Register.STATUS] = self._status()
-            live[Register.ANSWER] = self.answer.answers.p.value
+            if self.polled:
+                live[Register.ANSWER] = self.answer.answers.p.value
         low = max(*fixed, *(place.word for place in places.values())).bit_length()
         which, chosen = Signal(1 << low), Signal(len(live))
         constant, read = Signal(DATA_BITS), Signal(DATA_BITS)
@@ -398,7 +402,7 @@ class Accelerator(wiring.Component):
         answers = self.answer.answers
         m.d.comb += [
             self.controller.flush.eq(written & which[Register.CONTROL] & (decoder.data & Control.FLUSH).any()),
-            taken.eq(written & which[Register.ANSWER] & answers.valid
+            taken.eq(self.polled & written & which[Register.ANSWER] & answers.valid
                      & (decoder.data[:len(self.number)] == self.number)),
             self.answers.valid.eq(answers.valid),
             self.answers.payload.eq(answers.payload),
@@ -411,5 +415,8 @@ class Accelerator(wiring.Component):
 
     def _status(self) -> Value:
         answers = self.answer.answers
-        bits = [self.sequencer.busy, self.streaming, answers.valid, answers.p.last, self.input.waits]
+        bits = [self.sequencer.busy, self.streaming]
+        if not self.polled:
+            return Cat(*bits)
+        bits += [answers.valid, answers.p.last, self.input.waits]
         return Cat(*bits, C(0, DROPPED_AT - len(bits)), self.input.dropped, self.input.received, self.number)

@@ -183,7 +183,7 @@ class BoardTop(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.accelerator = accelerator = Accelerator(config=self.config)
+        m.submodules.accelerator = accelerator = Accelerator(config=self.config, polled=False)
         m.submodules.transmitter = transmitter = UARTTransmitter(divisor=self.divisor)
         m.d.comb += self.tx.eq(transmitter.tx)
         bus, busy, running = accelerator.bus, accelerator.busy, C(1)

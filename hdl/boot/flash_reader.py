@@ -20,7 +20,7 @@ class FlashReader(wiring.Component):
     SPI mode 0, one data line, the highest bit of a byte and the first byte of a word first: a word leaves as the flash
     has it, big-endian. The SPI clock is ``divisor`` times two cycles of the domain; it stands still while a word waits.
     The first word is offered ``DESELECT_CYCLES + 3 + 2 * divisor * (40 + 32)`` cycles after ``start`` at the latest, or
-    later by the wake-up behind a reset, and a further one every ``1 + 64 * divisor`` cycles.
+    later by the wake-up behind a reset, and a further one every ``64 * divisor`` cycles, or 65 with a divisor of 1.
 
     An iCE40 puts the flash into deep power-down once it is configured; the command 0xAB ends that, and does nothing
     otherwise.

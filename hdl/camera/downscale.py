@@ -187,7 +187,8 @@ class Downscale(wiring.Component):
         bits = bits_for(s.largest_sum)
         m.submodules.sums = sums = Memory(shape=bits, depth=max(2, s.width * s.channels), init=[])
         writer = sums.write_port()
-        reader = sums.read_port(transparent_for=(writer,))
+        # a sum is read again in the next line, at once only where it is the only one
+        reader = sums.read_port(transparent_for=(writer,) if s.width * s.channels == 1 else ())
         partial = Array(Signal(bits, name=f"sum_{c}") for c in range(s.channels))
         total, before = Signal(bits), Signal(bits)
         m.d.comb += [
@@ -206,7 +207,10 @@ class Downscale(wiring.Component):
         """Send values, the last one of an image only at the end of a whole frame."""
         s, o = self.scaling, self.o
         scaled = Signal(bits_for(s.largest_sum * s.factor + (1 << s.shift)))
-        m.d.comb += scaled.eq((total * s.factor + (1 << s.shift >> 1)) >> s.shift)
+        summed, later = Signal.like(total), Signal.like(tags)
+        m.d.sync += [summed.eq(total), later.eq(tags)]
+        tags = later
+        m.d.comb += scaled.eq((summed * s.factor + (1 << s.shift >> 1)) >> s.shift)
         done, ends, whole = Signal(), Signal(), Signal()
         value, first, last = Signal(8), Signal(), Signal()
         held, complete, late = Signal(8), Signal(), Signal()    # the last value; it is there; one was not taken in time

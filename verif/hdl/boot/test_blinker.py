@@ -1,0 +1,32 @@
+"""The blinker: as many blinks in a period as the count."""
+
+import pytest
+from amaranth.sim import Simulator
+
+from signum.hdl.boot.blinker import Blinker
+
+
+@pytest.mark.parametrize("count", range(7))
+def test_blinks(count):
+    blinker = Blinker(bits=3)
+    levels = []
+
+    async def bench(ctx):
+        ctx.set(blinker.count, count)
+        async for _, _, light in ctx.tick().sample(blinker.light):
+            levels.append(light)
+            if len(levels) == 3 * 64:
+                return
+
+    simulator = Simulator(blinker)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+    rises = sum(after > before for before, after in zip(levels, levels[1:], strict=False))
+    assert rises == 3 * count
+    assert sum(levels) in range(3 * 4 * count - 1, 3 * 4 * count + 1)
+
+
+def test_bits_out_of_range():
+    with pytest.raises(ValueError, match=r"^bits must be a positive integer, not 0$"):
+        Blinker(bits=0)
