@@ -1,0 +1,73 @@
+"""Formats of pixels: the values of each, in every order of bytes, with pauses on both sides."""
+
+import random
+
+import numpy as np
+import pytest
+from amaranth.sim import Simulator
+
+from signum.hdl.camera.pixel_format import Format, PixelFormat
+from signum.verif.bench.sensor import sensor_bytes
+
+
+def through(layout, lines, rng, stall):
+    """The values that leave for each line, by its marks, and the number of ends."""
+    unit = PixelFormat(layout=layout)
+    items = [(value, i == 0, 0) for line in lines for i, value in enumerate(line)] + [(0, 0, 1)]
+    found, ends = [], []
+
+    async def send(ctx):
+        for value, line, end in items:
+            while rng.random() < stall:
+                await ctx.tick()
+            ctx.set(unit.i.payload, {"value": value, "line": line, "end": end, "lost": 0})
+            ctx.set(unit.i.valid, 1)
+            await ctx.tick().until(unit.i.ready)
+            ctx.set(unit.i.valid, 0)
+
+    async def receive(ctx):
+        while not ends:
+            ctx.set(unit.o.ready, rng.random() >= stall)
+            *_, valid, ready, item = await ctx.tick().sample(unit.o.valid, unit.o.ready, unit.o.payload)
+            if valid and ready:
+                if item.end:
+                    ends.append(True)
+                elif item.line:
+                    found.append([item.value])
+                else:
+                    found[-1].append(item.value)
+
+    simulator = Simulator(unit)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(send)
+    simulator.add_testbench(receive)
+    simulator.run()
+    return found
+
+
+def widened(value, bits):
+    """A colour of some bits as one of 8, by repetition of its highest bits."""
+    return value << 8 - bits | value >> 2 * bits - 8
+
+
+@pytest.mark.parametrize("stall", [0.0, 0.5])
+@pytest.mark.parametrize("layout", [layout for layout in Format if layout is not Format.GREY])   # a mere wire
+def test_values(layout, stall, seed):
+    rng = random.Random(seed)
+    frame = np.random.default_rng(seed).integers(0, 256, (3, 5, layout.channels), dtype=np.uint8)
+    found = through(layout, sensor_bytes(frame, layout).tolist(), rng, stall)
+    if layout is Format.RGB565:
+        wanted = [[widened(int(value) >> 8 - bits, bits) for pixel in line
+                   for value, bits in zip(pixel, (5, 6, 5), strict=True)] for line in frame]
+    else:
+        wanted = frame[..., 0].tolist()
+    assert found == wanted
+
+
+@pytest.mark.parametrize("layout", [Format.YUYV, Format.RGB565])
+def test_half_a_pixel_at_the_end_of_a_line_is_dropped(layout, seed):
+    rng = random.Random(seed)
+    frame = np.random.default_rng(seed).integers(0, 256, (3, 4, layout.channels), dtype=np.uint8)
+    lines = sensor_bytes(frame, layout).tolist()
+    assert through(layout, [line[:-1] for line in lines], rng, 0.0) == [
+        line[:-layout.channels] for line in through(layout, lines, rng, 0.0)]
