@@ -291,7 +291,7 @@ class Host:
         """Take the answers of a frame that are new and follow those before."""
         numbers = 1 << response.number_bits
         known = (self.taken - response.first) % numbers
-        if known >= numbers // 2:
+        if known > numbers // 2:
             self._gap = True
             return
         size = self._answer_bytes

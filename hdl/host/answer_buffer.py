@@ -86,7 +86,7 @@ class AnswerBuffer(wiring.Component):
             self.first.eq(send),
             # a repeated frame may tell an older number
             known.eq(self.taken - kept),
-            possible.eq(1 if self.ordered else ~known[-1]),
+            possible.eq(1 if self.ordered else known <= held),
         ]
         m.d.sync += here.eq(self.more & ~sent & ~memory.blocked & ~self.rewind & ~self.clear)
         with m.If(memory.write):
