@@ -21,8 +21,6 @@ class AnswerBuffer(wiring.Component):
         Of the count of numbers, 2..16.
     bits : int
         Of a number, 1..32.
-    ordered : bool
-        The line keeps the order of frames: ``taken`` never goes back.
     spram : bool
         See `BufferMemory`; ``bits`` of at most 16.
 
@@ -36,7 +34,8 @@ class AnswerBuffer(wiring.Component):
     first : Out(number_bits)
         Count of the offered number.
     taken : In(number_bits), take : In(1)
-        The host has all numbers before this one; ignored where it has told of more before, unless ``ordered``.
+        The host has all numbers before this one; ignored where that is less than before, or more than
+        was sent since the last ``rewind``.
     rewind : In(1)
         Send all numbers again that were not taken; not in a cycle with ``take`` or while a number is sent.
     clear : In(1)
@@ -48,11 +47,10 @@ class AnswerBuffer(wiring.Component):
         If a parameter is out of its range.
     """
 
-    def __init__(self, *, number_bits: int, bits: int, ordered: bool = False, spram: bool = False) -> None:
+    def __init__(self, *, number_bits: int, bits: int, spram: bool = False) -> None:
         if number_bits not in range(2, 17):
             raise ValueError(f"number_bits must be 2 to 16, not {number_bits!r}")
         self.number_bits = number_bits
-        self.ordered = ordered
         self.memory = BufferMemory(depth=1 << number_bits - 1, bits=bits, spram=spram)
         super().__init__({
             "i": In(stream.Signature(bits)),
@@ -71,7 +69,7 @@ class AnswerBuffer(wiring.Component):
         bits = self.number_bits
         end, send, kept = (Signal(bits, name=name) for name in ("end", "send", "kept"))
         here, sent, possible = Signal(), Signal(), Signal()
-        known, held = Signal(bits), Signal(bits)
+        known, held, ahead = Signal(bits), Signal(bits), Signal(bits)
         m.d.comb += [
             held.eq(end - kept),
             self.i.ready.eq(~held[-1]),
@@ -80,13 +78,14 @@ class AnswerBuffer(wiring.Component):
             memory.write_data.eq(self.i.payload),
             memory.read_address.eq(send[:-1]),
             self.o.payload.eq(memory.read_data),
-            self.o.valid.eq(here),
-            sent.eq(here & self.o.ready),
+            self.o.valid.eq(here & ~self.rewind),
+            sent.eq(self.o.valid & self.o.ready),
             self.more.eq(end != send),
             self.first.eq(send),
-            # a repeated frame may tell an older number
+            # a late frame may tell an older number; behind a rewind the host may know of more than has left
             known.eq(self.taken - kept),
-            possible.eq(1 if self.ordered else known <= held),
+            ahead.eq(send - kept),
+            possible.eq(known <= ahead),
         ]
         m.d.sync += here.eq(self.more & ~sent & ~memory.blocked & ~self.rewind & ~self.clear)
         with m.If(memory.write):

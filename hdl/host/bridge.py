@@ -75,7 +75,7 @@ class Bridge(wiring.Component):
         self.window = ReceiveWindow(slots=slots, slot_bytes=slot_bytes, sequence_bits=sequence_bits, spram=spram,
                                     serial=serial, number_bits=max(1, number_bits))
         self.number_bits = number_bits
-        self.buffer = AnswerBuffer(number_bits=number_bits, bits=answer_bits, ordered=ordered,
+        self.buffer = AnswerBuffer(number_bits=number_bits, bits=answer_bits,
                                    spram=spram and answer_bits <= SPRAM_BITS) if number_bits else None
         self.transmitter = FrameTransmitter(number_bits=number_bits, answer_bits=answer_bits, slots=slots,
                                             slot_bytes=slot_bytes, sequence_bits=sequence_bits, serial=serial)
