@@ -5,6 +5,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -12,6 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from signum.fpga.flow.board_top import BoardError
+from signum.fpga.flow.boards import board_named
 from signum.fpga.flow.program_file import ProgramFile, ProgramFileError
 from signum.fpga.flow.tools import ToolError
 from signum.golden.compiler.compile import CapacityError, compile_graph
@@ -21,6 +24,7 @@ from signum.golden.compiler.sizing import compile_fitted
 from signum.golden.compiler.weight_streaming import Streamed
 from signum.golden.layers.encoder import Encoder
 from signum.hdl.config import ArrayConfig, ConfigError
+from signum.hdl.control.answer_geometry import AnswerKind
 from signum.hdl.host.write_list_dma import UP5K_WORDS
 from signum.hdl.lib.command import FILE, Command, Integer
 
@@ -37,11 +41,11 @@ __all__ = ["SIM", "DataError", "accuracy", "board_sim_command", "connect", "run_
 
 SIM = "sim"
 PRESET = "ecp5_2k"
-BAUD = 1_000_000
-FRAME_BITS = 10 * 4200          # bits of the longest frame
+WINDOW_BITS = 10 * (1 << 14)    # of the largest window of a board
 
 
-Maps = Mapping[str, np.ndarray]
+Maps = Any
+"""Input maps by name, or pixels."""
 Told = Callable[[np.ndarray], None]
 
 
@@ -70,7 +74,7 @@ def connect(port: str, baud: int, program: Program | Streamed | None, console: C
     """
     staged = isinstance(program, Streamed)
     with contextlib.ExitStack() as stack:
-        timeout = 0.2 + FRAME_BITS / baud
+        timeout = 0.2 + WINDOW_BITS / baud
         if port == SIM:
             assert program is not None
             _, port = stack.enter_context(virtual_board(program.config, console, UP5K_WORDS if staged else 0))
@@ -111,6 +115,18 @@ def input_maps(program: Program | Streamed, encoder: Encoder | None, images: np.
         raise DataError(str(error)) from None
 
 
+def inputs_of(program: Program | Streamed, encoder: Encoder | None, images: np.ndarray) -> Any:
+    """What a device takes of images (B, C, H, W): the pixels, for a program that takes pixels, or its input maps."""
+    if isinstance(program, Streamed) or not program.streams:
+        return input_maps(program, encoder, images)
+    if encoder is None:
+        return images
+    try:
+        return encoder.values(images).astype(np.uint8)
+    except ValueError as error:
+        raise DataError(str(error)) from None
+
+
 def compiled(file: ProgramFile, config: ArrayConfig) -> ProgramFile:
     """The file with its network compiled for an array; DataError where it does not fit."""
     assert isinstance(file.program, Graph)
@@ -129,9 +145,13 @@ def fitted_to(file: ProgramFile, preset: str) -> ProgramFile:
         raise DataError(f"the network must fit an array of the size of {preset}: {error}") from None
 
 
-def accuracy(results: np.ndarray, labels: np.ndarray) -> float:
-    """The share of results equal to the labels: the classes of raw results, (B, pixels, classes), or elements."""
-    found = results if results.dtype in (np.bool_, np.uint8) else results.argmax(axis=-1)
+def accuracy(results: np.ndarray, labels: np.ndarray, *, classes: bool = False) -> float:
+    """The share of results equal to the labels: the largest of raw results, (B, pixels, classes), the first of ranked
+    ``classes``, (B, pixels, ranks), or elements."""
+    if classes:
+        found = results[..., 0]
+    else:
+        found = results if results.dtype in (np.bool_, np.uint8) else results.argmax(axis=-1)
     return float((found.reshape(labels[:len(found)].shape) == labels[:len(found)]).mean())
 
 
@@ -139,7 +159,7 @@ def load_and_infer(device: Device, program: Program | Streamed) -> Callable[[Map
     """Load a program, or the stages of a network; returns the inference function."""
     if not isinstance(program, Streamed):
         device.load(program)
-        return device.infer
+        return device.answer if program.streams else device.infer
     assert isinstance(device, StagedDevice)
     staged, name = device, program.output
     staged.load_stages(program.graph, program.stages)
@@ -154,7 +174,9 @@ def run_program(device: Device, file: ProgramFile, images: np.ndarray, labels: n
                 console: Console) -> np.ndarray:
     """Load a program, run it on images with a progress bar, and print a summary; returns the results."""
     assert not isinstance(file.program, Graph)
-    maps = input_maps(file.program, file.encoder, images)
+    maps = inputs_of(file.program, file.encoder, images)
+    ranks = isinstance(file.program, Program) and file.program.streams and (
+        file.program.answer_fields.get("kind", AnswerKind.RANKS) == AnswerKind.RANKS)
     began = time.monotonic()
     infer = load_and_infer(device, file.program)
     loaded = time.monotonic() - began
@@ -166,7 +188,9 @@ def run_program(device: Device, file: ProgramFile, images: np.ndarray, labels: n
     def told() -> str:
         done = sum(map(len, parts))
         text = f"{done / (last - began):.1f} images/s, {1000 * float(np.median(latencies)):.1f} ms a run"
-        return text + (f", {100 * accuracy(np.concatenate(parts), labels):.2f} % right" if labels is not None else "")
+        if labels is None:
+            return text
+        return text + f", {100 * accuracy(np.concatenate(parts), labels, classes=ranks):.2f} % right"
 
     with Progress(*columns, console=console) as bar:
         task = bar.add_task("running", total=len(images))
@@ -194,25 +218,26 @@ def run_program(device: Device, file: ProgramFile, images: np.ndarray, labels: n
         "programs loaded again": str(counters.reloads),
     }
     if labels is not None:
-        rows["accuracy"] = f"{100 * accuracy(results, labels):.2f} %"
+        rows["accuracy"] = f"{100 * accuracy(results, labels, classes=ranks):.2f} %"
     for row in rows.items():
         table.add_row(*row)
     console.print(table)
     return results
 
 
-@click.command("run", cls=Command, refused=(ConfigError, DataError, ProgramFileError), failed=FAILED)
+@click.command("run", cls=Command, refused=(BoardError, ConfigError, DataError, ProgramFileError), failed=FAILED)
 @click.option("--port", required=True, help=f"Serial port, such as /dev/ttyUSB1; {SIM} is a virtual board.")
 @click.option("--program", type=FILE, required=True, help="Program file (.sgn).")
 @click.option("--input", "images_path", type=FILE, required=True,
               help="Images (.npy), one an entry of the first axis.")
 @click.option("--labels", "labels_path", type=FILE, help="Right answers (.npy), for the accuracy.")
 @click.option("--out", type=FILE, help="File for the results (.npy).")
-@click.option("--baud", type=Integer(1), default=BAUD, show_default=True, metavar="N", help="Bits a second.")
+@click.option("--board", default="icebreaker", show_default=True, metavar="NAME", help="The board, for its baud rate.")
+@click.option("--baud", type=Integer(1), metavar="N", help="Bits a second; by default the board's.")
 @click.option("--preset", default=PRESET, show_default=True, metavar="NAME",
               help="Size of a virtual board's array, for a network that is not compiled.")
 def run_command(port: str, program: Path, images_path: Path, labels_path: Path | None, out: Path | None,
-                baud: int, preset: str) -> None:
+                board: str, baud: int | None, preset: str) -> None:
     """Run a program file on the board at a serial port.
 
     A network of `signum import` is compiled for the array that the board tells.
@@ -225,7 +250,8 @@ def run_command(port: str, program: Path, images_path: Path, labels_path: Path |
         raise DataError(f"the labels must be as many as the images, {len(images)}, not {len(labels)}")
     if isinstance(file.program, Graph) and port == SIM:
         file = fitted_to(file, preset)
-    with connect(port, baud, None if isinstance(file.program, Graph) else file.program, console) as device:
+    rate = baud or board_named(board).baud
+    with connect(port, rate, None if isinstance(file.program, Graph) else file.program, console) as device:
         if isinstance(file.program, Graph):
             file = compiled(file, device.config)
         results = run_program(device, file, images, labels, console)

@@ -25,8 +25,8 @@ class HDLCDecoder(wiring.Component):
     o : Out(stream.Signature(decoded_layout))
     """
 
-    i: In(stream.Signature(8))
-    o: Out(stream.Signature(decoded_layout))
+    def __init__(self) -> None:
+        super().__init__({"i": In(stream.Signature(8)), "o": Out(stream.Signature(decoded_layout))})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -53,8 +53,8 @@ class HDLCEncoder(wiring.Component):
     i, o : In, Out(stream.Signature(sent_layout))
     """
 
-    i: In(stream.Signature(sent_layout))
-    o: Out(stream.Signature(sent_layout))
+    def __init__(self) -> None:
+        super().__init__({"i": In(stream.Signature(sent_layout)), "o": Out(stream.Signature(sent_layout))})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

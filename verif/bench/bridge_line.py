@@ -75,7 +75,8 @@ class BridgeLine:
             ctx.set(received.valid, bool(self.inbox))
             ctx.set(received.payload, self.inbox[0] if self.inbox else 0)
             ctx.set(sent.ready, self._goes())
-            *_, ready, valid, taken, item = await ctx.tick().sample(received.ready, sent.valid, sent.ready, sent.payload)
+            *_, ready, valid, taken, item = await ctx.tick().sample(
+                received.ready, sent.valid, sent.ready, sent.payload)
             if ready and self.inbox and ctx.get(received.valid):
                 del self.inbox[0]
             if valid and taken:

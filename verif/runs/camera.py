@@ -1,8 +1,8 @@
 """The camera demo: a board without a host, from power-up to the answers to digits that its camera sees.
 
-The board is the emitted top of an iCEBreaker in Verilator, with its clock: boot loader, camera, accelerator, and text on
-the serial port. A model of the flash holds the image of the program; a sensor's port shows the held-out digits, enlarged
-into frames of 160 x 120 pixels, with noise, jitter, blanking, and broken frames between them.
+The board is the emitted top of an iCEBreaker in Verilator, with its clock: boot loader, camera, accelerator, and text
+on the serial port. A model of the flash holds the image of the program; a sensor's port shows the held-out digits,
+enlarged into frames of 160 x 120 pixels, with noise, jitter, blanking, and broken frames between them.
 """
 
 import contextlib

@@ -257,8 +257,9 @@ def run_faults(count: int, seed: int, progress: Callable[[Counts], None] = lambd
             for _ in range(max(1, count // 100)):
                 damage_file(case, Path(folder), rng, counts)
     while counts.injected.total() < count:
-        for board, kinds in zip(boards, (cases, streams), strict=True):
-            session(board, kinds[int(rng.integers(PROGRAMS))], other, rng, counts)
+        number = int(rng.integers(PROGRAMS))
+        session(boards[0], cases[number], other, rng, counts)
+        session(boards[1], streams[number], other, rng, counts)
         progress(counts)
     for board in boards:
         board.close()

@@ -40,7 +40,7 @@ RUNGS = {"netlist": netlist_verilog, "bitstream": bitstream_verilog}
 BOARDS = "ice40_hx8k_b_evn", "ulx3s-25f", "tang_nano_9k"
 """One board of each family."""
 PRESET, IMAGES = "icebreaker", 40
-TIMEOUT, QUIET = 1.0, 0.05      # of the link, in seconds of the board
+TIMEOUT = 1.0       # of the link, in seconds of the board
 
 
 def climb(rung: str, verilog: str, family: str, config: ArrayConfig, graph: Graph, images: int) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def climb(rung: str, verilog: str, family: str, config: ArrayConfig, graph: Grap
     board = VirtualBoard(config, verilog=verilog)
     cycles: list[int] = []
     began = time.process_time()
-    with contextlib.closing(board), Device(Link(board, timeout=TIMEOUT, quiet=QUIET)) as device:
+    with contextlib.closing(board), Device(Link(board, timeout=TIMEOUT)) as device:
         device.load(program)
         found = device.infer(maps, lambda results: cycles.append(device.read_counters().cycles))
         rate = board.cycles / (time.process_time() - began)

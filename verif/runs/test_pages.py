@@ -11,7 +11,7 @@ from sybil import Document, Example
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser
 
-from signum.fpga.host import link
+from signum.fpga.host import serial_transport
 from signum.hdl.lib.folders import REPOSITORY
 from signum.verif.benchmarks.figures import COMMANDS, FigureError, figures
 from signum.verif.benchmarks.record import BENCHMARKS
@@ -100,7 +100,8 @@ def run_page(path: Path) -> None:
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in RUN])
 def test_the_code_of_a_page_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(link, "SerialTransport", link.SerialTransport)      # replaced by docs/board.md
+    # replaced by docs/board.md
+    monkeypatch.setattr(serial_transport, "SerialTransport", serial_transport.SerialTransport)
     run_page(RUN[name])
 
 

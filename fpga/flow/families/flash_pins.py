@@ -18,10 +18,8 @@ class FlashPins(wiring.Component):
         ``cs`` is high while the flash is selected.
     """
 
-    cs: In(1)
-    sck: In(1)
-    copi: In(1)
-    cipo: Out(1)
+    def __init__(self) -> None:
+        super().__init__({"cs": In(1), "sck": In(1), "copi": In(1), "cipo": Out(1)})
 
     def elaborate(self, platform: Platform) -> Module:
         m = Module()

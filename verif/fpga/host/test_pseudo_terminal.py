@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from signum.fpga.host.device import Device
-from signum.fpga.host.link import Link, LinkError, SerialTransport
+from signum.fpga.host.link import Link, LinkError
 from signum.fpga.host.pseudo_terminal import PseudoTerminal
+from signum.fpga.host.serial_transport import SerialTransport
 from signum.fpga.host.virtual_board import VirtualBoard
 from signum.verif.bench.cases import draw_case
 from signum.verif.runs.faults import CONFIG, expected_results

@@ -126,9 +126,9 @@ def test_a_loader_that_still_sends_is_stopped(board, seed):
     device = device_of(board)
     graph, stages = draw_plan(rng, 3)
     weights = AddressMap(CONFIG).address(Region.WEIGHTS)
-    device._write((LoaderMap.word(i), DEPTH - 1 if i == 0 else weights) for i in range(DEPTH))
-    device._write([(BEGIN, 0)])
-    assert device._read([BEGIN]) == [1]
+    device.link.write((LoaderMap.word(i), DEPTH - 1 if i == 0 else weights) for i in range(DEPTH))
+    device.link.write([(BEGIN, 0)])
+    assert device.link.read([BEGIN]) == [1]
     device.load_stages(graph, stages)
     maps = draw_maps(rng, graph, 2)
     assert same(device.infer_stages(maps), graph, maps)

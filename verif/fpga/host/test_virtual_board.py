@@ -2,9 +2,11 @@
 
 import pytest
 
-from signum.fpga.host.link import Link, encode_read
+from signum.fpga.host.framing import Response, ResponseParser, encode_open
+from signum.fpga.host.link import BoardResetError, Link
 from signum.fpga.host.virtual_board import VirtualBoard
-from signum.hdl.host.bus import MAGIC, AddressMap, Region, Register
+from signum.hdl.host.bus import AddressMap, Region, Register
+from signum.hdl.host.frames import Kind
 from signum.verif.runs.faults import CONFIG
 
 
@@ -17,16 +19,20 @@ def board():
 
 def test_reads_end_with_the_bytes_or_the_time(board):
     began = board.cycles
-    assert board.read(1, 0.02) == b""
+    assert board.read(0.02) == b""
     assert board.cycles - began == 2000
-    frame = encode_read(1, 0, 1)
+    frame = encode_open(9)
     began = board.cycles
     board.write(frame)
     assert board.cycles - began >= 10 * board.divisor * len(frame)
-    answer = board.read(5, 1.0) + board.read(100, 0.02)
-    assert answer[:4] == bytes([0x5A, 1, 0, 1])
-    assert int.from_bytes(answer[4:8], "little") == MAGIC
-    assert len(answer) == 12
+    parser = ResponseParser()
+    found: list[Response] = []
+    while not found:
+        data = board.read(1.0)
+        assert data
+        found = parser.feed(data)
+    assert [(response.session, response.kind) for response in found] == [(9, Kind.OPENED)]
+    assert board.read(0.02) == b""
     assert not board.busy
 
 
@@ -36,13 +42,16 @@ def test_what_resets_leave(board):
     runs = layout.address(Region.REGISTERS, word=Register.RUNS)
     control = layout.address(Region.REGISTERS, word=Register.CONTROL)
     link = Link(board)
-    link.write(place, [0x5A5])
-    link.write(control, [1])
-    assert link.read(runs, 1) == [1]
+    link.open()
+    link.write([(place, 0x5A5), (control, 1)])
+    assert link.read([runs]) == [1]
     board.reset()
-    assert link.read(runs, 1) == [0]
-    assert link.read(place, 1) == [0x5A5]
+    with pytest.raises(BoardResetError):
+        link.read([runs])
+    link.open()
+    assert link.read([runs, place]) == [0, 0x5A5]
     before = board.cycles
     board.power_cycle()
     assert board.cycles >= before
-    assert link.read(place, 1) == [0]
+    link.open()
+    assert link.read([place]) == [0]

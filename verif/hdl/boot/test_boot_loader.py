@@ -22,7 +22,8 @@ def image_of(rng: random.Random, runs: int = 2) -> bytes:
     body: list[int] = []
     for _ in range(runs):
         count = rng.randrange(1, 4)
-        start = LAYOUT.address(rng.choice([Region.PROGRAM, Region.WEIGHTS, Region.ALL_THRESHOLDS]), word=rng.randrange(9))
+        region = rng.choice([Region.PROGRAM, Region.WEIGHTS, Region.ALL_THRESHOLDS])
+        start = LAYOUT.address(region, word=rng.randrange(9))
         body += [count, start, *(rng.getrandbits(32) for _ in range(count))]
     words = [fingerprint(CONFIG), len(body) + 1, *body, 0]
     return struct.pack(f">{len(words) + 1}I", *words, CRC.compute(words))
@@ -101,15 +102,15 @@ def test_no_write_of_a_damaged_image(seed):
         with pytest.raises(BootImageError):
             boot_writes(bytes(broken), CONFIG)
     for length in (4, 8, len(image) - 4, len(image) - 1):
-        broken = image[:length]
         if length == 4:
             continue
-        status, writes, _ = boot(broken, rng)
+        status, writes, _ = boot(image[:length], rng)
         assert (status, writes) == (BootStatus.DAMAGED, [])
 
 
-@pytest.mark.parametrize("content", [b"\xFF" * 64, bytes(64), struct.pack(">3I", fingerprint(CONFIG.replace(cols=4)), 1, 0)],
-                         ids=["erased", "zeros", "another array"])
+@pytest.mark.parametrize("content", [
+    b"\xFF" * 64, bytes(64), struct.pack(">3I", fingerprint(CONFIG.replace(cols=4)), 1, 0)],
+    ids=["erased", "zeros", "another array"])
 def test_a_foreign_image(content, seed):
     status, writes, _ = boot(content, random.Random(seed))
     assert (status, writes) == (BootStatus.FOREIGN, [])

@@ -1,5 +1,6 @@
 """The flash reader against a model of a flash: words, rates, wake-up, restarts."""
 
+import itertools
 import random
 import re
 
@@ -34,7 +35,9 @@ def test_words_at_the_stated_rate(divisor, seed):
     content = random.Random(seed).randbytes(ADDRESS + 100)
     flash = Flash(content, WAKE_CYCLES)
     reader = FlashReader(address=ADDRESS, wake_cycles=WAKE_CYCLES, divisor=divisor)
-    found, times, bits = [], [], []
+    found: list[int] = []
+    times: list[int] = []
+    bits: list[int] = []
 
     async def bench(ctx):
         ctx.set(reader.o.ready, 1)
@@ -56,7 +59,7 @@ def test_words_at_the_stated_rate(divisor, seed):
 
     simulate(reader, flash, bench)
     assert found == words_of(content, 10)
-    assert {b - a for a, b in zip(times, times[1:], strict=False)} == {65 if divisor == 1 else 64 * divisor}
+    assert {b - a for a, b in itertools.pairwise(times)} == {65 if divisor == 1 else 64 * divisor}
     assert times[0] <= DESELECT_CYCLES + 3 + 2 * divisor * (40 + 32)
     assert flash.commands == [WAKE, FAST_READ]
     text = "".join(map(str, bits))
@@ -75,7 +78,7 @@ def test_starts_at_any_time_and_waits(seed):
             ctx.set(reader.start, 1)
             await ctx.tick()
             ctx.set(reader.start, 0)
-            found = []
+            found: list[int] = []
             while len(found) < count:
                 ctx.set(reader.o.ready, rng.random() < 0.1)
                 *_, valid, ready, word = await ctx.tick().sample(reader.o.valid, reader.o.ready, reader.o.payload)

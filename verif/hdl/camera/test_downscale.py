@@ -2,6 +2,7 @@
 
 import random
 import re
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ def test_images(index, stall, seed):
     async def send(ctx):
         for frame, kind in zip(frames, kinds, strict=True):
             lines = items_of(frame)
-            for item in sum(damaged(lines, kind, rng) if kind else lines, []):
+            for item in chain.from_iterable(damaged(lines, kind, rng) if kind else lines):
                 while rng.random() < stall:
                     await ctx.tick()
                 ctx.set(unit.i.payload, item)
@@ -102,12 +103,12 @@ def test_a_value_that_is_not_taken_in_time_breaks_its_frame_alone(seed):
     scaling = Scaling(frame_width=6, frame_height=4, width=3, height=2, box_width=2, box_height=2, shift=2)
     unit = Downscale(scaling=scaling)
     frames = [np.full((4, 6, 1), 10 * k, np.uint8) for k in range(1, 8)]
-    found: list[list[tuple[int, int, int]]] = [[]]
+    found: list[list[tuple[int, int]]] = [[]]
 
     async def send(ctx):
         for number, frame in enumerate(frames):
             ctx.set(unit.o.ready, number % 3 != 1)
-            for item in sum(items_of(frame), []):
+            for item in chain.from_iterable(items_of(frame)):
                 ctx.set(unit.i.payload, item)
                 ctx.set(unit.i.valid, 1)
                 await ctx.tick()

@@ -14,7 +14,8 @@ def through(layout, lines, rng, stall):
     """The values that leave for each line, by its marks, and the number of ends."""
     unit = PixelFormat(layout=layout)
     items = [(value, i == 0, 0) for line in lines for i, value in enumerate(line)] + [(0, 0, 1)]
-    found, ends = [], []
+    found: list[list[int]] = []
+    ends: list[bool] = []
 
     async def send(ctx):
         for value, line, end in items:
