@@ -61,14 +61,16 @@ class Flash:
         later: deque[int | None] = deque([None] * self.delay)
         awake_at: int | None = None
         clock = selected = bits = value = since = cycle = 0
+        lines, awake = 1, False
         sent: int | None = None
         async for _ in ctx.tick():
             select, level = ctx.get(cs), ctx.get(sck)
             cycle += 1
-            awake = awake_at is not None and cycle >= awake_at
             assert select or not level
-            if select and not selected and since:
-                self.shortest_pause = min(self.shortest_pause, cycle - since)
+            if select and not selected:
+                awake = awake_at is not None and cycle >= awake_at
+                if since:
+                    self.shortest_pause = min(self.shortest_pause, cycle - since)
             if not select:
                 if selected:
                     since = cycle

@@ -8,7 +8,7 @@ import pytest
 from amaranth.sim import Simulator
 
 from signum.hdl.boot.flash_reader import DESELECT_CYCLES, FlashReader
-from signum.verif.bench.flash import FAST_READ, WAKE, Flash
+from signum.verif.bench.flash import FAST_READ, QUAD_READ, WAKE, Flash
 
 ADDRESS = 0x1234
 WAKE_CYCLES = 50
@@ -31,13 +31,15 @@ def words_of(content, count):
 
 
 @pytest.mark.parametrize("divisor", [1, 2, 3])
-def test_words_at_the_stated_rate(divisor, seed):
+@pytest.mark.parametrize("lines", [1, 4])
+@pytest.mark.parametrize("late", [False, True])
+def test_words_at_the_stated_rate(divisor, lines, late, seed):
     content = random.Random(seed).randbytes(ADDRESS + 100)
-    flash = Flash(content, WAKE_CYCLES)
-    reader = FlashReader(address=ADDRESS, wake_cycles=WAKE_CYCLES, divisor=divisor)
+    flash = Flash(content, WAKE_CYCLES, delay=(2 * divisor - 1) * late)
+    reader = FlashReader(address=ADDRESS, wake_cycles=WAKE_CYCLES, divisor=divisor, lines=lines)
     found: list[int] = []
     times: list[int] = []
-    bits: list[int] = []
+    parts: list[int] = []
 
     async def bench(ctx):
         ctx.set(reader.o.ready, 1)
@@ -52,29 +54,33 @@ def test_words_at_the_stated_rate(divisor, seed):
                                                                     reader.data)
             cycle += 1
             if strobe:
-                bits.append(data)
+                parts.append(data)
             if valid:
                 found.append(word)
                 times.append(cycle)
 
     simulate(reader, flash, bench)
     assert found == words_of(content, 10)
-    assert {b - a for a, b in itertools.pairwise(times)} == {65 if divisor == 1 else 64 * divisor}
-    assert times[0] <= DESELECT_CYCLES + 3 + 2 * divisor * (40 + 32)
-    assert flash.commands == [WAKE, FAST_READ]
-    text = "".join(map(str, bits))
+    steps = 32 // lines
+    assert {b - a for a, b in itertools.pairwise(times)} == {2 * steps * divisor + (divisor == 1)}
+    assert times[0] <= DESELECT_CYCLES + 3 + 2 * divisor * (40 + steps)
+    assert (flash.commands, flash.ignored) == ([WAKE, FAST_READ if lines == 1 else QUAD_READ], [])
+    text = "".join(f"{part:0{lines}b}" for part in parts)
     assert [int(text[32 * i:32 * i + 32], 2) for i in range(10)] == found
 
 
-def test_starts_at_any_time_and_waits(seed):
+@pytest.mark.parametrize("lines", [1, 4])
+def test_starts_at_any_word_and_time_and_waits(lines, seed):
     """A start before the wake-up, starts in the middle of words, and a sink that stalls."""
     rng = random.Random(seed)
     content = rng.randbytes(ADDRESS + 100)
     flash = Flash(content, WAKE_CYCLES)
-    reader = FlashReader(address=ADDRESS, wake_cycles=WAKE_CYCLES)
+    reader = FlashReader(address=0x1000, wake_cycles=WAKE_CYCLES, lines=lines, word_bits=9)
 
     async def bench(ctx):
         for count in (3, 0, 1, 5, 2):
+            first = rng.randrange(0x8D, 0x9D)
+            ctx.set(reader.at, first)
             ctx.set(reader.start, 1)
             await ctx.tick()
             ctx.set(reader.start, 0)
@@ -85,19 +91,41 @@ def test_starts_at_any_time_and_waits(seed):
                 if valid and ready:
                     found.append(word)
             ctx.set(reader.o.ready, 0)
-            assert found == words_of(content, count)
+            assert found == [int.from_bytes(content[0x1000 + 4 * (first + i):][:4], "big") for i in range(count)]
             for _ in range(rng.randrange(100)):
                 await ctx.tick()
 
     simulate(reader, flash, bench)
     assert flash.commands[0] == WAKE
-    assert set(flash.commands[1:]) == {FAST_READ}
+    assert set(flash.commands[1:]) == {FAST_READ if lines == 1 else QUAD_READ}
+    assert not flash.ignored
+    assert flash.shortest_pause >= DESELECT_CYCLES
+
+
+def test_a_sleeping_flash_understands_the_wake_up_alone(seed):
+    """A wake-up time shorter than the flash's: nothing but noise comes."""
+    content = random.Random(seed).randbytes(ADDRESS + 8)
+    flash = Flash(content, WAKE_CYCLES)
+    reader = FlashReader(address=ADDRESS, wake_cycles=WAKE_CYCLES - DESELECT_CYCLES - 20)
+
+    async def bench(ctx):
+        ctx.set(reader.start, 1)
+        await ctx.tick()
+        ctx.set(reader.start, 0)
+        word, = await ctx.tick().sample(reader.o.payload).until(reader.o.valid)
+        assert word != words_of(content, 1)[0]
+
+    simulate(reader, flash, bench)
+    assert (flash.commands, flash.ignored) == ([WAKE], [FAST_READ])
 
 
 @pytest.mark.parametrize(("values", "message"), [
     ({"address": 1 << 24, "wake_cycles": 1}, "address must be 0 to 16777215, not 16777216"),
     ({"address": 0, "wake_cycles": 0}, "wake_cycles must be a positive integer, not 0"),
     ({"address": 0, "wake_cycles": 1, "divisor": 0}, "divisor must be a positive integer, not 0"),
+    ({"address": 0, "wake_cycles": 1, "lines": 2}, "lines must be 1 or 4, not 2"),
+    ({"address": 1 << 16, "wake_cycles": 1, "word_bits": 15},
+     "word_bits must be 0 to 22, and address a multiple of so many words, not 15 and 65536"),
 ])
 def test_parameters_out_of_range(values, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
