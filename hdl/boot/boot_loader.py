@@ -17,7 +17,7 @@ word     meaning
 import enum
 import zlib
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.crc import catalog
 from amaranth.lib.wiring import In, Out
@@ -60,7 +60,7 @@ class BootLoader(wiring.Component):
     ----------
     config : ArrayConfig
         Of the accelerator.
-    address, wake_cycles, divisor : int
+    address, wake_cycles, divisor, lines : int
         See `FlashReader`.
     address_bits : int
         Address width of both buses; by default the accelerator's.
@@ -72,25 +72,21 @@ class BootLoader(wiring.Component):
     target : Out(bus_signature(address_bits))
         To the accelerator.
     status : Out(BootStatus)
-    cs, sck, copi : Out(1), cipo : In(1)
+    cs, sck, copi : Out(1), cipo : In(lines), drive : Out(1), only with four lines
         Pins of the flash.
     """
 
-    def __init__(self, *, config: ArrayConfig, address: int, wake_cycles: int, divisor: int = 1,
+    def __init__(self, *, config: ArrayConfig, address: int, wake_cycles: int, divisor: int = 1, lines: int = 1,
                  address_bits: int = 0) -> None:
         self.map = AddressMap(config)
         self.fingerprint = fingerprint(config)
-        self.flash = FlashReader(address=address, wake_cycles=wake_cycles, divisor=divisor)
+        self.flash = FlashReader(address=address, wake_cycles=wake_cycles, divisor=divisor, lines=lines)
         bits = address_bits or self.map.address_bits
         super().__init__({
             "bus": In(bus_signature(bits)),
             "target": Out(bus_signature(bits)),
             "status": Out(BootStatus),
-            "cs": Out(1),
-            "sck": Out(1),
-            "copi": Out(1),
-            "cipo": In(1),
-        })
+        } | {name: self.flash.signature.members[name] for name in self.flash.pins})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -102,7 +98,8 @@ class BootLoader(wiring.Component):
         checked = Signal()                      # the image was whole
         last, taken, done, fits, mine = Signal(), Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
-            self.cs.eq(flash.cs), self.sck.eq(flash.sck), self.copi.eq(flash.copi), flash.cipo.eq(self.cipo),
+            flash.cipo.eq(self.cipo),
+            *(getattr(self, name).eq(getattr(flash, name)) for name in flash.pins if name != "cipo"),
             taken.eq(words.valid & words.ready),
             last.eq(left == 1),
             fits.eq(crc == 0),
@@ -117,7 +114,11 @@ class BootLoader(wiring.Component):
             self.target.response.ready.eq(self.bus.response.ready),
         ]
         with m.If(flash.strobe):
-            m.d.sync += crc.eq((crc << 1) ^ Mux(crc[-1] ^ flash.data, CRC.algorithm.polynomial, 0))
+            following_crc: Value = crc
+            for bit in reversed(flash.data):
+                following_crc = (following_crc << 1)[:DATA_BITS] ^ Mux(following_crc[-1] ^ bit,
+                                                                       CRC.algorithm.polynomial, 0)
+            m.d.sync += crc.eq(following_crc)
 
         def end(status: BootStatus) -> None:
             m.d.sync += self.status.eq(status)

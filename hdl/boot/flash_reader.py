@@ -56,6 +56,8 @@ class FlashReader(wiring.Component):
         Pins; ``cs`` is high while the flash is selected. With four lines ``cipo`` is IO0 to IO3.
     drive : Out(1), only with four lines
         IO0 is driven, by ``copi``; low from the dummy bits on.
+    pins : tuple of str
+        The names of the pins.
 
     Raises
     ------
@@ -81,6 +83,7 @@ class FlashReader(wiring.Component):
         self.divisor = divisor
         self.lines = lines
         self.word_bits = word_bits
+        self.pins = "cs", "sck", "copi", "cipo", *(["drive"] if lines > 1 else [])
         super().__init__({
             "start": In(1),
             "o": Out(stream.Signature(WORD_BITS)),
