@@ -102,7 +102,7 @@ def build_command(board: str, preset: str | None, config: Path | None, frequency
     report = build(chosen, array, out=folder, baud=baud, seed=seed, seeds=seeds,
                    frequency=None if frequency is None else frequency * 1e6, loader=loader, program=program,
                    camera=camera, progress=progress)
-    if not loader and not program:
+    if not loader:
         keep_board_row(board_row(report))
     progress(f"done: {folder / chosen.family.bitstream}")
     rows = Table(show_header=False)

@@ -131,6 +131,23 @@ class Device:
         self._loaded = False
         self._again(lambda: None)
 
+    def attach(self, program: Program) -> None:
+        """Use a program that the board has loaded from its flash.
+
+        Raises
+        ------
+        DeviceError
+            If the program is for another array, or the board takes no pixels.
+        LinkError
+            If the link fails.
+        """
+        self._expect_config(program.config)
+        if not self._status()[0] & Status.STREAM:
+            raise DeviceError("the board must have a program from its flash: a light that blinks tells why it has none")
+        self.program = program
+        self._cycles = predict_cycles(program.config, program.records)
+        self._loaded = True
+
     def _expect_config(self, config: ArrayConfig) -> None:
         board, wanted = self.config.to_dict(), config.to_dict()
         if different := [name for name in wanted if board[name] != wanted[name]]:

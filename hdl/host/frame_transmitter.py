@@ -88,6 +88,7 @@ class FrameTransmitter(wiring.Component):
         o, kind = self.o, Signal(Kind)
         opened, closed, status = (Signal(name=f"{name}_waits") for name in ("opened", "closed", "status"))
         at = Signal(range(RESPONSE_HEAD_BYTES))
+        held = Signal(MOST_SLOTS)                   # as the sequence number was sent
         spoilt, sent, offered = Signal(), Signal(), Signal()
         m.d.comb += [
             o.valid.eq(offered & crc.ready),
@@ -124,7 +125,7 @@ class FrameTransmitter(wiring.Component):
                 with m.If(sent):
                     m.d.sync += at.eq(at + 1)
                     with m.If(at == 4):             # the frame tells of all that arrived until here
-                        m.d.sync += status.eq(self.status)
+                        m.d.sync += [status.eq(self.status), held.eq(self.held)]
                     with m.If(at == RESPONSE_HEAD_BYTES - 1):
                         m.d.sync += at.eq(0)
                         m.next = "crc"
@@ -161,7 +162,7 @@ class FrameTransmitter(wiring.Component):
                         m.next = "idle"
 
         wide = [Signal(16, name=name) for name in ("wide_held", "wide_first")]
-        m.d.comb += [wide[0].eq(self.held), wide[1].eq(self.first if self.number_bits else 0)]
+        m.d.comb += [wide[0].eq(held), wide[1].eq(self.first if self.number_bits else 0)]
         head = [self.session, kind, C(self.window, 8), C(self.counts, 8), self.turn,
                 *(half for value in wide for half in (value[:8], value[8:]))]
         with m.If(states.ongoing("words")):

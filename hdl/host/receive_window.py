@@ -177,15 +177,17 @@ class ReceiveWindow(wiring.Component):
             memory.write_data.eq(low | item.byte << 8 if self.word_bytes > 1 else item.byte),
         ]
 
-        # the end of a frame: its CRC is known in the cycle of the end
+        # the end of a frame: its CRC is known in the cycle of the end, and its fields stay until the cycle behind it
         m.d.comb += [
             good.eq(end & item.whole & crc.match & states.ongoing("body")),
-            self.opened.eq(good & (command == Command.OPEN)),
-            self.opens.eq(self.opened & ~(open_ & (taken[:8] == self.session))),
             ends.eq(good & (command != Command.OPEN)),
+            self.opens.eq(self.opened & ~(open_ & (taken[:8] == self.session))),
+            self.polled.eq(self.arrived & (command == Command.POLL)),
+        ]
+        m.d.sync += [
+            self.opened.eq(good & (command == Command.OPEN)),
             self.closed.eq(ends & ~ours),
             self.arrived.eq(ends & ours),
-            self.polled.eq(self.arrived & (command == Command.POLL)),
         ]
         with m.If(self.arrived & fits & ~long & command[IN_SEQUENCE.bit_length() - 1]):
             m.d.sync += self.held.bit_select(slot, 1).eq(1)

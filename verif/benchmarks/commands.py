@@ -36,8 +36,8 @@ def recorded_table(name: str) -> Table:
 def bench(name: tuple[str, ...], record: bool, table: bool) -> None:
     """Measure areas, clocks, cycles, the generator and the simulation.
 
-    NAME is generator, area, elements, clock, loader, networks, precision, pixels, streaming, exploration, session or
-    simulation; without names, everything is measured.
+    NAME is generator, area, elements, clock, loader, networks, precision, pixels, pins, streaming, exploration, session
+    or simulation; without names, everything is measured.
     """
     if record and table:
         raise Refusal("record must not be given together with table")

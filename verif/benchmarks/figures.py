@@ -22,6 +22,7 @@ KEYS: Mapping[str, Sequence[str]] = {
     "ladder": ("rung", "family"),
     "loader": ("loader",),
     "networks": ("network", "array", "mode"),
+    "pins": ("board", "link", "network", "host_latency_ms"),
     "pixels": ("network", "mode"),
     "precision": ("layer", "a_bits", "w_bits"),
     "session": ("preset",),
@@ -31,8 +32,8 @@ KEYS: Mapping[str, Sequence[str]] = {
 """The key columns of each record."""
 
 COMMANDS: Mapping[str, str] = {
-    **{name: f"make bench-{name}" for name in KEYS}, "boards": "make boards", "demo": "make demo",
-    "faults": "make faults", "ladder": "make ladder"}
+    **{name: f"make bench-{name}" for name in KEYS}, "boards": "make boards", "camera": "make demo-camera",
+    "demo": "make demo", "faults": "make faults", "ladder": "make ladder"}
 """The command of each record; a page that quotes a record names its command."""
 
 EIGHT_BITS = 8
@@ -173,6 +174,25 @@ def ladder_table() -> str:
          f"{row['cycles_per_s']:,}"] for row in load("ladder")["rows"]])
 
 
+def pins_table() -> str:
+    return markdown(
+        ["board", "link", "network", "clock, MHz", "latency of the host, ms", "images/s at the pins", "of the array",
+         "of the line", "one image, ms", "binds"],
+        [[f"`{row['board']}`", row["link"], row["network"], f"{row['clock_mhz']:g}", f"{row['host_latency_ms']:g}",
+          f"{row['images_per_s']:,}", f"{row['array_images_per_s']:,}", f"{row['line_images_per_s']:,}",
+          f"{row['latency_ms']:g}", row["binds"]] for row in load("pins")["rows"]])
+
+
+def camera_table() -> str:
+    found = load("camera")
+    return markdown(["board and sensor", "frames", "answers unlike golden's", "broken frames, dropped",
+                     "program in the flash", "begin of the program", "first answer", "frames a second"],
+                    [[f"`{found['board']}`, {found['sensor'].upper()}", str(found["frames"]), str(found["mismatches"]),
+                      f"{found['broken_frames']}, {found['broken_frames_dropped']}",
+                      f"{found['flash_image_bytes']:,} bytes", f"{found['boot_ms']:g} ms",
+                      f"{found['power_up_ms']:g} ms", f"{found['frames_per_s']:g}"]])
+
+
 def faults_table() -> str:
     counts = load("faults")
     kinds = counts["kinds"]
@@ -222,7 +242,9 @@ TABLES: Mapping[str, Table] = {
     "pixels": Table("pixels", pixels_table),
     "stream units": Table("pixels", stream_units_table),
     "ladder": Table("ladder", ladder_table),
+    "camera": Table("camera", camera_table),
     "faults": Table("faults", faults_table),
+    "pins": Table("pins", pins_table),
     "boards": Table("fpga/flow/boards.py", boards_table),
     "builds": Table("boards", builds_table),
 }

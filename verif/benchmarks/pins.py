@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from signum.fpga.flow.boards import board_named
+from signum.fpga.flow.boot_image import boot_image, joined
 from signum.fpga.host.device import Device
 from signum.fpga.host.link import Link
 from signum.fpga.host.virtual_board import VirtualBoard
@@ -22,8 +23,9 @@ from signum.golden.compiler.answers import Answers, ranked
 from signum.golden.compiler.compile import compile_graph
 from signum.golden.compiler.graph import Graph
 from signum.golden.compiler.stream_cycles import interval_cycles
-from signum.golden.layers.encoder import Encoder
+from signum.golden.layers.encoder import Encoder, Thermometer
 from signum.golden.networks.digits import digits_encoder, digits_graph_untrained
+from signum.golden.networks.geometry import cnv, with_random_weights
 from signum.golden.training.data import digits
 from signum.hdl.config import ArrayConfig
 from signum.verif.bench.delayed_line import DelayedLine
@@ -35,6 +37,7 @@ DELAYS = 0.0, 0.001, 0.016
 """Latencies of hosts in seconds: none; an FTDI chip in low-latency mode; its default."""
 
 BITS_OF_BYTE = 10
+STEP = 1000
 SHARE = 0.95
 """Of a bound, above which it binds."""
 
@@ -50,6 +53,8 @@ class Case:
     encoder: Encoder
     images: np.ndarray
     repeats: int
+    split: bool = False
+    delays: tuple[float, ...] = DELAYS
 
     def values(self, repeats: int) -> np.ndarray:
         return self.encoder.values(np.concatenate([self.images] * repeats)).astype(np.uint8)
@@ -65,20 +70,34 @@ def digits_case() -> Case:
                 digits().test.images, 4)
 
 
+def cnv_case() -> Case:
+    """FINN's CNV on an ECP5, whose weights are in the flash."""
+    images = np.random.default_rng(1).integers(0, 256, (6, 3, 32, 32))
+    return Case("ulx3s-85f", "ecp5_cnv", "cnv", with_random_weights(cnv(), 1), Thermometer(7, 255), images, 3, True,
+                DELAYS[:2])
+
+
 def run_case(case: Case, delay: float) -> Row:
     """Stream the images over the serial line of a board, compare the answers, and measure."""
     board, config = board_named(case.board), ArrayConfig.preset(case.preset)
     clock = board.pll(board.frequency).frequency
-    program = compile_graph(case.graph, config, answers=Answers())
-    virtual = VirtualBoard(config, clock=clock, baud=board.baud, window=board.window)
+    program = compile_graph(case.graph, config, split=case.split, answers=Answers())
+    boot = board.boot_place() if case.split else None
+    virtual = VirtualBoard(config, clock=clock, baud=board.baud, window=board.window, boot=boot,
+                           flash=joined(b"", boot_image(program), boot.address) if boot else b"")
     arrivals: list[tuple[int, int]] = []
 
     def note(found: np.ndarray) -> None:
         arrivals.append((virtual.cycles, arrivals[-1][1] + len(found) if arrivals else len(found)))
 
     with contextlib.closing(DelayedLine(virtual, delay)) as line:
+        while virtual.busy:
+            virtual.run(STEP)
         device = Device(Link(line, timeout=0.2))
-        device.load(program)
+        if boot:
+            device.attach(program)
+        else:
+            device.load(program)
         begin = virtual.cycles
         one = device.answer(case.values(1)[:1])
         latency = (virtual.cycles - begin) / clock
@@ -87,7 +106,7 @@ def run_case(case: Case, delay: float) -> Row:
     expected = case.expected(case.repeats)
     if retries or not np.array_equal(found.reshape(expected.shape), expected) or not np.array_equal(one, found[:1]):
         raise AssertionError(f"{case.network} on {case.board} must be answered as by golden, and without a repetition")
-    (first, before), (last, answered) = arrivals[len(arrivals) // 2], arrivals[-1]
+    (first, before), (last, answered) = arrivals[len(arrivals) // 2 if len(arrivals) > 20 else 0], arrivals[-1]
     rate = (answered - before) / (last - first) * clock
     array = clock / interval_cycles(program)
     size = case.values(1)[0].size
@@ -104,7 +123,7 @@ def run_case(case: Case, delay: float) -> Row:
 
 def rows(cases: Iterator[Case] | list[Case], progress: Callable[[str], None] = lambda text: None) -> Iterator[Row]:
     for case in cases:
-        for delay in DELAYS:
+        for delay in case.delays:
             progress(f"{case.network} on {case.board}, {1000 * delay:g} ms")
             yield run_case(case, delay)
 
@@ -112,7 +131,7 @@ def rows(cases: Iterator[Case] | list[Case], progress: Callable[[str], None] = l
 def measure(console: Console) -> Path:
     """Write ``pins.json`` and show it as a table."""
     with console.status("") as status:
-        found = list(rows([digits_case()], status.update))
+        found = list(rows([digits_case(), cnv_case()], status.update))
     table = Table("board", "link", "network", "MHz", "host, ms", "images/s", "array", "latency, ms", "binds", box=None)
     for row in found:
         table.add_row(*(str(row[name]) for name in (

@@ -13,8 +13,8 @@ __all__ = ["BENCHMARKS", "BUILD", "RECORDED", "Row", "keep", "load", "markdown",
 
 Row = dict[str, Any]
 
-BENCHMARKS = ("generator", "area", "elements", "clock", "loader", "networks", "precision", "pixels", "streaming",
-              "exploration", "session", "simulation")
+BENCHMARKS = ("generator", "area", "elements", "clock", "loader", "networks", "precision", "pixels", "pins",
+              "streaming", "exploration", "session", "simulation")
 """Modules of this package; each has ``measure(console) -> Path``, which writes a JSON file."""
 
 BUILD = Path("build/bench")

@@ -21,6 +21,7 @@ from signum.fpga.flow.board_top import Board
 from signum.fpga.flow.boards import board_named
 from signum.fpga.flow.boot_image import boot_image, joined
 from signum.fpga.flow.build import camera_view
+from signum.fpga.flow.program_file import ProgramFile
 from signum.fpga.flow.tools import ToolError
 from signum.fpga.host.model import ModelError
 from signum.fpga.host.virtual_board import VirtualBoard
@@ -50,7 +51,6 @@ WHITE = 255
 NOISE = 3                       # largest change of a pixel
 BROKEN_EVERY = 6                # frames
 STEP = 1000                     # cycles between two looks at the line
-BAUD = 1_000_000
 LAST_CYCLES = 100_000
 
 
@@ -161,6 +161,7 @@ def demo(console: Console, images: int) -> dict[str, Any]:
     program = compile_graph(graph, config, split=True, answers=Answers())
     sensor = board.sensor(SENSOR)
     view, boot = camera_view(sensor, program), board.boot_place()
+    ProgramFile(program, trained.encoder, "digits").save(OUT / "digits.sgn")
     image = boot_image(program)
     rng = np.random.default_rng(SEED)
     shown, labels = digits().test.images[:images], digits().test.labels[:images]
@@ -169,7 +170,7 @@ def demo(console: Console, images: int) -> dict[str, Any]:
     broken = {number: kinds[number // BROKEN_EVERY % len(kinds)]
               for number in range(BROKEN_EVERY - 1, images, BROKEN_EVERY)}
     with console.status("building the virtual board (kept under build/model)"):
-        virtual = VirtualBoard(config, clock=clock, baud=BAUD, boot=boot, camera=view,
+        virtual = VirtualBoard(config, clock=clock, baud=board.baud, boot=boot, camera=view,
                                flash=joined(b"", image, boot.address))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with contextlib.closing(virtual), Progress(*columns, console=console) as bar:
@@ -197,7 +198,7 @@ def demo(console: Console, images: int) -> dict[str, Any]:
 def command(images: int, record: bool) -> int:
     """Show digits to the camera of a board without a host, from power-up on.
 
-    Writes build/camera/report.json and film.png. The exit status is 1 if an answer differs from the golden model's for
+    Writes build/camera/report.json, film.png, and the program as digits.sgn. The exit status is 1 if an answer differs from the golden model's for
     the same frame, or a frame has none.
     """
     console = Console()
