@@ -1,11 +1,19 @@
-"""Boot images: a program to words and back, refusals, and the file of a flash."""
+"""Boot images: a program to words and back, refusals, the file of a flash, and a board that boots from it."""
 
+import contextlib
+
+import numpy as np
 import pytest
 
+from signum.fpga.flow.board_top import Boot
 from signum.fpga.flow.boot_image import BootImageError, boot_image, boot_writes, flash_address, joined
-from signum.golden.compiler.answers import Answers
+from signum.fpga.host.device import Device, DeviceError
+from signum.fpga.host.link import Link
+from signum.fpga.host.virtual_board import VirtualBoard
+from signum.golden.compiler.answers import Answers, ranked
 from signum.golden.compiler.compile import compile_graph
-from signum.golden.networks.digits import digits_graph_untrained
+from signum.golden.networks.digits import digits_encoder, digits_graph_untrained
+from signum.golden.training.data import digits
 from signum.hdl.config import ArrayConfig
 from signum.hdl.host.bus import Control, Region, Register
 
@@ -39,3 +47,29 @@ def test_the_contents_of_a_flash():
     assert joined(b"ab", b"cd", 4) == b"ab\xff\xffcd"
     with pytest.raises(BootImageError, match=r"^the bitstream must have at most 1 bytes in front of the image, not 2$"):
         joined(b"ab", b"cd", 1)
+
+
+@pytest.mark.parametrize("wrong", [None, 1234])
+def test_a_board_answers_from_power_up_on(wrong):
+    """Its host sends pixels alone; with a wrong bit in the image there is nothing to answer them."""
+    config, boot, clock = ArrayConfig.preset("icebreaker_pixels"), Boot(address=1 << 17), 30e6
+    graph = digits_graph_untrained(0)
+    program = compile_graph(graph, config, split=True, answers=Answers())
+    image = bytearray(boot_image(program))
+    if wrong is not None:
+        image[wrong] ^= 1
+    board = VirtualBoard(config, clock=clock, baud=6_000_000, boot=boot, flash=joined(b"", bytes(image), boot.address))
+    images = digits().test.images[:5]
+    values = digits_encoder().values(images).astype(np.uint8)
+    with contextlib.closing(board):
+        device = Device(Link(board))
+        if wrong is not None:
+            with pytest.raises(DeviceError, match="^the board must have a program from its flash: a light that blinks"):
+                device.attach(program)
+            return
+        device.attach(program)
+        one = device.answer(values[:1])
+        assert board.cycles < 0.1 * clock
+        found = np.concatenate([one, device.answer(values[1:])])
+    expected = ranked(graph.layers[-1].values(graph.run(digits_encoder().bits(images))[graph.layers[-1].name]), 1)
+    assert np.array_equal(found.reshape(expected.shape), expected)
