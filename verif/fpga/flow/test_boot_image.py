@@ -64,7 +64,7 @@ def test_a_board_answers_from_power_up_on(wrong):
     with contextlib.closing(board):
         device = Device(Link(board))
         if wrong is not None:
-            with pytest.raises(DeviceError, match="^the board must have a program from its flash: a light that blinks"):
+            with pytest.raises(DeviceError, match=r"^the board must have a program from its flash: "):
                 device.attach(program)
             return
         device.attach(program)
