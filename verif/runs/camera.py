@@ -198,8 +198,8 @@ def demo(console: Console, images: int) -> dict[str, Any]:
 def command(images: int, record: bool) -> int:
     """Show digits to the camera of a board without a host, from power-up on.
 
-    Writes build/camera/report.json, film.png, and the program as digits.sgn. The exit status is 1 if an answer differs from the golden model's for
-    the same frame, or a frame has none.
+    Writes build/camera/report.json, film.png, and the program as digits.sgn. The exit status is 1 if an answer differs
+    from the golden model's for the same frame, or a frame has none.
     """
     console = Console()
     OUT.mkdir(parents=True, exist_ok=True)
