@@ -16,12 +16,14 @@ and these continue; the first other write waits for the program's end, and reque
 """
 
 import enum
+from abc import abstractmethod
+from collections.abc import Mapping
 
 from amaranth.hdl import Array as Choice
 from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Member, Out
 from amaranth.utils import bits_for
 
 from signum.hdl.config import ArrayConfig
@@ -29,7 +31,8 @@ from signum.hdl.config import ArrayConfig
 from .bus import DATA_BITS, AddressMap, Region, bus_signature
 from .bus_interface import following, split_address
 
-__all__ = ["SPRAM_WORDS", "UP5K_WORDS", "LoaderMap", "LoaderMemory", "LoaderRegister", "WriteListDMA"]
+__all__ = ["SPRAM_WORDS", "UP5K_WORDS", "LoaderMap", "LoaderMemory", "LoaderRegister", "WriteListDMA",
+           "WriteListSender"]
 
 SPRAM_BITS = 16
 ADDRESS_BITS = 14
@@ -139,21 +142,20 @@ class LoaderMemory(wiring.Component):
         m.d.comb += self.word.eq(word)
 
 
-class WriteListDMA(wiring.Component):
-    """Connects a host to an accelerator, and sends the writes of its own memory. Requests of the host pass through,
-    except requests to the loader.
+class WriteListSender(wiring.Component):
+    """Connects a host to an accelerator, and sends the writes of sequences of words. Requests of the host pass through,
+    except requests to the loader. The words come from a subclass: a memory, or a flash.
 
-    A sequence takes two cycles a word, the rate of the accelerator, or more where the accelerator waits; each request
-    of the host delays the sequence by some cycles. Beginning a sequence ends the running one.
+    Each request of the host delays a sequence by some cycles. Beginning a sequence ends the running one.
 
     Parameters
     ----------
     config : ArrayConfig
         Of the accelerator.
     depth : int
-        Words of the memory, a power of two of at least 2.
-    spram : bool
-        See `LoaderMemory`.
+        Words, a power of two of at least 2.
+    pins : mapping of str to member
+        Further members.
 
     Members
     -------
@@ -172,40 +174,48 @@ class WriteListDMA(wiring.Component):
         If ``depth`` is not a power of two of at least 2.
     """
 
-    def __init__(self, *, config: ArrayConfig, depth: int, spram: bool = False) -> None:
+    def __init__(self, *, config: ArrayConfig, depth: int, pins: Mapping[str, Member]) -> None:
         if not isinstance(depth, int) or depth < 2 or depth & depth - 1:
             raise ValueError(f"depth must be a power of two of at least 2, not {depth!r}")
         self.inner = AddressMap(config)
-        self.memory = LoaderMemory(depth=depth, spram=spram)
+        self.depth = depth
         super().__init__({
             "bus": In(bus_signature(LoaderMap.address_bits)),
             "target": Out(bus_signature(self.inner.address_bits)),
             "target_busy": In(1),
             "busy": Out(1),
+            **pins,
         })
+
+    @abstractmethod
+    def words(self, m: Module) -> None:
+        """Drive ``word`` and ``here`` from ``begin`` and ``on``, and ``word`` and ``found`` from ``take``."""
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.memory = self.memory
-        self.cursor = Signal.like(self.memory.address)  # address of the memory's output word
+        self.word = Signal(DATA_BITS)
         self.here = Signal()                            # the word is valid
         self.on = Signal()                              # advance to the next word
+        self.begin = Signal()                           # the next word is that at the data of the host's request
+        self.take = Signal()                            # the host accesses the loader
+        self.found = Signal()                           # the word is that of the host's read, which was taken before
+        self.pending = Signal()                         # the host's read was taken, and its word is not yet there
+        self.of_registers = Signal()                    # the host's request is to a register
         self.going = Signal()
         self.step = Signal(Step)
         self.offered, self.sent = Signal(), Signal()    # the word is offered to be written; is taken
         self.address = Signal(self.inner.address_bits)
         self.kept = Signal()                            # the word was offered before, and waits
-        self.take = Signal()                            # the host accesses the memory
         m.d.comb += self.busy.eq(self.going | self.target_busy)
-        m.d.sync += [self.cursor.eq(self.cursor + self.on), self.here.eq(~self.on & ~self.take)]
         self._sequence(m)
         self._requests(m)
+        self.words(m)
         return m
 
     def _sequence(self, m: Module) -> None:
         """Interpret the words of a sequence."""
-        word, layout = self.memory.word, self.inner
-        left, last = Signal.like(self.cursor), Signal()         # words of the run left to send; one is left
+        word, layout = self.word, self.inner
+        left, last = Signal(range(self.depth)), Signal()        # words of the run left to send; one is left
         *_, region = split_address(layout, self.address)
         m.d.sync += last.eq(left == 1)                          # in time, since each word takes two cycles
         with m.If(self.going & self.here), m.Switch(self.step):
@@ -229,7 +239,7 @@ class WriteListDMA(wiring.Component):
         """Arbitrate the accelerator's bus and the memory: an offered request stays until it is taken, and the other
         side is next. The sequence depends on no signal of the host in the same cycle."""
         request, target = self.bus.request, self.target.request
-        own, of_registers = request.p.address[-1], request.p.address[-2]
+        own, of_registers = request.p.address[-1], self.of_registers
         mine = Signal()                                 # the sequence's word is offered to the accelerator
         through, waits = Signal(), Signal()             # the host's request is offered; was offered and not taken
         seen = Signal()                                 # the host's request is to the loader
@@ -240,23 +250,22 @@ class WriteListDMA(wiring.Component):
             mine.eq(self.offered & ~waits),
             self.sent.eq(mine & target.ready),
             through.eq(request.valid & ~own & ~reads & ~mine),
+            of_registers.eq(request.p.address[-2]),
             take.eq(seen & ~self.offered),
+            self.begin.eq(take & of_registers & request.p.write & (request.p.address[0] == LoaderRegister.BEGIN)),
             target.valid.eq(mine | through),
             target.p.write.eq(mine | request.p.write),
             target.p.address.eq(Mux(mine, self.address, request.p.address)),
-            target.p.data.eq(Mux(mine, self.memory.word, request.p.data)),
+            target.p.data.eq(Mux(mine, self.word, request.p.data)),
             request.ready.eq(take | through & target.ready),
-            self.memory.address.eq(Mux(take, request.p.address, self.cursor)),
-            self.memory.data.eq(request.p.data),
-            self.memory.write.eq(take & ~of_registers & request.p.write),
         ]
         m.d.sync += [
             self.kept.eq(mine & ~target.ready),
             waits.eq(through & ~target.ready),
-            seen.eq(request.valid & own & ~reads & ~take),
+            seen.eq(request.valid & own & ~reads & ~take & ~self.pending),
         ]
-        with m.If(take & of_registers & request.p.write & (request.p.address[0] == LoaderRegister.BEGIN)):
-            m.d.sync += [self.going.eq(1), self.step.eq(Step.COUNT), self.cursor.eq(request.p.data), self.here.eq(0)]
+        with m.If(self.begin):
+            m.d.sync += [self.going.eq(1), self.step.eq(Step.COUNT)]
 
     def _responses(self, m: Module) -> tuple[Signal, Signal]:
         """Responses to the host's reads; returns whether the accelerator's response is pending, the loader's."""
@@ -264,17 +273,19 @@ class WriteListDMA(wiring.Component):
         outside, inside = Signal(), Signal()
         asked, register, ready = Signal(), Signal(2), Signal()
         word = Signal(DATA_BITS)
-        m.d.sync += [asked.eq(self.take & ~request.p.write),
-                     register.eq(Cat(request.p.address[0], request.p.address[-2]))]
-        with m.If(asked):
+        m.d.comb += self.pending.eq(asked & ~register[1] & ~self.found)
+        m.d.sync += asked.eq(self.take & ~request.p.write | self.pending)
+        with m.If(~self.pending):
+            m.d.sync += register.eq(Cat(request.p.address[0], self.of_registers))
+        with m.If(asked & ~self.pending):
             m.d.sync += ready.eq(1)
             with m.Switch(register):
                 with m.Case(0b10 | LoaderRegister.DEPTH):
-                    m.d.sync += word.eq(self.memory.depth)
+                    m.d.sync += word.eq(self.depth)
                 with m.Case(0b10 | LoaderRegister.BEGIN):
                     m.d.sync += word.eq(self.going)
                 with m.Default():
-                    m.d.sync += word.eq(self.memory.word)
+                    m.d.sync += word.eq(self.word)
         with m.Elif(response.ready):
             m.d.sync += ready.eq(0)
         m.d.comb += [
@@ -288,3 +299,48 @@ class WriteListDMA(wiring.Component):
         with m.Elif(target.valid & target.ready):
             m.d.sync += outside.eq(0)
         return outside, inside
+
+
+class WriteListDMA(WriteListSender):
+    """A `WriteListSender` of a memory of its own, which the host writes and reads.
+
+    A sequence takes two cycles a word, the rate of the accelerator, or more where the accelerator waits.
+
+    Parameters
+    ----------
+    config : ArrayConfig
+        Of the accelerator.
+    depth : int
+        Words of the memory, a power of two of at least 2.
+    spram : bool
+        See `LoaderMemory`.
+
+    Members
+    -------
+    bus, target, target_busy, busy
+        See `WriteListSender`.
+
+    Raises
+    ------
+    ValueError
+        If ``depth`` is not a power of two of at least 2.
+    """
+
+    def __init__(self, *, config: ArrayConfig, depth: int, spram: bool = False) -> None:
+        super().__init__(config=config, depth=depth, pins={})
+        self.memory = LoaderMemory(depth=depth, spram=spram)
+
+    def words(self, m: Module) -> None:
+        m.submodules.memory = memory = self.memory
+        request, take = self.bus.request, self.take
+        cursor = Signal.like(memory.address)            # address of the memory's output word
+        m.d.comb += [
+            memory.address.eq(Mux(take, request.p.address, cursor)),
+            memory.data.eq(request.p.data),
+            memory.write.eq(take & ~self.of_registers & request.p.write),
+            self.word.eq(memory.word),
+            self.found.eq(1),
+        ]
+        m.d.sync += [cursor.eq(cursor + self.on), self.here.eq(~self.on & ~take)]
+        with m.If(self.begin):
+            m.d.sync += [cursor.eq(request.p.data), self.here.eq(0)]
