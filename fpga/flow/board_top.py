@@ -25,8 +25,8 @@ from signum.hdl.host.write_list_dma import LoaderMap, WriteListDMA
 
 from .families.clock import Clock
 from .families.family import BoardFamily, Chip, Device
-from .families.flash_pins import FlashPins
 from .families.pll import PLL
+from .flash_pins import FlashPins
 
 __all__ = ["WINDOW", "Board", "BoardError", "BoardTop", "Boot", "CameraView", "PlatformTop", "Window", "baud_divisor"]
 

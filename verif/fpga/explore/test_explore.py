@@ -148,7 +148,7 @@ def test_in_stages_where_no_array_holds_it(runner):
     assert row["cycles"] == sum(predict_cycles(stage.program.config, stage.program.records) for stage in stages)
     weights = sum(stage.program.weights.size for stage in stages) // 32
     assert row["link_words"] > weights
-    assert row["latency_ms"] == pytest.approx(1000 * (row["cycles"] / 30e6 + row["link_words"] * 40 / 1e6))
+    assert row["latency_ms"] == pytest.approx(1000 * (row["cycles"] / 30e6 + row["link_words"] * 40 / board.baud))
 
 
 def test_stage_memories_take_what_there_is():

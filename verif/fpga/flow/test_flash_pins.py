@@ -14,7 +14,7 @@ from amaranth.sim import Simulator
 from amaranth_boards.resources import SPIFlashResources
 
 from signum.fpga.flow.boards import board_named
-from signum.fpga.flow.families.flash_pins import QUAD, FlashPins
+from signum.fpga.flow.flash_pins import QUAD, FlashPins
 from signum.fpga.flow.tools import run_tool
 from signum.hdl.boot.flash_reader import FlashReader
 from signum.hdl.lib.emit import run_yosys
