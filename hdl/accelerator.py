@@ -365,7 +365,7 @@ class Accelerator(wiring.Component):
         values = self.config.to_dict()
         fixed |= {place: values[name] for name, place in config_registers(self.config).items()}
         places = stream_registers(self.config)
-        # in two steps, while the bus interface waits: one-hot select and constant, value; a write needs the first
+        # in three steps, while the bus interface waits: one-hot select, constant value, value; a write needs the first
         live: dict[int, Value] = {Register.STATUS: busy, Register.CYCLES: cycles, Register.RUNS: runs}
         if places:
             live[Register.STATUS] = self._status()
@@ -376,7 +376,8 @@ class Accelerator(wiring.Component):
         constant, read = Signal(DATA_BITS), Signal(DATA_BITS)
         m.d.sync += [
             which.eq(Cat(word == at for at in range(len(which)))),
-            constant.eq(Choice([fixed.get(at, 0) for at in range(1 << low)])[word[:low]]),
+            constant.eq(Cat(Cat(which[at] for at, value in fixed.items() if value >> bit & 1).any()
+                            for bit in range(DATA_BITS))),
             chosen.eq(Cat(which[at] for at in live)),
         ]
         if places:
