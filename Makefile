@@ -23,7 +23,7 @@ lower = $(shell printf '%s' '$(1)' | tr 'A-Z_' 'a-z-')
 given = $(strip $(foreach name,$(1),$(if $(value $(name)),--$(call lower,$(name))='$(value $(name))')))
 
 # what `make bitstream` takes besides BOARD; OUT only where it is given
-CHOSEN = $(call given,PRESET CONFIG FREQUENCY BAUD SEED SEEDS $(if $(filter command line,$(origin NETWORK)),NETWORK) CAMERA) $(if $(LOADER),--loader) \
+CHOSEN = $(call given,PRESET CONFIG FREQUENCY LINE BAUD ADDRESS SEED SEEDS $(if $(filter command line,$(origin NETWORK)),NETWORK) CAMERA) $(if $(LOADER),--loader) \
          $(if $(filter command line,$(origin OUT)),--out='$(OUT)')
 
 .DEFAULT_GOAL := help
@@ -37,7 +37,8 @@ help:
 	@echo 'make verilog ROWS=5 COLS=3 LANES=24 write build/verilog/signum.v, .json, .vlt and .core'
 	@echo '                                    OUT=folder, PRESET=icebreaker, TILE=2, WRAPPER=axi, axis or wishbone, CELLS=ecp5, POPCOUNT=, ...'
 	@echo 'make bitstream BOARD=icebreaker     synthesize, place, route, pack and report'
-	@echo '                                    PRESET=, CONFIG=file.toml, FREQUENCY=MHz, SEEDS=n, OUT=folder, LOADER=1'
+	@echo '                                    PRESET=, CONFIG=file.toml, FREQUENCY=MHz, SEEDS=n, OUT=folder, LOADER=1,'
+	@echo '                                    NETWORK=net.sgn, CAMERA=hm01b0, LINE=ethernet ADDRESS=192.168.1.50'
 	@echo 'make soak N=200 SEED=1              random arrays and layers, as many as asked'
 	@echo 'make task TASK=segmentation         a vision task: its networks judged, drawn, and run on the array in RTL'
 	@echo '                                    classification, detection, segmentation, super_resolution, matching'

@@ -85,7 +85,7 @@ def test_the_status_of_a_command(monkeypatch):
     ("signum bo", {"boards", "board-sim"}),
     ("signum verilog --ro", {"--rows"}),
     ("signum verilog --wrapper a", {"axi", "axis"}),
-    ("signum verilog --preset ice", {"icebreaker", "icebreaker_pixels", "ice40_hx8k"}),
+    ("signum verilog --preset ice", {"icebreaker", "icebreaker_camera", "icebreaker_pixels", "ice40_hx8k"}),
     ("signum build --board ulx3s-8", {"ulx3s-85f"}),
 ])
 def test_the_shell_completes(words, found):

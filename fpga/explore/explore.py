@@ -158,7 +158,7 @@ def build_candidate(name: str, values: Mapping[str, int], placed: bool) -> dict[
     pll = board.pll(board.frequency)
     with tempfile.TemporaryDirectory() as folder_name:
         folder = Path(folder_name)
-        counts = synthesize(board, ArrayConfig.from_dict(dict(values)), pll, board.baud, folder)
+        counts = synthesize(board, ArrayConfig.from_dict(dict(values)), pll, board.line(), folder)
         kinds = json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
         rams = sum(count for kind, count in kinds.items() if kind.startswith(board.family.rams))
         found: dict[str, Any] = {"lut": counts["lut4_equivalents"], "ram": rams, "ff": counts["ff"]}

@@ -1,5 +1,6 @@
 """The accelerator on a board: the part common to all boards, and the parts of each."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,63 +21,25 @@ from signum.hdl.camera.sensors import SENSORS, Sensor
 from signum.hdl.config import ArrayConfig
 from signum.hdl.control.answer_geometry import answer_bits
 from signum.hdl.host.bridge import Bridge
-from signum.hdl.host.uart import UARTReceiver, UARTTransmitter
 from signum.hdl.host.write_list_dma import LoaderMap, WriteListDMA
 
 from .families.clock import Clock
 from .families.family import BoardFamily, Chip, Device
 from .families.pll import PLL
 from .flash_pins import FlashPins
+from .lines.board_line import WINDOW, BoardError, BoardLine, LineUnit, Window
+from .lines.ethernet_line import Ethernet
+from .lines.serial_line import SerialLine, SerialPort
 
-__all__ = ["WINDOW", "Board", "BoardError", "BoardTop", "Boot", "CameraView", "PlatformTop", "Window", "baud_divisor"]
+__all__ = ["SERIAL", "Board", "BoardTop", "Boot", "CameraView", "PlatformTop"]
 
-BAUD_TOLERANCE = 0.02
+SERIAL = "serial"
+BESIDE_LOADER = Window(slots=1, slot_bytes=512)
 BLINK = 0.25            # seconds of a blink, at most
 CAMERA_INPUTS = "pclk", "vsync", "href", "pins", "sda_in"
 CAMERA_OUTPUTS = "master", "scl", "sda"
 CAMERA_PINS = *CAMERA_INPUTS, *CAMERA_OUTPUTS
 CAMERA_RESOURCE = "pclk", "vsync", "href", "data", "master", "scl", "sda"
-
-
-class BoardError(ValueError):
-    """A board, clock or baud rate that cannot be had; in one line."""
-
-
-def baud_divisor(clock: float, baud: int) -> int:
-    """Clock cycles a bit for a clock in Hz.
-
-    Raises
-    ------
-    BoardError
-        If the rate is off by more than 2 %, or a bit is shorter than four cycles.
-    """
-    if baud < 1 or clock / baud < 3.5:
-        raise BoardError(f"baud must be 1 to {int(clock / 4)} at {clock / 1e6:.4g} MHz, not {baud}")
-    divisor = round(clock / baud)
-    if abs(clock / divisor / baud - 1) > BAUD_TOLERANCE:
-        raise BoardError(f"baud must divide {clock / 1e6:.4g} MHz to within {BAUD_TOLERANCE:.0%}, "
-                         f"not {baud}: the nearest is {clock / divisor:.0f}")
-    return divisor
-
-
-@dataclass(frozen=True)
-class Window:
-    """The buffers of a board's bridge (`hdl.host.bridge.Bridge`).
-
-    Parameters
-    ----------
-    slots, slot_bytes : int
-        Frames that wait on the board, and the bytes of the longest one.
-    number_bits : int
-        Bits of a count of answers; half as many wait on the board.
-    """
-
-    slots: int = 4
-    slot_bytes: int = 1024
-    number_bits: int = 9
-
-
-WINDOW = Window()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,11 +70,11 @@ class CameraView:
 
 
 class BoardTop(wiring.Component):
-    """An accelerator on a board, behind a serial port, or with a camera; its program comes from a host, or a flash.
+    """An accelerator on a board, behind a line to a host, or with a camera; its program comes from a host, or a flash.
 
-    With a host: serial port, bridge, a loader where one is wanted, a boot loader, accelerator. With a camera there is
-    no host: its images are answered in lines of text (`hdl.camera.answer_text.AnswerText`) on the serial port, once
-    the boot loader has loaded the program.
+    With a host: line, bridge, a loader where one is wanted, a boot loader, accelerator. With a camera there is no host:
+    its images are answered in lines of text (`hdl.camera.answer_text.AnswerText`) on the serial port, once the boot
+    loader has loaded the program.
 
     Parameters
     ----------
@@ -119,8 +82,8 @@ class BoardTop(wiring.Component):
         The array.
     clock : float
         Frequency of the clock in Hz.
-    baud : int
-        Bits a second on the serial line.
+    line : LineUnit
+        The port of the line.
     loader : int
         Words of the loader (`hdl.host.write_list_dma`); 0 for none.
     spram : bool
@@ -134,10 +97,7 @@ class BoardTop(wiring.Component):
 
     Members
     -------
-    rx : In(1)
-        Serial line from the host, asynchronous.
-    tx : Out(1)
-        Serial line to the host.
+    pins of ``line``
     busy : Out(1)
         A program runs or is loaded; a refused image blinks `BootStatus`.
     flash_cs, flash_sck, flash_copi : Out(1), flash_cipo : In(1), only with ``boot``
@@ -150,22 +110,24 @@ class BoardTop(wiring.Component):
     Raises
     ------
     BoardError
-        If the clock does not make the baud rate, or parts are missing.
+        If parts are missing, or do not go together.
     """
 
-    def __init__(self, *, config: ArrayConfig, clock: float, baud: int, loader: int = 0, spram: bool = False,
+    def __init__(self, *, config: ArrayConfig, clock: float, line: LineUnit, loader: int = 0, spram: bool = False,
                  window: Window = WINDOW, boot: Boot | None = None, camera: CameraView | None = None) -> None:
         if (boot or camera) and not config.streams:
             raise BoardError("an array must have an input unit to run without a host: input_depth must be more than 0")
         if camera and (loader or not boot):
             raise BoardError("a camera must have its program in the flash, and no loader")
+        if camera and not isinstance(line, SerialLine):
+            raise BoardError("a camera must have a serial port for its answers, and no other line")
         self.config = config
         self.window = window
         self.spram = spram and not loader
         self.loader = WriteListDMA(config=config, depth=loader, spram=spram) if loader else None
         self.clock = clock
-        self.divisor = baud_divisor(clock, baud)
-        ports: dict[str, In | Out] = {"tx": Out(1, init=1), "busy": Out(1)}
+        self.line = line
+        ports: dict[str, In | Out] = {**line.pins, "busy": Out(1)}
         self.boot: BootLoader | None = None
         self.camera: Camera | None = None
         if boot:
@@ -177,15 +139,15 @@ class BoardTop(wiring.Component):
             ports |= {f"camera_{name}": member for name, member in self.camera.signature.members.items()
                       if name in CAMERA_PINS}
             ports["class_"] = Out(answer_bits(config))
-        else:
-            ports["rx"] = In(1, init=1)
         super().__init__(ports)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.accelerator = accelerator = Accelerator(config=self.config, polled=False)
-        m.submodules.transmitter = transmitter = UARTTransmitter(divisor=self.divisor)
-        m.d.comb += self.tx.eq(transmitter.tx)
+        m.submodules.line = line = self.line
+        for name, member in line.pins.items():
+            inner, outer = getattr(line, name), getattr(self, name)
+            m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)
         bus, busy, running = accelerator.bus, accelerator.busy, C(1)
         if self.boot:
             m.submodules.boot = boot = self.boot
@@ -198,29 +160,21 @@ class BoardTop(wiring.Component):
             m.d.comb += blinker.count.eq(Mux(refused, boot.status, 0))
             bus, busy = boot.bus, busy | (boot.status == BootStatus.LOADING) | blinker.light
         if self.camera:
-            self._camera(m, accelerator, transmitter, running)
+            self._camera(m, accelerator, running)
         else:
-            busy = self._host(m, accelerator, bus, transmitter, busy)
+            busy = self._host(m, accelerator, bus, busy)
         m.d.comb += self.busy.eq(busy)
         return m
 
-    def _host(self, m: Module, accelerator: Accelerator, bus: wiring.PureInterface, transmitter: UARTTransmitter,
-              busy: Value) -> Value:
-        """The serial port, the bridge, and a loader; returns whether anything runs."""
+    def _host(self, m: Module, accelerator: Accelerator, bus: wiring.PureInterface, busy: Value) -> Value:
+        """The bridge, and a loader; returns whether anything runs."""
         window, streams = self.window, self.config.streams
-        m.submodules.receiver = receiver = UARTReceiver(divisor=self.divisor)
         bits = LoaderMap.address_bits if self.loader else 0
         m.submodules.bridge = bridge = Bridge(
-            config=self.config, address_bits=bits, slots=window.slots, slot_bytes=window.slot_bytes, ordered=True,
-            number_bits=window.number_bits if streams else 0, answer_bits=answer_bits(self.config), spram=self.spram,
-            serial=True)
-        wiring.connect(m, receiver.o, bridge.line.received)
-        m.d.comb += [
-            receiver.rx.eq(self.rx),
-            transmitter.i.payload.eq(bridge.line.sent.p.byte),
-            transmitter.i.valid.eq(bridge.line.sent.valid),
-            bridge.line.sent.ready.eq(transmitter.i.ready),
-        ]
+            config=self.config, address_bits=bits, slots=window.slots, slot_bytes=window.slot_bytes,
+            ordered=self.line.ordered, number_bits=window.number_bits if streams else 0,
+            answer_bits=answer_bits(self.config), spram=self.spram, serial=self.line.slow)
+        wiring.connect(m, self.line.line, bridge.line)
         if streams:
             m.d.comb += [
                 accelerator.pixels.p.value.eq(bridge.values.payload),
@@ -241,7 +195,7 @@ class BoardTop(wiring.Component):
         m.d.comb += self.loader.target_busy.eq(busy)
         return self.loader.busy
 
-    def _camera(self, m: Module, accelerator: Accelerator, transmitter: UARTTransmitter, running: Value) -> None:
+    def _camera(self, m: Module, accelerator: Accelerator, running: Value) -> None:
         """The camera's images, once the program runs, and their answers as text."""
         camera = self.camera
         assert camera
@@ -249,8 +203,12 @@ class BoardTop(wiring.Component):
         m.submodules.text = text = AnswerText(bits=answer_bits(self.config))
         m.d.comb += [getattr(camera, name).eq(getattr(self, f"camera_{name}")) for name in CAMERA_INPUTS]
         m.d.comb += [getattr(self, f"camera_{name}").eq(getattr(camera, name)) for name in CAMERA_OUTPUTS]
-        wiring.connect(m, text.o, transmitter.i)
+        line = self.line.line
         m.d.comb += [
+            line.received.ready.eq(1),
+            line.sent.p.byte.eq(text.o.payload),
+            line.sent.valid.eq(text.o.valid),
+            text.o.ready.eq(line.sent.ready),
             accelerator.pixels.payload.eq(camera.o.payload),
             accelerator.pixels.valid.eq(camera.o.valid & running),
             camera.o.ready.eq(accelerator.pixels.ready & running),
@@ -287,12 +245,8 @@ class PlatformTop(Elaboratable):
         m.domains.sync = ClockDomain()
         m.submodules.clock = self.clock
         m.submodules.top = top
-        uart = platform.request("uart", 0, dir={"rx": "-", "tx": "-"})
-        m.submodules.tx = tx = io.Buffer("o", uart.tx)
-        m.d.comb += tx.o.eq(top.tx)
-        if not top.camera:
-            m.submodules.rx = rx = io.Buffer("i", uart.rx)
-            m.d.comb += top.rx.eq(rx.i)
+        m.submodules.pads = pads = Module()
+        top.line.connect_pads(pads, platform, top)
         if self.led:
             m.submodules.led = lit = io.Buffer("o", platform.request(self.led, 0, dir="-"))
             m.d.comb += lit.o.eq(top.busy)
@@ -347,10 +301,12 @@ class Board:
         Default frequency of the clock in Hz.
     baud : int
         Default bits a second on the serial line.
+    lines : mapping of str to BoardLine
+        Its lines beside the serial one, by their names.
     preset : str
         Default configuration.
     window : Window
-        The buffers of its bridge.
+        The buffers of its bridge behind the serial line.
     boot : Boot, optional
         The place of a program in its flash, behind the bitstream.
     sensors : mapping of str to tuple of Subsignal
@@ -371,13 +327,14 @@ class Board:
     led: str = "led"
     frequency: float
     baud: int = 1_000_000
+    lines: Mapping[str, BoardLine] = field(default_factory=dict)
     preset: str
     window: Window = WINDOW
     boot: Boot | None = None
     sensors: Mapping[str, tuple[Subsignal, ...]] = field(default_factory=dict)
     camera_preset: str = ""
     spram: int = 0
-    window_beside_loader: Window = Window(slots=1, slot_bytes=512)
+    window_beside_loader: Window = BESIDE_LOADER
 
     @functools.cached_property
     def known(self) -> Platform:
@@ -432,6 +389,30 @@ class Board:
             raise BoardError(f"camera must be {f'one of {known}' if known else 'left out'} on {self.name}, not {name}")
         return SENSORS[name]
 
+    def line(self, name: str = SERIAL, baud: int | None = None, address: str | None = None) -> BoardLine:
+        """The line of this name: a serial one with a rate, or Ethernet with the board's address.
+
+        Raises
+        ------
+        BoardError
+            If the board has no such line, or a parameter is not of this one.
+        """
+        if name != SERIAL and name not in self.lines:
+            known = [SERIAL, *self.lines]
+            raise BoardError(f"line must be {'one of ' if len(known) > 1 else ''}{', '.join(known)} on {self.name}, "
+                             f"not {name}")
+        if baud is not None and name != SERIAL:
+            raise BoardError(f"baud must be left out with the line {name}")
+        if name == SERIAL:
+            found: BoardLine = SerialPort(self.baud if baud is None else baud)
+        else:
+            found = self.lines[name]
+        if address is None:
+            return found
+        if not isinstance(found, Ethernet):
+            raise BoardError(f"address must be left out with the line {name}")
+        return dataclasses.replace(found, address=address)
+
     def platform_with(self, camera: str) -> Platform:
         """A platform for a build, with the pins of a sensor, or of none."""
         platform = self.platform()
@@ -439,17 +420,17 @@ class Board:
             platform.add_resources([Resource("camera", 0, *self.sensors[camera])])
         return platform
 
-    def design(self, config: ArrayConfig, pll: PLL, baud: int, *, loader: bool = False, boot: bool = False,
+    def design(self, config: ArrayConfig, pll: PLL, line: BoardLine, *, loader: bool = False, boot: bool = False,
                camera: CameraView | None = None) -> PlatformTop:
         """The design for the board, with or without a loader in its single-port RAMs, a boot loader, a camera.
 
         Raises
         ------
         BoardError
-            If the clock does not make the baud rate, or the board lacks a part.
+            If the clock does not suit the line, or the board lacks a part.
         """
         words = self.loader_words() if loader else 0
-        top = BoardTop(config=config, clock=pll.frequency, baud=baud, loader=words, spram=self.spram > 0,
-                       window=self.window_beside_loader if loader else self.window,
-                       boot=self.boot_place() if boot else None, camera=camera)
+        window = self.window_beside_loader if loader else line.window or self.window
+        top = BoardTop(config=config, clock=pll.frequency, line=line.unit(pll.frequency), loader=words,
+                       spram=self.spram > 0, window=window, boot=self.boot_place() if boot else None, camera=camera)
         return PlatformTop(top, (self.clock or self.family.clock)(self.crystal, pll), self.led)

@@ -1,7 +1,8 @@
-"""The boards, by name. Their pins are those of amaranth-boards."""
+"""The boards, by name. Their pins are those of amaranth-boards, or of `fpga.flow.colorlight`."""
 
 from amaranth.build import Attrs, Pins, Subsignal
 from amaranth_boards.colorlight_5a75b_r7_0 import Colorlight_5A75B_R70Platform
+from amaranth_boards.ecpix5 import ECPIX545Platform, ECPIX585Platform
 from amaranth_boards.ice40_hx8k_b_evn import ICE40HX8KBEVNPlatform
 from amaranth_boards.icebreaker import ICEBreakerPlatform
 from amaranth_boards.icepi_zero import IcepiZero1_3Platform
@@ -17,10 +18,13 @@ from amaranth_boards.ulx3s import (
 
 from signum.hdl.host.write_list_dma import UP5K_WORDS
 
-from .board_top import Board, BoardError, Boot, Window
+from .board_top import Board, Boot
+from .colorlight import ColorlightI5Platform, ColorlightI9Platform
 from .families.ecp5 import ECP5
 from .families.gowin import GOWIN
 from .families.ice40 import ICE40, ICE40CoreClock
+from .lines.board_line import BoardError, Window
+from .lines.ethernet_line import Ethernet
 
 __all__ = ["BOARDS", "board_named"]
 
@@ -61,6 +65,17 @@ def ulx3s(size: str, platform: type, preset: str = "ecp5_2k") -> Board:
                           "ov7670_rgb": (*ULX3S_SENSOR, Attrs(IO_TYPE="LVCMOS33"))}, camera_preset="icebreaker_pixels")
 
 
+# the PHY delays what it sends on the boards of Lambda Concept, and what it receives on those of Colorlight
+ECPIX5_ETHERNET = {"ethernet": Ethernet(tx_delay=2e-9, rx_delay=0.0)}
+COLORLIGHT_ETHERNET = {"ethernet": Ethernet(tx_delay=0.0, rx_delay=2e-9)}
+
+
+def ecpix5(size: str, platform: type, preset: str) -> Board:
+    # the FT2232H makes 12 Mbaud divided by whole numbers
+    return Board(name=f"ecpix5-{size}", family=ECP5, platform=platform, led="", frequency=100e6, baud=4_000_000,
+                 lines=ECPIX5_ETHERNET, preset=preset, window=LARGE_WINDOW)
+
+
 BOARDS = {board.name: board for board in (
     Board(name="icebreaker", family=ICE40, platform=ICEBreakerPlatform, frequency=30e6,
           baud=6_000_000, preset="icebreaker", spram=UP5K_WORDS, window=SPRAM_WINDOW, boot=Boot(address=1 << 17),
@@ -75,7 +90,13 @@ BOARDS = {board.name: board for board in (
     ulx3s("85", ULX3S_85F_Platform),
     # the serial line is on the pin of the light
     Board(name="colorlight_5a75b_r7_0", family=ECP5, platform=Colorlight_5A75B_R70Platform, led="",
-          frequency=100e6, preset="ecp5_2k", window=LARGE_WINDOW),
+          frequency=100e6, lines=COLORLIGHT_ETHERNET, preset="ecp5_2k", window=LARGE_WINDOW),
+    Board(name="colorlight_i5", family=ECP5, platform=ColorlightI5Platform, frequency=100e6,
+          lines=COLORLIGHT_ETHERNET, preset="ecp5_25f", window=LARGE_WINDOW),
+    Board(name="colorlight_i9", family=ECP5, platform=ColorlightI9Platform, frequency=100e6,
+          lines=COLORLIGHT_ETHERNET, preset="ecp5_45f", window=LARGE_WINDOW),
+    ecpix5("45", ECPIX545Platform, "ecp5_45f"),
+    ecpix5("85", ECPIX585Platform, "ecp5_2k"),
     Board(name="icepi_zero", family=ECP5, platform=IcepiZero1_3Platform, frequency=100e6,
           preset="ecp5_2k", window=LARGE_WINDOW),
     Board(name="tang_nano_9k", family=GOWIN, platform=lambda: TangNano9kPlatform(toolchain="Apicula"),

@@ -13,11 +13,12 @@ from signum.hdl.camera.sensors import Sensor
 from signum.hdl.config import ArrayConfig
 from signum.hdl.lib.emit import EmitError, run_yosys
 
-from .board_top import Board, BoardError, CameraView, baud_divisor
+from .board_top import Board, CameraView
 from .boot_image import boot_image, joined
 from .families import BOARD_FAMILIES
 from .families.family import NAME
 from .families.pll import PLL
+from .lines.board_line import BoardError, BoardLine
 from .report import cells, check_clock, critical_path, fmax_mhz, utilization
 from .tools import BuildError, run_tool, tool
 
@@ -74,12 +75,15 @@ class Stall:
         return False
 
 
-def synthesize(board: Board, config: ArrayConfig, pll: PLL, baud: int, folder: Path, *, loader: bool = False,
+def synthesize(board: Board, config: ArrayConfig, pll: PLL, line: BoardLine, folder: Path, *, loader: bool = False,
                boot: bool = False, camera: str = "", view: CameraView | None = None) -> dict[str, int]:
     """Write the netlist and the pins; returns the counts of cells."""
     family = board.family
-    design = board.design(config, pll, baud, loader=loader, boot=boot, camera=view)
-    plan = board.platform_with(camera).build(design, name=NAME, do_build=False,
+    design = board.design(config, pll, line, loader=loader, boot=boot, camera=view)
+    platform = board.platform_with(camera)
+    for file, text in line.sources(pll.frequency).items():
+        platform.add_file(file, text)
+    plan = platform.build(design, name=NAME, do_build=False,
                                   debug_verilog=False, script_after_read=f"{AFTER_READ}\n{family.mapping(config)}",
                                   synth_opts=family.synthesis_options, script_after_synth=AFTER_SYNTHESIS)
     plan.extract(folder)
@@ -153,7 +157,7 @@ def place_best(board: Board, seeds: range, folder: Path, clock: float, progress:
 
 
 def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | None = None,
-          baud: int | None = None, seed: int = 1, seeds: int = 1, loader: bool = False,
+          line: BoardLine | None = None, seed: int = 1, seeds: int = 1, loader: bool = False,
           program: Program | None = None, camera: str = "", progress: Progress = lambda stage: None) -> dict[str, Any]:
     """Build the bitstream (``signum.bin``, ``.bit`` or ``.fs``) and ``report.json`` in a folder.
 
@@ -167,8 +171,8 @@ def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | No
         The folder; made if missing. Results of an earlier build in it are removed first.
     frequency : float, optional
         Wanted clock in Hz; the nearest that the PLL makes is taken. By default the board's.
-    baud : int, optional
-        Bits a second on the serial line; by default the board's.
+    line : BoardLine, optional
+        The line to the host; by default the serial one at the board's rate.
     seed, seeds : int
         First seed of the placement, and how many are tried; the fastest result is kept.
     loader : bool
@@ -192,12 +196,12 @@ def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | No
     BuildError, ToolError
         If a tool fails (such as for a design that does not fit) or is missing.
     PLLError, BoardError
-        If the clock, the baud rate or the loader cannot be had.
+        If the clock, the line or the loader cannot be had.
     """
     family = board.family
     pll = board.pll(board.frequency if frequency is None else frequency)
-    baud = board.baud if baud is None else baud
-    baud_divisor(pll.frequency, baud)
+    line = line or board.line()
+    line.check(pll.frequency)
     words = board.loader_words() if loader else 0
     image = boot_image(program) if program else b""
     view = None
@@ -209,7 +213,7 @@ def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | No
     for name in OUTPUTS:
         (out / name).unlink(missing_ok=True)
     progress("synthesis")
-    counts = synthesize(board, config, pll, baud, out, loader=loader, boot=program is not None, camera=camera,
+    counts = synthesize(board, config, pll, line, out, loader=loader, boot=program is not None, camera=camera,
                         view=view)
     seed, placed, reached, stalled = place_best(board, range(seed, seed + seeds), out, pll.frequency, progress)
     fmax, clock = fmax_mhz(placed), pll.frequency / 1e6
@@ -230,7 +234,7 @@ def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | No
         "clock_mhz": clock,
         "fmax_mhz": round(fmax, 2),
         "met": fmax >= clock,
-        "baud": baud,
+        "line": line.text,
         "seed": seed,
         "fmax_mhz_by_seed": {str(seed): mhz for seed, mhz in reached.items()},
         "stalled_seeds": stalled,

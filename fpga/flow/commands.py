@@ -17,12 +17,13 @@ from signum.hdl.config import ArrayConfig, ConfigError
 from signum.hdl.lib.command import FILE, Command, Folder, Integer, Number, OneOf, Refusal, config_options, read_config
 from signum.hdl.lib.folders import IN_REPOSITORY
 
-from .board_top import BoardError
+from .board_top import SERIAL
 from .boards import BOARDS, board_named
 from .boot_image import BootImageError
 from .build import build
 from .families.pll import PLLError
 from .flash import flash
+from .lines.board_line import BoardError
 from .program_file import ProgramFile, ProgramFileError
 from .report import (
     BOARDS_REPORT,
@@ -69,7 +70,10 @@ def boot_program(path: Path, config: ArrayConfig, *, given: bool) -> Program:
 @board_option
 @config_options
 @click.option("--frequency", type=Number(), metavar="MHZ", help="Clock; by default the board's.")
-@click.option("--baud", type=Integer(), metavar="N", help="Bits a second; by default the board's.")
+@click.option("--line", default=SERIAL, show_default=True, metavar="NAME",
+              help="Line to the host: serial, or ethernet where the board has it.")
+@click.option("--baud", type=Integer(), metavar="N", help="Bits a second of a serial line; by default the board's.")
+@click.option("--address", metavar="IPV4", help="Address of the board in the network, with ethernet.")
 @click.option("--loader", is_flag=True, help="With a loader in the board's single-port RAMs (UP5K).")
 @click.option("--network", type=FILE, help="Program file (.sgn) of a network, for the board's flash.")
 @click.option("--camera", default="", metavar="NAME", help="Sensor of the images, with a network in the flash.")
@@ -77,8 +81,9 @@ def boot_program(path: Path, config: ArrayConfig, *, given: bool) -> Program:
 @click.option("--seeds", type=Integer(1), default=1, show_default=True, metavar="N",
               help="Try so many and keep the fastest.")
 @click.option("--out", type=Folder(), help="Folder of the files; by default build/BOARD.")
-def build_command(board: str, preset: str | None, config: Path | None, frequency: float | None, baud: int | None,
-                  loader: bool, network: Path | None, camera: str, seed: int, seeds: int, out: Path | None) -> None:
+def build_command(board: str, preset: str | None, config: Path | None, frequency: float | None, line: str,
+                  baud: int | None, address: str | None, loader: bool, network: Path | None, camera: str, seed: int,
+                  seeds: int, out: Path | None) -> None:
     """Make a bitstream for a board.
 
     Synthesis, placement, routing and packing write signum.bin (ECP5: .bit, Gowin: .fs) and report.json (cells, RAM,
@@ -99,10 +104,10 @@ def build_command(board: str, preset: str | None, config: Path | None, frequency
     def progress(stage: str) -> None:
         console.print(f"{time.monotonic() - began:6.1f} s  {stage}", highlight=False)
 
-    report = build(chosen, array, out=folder, baud=baud, seed=seed, seeds=seeds,
+    report = build(chosen, array, out=folder, line=chosen.line(line, baud, address), seed=seed, seeds=seeds,
                    frequency=None if frequency is None else frequency * 1e6, loader=loader, program=program,
                    camera=camera, progress=progress)
-    if not loader:
+    if not loader and line == SERIAL:
         keep_board_row(board_row(report))
     progress(f"done: {folder / chosen.family.bitstream}")
     rows = Table(show_header=False)

@@ -28,6 +28,7 @@ from .board_top import BoardTop
 from .build import AFTER_READ, AFTER_SYNTHESIS
 from .families import FAMILIES
 from .families.family import Family
+from .lines.serial_line import SerialPort
 from .report import cells
 
 __all__ = ["AreaModel", "board_cells", "element_cells", "fit_area", "mapped", "memories", "ram_blocks"]
@@ -74,7 +75,7 @@ def _size(unit: wiring.Component, config: ArrayConfig, family: str) -> int:
 def board_cells(config: Mapping[str, Any], family: str) -> int:
     """LUT4 equivalents of a whole accelerator with its host link."""
     array = ArrayConfig.from_dict(dict(config))
-    return _size(BoardTop(config=array, clock=CLOCK, baud=BAUD), array, family)
+    return _size(BoardTop(config=array, clock=CLOCK, line=SerialPort(BAUD).unit(CLOCK)), array, family)
 
 
 def element_cells(config: Mapping[str, Any], family: str) -> int:

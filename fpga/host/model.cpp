@@ -1,5 +1,5 @@
-// A Verilated module with one clock as a shared library: its ports, cycles, the accelerator's bus, a serial line, a SPI
-// flash, and waves of a sensor.
+// A Verilated module with one clock as a shared library: its ports, cycles, the accelerator's bus, a serial line, a
+// network, a SPI flash, and waves of a sensor.
 // `fpga.host.model` compiles and loads it; ports.h and Vmodel.h are made for each module.
 
 #include <cstdint>
@@ -42,6 +42,56 @@ struct Serial {
     int bit = -1;               // of the byte that comes in; -1: none
     uint8_t byte = 0;
     uint64_t receive_timer = 0;
+};
+
+// The network's end of an RGMII PHY: frames with preamble and check sequence, 12 bytes apart, at 125 MHz beside the module's
+// clock. The data at the pins change between the edges of their clock.
+struct Network {
+    Port rx_clk, rx_ctl, rx_data, tx_ctl, tx_data;
+    double step = 0;                            // cycles of the module in half a period of 125 MHz; 0: no network
+    double next = 0;
+    std::deque<std::vector<uint8_t>> outbox;
+    size_t place = 0, gap = 0;                  // of the frame that leaves; bytes until the next one may
+    std::vector<uint8_t> frame;                 // that comes in
+    std::deque<std::vector<uint8_t>> inbox;
+    bool level = false, high = false;           // of the clock; of the byte that leaves: its second half
+    uint8_t low = 0;
+    bool sending = false;                       // a byte
+    bool begun = false;                         // a byte of the frame that comes in
+
+    bool busy() const { return !outbox.empty() || begun; }
+
+    // Before an edge of the clock.
+    void drive() {
+        if (!level) sending = !outbox.empty() && !gap;
+        rx_ctl.put(sending);
+        const uint8_t byte = sending ? outbox.front()[place] : 0;
+        rx_data.put(level ? byte >> 4 : byte & 15);
+    }
+
+    // After it: the first half of a byte follows the rising edge.
+    void take() {
+        if (level) {
+            low = static_cast<uint8_t>(tx_data.get() & 15);
+            begun = tx_ctl.get() & 1;
+            return;
+        }
+        if (begun) {
+            frame.push_back(static_cast<uint8_t>(low | (tx_data.get() & 15) << 4));
+        } else if (!frame.empty()) {
+            inbox.push_back(frame);
+            frame.clear();
+        }
+        if (sending) {
+            if (++place == outbox.front().size()) {
+                outbox.pop_front();
+                place = 0;
+                gap = 12;
+            }
+        } else if (gap) {
+            --gap;
+        }
+    }
 };
 
 // A SPI NOR flash at the pins flash_*, in deep power-down at first: it knows the commands of wake-up (0xAB), read (0x03)
@@ -106,6 +156,7 @@ struct Model {
     std::unordered_map<std::string, Port> ports;
     uint64_t cycles = 0;
     Serial serial;
+    Network network;
     Flash flash;
     Wave wave;
     uint8_t unused[16] = {};
@@ -140,9 +191,24 @@ struct Model {
         top.eval();
     }
 
+    // Edges of the network's clock, as many as come within half a cycle.
+    void network_edges(double end) {
+        while (network.step > 0 && network.next < end) {
+            network.drive();
+            top.eval();
+            network.level = !network.level;
+            network.rx_clk.put(network.level);
+            top.eval();
+            network.take();
+            network.next += network.step;
+        }
+    }
+
     void high() {
+        network_edges(static_cast<double>(cycles) + 0.5);
         top.clk = 1;
         top.eval();
+        network_edges(static_cast<double>(cycles) + 1);
         ++cycles;
         if (!flash.bytes.empty()) flash.step(cycles);
         if (!wave.ports.empty()) wave.step();
@@ -275,6 +341,40 @@ int64_t model_serial(Model* model, uint64_t cycles, uint32_t divisor, uint8_t* b
     }
     model->low();
     return static_cast<int64_t>(found);
+}
+
+// A network at the pins of RGMII, whose clock has half a period of `step` cycles.
+void model_network(Model* model, double step) {
+    Network& network = model->network;
+    network = Network{};
+    network.rx_clk = model->port("rx_clk");
+    network.rx_ctl = model->port("rx_ctl");
+    network.rx_data = model->port("rx_data");
+    network.tx_ctl = model->port("tx_ctl");
+    network.tx_data = model->port("tx_data");
+    network.step = step;
+    network.next = static_cast<double>(model->cycles);
+}
+
+// A frame with preamble and check sequence for the network; it leaves in the cycles to come.
+void model_network_send(Model* model, const uint8_t* bytes, uint64_t count) {
+    model->network.outbox.emplace_back(bytes, bytes + count);
+}
+
+// Whether frames are on their way in the network.
+int model_network_busy(Model* model) { return model->network.busy(); }
+
+// Clock for up to `cycles`, or until a frame has come that fits `room` bytes: its bytes, 0 for none.
+int64_t model_network_run(Model* model, uint64_t cycles, uint8_t* bytes, uint64_t room) {
+    std::deque<std::vector<uint8_t>>& inbox = model->network.inbox;
+    for (; cycles && inbox.empty(); --cycles) model->cycle();
+    model->low();
+    if (inbox.empty()) return 0;
+    const std::vector<uint8_t> frame = inbox.front();
+    inbox.pop_front();
+    const uint64_t count = frame.size() < room ? frame.size() : room;
+    std::memcpy(bytes, frame.data(), count);
+    return static_cast<int64_t>(count);
 }
 
 // A flash with these bytes at the pins flash_*, asleep.

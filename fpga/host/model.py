@@ -17,6 +17,7 @@ SOURCE = Path(__file__).with_name("model.cpp")
 VERILATE = ("--prefix", "Vmodel", "-O3", "--noassert", "--x-assign", "fast", "--x-initial", "unique", "-Wno-WIDTH",
             "-LDFLAGS", "-shared", "-o", "model.so")
 OPTIMISE = "-O1"         # -O2 takes half as long again to compile and gains a tenth
+LONGEST_FRAME = 2048
 STEP = 1 << 20          # cycles after which Python may be interrupted
 
 
@@ -64,6 +65,10 @@ SIGNATURES = {
                   ctypes.c_uint64),
     "model_send": (None, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint64),
     "model_line_busy": (ctypes.c_int, ctypes.c_void_p),
+    "model_network": (None, ctypes.c_void_p, ctypes.c_double),
+    "model_network_send": (None, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint64),
+    "model_network_busy": (ctypes.c_int, ctypes.c_void_p),
+    "model_network_run": (ctypes.c_int64, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_char_p, ctypes.c_uint64),
     "model_flash": (None, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint64, ctypes.c_uint64),
     "model_wave_ports": (None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint64),
     "model_wave": (None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint64),
@@ -176,6 +181,25 @@ class Model:
         """Run for some cycles, ``divisor`` of them a bit, or until ``room`` bytes have come from ``tx``: those."""
         came = ctypes.create_string_buffer(room)
         count = self._library.model_serial(self._model, cycles, divisor, came, room)
+        return came.raw[:count]
+
+    def network(self, half_period: float) -> None:
+        """Put a network at the pins of RGMII, with a clock of its own: half its period in cycles."""
+        self._library.model_network(self._model, half_period)
+
+    def network_send(self, frame: bytes) -> None:
+        """Queue a frame with preamble and check sequence for the network; it leaves with `network_run`."""
+        self._library.model_network_send(self._model, frame, len(frame))
+
+    @property
+    def network_busy(self) -> bool:
+        """Whether frames are on their way in the network."""
+        return bool(self._library.model_network_busy(self._model))
+
+    def network_run(self, cycles: int) -> bytes:
+        """Run for some cycles, or until a frame has come, preamble and all: that frame, or nothing."""
+        came = ctypes.create_string_buffer(LONGEST_FRAME)
+        count = self._library.model_network_run(self._model, cycles, came, LONGEST_FRAME)
         return came.raw[:count]
 
     def flash(self, content: bytes, wake: int) -> None:

@@ -18,6 +18,7 @@ from signum.fpga.flow.families import BOARD_FAMILIES
 from signum.fpga.flow.families.clock import Clock
 from signum.fpga.flow.families.family import NAME, Family
 from signum.fpga.flow.families.pll import PLL
+from signum.fpga.flow.lines.serial_line import SerialPort
 from signum.fpga.flow.tools import BuildError, run_tool
 from signum.hdl.config import ArrayConfig
 from signum.hdl.lib.emit import run_yosys
@@ -65,7 +66,7 @@ def synthesize_without_pll(board: Board, config: ArrayConfig, folder: Path, *, l
     """
     folder.mkdir(parents=True, exist_ok=True)
     without = dataclasses.replace(board, clock=PinClock, platform=lambda: platform_with_lock(board))
-    synthesize(without, config, Crystal(reference=round(CLOCK)), BAUD, folder, loader=loader)
+    synthesize(without, config, Crystal(reference=round(CLOCK)), SerialPort(BAUD), folder, loader=loader)
 
 
 def whole_text(path: Path, read: set[Path]) -> str:

@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from signum.fpga.flow.board_top import BoardError
 from signum.fpga.flow.boards import board_named
+from signum.fpga.flow.lines.board_line import BoardError
+from signum.fpga.flow.lines.ethernet_line import Ethernet
 from signum.fpga.flow.program_file import ProgramFile, ProgramFileError
 from signum.fpga.flow.tools import ToolError
 from signum.golden.compiler.compile import CapacityError, compile_graph
@@ -31,9 +32,10 @@ from signum.hdl.lib.command import FILE, Command, Integer
 from .device import Device, DeviceError
 from .link import Link, LinkError
 from .model import ModelError
+from .ports import open_port
 from .pseudo_terminal import PseudoTerminal
-from .serial_transport import SerialTransport
 from .staged_device import StagedDevice
+from .udp_bridge import UDPBridge
 from .virtual_board import VirtualBoard
 
 __all__ = ["SIM", "DataError", "accuracy", "board_sim_command", "connect", "run_command", "run_program",
@@ -41,6 +43,7 @@ __all__ = ["SIM", "DataError", "accuracy", "board_sim_command", "connect", "run_
 
 SIM = "sim"
 PRESET = "ecp5_2k"
+ETHERNET_CLOCK = 100e6
 WINDOW_BITS = 10 * (1 << 14)    # of the largest window of a board
 
 
@@ -58,17 +61,22 @@ FAILED = (DeviceError, LinkError, ModelError, ToolError, OSError)
 
 
 @contextlib.contextmanager
-def virtual_board(config: ArrayConfig, console: Console, loader: int = 0) -> Iterator[tuple[VirtualBoard, str]]:
-    """A virtual board behind a pseudo-terminal, and the name of its port."""
+def virtual_board(config: ArrayConfig, console: Console, loader: int = 0,
+                  udp_port: int | None = None) -> Iterator[tuple[VirtualBoard, str]]:
+    """A virtual board behind a pseudo-terminal, or in a network at a UDP port, and the name of its port."""
     with console.status("building the virtual board (kept under build/model)"):
-        board = VirtualBoard(config, loader=loader)
-    with contextlib.closing(board), PseudoTerminal(board) as terminal:
-        yield board, terminal.port
+        if udp_port is None:
+            board = VirtualBoard(config, loader=loader)
+        else:
+            board = VirtualBoard(config, loader=loader, clock=ETHERNET_CLOCK, line=Ethernet())
+    with (contextlib.closing(board),
+          PseudoTerminal(board) if udp_port is None else UDPBridge(board, udp_port) as server):
+        yield board, server.port
 
 
 @contextlib.contextmanager
 def connect(port: str, baud: int, program: Program | Streamed | None, console: Console) -> Iterator[Device]:
-    """The board at a serial port; for "sim" a virtual board with the program's array, and a loader if needed.
+    """The board at a port (`open_port`); for "sim" a virtual board with the program's array, and a loader if needed.
 
     A real board may be asked for its array first, without a program.
     """
@@ -79,7 +87,7 @@ def connect(port: str, baud: int, program: Program | Streamed | None, console: C
             assert program is not None
             _, port = stack.enter_context(virtual_board(program.config, console, UP5K_WORDS if staged else 0))
             timeout = 5.0                       # large arrays simulate slowly
-        transport = SerialTransport(port, baud)
+        transport = open_port(port, baud)
         stack.callback(transport.close)
         yield (StagedDevice if staged else Device)(Link(transport, timeout=timeout))
 
@@ -226,7 +234,8 @@ def run_program(device: Device, file: ProgramFile, images: np.ndarray, labels: n
 
 
 @click.command("run", cls=Command, refused=(BoardError, ConfigError, DataError, ProgramFileError), failed=FAILED)
-@click.option("--port", required=True, help=f"Serial port, such as /dev/ttyUSB1; {SIM} is a virtual board.")
+@click.option("--port", required=True, help="Serial port, such as /dev/ttyUSB1, or udp:ADDRESS; "
+              f"{SIM} is a virtual board.")
 @click.option("--program", type=FILE, required=True, help="Program file (.sgn).")
 @click.option("--input", "images_path", type=FILE, required=True,
               help="Images (.npy), one an entry of the first axis.")
@@ -238,7 +247,7 @@ def run_program(device: Device, file: ProgramFile, images: np.ndarray, labels: n
               help="Size of a virtual board's array, for a network that is not compiled.")
 def run_command(port: str, program: Path, images_path: Path, labels_path: Path | None, out: Path | None,
                 board: str, baud: int | None, preset: str) -> None:
-    """Run a program file on the board at a serial port.
+    """Run a program file on the board at a serial port, or in a network.
 
     A network of `signum import` is compiled for the array that the board tells.
     """
@@ -263,15 +272,16 @@ def run_command(port: str, program: Path, images_path: Path, labels_path: Path |
 @click.command("board-sim", cls=Command, refused=(ConfigError, DataError, ProgramFileError), failed=FAILED)
 @click.option("--preset", default="icebreaker", show_default=True, metavar="NAME", help="Configuration by name.")
 @click.option("--program", type=FILE, help="The configuration of a program file.")
-def board_sim_command(preset: str, program: Path | None) -> None:
-    """Serve a virtual board at a pseudo-terminal until Ctrl-C."""
+@click.option("--udp", type=Integer(0), metavar="PORT", help="With Ethernet, at this UDP port of 127.0.0.1.")
+def board_sim_command(preset: str, program: Path | None, udp: int | None) -> None:
+    """Serve a virtual board at a pseudo-terminal, or at a UDP port, until Ctrl-C."""
     console = Console()
     loaded = _program_file(program).program if program else None
     if isinstance(loaded, Graph):
         raise DataError(f"{program} must be a compiled program, not a network for any array")
     config = loaded.config if loaded else ArrayConfig.preset(preset)
     loader = UP5K_WORDS if isinstance(loaded, Streamed) else 0
-    with virtual_board(config, console, loader) as (board, port):
+    with virtual_board(config, console, loader, udp) as (board, port):
         console.print(f"the virtual board is at {port}: {config.rows} x {config.cols} elements of {config.lanes} "
                       "lanes; Ctrl-C ends it", soft_wrap=True)
         began = time.monotonic()

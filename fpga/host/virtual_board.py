@@ -1,22 +1,120 @@
-"""The virtual board: the board's top in Verilator and the host's end of its serial line."""
+"""The virtual board: the board's top in Verilator and the host's end of its line."""
 
+from collections.abc import Callable
 from math import ceil
 
 import numpy as np
 
-from signum.fpga.flow.board_top import WINDOW, BoardTop, Boot, CameraView, Window, baud_divisor
+from signum.fpga.flow.board_top import BoardTop, Boot, CameraView
+from signum.fpga.flow.lines.board_line import WINDOW, BoardError, BoardLine, Window, verilog_with
+from signum.fpga.flow.lines.ethernet_line import RGMII_CLOCK, Ethernet
+from signum.fpga.flow.lines.serial_line import SerialPort, baud_divisor
 from signum.hdl.array.popcount.table import TablePopcount
 from signum.hdl.config import ArrayConfig
 from signum.hdl.lib.emit import Target, to_verilog
 
 from .model import Model
+from .network import MOST_BYTES, NetworkHost
 
-__all__ = ["SENSOR_PINS", "VirtualBoard"]
+__all__ = ["SENSOR_PINS", "NetworkEnd", "SerialEnd", "VirtualBoard"]
 
 NAME = "board"
 CLOCK, BAUD = 1e5, 25_000       # four cycles a bit, the least; with a slow clock, silences are few cycles
+LINE = SerialPort(BAUD)
 STEP = 256
+SHORT_STEP = 40
 SENSOR_PINS = "camera_pclk", "camera_vsync", "camera_href", "camera_pins"
+
+
+HOST_ADDRESS, HOST_PORT = "192.168.1.1", 40_000
+
+
+class SerialEnd:
+    """The host's end of a serial line.
+
+    Parameters
+    ----------
+    divisor : int
+        Cycles a bit.
+    """
+
+    def __init__(self, divisor: int) -> None:
+        self.divisor = divisor
+
+    def attach(self, model: Model) -> None:
+        """Begin at the pins of a model, with nothing on its way."""
+        self._model = model
+        model["rx"] = 1
+
+    @property
+    def busy(self) -> bool:
+        """Bytes are on their way."""
+        return self._model.line_busy
+
+    def send(self, data: bytes) -> None:
+        """Queue bytes."""
+        self._model.send(data)
+
+    def run(self, cycles: int, room: int) -> list[bytes]:
+        """Run for some cycles, fewer once ``room`` bytes have come: the bytes."""
+        data = self._model.serial(cycles, self.divisor, room)
+        return [data] if data else []
+
+
+class NetworkEnd:
+    """A host in the network of a board.
+
+    Parameters
+    ----------
+    ethernet : Ethernet
+        The board's place in it.
+    half_period : float
+        Half a period of the network's clock in cycles of the board.
+
+    Members
+    -------
+    wire, wire_back : callable
+        Datagrams that arrive in place of one that was sent, at the board and at the host; by default that one.
+    """
+
+    def __init__(self, ethernet: Ethernet, half_period: float) -> None:
+        self._half_period = half_period
+        self.host = NetworkHost(address=HOST_ADDRESS, port=HOST_PORT, peer=ethernet.address, peer_port=ethernet.port,
+                                peer_mac=ethernet.mac)
+        self.wire: Callable[[bytes], list[bytes]] = lambda datagram: [datagram]
+        self.wire_back = self.wire
+
+    def attach(self, model: Model) -> None:
+        """Begin at the pins of a model, with nothing on its way."""
+        self._model = model
+        model.network(self._half_period)
+
+    @property
+    def busy(self) -> bool:
+        """Frames are on their way."""
+        return self._model.network_busy
+
+    def send(self, data: bytes) -> None:
+        """Queue bytes as datagrams, the longest that can be."""
+        for start in range(0, len(data), MOST_BYTES):
+            for datagram in self.wire(data[start:start + MOST_BYTES]):
+                self._model.network_send(self.host.datagram(datagram))
+
+    def run(self, cycles: int, room: int) -> list[bytes]:
+        """Run for some cycles, fewer once ``room`` bytes have come: the payloads of datagrams."""
+        end = self._model.cycles + cycles
+        found, came = [], 0
+        while self._model.cycles < end and came < room:
+            frame = self._model.network_run(end - self._model.cycles)
+            if not frame:
+                continue
+            payload, reply = self.host.take(frame)
+            if reply:
+                self._model.network_send(reply)
+            if payload:
+                found += self.wire_back(payload)
+                came += len(payload)
+        return found
 
 
 class VirtualBoard:
@@ -31,8 +129,8 @@ class VirtualBoard:
     config : ArrayConfig
     clock : float
         Nominal frequency in Hz, by which cycles count as seconds.
-    baud : int
-        Bits a second.
+    line : BoardLine
+        The line to the host.
     loader : int
         Words of the loader; 0 for none.
     window : Window
@@ -52,23 +150,33 @@ class VirtualBoard:
     Raises
     ------
     BoardError
-        If the clock cannot produce the baud rate.
+        If the clock does not suit the line.
     ModelError
         If the board's top cannot be built.
     ToolError
         If Verilator or the compiler is missing.
     """
 
-    def __init__(self, config: ArrayConfig, *, clock: float = CLOCK, baud: int = BAUD, loader: int = 0,
-                 window: Window = WINDOW, boot: Boot | None = None, flash: bytes = b"",
+    def __init__(self, config: ArrayConfig, *, clock: float = CLOCK, line: BoardLine = LINE,
+                 loader: int = 0, window: Window | None = None, boot: Boot | None = None, flash: bytes = b"",
                  camera: CameraView | None = None, seed: int = 1, verilog: str = "") -> None:
         self.config = config
         self.clock = clock
-        self.divisor = baud_divisor(clock, baud)
-        target = None if config.signed else Target(popcount=TablePopcount.name)
-        self._verilog = verilog or to_verilog(
-            BoardTop(config=config, clock=clock, baud=baud, loader=loader, window=window, boot=boot, camera=camera),
-            NAME, target)[0]
+        self.line = line
+        self.end: SerialEnd | NetworkEnd
+        if isinstance(line, SerialPort):
+            self.end = SerialEnd(baud_divisor(clock, line.baud))
+        elif isinstance(line, Ethernet):
+            self.end = NetworkEnd(line, clock / RGMII_CLOCK / 2)
+        else:
+            raise BoardError(f"line must be serial or Ethernet on a virtual board, not {line.text}")
+        self._verilog = verilog
+        if not verilog:
+            target = None if config.signed else Target(popcount=TablePopcount.name)
+            top = BoardTop(config=config, clock=clock, line=line.unit(clock), loader=loader,
+                           window=window or line.window or WINDOW, boot=boot, camera=camera)
+            sources = {**line.sources(clock), **line.models()}
+            self._verilog = verilog_with(sources, top, NAME, target) if sources else to_verilog(top, NAME, target)[0]
         self._flash, self._boot, self._camera = flash, boot, camera
         self._seed = seed
         self._past = 0
@@ -79,8 +187,7 @@ class VirtualBoard:
         model = Model(self._verilog, NAME, seed=self._seed)
         if self._camera:
             model.wave_ports(SENSOR_PINS)
-        else:
-            model["rx"] = 1
+        self.end.attach(model)
         if self._boot:
             model.flash(self._flash or b"\xFF", ceil(self._boot.wake * self.clock))
         model.reset()
@@ -94,15 +201,19 @@ class VirtualBoard:
     @property
     def busy(self) -> bool:
         """A program runs, or bytes are in transit."""
-        return bool(self._model["busy"]) or self._model.line_busy
+        return bool(self._model["busy"]) or self.end.busy
 
     def send(self, data: bytes) -> None:
         """Queue bytes for the line; they are sent while cycles pass."""
-        self._model.send(data)
+        self.end.send(data)
 
     def run(self, cycles: int, room: int = 4096) -> bytes:
         """Run for some cycles, fewer once ``room`` bytes were received; returns the received bytes."""
-        return self._model.serial(cycles, self.divisor, room)
+        return b"".join(self.end.run(cycles, room))
+
+    def run_packets(self, cycles: int, room: int = 4096) -> list[bytes]:
+        """As `run`, with the bytes of each datagram, or of a serial line, apart."""
+        return self.end.run(cycles, room)
 
     def show(self, steps: np.ndarray) -> None:
         """Append to the wave at the sensor's pins; see `Model.wave`, with the ports `SENSOR_PINS`."""
@@ -120,8 +231,8 @@ class VirtualBoard:
     def write(self, data: bytes) -> None:
         """Send bytes; returns once they are sent."""
         self.send(data)
-        while self._model.line_busy:
-            self._inbox += self.run(10 * self.divisor)
+        while self.end.busy:
+            self._inbox += self.run(SHORT_STEP)
 
     def read(self, timeout: float) -> bytes:
         """The bytes that are there, or those that come within the first cycles in which any do; none once ``timeout``

@@ -6,13 +6,14 @@ maps, so PyTorch and the integers cannot disagree about an image.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from signum.golden.reference.encoding import MapShape
+
+if TYPE_CHECKING:       # which takes seconds, and only training needs
+    from torch import Tensor
 
 __all__ = ["BitPlanes", "Encoder", "SignEncoder", "TablePlanes", "TableThermometer", "Thermometer",
            "encoder_from_dict"]
@@ -59,11 +60,13 @@ class Encoder:
         """An image, int64 (B, C, H, W), with these maps as its code: of several, the image of the least values."""
         raise NotImplementedError
 
-    def tensor(self, images: np.ndarray) -> Tensor:
+    def tensor(self, images: np.ndarray) -> "Tensor":
         """The input of the network: float32 (B, channels, H, W)."""
+        from torch import from_numpy
+
         maps = self.bits(images)
         values = np.where(maps[self.names[0]], np.float32(1), np.float32(-1))
-        return torch.from_numpy(np.ascontiguousarray(values.transpose(0, 3, 1, 2)))
+        return from_numpy(np.ascontiguousarray(values.transpose(0, 3, 1, 2)))
 
     def to_dict(self) -> dict[str, Any]:
         """The encoder in plain values; `encoder_from_dict` is the inverse."""
@@ -144,8 +147,10 @@ class BitPlanes(Encoder):
             value = 2 * value + maps[name]
         return value.transpose(0, 3, 1, 2)
 
-    def tensor(self, images: np.ndarray) -> Tensor:
-        return torch.from_numpy(self.decode(self.bits(images)).astype(np.float32))
+    def tensor(self, images: np.ndarray) -> "Tensor":
+        from torch import from_numpy
+
+        return from_numpy(self.decode(self.bits(images)).astype(np.float32))
 
 
 def _check_tables(tables: Sequence[Sequence[int]], most: int) -> tuple[tuple[int, ...], ...]:

@@ -43,7 +43,7 @@ def case(name: str, preset: str, seeds: Iterable[int], console: Console, *, freq
     path = ""
     with tempfile.TemporaryDirectory() as place_name:
         place_folder = Path(place_name)
-        synthesize(board, config, pll, board.baud, place_folder)
+        synthesize(board, config, pll, board.line(), place_folder)
         for seed in seeds:
             try:
                 report = place(board, seed, place_folder, pll.frequency)

@@ -83,7 +83,7 @@ def run_case(case: Case, delay: float) -> Row:
     clock = board.pll(board.frequency).frequency
     program = compile_graph(case.graph, config, split=case.split, answers=Answers())
     boot = board.boot_place() if case.split else None
-    virtual = VirtualBoard(config, clock=clock, baud=board.baud, window=board.window, boot=boot,
+    virtual = VirtualBoard(config, clock=clock, line=board.line(), window=board.window, boot=boot,
                            flash=joined(b"", boot_image(program), boot.address) if boot else b"")
     arrivals: list[tuple[int, int]] = []
 

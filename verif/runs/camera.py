@@ -170,7 +170,7 @@ def demo(console: Console, images: int) -> dict[str, Any]:
     broken = {number: kinds[number // BROKEN_EVERY % len(kinds)]
               for number in range(BROKEN_EVERY - 1, images, BROKEN_EVERY)}
     with console.status("building the virtual board (kept under build/model)"):
-        virtual = VirtualBoard(config, clock=clock, baud=board.baud, boot=boot, camera=view,
+        virtual = VirtualBoard(config, clock=clock, line=board.line(), boot=boot, camera=view,
                                flash=joined(b"", image, boot.address))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with contextlib.closing(virtual), Progress(*columns, console=console) as bar:

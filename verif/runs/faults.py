@@ -18,7 +18,7 @@ import click
 import numpy as np
 from rich.console import Console
 
-from signum.fpga.flow.board_top import Window
+from signum.fpga.flow.lines.board_line import Window
 from signum.fpga.flow.program_file import ProgramFile, ProgramFileError
 from signum.fpga.flow.tools import ToolError
 from signum.fpga.host.device import Device, DeviceError

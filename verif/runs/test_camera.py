@@ -10,6 +10,7 @@ import pytest
 from signum.fpga.flow.board_top import Boot, CameraView
 from signum.fpga.flow.boot_image import boot_image, joined
 from signum.fpga.flow.build import camera_view
+from signum.fpga.flow.lines.serial_line import SerialPort
 from signum.fpga.host.virtual_board import VirtualBoard
 from signum.golden.compiler.answers import Answers
 from signum.golden.compiler.compile import compile_graph
@@ -36,7 +37,7 @@ def program() -> Program:
 @contextlib.contextmanager
 def board_with(program: Program, image: bytes) -> Iterator[tuple[VirtualBoard, CameraView]]:
     view = camera_view(SENSOR, program)
-    board = VirtualBoard(CONFIG, clock=CLOCK, baud=250_000, boot=BOOT, camera=view,
+    board = VirtualBoard(CONFIG, clock=CLOCK, line=SerialPort(250_000), boot=BOOT, camera=view,
                          flash=joined(b"", image, BOOT.address))
     with contextlib.closing(board):
         yield board, view

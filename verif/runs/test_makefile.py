@@ -33,6 +33,8 @@ def test_verilog_takes_every_parameter():
     ("bitstream", "build --board=icebreaker"),
     ("bitstream BOARD=ulx3s-12f CONFIG=a.toml FREQUENCY=50 BAUD=1000000 SEED=3 SEEDS=2 LOADER=1 OUT=x",
      "build --board=ulx3s-12f --config=a.toml --frequency=50 --baud=1000000 --seed=3 --seeds=2 --loader --out=x"),
+    ("bitstream BOARD=ecpix5-85 LINE=ethernet ADDRESS=10.0.0.2",
+     "build --board=ecpix5-85 --line=ethernet --address=10.0.0.2"),
     ("demo", "demo"),
     ("demo RECORD=1", "demo --record"),
     ("task TASK=matching IMAGES=3", "task --task=matching --images=3"),

@@ -183,8 +183,8 @@ def _may_pass(cell: Cell) -> bool:
 
 
 def chip_of(platform: Platform) -> Chip:
-    """The FPGA, an LFE5U, of a `amaranth.vendor.LatticeECP5Platform`."""
-    size = platform.device.removeprefix("LFE5U").removeprefix("-").removesuffix("F")
+    """The FPGA, an LFE5U or LFE5UM5G, of a `amaranth.vendor.LatticeECP5Platform`."""
+    size = platform.device.lower().removeprefix("lfe5u").replace("m5g", "um5g").removeprefix("-").removesuffix("f")
     package = PACKAGES[platform.package[:2]] + platform.package[2:]
     return Chip(f"{platform.device}-{platform.speed}{platform.package}{platform.grade}",
                 (f"--{size}k", "--package", package, "--speed", platform.speed))
@@ -193,7 +193,8 @@ def chip_of(platform: Platform) -> Chip:
 ECP5 = BoardFamily(
     name="ecp5", chip=chip_of,
     devices={"LFE5U-12F": Device(24288, 56), "LFE5U-25F": Device(24288, 56), "LFE5U-45F": Device(43848, 108),
-             "LFE5U-85F": Device(83640, 208)},
+             "LFE5U-85F": Device(83640, 208), "LFE5UM5G-45F": Device(43848, 108),
+             "LFE5UM5G-85F": Device(83640, 208)},
     synthesis="synth_ecp5 -abc9 -nowidelut", delay=3000, savings=(absorb_registers, open_chains),
     pll=ECP5PLL, clock=ECP5Clock,
     netlist=f"{NAME}.json",

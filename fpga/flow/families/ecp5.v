@@ -14,8 +14,8 @@ module TRELLIS_IO(inout B, input I, T, output O);
   endgenerate
 endmodule
 
-// ECP5: FPGA-TN-02204, once TN1264 (memory usage guide). Ports of 9 and 18 bits, their bytes enabled by the lowest bits
-// of the address; or a port of 36 bits that writes (the inputs of both, port A's address) and one that reads (port B's).
+// ECP5: FPGA-TN-02204, once TN1264 (memory usage guide). Ports of 1, 2 and 4 bits; or of 9 and 18 bits, their bytes
+// enabled by the lowest bits of the address; or a port of 36 bits that writes (the inputs of both, port A's address) and one that reads (port B's).
 // Which half of 36 bits comes out of which port is as Yosys has it; OCEB enables both output registers, as in nextpnr.
 module DP16KD(
     input DIA17, DIA16, DIA15, DIA14, DIA13, DIA12, DIA11, DIA10, DIA9, DIA8, DIA7, DIA6, DIA5, DIA4, DIA3, DIA2, DIA1,
@@ -32,7 +32,7 @@ module DP16KD(
   parameter REGMODE_A = "NOREG", REGMODE_B = "NOREG", RESETMODE = "SYNC", ASYNC_RESET_RELEASE = "SYNC", GSR = "ENABLED";
   parameter CSDECODE_A = "0b000", CSDECODE_B = "0b000", WRITEMODE_A = "NORMAL", WRITEMODE_B = "NORMAL";
   parameter CLKAMUX = "CLKA", CLKBMUX = "CLKB";
-  localparam WIDE = DATA_WIDTH_B == 36;
+  localparam WIDE = DATA_WIDTH_B == 36, NARROW = DATA_WIDTH_A < 9;
   localparam MODE_A = WRITEMODE_A == "NORMAL" ? 0 : WRITEMODE_A == "WRITETHROUGH" ? 1 : 2;
   localparam MODE_B = WRITEMODE_B == "NORMAL" ? 0 : WRITEMODE_B == "WRITETHROUGH" ? 1 : 2;
   wire [17:0] in_a = {DIA17, DIA16, DIA15, DIA14, DIA13, DIA12, DIA11, DIA10, DIA9, DIA8, DIA7, DIA6, DIA5, DIA4, DIA3,
@@ -54,14 +54,21 @@ module DP16KD(
   assign {DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9, DOB8, DOB7, DOB6, DOB5, DOB4, DOB3, DOB2, DOB1,
           DOB0} = REGMODE_B == "OUTREG" ? kept_b : high;
   generate
-    if (DATA_WIDTH_A % 9 != 0 || DATA_WIDTH_B % 9 != 0 || (WIDE && DATA_WIDTH_A != 36)
+    if (NARROW ? DATA_WIDTH_A > 4 || DATA_WIDTH_B > 4 : DATA_WIDTH_A % 9 != 0 || DATA_WIDTH_B % 9 != 0 || (WIDE && DATA_WIDTH_A != 36)
         || CLKAMUX != "CLKA" || CLKBMUX != "CLKB"
         || CSDECODE_A != "0b000" || CSDECODE_B != "0b000") block_ram_of_another_kind kind();
+    if (NARROW) begin
+      assign out_a[35:16] = 0, out_b[35:16] = 0;
+      block_ram_bits #(.BITS_A(DATA_WIDTH_A), .BITS_B(DATA_WIDTH_B), .MODE_A(MODE_A), .MODE_B(MODE_B)) ram(
+        .clk(CLKA),
+        .enable_a(CEA), .write_a(WEA), .address_a(address_a), .in_a(in_a[15:0]), .out_a(out_a[15:0]),
+        .enable_b(CEB), .write_b(WEB), .address_b(address_b), .in_b(in_b[15:0]), .out_b(out_b[15:0]));
+    end else
+      block_ram_bytes #(.BYTES_A(DATA_WIDTH_A / 9), .BYTES_B(DATA_WIDTH_B / 9), .MODE_A(MODE_A), .MODE_B(MODE_B)) ram(
+        .clk(CLKA),
+        .enable_a(CEA), .write_a(WEA ? bytes_a : 4'd0), .address_a(address_a), .in_a({in_b, in_a}), .out_a(out_a),
+        .enable_b(CEB), .write_b(WEB ? bytes_b : 4'd0), .address_b(address_b), .in_b({18'd0, in_b}), .out_b(out_b));
   endgenerate
-  block_ram_bytes #(.BYTES_A(DATA_WIDTH_A / 9), .BYTES_B(DATA_WIDTH_B / 9), .MODE_A(MODE_A), .MODE_B(MODE_B)) ram(
-    .clk(CLKA),
-    .enable_a(CEA), .write_a(WEA ? bytes_a : 4'd0), .address_a(address_a), .in_a({in_b, in_a}), .out_a(out_a),
-    .enable_b(CEB), .write_b(WEB ? bytes_b : 4'd0), .address_b(address_b), .in_b({18'd0, in_b}), .out_b(out_b));
   always @(posedge CLKA)
     if (RSTA || RSTB || {CSA2, CSA1, CSA0, CSB2, CSB1, CSB0} != 0) $fatal(1, "a block RAM must be selected, not reset");
 endmodule

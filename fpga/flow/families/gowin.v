@@ -26,6 +26,27 @@ module DPX9B(
     if (RESETA || RESETB || {BLKSELA, BLKSELB} != 0) $fatal(1, "a block RAM must be selected, not reset");
 endmodule
 
+// The same with ports of 1, 2 and 4 bits.
+module DPB(
+    input CLKA, CEA, CLKB, CEB, OCEA, OCEB, RESETA, RESETB, WREA, WREB,
+    input [13:0] ADA, ADB,
+    input [15:0] DIA, DIB,
+    input [2:0] BLKSELA, BLKSELB,
+    output [15:0] DOA, DOB);
+  parameter READ_MODE0 = 0, READ_MODE1 = 0, WRITE_MODE0 = 0, WRITE_MODE1 = 0, BIT_WIDTH_0 = 16, BIT_WIDTH_1 = 16;
+  parameter BLK_SEL_0 = 0, BLK_SEL_1 = 0, RESET_MODE = "SYNC";
+  generate
+    if (READ_MODE0 != 0 || READ_MODE1 != 0 || BLK_SEL_0 != 0 || BLK_SEL_1 != 0
+        || BIT_WIDTH_0 > 4 || BIT_WIDTH_1 > 4) block_ram_of_another_kind kind();
+  endgenerate
+  block_ram_bits #(.BITS_A(BIT_WIDTH_0), .BITS_B(BIT_WIDTH_1), .MODE_A(WRITE_MODE0), .MODE_B(WRITE_MODE1)) ram(
+    .clk(CLKA),
+    .enable_a(CEA), .write_a(WREA), .address_a(ADA), .in_a(DIA), .out_a(DOA),
+    .enable_b(CEB), .write_b(WREB), .address_b(ADB), .in_b(DIB), .out_b(DOB));
+  always @(posedge CLKA)
+    if (RESETA || RESETB || {BLKSELA, BLKSELB} != 0) $fatal(1, "a block RAM must be selected, not reset");
+endmodule
+
 module SDPX9B(
     input CLKA, CEA, CLKB, CEB, OCE, RESETA, RESETB,
     input [13:0] ADA, ADB,

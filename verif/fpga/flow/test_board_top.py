@@ -6,8 +6,10 @@ import re
 import numpy as np
 import pytest
 
-from signum.fpga.flow.board_top import Board, BoardError, BoardTop, Boot, CameraView, Window
+from signum.fpga.flow.board_top import Board, BoardTop, Boot, CameraView
 from signum.fpga.flow.boards import BOARDS
+from signum.fpga.flow.lines.board_line import BoardError, Window
+from signum.fpga.flow.lines.serial_line import SerialLine
 from signum.fpga.host.device import Device
 from signum.fpga.host.link import Link
 from signum.fpga.host.virtual_board import VirtualBoard
@@ -52,7 +54,7 @@ def test_a_network_at_the_rates_of_the_boards(name: str) -> None:
     maps = digits_encoder().bits(digits().test.images[:4])
     last = graph.layers[-1]
     clock = board.pll(board.frequency).frequency
-    with contextlib.closing(VirtualBoard(config, clock=clock, baud=board.baud, window=board.window)) as virtual:
+    with contextlib.closing(VirtualBoard(config, clock=clock, line=board.line(), window=board.window)) as virtual:
         device = Device(Link(virtual, timeout=0.1))
         device.load(compile_graph(graph, config))
         found = device.infer(maps)
@@ -75,4 +77,4 @@ def test_parts_that_do_not_go_together(parts: dict[str, object], message: str) -
         scaling = scaling_for(sensor, width=8, height=8, channels=1, maximum=16)
         parts["camera"] = CameraView(sensor=sensor, scaling=scaling)
     with pytest.raises(BoardError, match=f"^{re.escape(message)}$"):
-        BoardTop(config=config, clock=1e6, baud=250_000, **parts)       # type: ignore[arg-type]
+        BoardTop(config=config, clock=1e6, line=SerialLine(divisor=4), **parts)       # type: ignore[arg-type]

@@ -5,8 +5,10 @@ import json
 import pytest
 from amaranth.hdl import Module
 
-from signum.fpga.flow.board_top import Board, BoardError, baud_divisor
+from signum.fpga.flow.board_top import Board
 from signum.fpga.flow.boards import BOARDS, board_named
+from signum.fpga.flow.lines.board_line import BoardError
+from signum.fpga.flow.lines.serial_line import baud_divisor
 from signum.fpga.flow.report import RECORDED_BOARDS
 from signum.hdl.config import ArrayConfig
 
@@ -45,7 +47,7 @@ def test_the_memories_of_the_preset_fit(board: Board) -> None:
 def test_a_plan(board: Board) -> None:
     """The platform takes the design, with a PLL, and pins for the crystal and the serial line."""
     plan = board.platform().build(
-        board.design(ArrayConfig.preset("small"), board.pll(board.frequency), board.baud), name="signum",
+        board.design(ArrayConfig.preset("small"), board.pll(board.frequency), board.line()), name="signum",
         do_build=False, debug_verilog=False)
     pins = next(text for name, text in plan.files.items() if name.endswith(PINS))
     for name in (board.crystal, "uart_0__rx", "uart_0__tx", *([board.led] if board.led else [])):

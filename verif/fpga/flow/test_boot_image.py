@@ -7,6 +7,7 @@ import pytest
 
 from signum.fpga.flow.board_top import Boot
 from signum.fpga.flow.boot_image import BootImageError, boot_image, boot_writes, flash_address, joined
+from signum.fpga.flow.lines.serial_line import SerialPort
 from signum.fpga.host.device import Device, DeviceError
 from signum.fpga.host.link import Link
 from signum.fpga.host.virtual_board import VirtualBoard
@@ -58,7 +59,8 @@ def test_a_board_answers_from_power_up_on(wrong):
     image = bytearray(boot_image(program))
     if wrong is not None:
         image[wrong] ^= 1
-    board = VirtualBoard(config, clock=clock, baud=6_000_000, boot=boot, flash=joined(b"", bytes(image), boot.address))
+    board = VirtualBoard(config, clock=clock, line=SerialPort(6_000_000), boot=boot,
+                         flash=joined(b"", bytes(image), boot.address))
     images = digits().test.images[:5]
     values = digits_encoder().values(images).astype(np.uint8)
     with contextlib.closing(board):

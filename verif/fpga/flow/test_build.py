@@ -8,12 +8,13 @@ import pytest
 import signum.fpga.flow.build
 import signum.fpga.flow.commands
 import signum.fpga.flow.report
-from signum.fpga.flow.board_top import BoardError, baud_divisor
 from signum.fpga.flow.boards import BOARDS
 from signum.fpga.flow.build import STALLED, Stall, build, place_best
 from signum.fpga.flow.families.ecp5 import ECP5
 from signum.fpga.flow.families.gowin import GOWIN
 from signum.fpga.flow.families.ice40 import ICE40
+from signum.fpga.flow.lines.board_line import BoardError
+from signum.fpga.flow.lines.serial_line import baud_divisor
 from signum.fpga.flow.report import (
     ReportError,
     TimingError,

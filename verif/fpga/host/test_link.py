@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signum.fpga.flow.board_top import Window
+from signum.fpga.flow.lines.board_line import Window
 from signum.fpga.host.framing import encode
 from signum.fpga.host.link import PATIENCE, Link, LinkError, bursts
 from signum.fpga.host.serial_transport import SerialTransport

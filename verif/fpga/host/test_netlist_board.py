@@ -19,15 +19,16 @@ from signum.fpga.host.netlist_board import bitstream_verilog, cell_models, drop_
 from signum.hdl.lib.emit import run_yosys, to_rtlil
 from signum.hdl.lib.memory import Bank
 
-SHAPES = {"narrow": (8, 2048), "middle": (16, 1024), "wide": (32, 512), "single": (16, 1024)}
-RAMS = {"ecp5": {"DP16KD"}, "gowin": {"DPX9B", "SDPX9B", "SPX9"}}
+SHAPES = {"narrow": (8, 2048), "middle": (16, 1024), "wide": (32, 512), "single": (16, 1024),
+          "deep": (8, 4096), "deeper": (8, 8192), "deepest": (2, 16384)}
+RAMS = {"ecp5": {"DP16KD"}, "gowin": {"DPB", "DPX9B", "SDPX9B", "SPX9"}}
 
 
 class Banks(wiring.Component):
     """Banks of `SHAPES`, all written together; "single" is read at its write address."""
 
     def __init__(self) -> None:
-        super().__init__({"read_address": In(11), "write_address": In(11), "data": In(32), "write": In(1),
+        super().__init__({"read_address": In(14), "write_address": In(14), "data": In(32), "write": In(1),
                           **{name: Out(width) for name, (width, _) in SHAPES.items()}})
 
     def elaborate(self, platform: object) -> Module:
@@ -55,7 +56,7 @@ def test_block_rams_hold_what_is_written(family, tmp_path, seed):
     (tmp_path / "unit.json").write_text(json.dumps(netlist))
     run_yosys("read_json unit.json\nwrite_verilog -noattr unit.v\n", tmp_path)
     rng = random.Random(seed)
-    addresses = [0, 1, 2, 3, 511, 512, 1023, 1024, 2047, *(rng.randrange(2048) for _ in range(7))]
+    addresses = [0, 1, 2, 3, 511, 512, 1023, 1024, 2047, 4095, 5000, 16383, *(rng.randrange(1 << 14) for _ in range(5))]
     words = {name: [0] * depth for name, (_, depth) in SHAPES.items()}
     met = dict.fromkeys(SHAPES, 0)
     wrong = dict.fromkeys(SHAPES, 0)
@@ -82,6 +83,7 @@ def test_block_rams_hold_what_is_written(family, tmp_path, seed):
 @pytest.mark.parametrize(("family", "cell", "parameters", "kind"), [
     ("ice40", "SB_IO", {"PIN_TYPE": 0}, "pad"), ("ecp5", "TRELLIS_IO", {"DIR": '"BIDIR"'}, "pad"),
     ("ecp5", "DP16KD", {"CLKBMUX": '"INV"'}, "block_ram"), ("ecp5", "DP16KD", {"DATA_WIDTH_A": 4}, "block_ram"),
+    ("gowin", "DPB", {"BIT_WIDTH_0": 8}, "block_ram"),
     ("gowin", "DPX9B", {"READ_MODE1": 1}, "block_ram"), ("gowin", "SDPX9B", {"BLK_SEL_0": 2}, "block_ram")])
 def test_other_modes_of_cells_are_refused(family, cell, parameters, kind):
     given = ", ".join(f".{name}({value})" for name, value in parameters.items())

@@ -24,7 +24,7 @@ def test_reads_end_with_the_bytes_or_the_time(board):
     frame = encode_open(9)
     began = board.cycles
     board.write(frame)
-    assert board.cycles - began >= 10 * board.divisor * len(frame)
+    assert board.cycles - began >= 10 * board.end.divisor * len(frame)
     parser = ResponseParser()
     found: list[Response] = []
     while not found:

@@ -1,0 +1,1 @@
+"""The lines of boards to a host: serial, Ethernet."""

@@ -1,0 +1,154 @@
+"""Gigabit Ethernet as the line of a board: UDP datagrams, by liteeth's core and the buffers around it."""
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from amaranth.build import Platform
+from amaranth.hdl import Module
+from amaranth.lib import io, wiring
+from amaranth.lib.wiring import In
+
+from signum.hdl.host.udp_line import UDPLine
+
+from .board_line import BoardError, LineUnit, Window
+from .liteeth_core import CORE, LEAST_CLOCK, MOST_DELAY, RGMII, LiteEthCore, core_verilog
+
+__all__ = ["PORT", "Ethernet", "EthernetLine"]
+
+RGMII_CLOCK = 125e6
+PORT = 5347
+CELLS = Path(__file__).with_name("ecp5_ddr.v")
+WINDOW = Window(slots=16, slot_bytes=1024, number_bits=11)
+"""A frame of 1,024 values fits a datagram, but for one with many values that are escaped."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ethernet:
+    """The place of a board in a network, and its PHY.
+
+    Parameters
+    ----------
+    address : str
+        IPv4 address.
+    port : int
+        UDP port.
+    mac : int
+        MAC address, 48 bits; by default one of the locally administered.
+    resource : int
+        Number of the platform's resource ``eth_rgmii``.
+    tx_delay, rx_delay : float
+        Seconds by which the FPGA delays RGMII's clock to the PHY, and its data from there: 2 ns in all with the
+        delays of the PHY and of the board.
+
+    Raises
+    ------
+    BoardError
+        If a parameter is out of its range.
+    """
+
+    address: str = "192.168.1.50"
+    port: int = PORT
+    mac: int = 0x0253_474E_4D00
+    resource: int = 0
+    tx_delay: float = 0.0
+    rx_delay: float = 2e-9
+    window: Window | None = WINDOW
+
+    def __post_init__(self) -> None:
+        try:
+            ipaddress.IPv4Address(self.address)
+        except ValueError:
+            raise BoardError(f"address must be an IPv4 address, not {self.address!r}") from None
+        if not 0 < self.port < 1 << 16:
+            raise BoardError(f"port must be 1 to 65535, not {self.port}")
+        if not 0 <= self.mac < 1 << 48 or self.mac >> 40 & 1:
+            raise BoardError(f"mac must be a MAC address of one device, not {self.mac:#x}")
+        for name in ("tx_delay", "rx_delay"):
+            if not 0 <= getattr(self, name) <= MOST_DELAY:
+                raise BoardError(f"{name} must be 0 to {MOST_DELAY} s, not {getattr(self, name)}")
+
+    @property
+    def text(self) -> str:
+        """Its name for people."""
+        return f"gigabit Ethernet, UDP at {self.address}:{self.port}"
+
+    def check(self, clock: float) -> None:
+        """BoardError if the clock is too slow to keep up with the network."""
+        if clock < LEAST_CLOCK:
+            raise BoardError(f"frequency must be at least {LEAST_CLOCK / 1e6:g} MHz for gigabit Ethernet, "
+                             f"not {clock / 1e6:.4g}")
+
+    def unit(self, clock: float) -> "EthernetLine":
+        """Its port; BoardError as `check`."""
+        self.check(clock)
+        return EthernetLine(port=self.port, resource=self.resource)
+
+    def sources(self, clock: float) -> dict[str, str]:
+        """The core; ToolError or BuildError as `core_verilog`."""
+        return {f"{CORE}.v": core_verilog(clock=clock, address=self.address, mac=self.mac, tx_delay=self.tx_delay,
+                                          rx_delay=self.rx_delay)}
+
+    def models(self) -> dict[str, str]:
+        """The cells at the pins of RGMII."""
+        return {CELLS.name: CELLS.read_text()}
+
+
+class EthernetLine(LineUnit):
+    """`UDPLine` around `LiteEthCore`.
+
+    Parameters
+    ----------
+    port : int
+        The UDP port.
+    resource : int
+        Number of the platform's resource ``eth_rgmii``.
+    received_bytes, sent_bytes : int
+        See `UDPLine`.
+
+    Members
+    -------
+    line : Out(line_signature)
+        The line.
+    further members
+        The pins `RGMII`.
+    """
+
+    ordered = False
+    slow = False
+
+    def __init__(self, *, port: int = PORT, resource: int = 0, received_bytes: int = 8192,
+                 sent_bytes: int = 4096) -> None:
+        self.core = LiteEthCore(port=port)
+        self.buffers = UDPLine(received_bytes=received_bytes, sent_bytes=sent_bytes)
+        self.resource = resource
+        super().__init__(RGMII)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.core, m.submodules.buffers = core, buffers = self.core, self.buffers
+        wiring.connect(m, core.received, buffers.received)
+        wiring.connect(m, buffers.sent, core.sent)
+        wiring.connect(m, buffers.line, wiring.flipped(self.line))
+        for name, member in RGMII.items():
+            inner, outer = getattr(core, name), getattr(self, name)
+            m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)
+        return m
+
+    def connect_pads(self, m: Module, platform: Platform, pins: Any) -> None:
+        """Connect ``pins`` to the platform's RGMII PHY, out of reset and with the set-up that its pins give it."""
+        resource = platform.lookup("eth_rgmii", self.resource)
+        pads = platform.request("eth_rgmii", self.resource, dir={part.name: "-" for part in resource.ios})
+        for name, member in RGMII.items():
+            pad = getattr(pads, name if hasattr(pads, name) else name.replace("ctl", "ctrl"))
+            m.submodules[name] = buffer = io.Buffer("i" if member.flow == In else "o", pad)
+            pin = getattr(pins, name)
+            m.d.comb += pin.eq(buffer.i) if member.flow == In else buffer.o.eq(pin)
+        # the management bus is idle
+        for name in ("rst", "mdc"):
+            if hasattr(pads, name):
+                m.submodules[name] = io.Buffer("o", getattr(pads, name))
+        if hasattr(pads, "mdio"):
+            m.submodules.mdio = io.Buffer("i", pads.mdio)
+        platform.add_clock_constraint(pads.rx_clk.io, RGMII_CLOCK)

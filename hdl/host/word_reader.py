@@ -1,0 +1,54 @@
+"""A ring of words in a memory, read as a stream."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import bits_for
+
+__all__ = ["WordReader"]
+
+
+class WordReader(wiring.Component):
+    """Words of a `hdl.lib.buffer_memory.BufferMemory` of block RAM in turn, up to an end that moves.
+
+    A word a cycle, from the second cycle after the end has moved behind it.
+
+    Parameters
+    ----------
+    depth : int
+        Words of the memory, a power of 2.
+    bits : int
+        Bits of a word.
+
+    Members
+    -------
+    end : In
+        Count of words that may be read, modulo ``2 * depth``.
+    place : Out
+        Count of words that were taken, modulo ``2 * depth``.
+    read_address : Out, read_data : In(bits)
+        To the memory.
+    o : Out(stream.Signature(bits))
+        The words. They come from the memory: without a register.
+    """
+
+    def __init__(self, *, depth: int, bits: int) -> None:
+        place = bits_for(2 * depth - 1)
+        super().__init__({
+            "end": In(place),
+            "place": Out(place),
+            "read_address": Out(place - 1),
+            "read_data": In(bits),
+            "o": Out(stream.Signature(bits)),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        following = Signal.like(self.place)
+        m.d.comb += [
+            following.eq(self.place + (self.o.valid & self.o.ready)),
+            self.read_address.eq(following),
+            self.o.payload.eq(self.read_data),
+        ]
+        m.d.sync += [self.place.eq(following), self.o.valid.eq(following != self.end)]
+        return m
