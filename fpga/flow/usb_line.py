@@ -10,7 +10,7 @@ from typing import Any
 
 from amaranth.hdl import Array, Cat, ClockDomain, ClockSignal, Elaboratable, Module, ResetInserter, Signal
 from amaranth.lib import io, stream, wiring
-from amaranth.lib.cdc import FFSynchronizer, ResetSynchronizer
+from amaranth.lib.cdc import ResetSynchronizer
 from amaranth.lib.fifo import AsyncFIFOBuffered
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -221,17 +221,21 @@ class USBLine(wiring.Component):
     line : Out(line_signature)
     d_p, d_n : Out(io.Buffer.Signature("io", 1)), only with `Transceiver.PINS`
         The wires of the cable.
-    pullup : Out(1), only with `Transceiver.PINS`
+    pull_up : Out(1), only with `Transceiver.PINS`
         Pull ``d_p`` up with 1.5 kOhm: the device is connected.
     ulpi : Out(ulpi_signature), only with `Transceiver.ULPI`
 
     Raises
     ------
+    ValueError
+        If the transceiver is none of `Transceiver`.
     ToolError
         If luna-usb is missing.
     """
 
     def __init__(self, *, transceiver: Transceiver) -> None:
+        if transceiver not in list(Transceiver):
+            raise ValueError(f"transceiver must be one of {', '.join(Transceiver)}, not {transceiver!r}")
         self.transceiver = Transceiver(transceiver)
         if not importlib.util.find_spec("luna"):
             raise ToolError(GET_LUNA)
@@ -241,7 +245,7 @@ class USBLine(wiring.Component):
             pins = {
                 "d_p": Out(io.Buffer.Signature("io", 1)),
                 "d_n": Out(io.Buffer.Signature("io", 1)),
-                "pullup": Out(1),
+                "pull_up": Out(1),
             }
         super().__init__({"line": Out(line_signature), **pins})
 
@@ -254,9 +258,10 @@ class USBLine(wiring.Component):
         from luna.gateware.usb.usb2.device import USBDevice
         from luna.gateware.usb.usb2.endpoint import EndpointInterface
         m = Module()
-        bus = self._ulpi(m) if self.transceiver is Transceiver.ULPI else self._pins(m)
+        bus = self._ulpi(m) if self.transceiver is Transceiver.ULPI else self._pins()
         m.submodules.device = device = USBDevice(bus=bus, handle_clocking=False)
-        control = device.add_standard_control_endpoint(descriptors(self.packet_bytes))
+        # of logic, a descriptor comes 2 bits earlier than from a memory: after 12 of the 16 bits that a host waits
+        control = device.add_standard_control_endpoint(descriptors(self.packet_bytes), avoid_blockram=True)
         into, out = (endpoint(EndpointInterface(), most=self.packet_bytes) for endpoint in (BulkIn, BulkOut))
         device.add_endpoint(into)
         device.add_endpoint(out)
@@ -277,15 +282,9 @@ class USBLine(wiring.Component):
         wiring.connect(m, wiring.flipped(self.line.sent), sent.w_stream)
         return m
 
-    def _pins(self, m: Module) -> SimpleNamespace:
-        """The wires as LUNA takes them, synchronous to ``usb_io``."""
-        wires = {}
-        for name in ("d_p", "d_n"):
-            pin = getattr(self, name)
-            level = Signal(name=f"{name}_level")
-            m.submodules[f"{name}_synchronizer"] = FFSynchronizer(pin.i, level, o_domain="usb_io")
-            wires[name] = SimpleNamespace(i=level, o=pin.o, oe=pin.oe)
-        return SimpleNamespace(**wires, pullup=SimpleNamespace(o=self.pullup))
+    def _pins(self) -> SimpleNamespace:
+        """The wires as LUNA takes them, whose receiver synchronises them; synchronised here, responses came later."""
+        return SimpleNamespace(d_p=self.d_p, d_n=self.d_n, pullup=SimpleNamespace(o=self.pull_up))
 
     def _ulpi(self, m: Module) -> SimpleNamespace:
         """The port as LUNA takes it, and domain ``usb``, which is in reset as long as the transceiver is."""
