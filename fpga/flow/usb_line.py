@@ -8,7 +8,7 @@ import importlib.util
 from types import SimpleNamespace
 from typing import Any
 
-from amaranth.hdl import Array, Cat, ClockDomain, ClockSignal, Elaboratable, Module, ResetInserter, Signal
+from amaranth.hdl import Array, Cat, ClockDomain, ClockSignal, Elaboratable, Fragment, Module, ResetInserter, Signal
 from amaranth.lib import io, stream, wiring
 from amaranth.lib.cdc import ResetSynchronizer
 from amaranth.lib.fifo import AsyncFIFOBuffered
@@ -195,6 +195,29 @@ class BulkOut(wiring.Component):
         return ResetInserter({"usb": self.clear})(m)
 
 
+class Asked:
+    """A platform as LUNA asks it. VBUS is taken to be there: on some boards the transceiver has no pin on it."""
+
+    ignore_phy_vbus = True
+
+    def __init__(self, platform: object) -> None:
+        self.device = getattr(platform, "device", "")
+        self._platform = platform
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._platform, name)
+
+
+class Device(Elaboratable):
+    """LUNA's device, elaborated for `Asked`."""
+
+    def __init__(self, device: Any) -> None:
+        self.device = device
+
+    def elaborate(self, platform: object) -> Fragment:
+        return Fragment.get(self.device, Asked(platform))
+
+
 class USBLine(wiring.Component):
     """A line over USB: a vendor-specific interface with a bulk OUT and a bulk IN endpoint, both of number 1.
 
@@ -259,7 +282,8 @@ class USBLine(wiring.Component):
         from luna.gateware.usb.usb2.endpoint import EndpointInterface
         m = Module()
         bus = self._ulpi(m) if self.transceiver is Transceiver.ULPI else self._pins()
-        m.submodules.device = device = USBDevice(bus=bus, handle_clocking=False)
+        device = USBDevice(bus=bus, handle_clocking=False)
+        m.submodules.device = Device(device)
         # of logic, a descriptor comes 2 bits earlier than from a memory: after 12 of the 16 bits that a host waits
         control = device.add_standard_control_endpoint(descriptors(self.packet_bytes), avoid_blockram=True)
         into, out = (endpoint(EndpointInterface(), most=self.packet_bytes) for endpoint in (BulkIn, BulkOut))
@@ -269,9 +293,12 @@ class USBLine(wiring.Component):
             width=8, depth=FIFO_DEPTH, w_domain="usb", r_domain="sync")
         m.submodules.sent_fifo = sent = AsyncFIFOBuffered(
             width=sent_layout.size, depth=FIFO_DEPTH, w_domain="sync", r_domain="usb")
-        clear = Signal()
+        clear, started = Signal(), Signal()
+        # before the transceiver has told of a pulled-up wire, silence is no reset of the bus, to be answered by a chirp
+        m.d.usb += started.eq(started | device.utmi.line_state.any())
         m.d.comb += [
             device.connect.eq(1),
+            device.full_speed_only.eq(~started),
             clear.eq((into.interface.active_config == 0) | control.interface.config_changed),
             into.clear.eq(clear),
             out.clear.eq(clear),

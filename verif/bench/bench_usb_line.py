@@ -38,7 +38,7 @@ async def begin(dut, *, loss=0.0):
         bus = FullSpeedBus(dut, deviation=values["deviation"])
     else:
         Clock(dut.ulpi__clk, ULPI, unit="ps").start()
-        bus = ULPIBus(dut, high=values["bus"] == "high", pause=values["pause"])
+        bus = ULPIBus(dut, high=values["bus"] == "high", pause=values["pause"], silent=values["silent"])
     await Timer(1, unit="us")
     await FallingEdge(dut.clk)
     dut.rst.value = 0
@@ -104,6 +104,8 @@ async def exchange(dut, host, out, frames, *, stall=0.0):
     found: list[bytes] = []
     tries = 0
     while out or len(found) < len(packets):
+        if random.random() < 0.1:
+            await host.sof(random.randrange(1 << 11))
         if out and (random.random() < 0.5 or len(found) == len(packets)):
             await host.write(out[0])
             out = out[1:]

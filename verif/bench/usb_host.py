@@ -256,14 +256,17 @@ class ULPIBus:
         The host is capable of high speed.
     pause : float
         Probability that a byte in either direction waits for a cycle, as behind a stuffed bit.
+    silent : bool
+        The transceiver has no pin on VBUS.
     """
 
     FUNCTION = 0x04                     # address of the function control register
     RECEIVES = 1 << 4
     POWERED = 0b11 << 2
 
-    def __init__(self, dut: Any, *, high: bool = True, pause: float = 0.0) -> None:
+    def __init__(self, dut: Any, *, high: bool = True, pause: float = 0.0, silent: bool = False) -> None:
         self.high = high
+        self.silent = silent
         self.pause = pause
         self.registers = {self.FUNCTION: 0x41}
         self.packet_bytes = 512 if high else 64
@@ -341,7 +344,7 @@ class ULPIBus:
         self._packets.put_nowait(bytes(packet))
 
     def _status(self, state: LineState, receives: bool = False) -> int:
-        return state | self.POWERED | (self.RECEIVES if receives else 0)
+        return state | (0 if self.silent else self.POWERED) | (self.RECEIVES if receives else 0)
 
     async def _tell(self, state: LineState) -> None:
         """Tell the link that the level of the cable has changed."""
@@ -358,8 +361,11 @@ class ULPIBus:
         while read(self.rst):
             await RisingEdge(self.clk)
         if self.function != (0, 0, 0):
+            await self._edges(70_000)           # 1.2 ms, of which the transceiver takes 1 ms to start
+            assert self.function == (1, 1, 0), "the device must pull up D+"
             await self._tell(LineState.J)
-            await self._edges(70_000)           # the transceiver starts for 1 ms
+            await self._edges(6_000)
+            assert not self._chirps.qsize(), "the device must be silent before a reset"
         await self._tell(LineState.SE0)
         await with_timeout(self._chirps.get(), 7, "ms")
         await self._edges(60)
