@@ -224,8 +224,8 @@ class USBLine(wiring.Component):
     Bytes of OUT packets are received in order, each once: a packet that is damaged or repeated is not accepted, and
     where ``line.received`` is not ready, further packets are refused by NAK and sent again by the host. An IN packet
     ends with the last byte of a frame at the latest, and an empty one follows a full packet that ends a frame, so that
-    a transfer of any size ends with the frame. A reset of the bus, a configuration, and for its own endpoint the
-    request to clear a halt forget what waits in the endpoints.
+    a transfer of any size ends with the frame. A reset of the bus or a configuration sets both toggles to
+    DATA0, and forgets what waits in the endpoints; a cleared halt does so for IN, and sets the toggle for OUT.
 
     The device works in LUNA's domain ``usb``, the line in ``sync`` of any other frequency. FIFOs stand between them
     (their instances are named ``..._fifo``), and also between ``usb`` and ``usb_io`` within LUNA. Of the paths between
