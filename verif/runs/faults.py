@@ -1,11 +1,13 @@
 """Fault injection on the line to a board: `signum faults` counts the outcomes.
 
 The board is the Verilated top with its serial pins, the host is `fpga.host.device.Device`, and the line between them
-loses, doubles, flips and invents bytes, resets the board, cuts its power, and dies. Every accepted result must be
-right; every other operation must be refused within bounded time.
+loses, doubles, flips and invents bytes, resets the board, cuts its power, and dies. A second board is in a network,
+which loses datagrams, doubles them, and lets them overtake each other. Every accepted result must be right; every other
+operation must be refused within bounded time.
 """
 
 import dataclasses
+import functools
 import json
 import tempfile
 from collections import Counter
@@ -19,12 +21,13 @@ import numpy as np
 from rich.console import Console
 
 from signum.fpga.flow.lines.board_line import Window
+from signum.fpga.flow.lines.ethernet_line import Ethernet
 from signum.fpga.flow.program_file import ProgramFile, ProgramFileError
 from signum.fpga.flow.tools import ToolError
 from signum.fpga.host.device import Device, DeviceError
 from signum.fpga.host.link import Link, LinkError
 from signum.fpga.host.model import ModelError
-from signum.fpga.host.virtual_board import VirtualBoard
+from signum.fpga.host.virtual_board import NetworkEnd, VirtualBoard
 from signum.hdl.config import ArrayConfig
 from signum.hdl.control.answer_geometry import AnswerKind
 from signum.hdl.host.bus import DATA_BITS
@@ -34,7 +37,7 @@ from signum.verif.bench.stream_cases import draw_stream, with_streams
 from signum.verif.bench.stream_runs import StreamCase, expected_answers
 from signum.verif.benchmarks.record import keep
 
-__all__ = ["CONFIG", "Counts", "FaultyLine", "HangError", "command", "run_faults"]
+__all__ = ["CONFIG", "Counts", "FaultyLine", "FaultyNetwork", "HangError", "command", "run_faults"]
 
 OUT = Path("build/faults")
 CONFIG = ArrayConfig(rows=2, cols=3, lanes=12, tile=2, acc_bits=8, sum_bits=16, weight_depth=128, activation_depth=256,
@@ -49,9 +52,16 @@ PATIENCE = 600.0        # seconds of the board after which a load or an inferenc
 RATES = (0.0003, 0.001, 0.003, 0.006)
 WINDOW = Window(slots=4, slot_bytes=256, number_bits=6)     # short frames, so that many are on their way
 
+DATAGRAMS = ("lost", "doubled", "late")
+NETWORK_RATES = (0.01, 0.03, 0.1, 0.2)
+NETWORK_CLOCK = 100e6
+NETWORK_TIMEOUT = 60e-6         # seconds of the board
+NETWORK_PATIENCE = 0.2
+LATEST = 4                      # datagrams by which one is late
+
 
 class HangError(AssertionError):
-    """An operation unfinished after `PATIENCE`."""
+    """An operation unfinished after the patience of its line."""
 
 
 class FaultyLine:
@@ -74,6 +84,9 @@ class FaultyLine:
         Faults by kind.
     """
 
+    timeout = TIMEOUT
+    patience = PATIENCE
+
     def __init__(self, board: VirtualBoard, rng: np.random.Generator, rate: float, event: str = "",
                  within: int = 1) -> None:
         self.board = board
@@ -88,14 +101,18 @@ class FaultyLine:
 
     def begin(self) -> None:
         """Begin an operation, and restart its time limit."""
-        self.deadline = self.board.cycles + PATIENCE * self.board.clock
+        self.deadline = self.board.cycles + self.patience * self.board.clock
+
+    def _pass(self, count: int) -> None:
+        """Count bytes, and let the event happen among them."""
+        self.countdown -= count
+        if self.event and self.countdown < 0:
+            self._happen()
 
     def damaged(self, data: bytes) -> bytes:
         out = bytearray()
         for byte in data:
-            self.countdown -= 1
-            if self.event and self.countdown < 0:
-                self._happen()
+            self._pass(1)
             if self.rng.random() >= self.rate:
                 out.append(byte)
                 continue
@@ -123,11 +140,53 @@ class FaultyLine:
 
     def read(self, timeout: float) -> bytes:
         if self.board.cycles > self.deadline:
-            raise HangError(f"an operation must end within {PATIENCE} s of the board")
+            raise HangError(f"an operation must end within {self.patience} s of the board")
         return self.damaged(self.board.read(timeout))
 
     def close(self) -> None:
         """Keep the board for the next session."""
+
+
+class FaultyNetwork(FaultyLine):
+    """A `FaultyLine` to a board in a network, with faults of datagrams: ``rate`` is the probability of one for each."""
+
+    timeout = NETWORK_TIMEOUT
+    patience = NETWORK_PATIENCE
+
+    def __init__(self, board: VirtualBoard, rng: np.random.Generator, rate: float, event: str = "",
+                 within: int = 1) -> None:
+        super().__init__(board, rng, rate, event, within)
+        end = board.end
+        assert isinstance(end, NetworkEnd)
+        for way in ("wire", "wire_back"):
+            held: list[tuple[int, bytes]] = []          # late datagrams, and how many may overtake them
+            setattr(end, way, functools.partial(self._carried, held))
+
+    def _carried(self, held: list[tuple[int, bytes]], datagram: bytes) -> list[bytes]:
+        if self.dead:
+            return []
+        out = [datagram]
+        if self.rng.random() < self.rate:
+            kind = str(self.rng.choice(DATAGRAMS))
+            self.injected[f"datagram, {kind}"] += 1
+            out = [datagram, datagram] if kind == "doubled" else []
+            if kind == "late":
+                held.append((int(self.rng.integers(1, LATEST + 1)), datagram))
+                return out
+        waiting = [(left - 1, late) for left, late in held]
+        held[:] = [(left, late) for left, late in waiting if left]
+        return out + [late for left, late in waiting if not left]
+
+    def write(self, data: bytes) -> None:
+        self._pass(len(data))
+        self.board.write(data)
+
+    def read(self, timeout: float) -> bytes:
+        if self.board.cycles > self.deadline:
+            raise HangError(f"an operation must end within {self.patience} s of the board")
+        data = self.board.read(timeout)
+        self._pass(len(data))
+        return data
 
 
 @dataclass
@@ -170,8 +229,10 @@ def session(board: VirtualBoard, case: Case | StreamCase, other: Case, rng: np.r
             counts: Counts) -> None:
     """One connection: a program for another array, the right program, and its runs, under the same faults."""
     event = str(rng.choice(["", "reset", "power", "dead"], p=[0.55, 0.2, 0.2, 0.05]))
-    line = FaultyLine(board, rng, float(rng.choice(RATES)), event, within=6_000)
-    link = Link(line, timeout=TIMEOUT, attempts=ATTEMPTS)
+    in_network = isinstance(board.end, NetworkEnd)
+    kind, rates = (FaultyNetwork, NETWORK_RATES) if in_network else (FaultyLine, RATES)
+    line = kind(board, rng, float(rng.choice(rates)), event, within=6_000)
+    link = Link(line, timeout=line.timeout, attempts=ATTEMPTS)
     device: Device | None = None
     expected = np.array(expected_answers(case)) if isinstance(case, StreamCase) else expected_results(case)
     try:
@@ -248,6 +309,7 @@ def run_faults(count: int, seed: int, progress: Callable[[Counts], None] = lambd
     """Inject at least ``count`` faults, drawn from the seed."""
     rng = np.random.default_rng(seed)
     boards = [VirtualBoard(config, window=WINDOW) for config in (CONFIG, STREAMS)]
+    boards.append(VirtualBoard(STREAMS, clock=NETWORK_CLOCK, line=Ethernet(), window=WINDOW))
     counts = Counts()
     cases = sorted((draw_case(rng, CONFIG) for _ in range(DRAWS)), key=share_of_results)[-PROGRAMS:]
     streams = [draw_numbers(rng) for _ in range(PROGRAMS)]
@@ -260,6 +322,7 @@ def run_faults(count: int, seed: int, progress: Callable[[Counts], None] = lambd
         number = int(rng.integers(PROGRAMS))
         session(boards[0], cases[number], other, rng, counts)
         session(boards[1], streams[number], other, rng, counts)
+        session(boards[2], streams[number], other, rng, counts)
         progress(counts)
     for board in boards:
         board.close()
