@@ -28,6 +28,7 @@ from .families.family import BoardFamily, Chip, Device
 from .families.pll import PLL
 from .flash_pins import FlashPins
 from .lines.board_line import WINDOW, BoardError, BoardLine, LineUnit, Window
+from .lines.ecp5_clocks import ECP5LineClocks
 from .lines.ethernet_line import Ethernet
 from .lines.serial_line import SerialLine, SerialPort
 
@@ -97,7 +98,7 @@ class BoardTop(wiring.Component):
 
     Members
     -------
-    pins of ``line``
+    pins and clocks of ``line``
     busy : Out(1)
         A program runs or is loaded; a refused image blinks `BootStatus`.
     flash_cs, flash_sck, flash_copi : Out(1), flash_cipo : In(1), only with ``boot``
@@ -127,7 +128,7 @@ class BoardTop(wiring.Component):
         self.loader = WriteListDMA(config=config, depth=loader, spram=spram) if loader else None
         self.clock = clock
         self.line = line
-        ports: dict[str, In | Out] = {**line.pins, "busy": Out(1)}
+        ports: dict[str, In | Out] = {**line.ports, "busy": Out(1)}
         self.boot: BootLoader | None = None
         self.camera: Camera | None = None
         if boot:
@@ -145,9 +146,7 @@ class BoardTop(wiring.Component):
         m = Module()
         m.submodules.accelerator = accelerator = Accelerator(config=self.config, polled=False)
         m.submodules.line = line = self.line
-        for name, member in line.pins.items():
-            inner, outer = getattr(line, name), getattr(self, name)
-            m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)
+        line.connect_ports(m, self)
         bus, busy, running = accelerator.bus, accelerator.busy, C(1)
         if self.boot:
             m.submodules.boot = boot = self.boot
@@ -228,13 +227,13 @@ class PlatformTop(Elaboratable):
     ----------
     top : BoardTop
         The design on the board.
-    clock : Elaboratable
+    clock : Clock
         The driver of clock and reset of domain ``sync``.
     led : str
         Name of the light's resource, or nothing.
     """
 
-    def __init__(self, top: BoardTop, clock: Elaboratable, led: str = "led") -> None:
+    def __init__(self, top: BoardTop, clock: Clock, led: str = "led") -> None:
         self.top = top
         self.clock = clock
         self.led = led
@@ -247,6 +246,9 @@ class PlatformTop(Elaboratable):
         m.submodules.top = top
         m.submodules.pads = pads = Module()
         top.line.connect_pads(pads, platform, top)
+        if top.line.clocks:
+            m.submodules.line_clocks = ECP5LineClocks(self.clock.source, round(platform.default_clk_frequency),
+                                                      top.line.clocks, top)
         if self.led:
             m.submodules.led = lit = io.Buffer("o", platform.request(self.led, 0, dir="-"))
             m.d.comb += lit.o.eq(top.busy)
@@ -302,7 +304,7 @@ class Board:
     baud : int
         Default bits a second on the serial line.
     lines : mapping of str to BoardLine
-        Its lines beside the serial one, by their names.
+        Its lines beside the serial one, by their names; their clocks are those of an ECP5.
     preset : str
         Default configuration.
     window : Window

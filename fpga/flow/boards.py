@@ -23,8 +23,9 @@ from .colorlight import ColorlightI5Platform, ColorlightI9Platform
 from .families.ecp5 import ECP5
 from .families.gowin import GOWIN
 from .families.ice40 import ICE40, ICE40CoreClock
-from .lines.board_line import BoardError, Window
+from .lines.board_line import BoardError, BoardLine, Window
 from .lines.ethernet_line import Ethernet
+from .lines.usb_line import USB, Transceiver
 
 __all__ = ["BOARDS", "board_named"]
 
@@ -57,23 +58,28 @@ ULX3S_SENSOR = (*sensor_pins(("gpio", 0), "14+ 15+ 16+ 17+ 14- 15-"),
                 sensor_data(("gpio", 0), "18+ 19+ 20+ 21+ 18- 19- 20- 21-"))
 
 
+FULL_SPEED = {"usb": USB(transceiver=Transceiver.PINS, resource="usb")}
+
+
 def ulx3s(size: str, platform: type, preset: str = "ecp5_2k") -> Board:
     # the FT231X makes at most 3 Mbaud
     return Board(name=f"ulx3s-{size}f", family=ECP5, platform=platform,
-                 frequency=100e6, baud=3_000_000, preset=preset, window=LARGE_WINDOW, boot=Boot(address=1 << 21),
+                 frequency=100e6, baud=3_000_000, lines=FULL_SPEED, preset=preset, window=LARGE_WINDOW,
+                 boot=Boot(address=1 << 21),
                  sensors={"ov7670": (*ULX3S_SENSOR, Attrs(IO_TYPE="LVCMOS33")),
                           "ov7670_rgb": (*ULX3S_SENSOR, Attrs(IO_TYPE="LVCMOS33"))}, camera_preset="icebreaker_pixels")
 
 
 # the PHY delays what it sends on the boards of Lambda Concept, and what it receives on those of Colorlight
-ECPIX5_ETHERNET = {"ethernet": Ethernet(tx_delay=2e-9, rx_delay=0.0)}
+ECPIX5_LINES: dict[str, BoardLine] = {"ethernet": Ethernet(tx_delay=2e-9, rx_delay=0.0),
+                                      "usb": USB(transceiver=Transceiver.ULPI, resource="ulpi")}
 COLORLIGHT_ETHERNET = {"ethernet": Ethernet(tx_delay=0.0, rx_delay=2e-9)}
 
 
 def ecpix5(size: str, platform: type, preset: str) -> Board:
     # the FT2232H makes 12 Mbaud divided by whole numbers
     return Board(name=f"ecpix5-{size}", family=ECP5, platform=platform, led="", frequency=100e6, baud=4_000_000,
-                 lines=ECPIX5_ETHERNET, preset=preset, window=LARGE_WINDOW)
+                 lines=ECPIX5_LINES, preset=preset, window=LARGE_WINDOW)
 
 
 BOARDS = {board.name: board for board in (

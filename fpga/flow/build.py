@@ -81,7 +81,7 @@ def synthesize(board: Board, config: ArrayConfig, pll: PLL, line: BoardLine, fol
     family = board.family
     design = board.design(config, pll, line, loader=loader, boot=boot, camera=view)
     platform = board.platform_with(camera)
-    for file, text in line.sources(pll.frequency).items():
+    for file, text in line.sources().items():
         platform.add_file(file, text)
     plan = platform.build(design, name=NAME, do_build=False,
                                   debug_verilog=False, script_after_read=f"{AFTER_READ}\n{family.mapping(config)}",

@@ -71,7 +71,7 @@ def boot_program(path: Path, config: ArrayConfig, *, given: bool) -> Program:
 @config_options
 @click.option("--frequency", type=Number(), metavar="MHZ", help="Clock; by default the board's.")
 @click.option("--line", default=SERIAL, show_default=True, metavar="NAME",
-              help="Line to the host: serial, or ethernet where the board has it.")
+              help="Line to the host: serial, or usb or ethernet where the board has it.")
 @click.option("--baud", type=Integer(), metavar="N", help="Bits a second of a serial line; by default the board's.")
 @click.option("--address", metavar="IPV4", help="Address of the board in the network, with ethernet.")
 @click.option("--loader", is_flag=True, help="With a loader in the board's single-port RAMs (UP5K).")

@@ -44,6 +44,14 @@ struct Serial {
     uint64_t receive_timer = 0;
 };
 
+// A clock beside the module's own.
+struct Clock {
+    Port port;
+    double step = 0;                            // cycles of the module in half a period
+    double next = 0;
+    bool level = false;
+};
+
 // The network's end of an RGMII PHY: frames with preamble and check sequence, 12 bytes apart, at 125 MHz beside the module's
 // clock. The data at the pins change between the edges of their clock.
 struct Network {
@@ -156,6 +164,7 @@ struct Model {
     std::unordered_map<std::string, Port> ports;
     uint64_t cycles = 0;
     Serial serial;
+    std::vector<Clock> clocks;
     Network network;
     Flash flash;
     Wave wave;
@@ -191,24 +200,40 @@ struct Model {
         top.eval();
     }
 
-    // Edges of the network's clock, as many as come within half a cycle.
-    void network_edges(double end) {
-        while (network.step > 0 && network.next < end) {
-            network.drive();
-            top.eval();
-            network.level = !network.level;
-            network.rx_clk.put(network.level);
-            top.eval();
-            network.take();
-            network.next += network.step;
+    // Edges of the other clocks in their order, as many as come before a time.
+    void edges(double end) {
+        for (;;) {
+            Clock* first = nullptr;
+            for (Clock& clock : clocks)
+                if (clock.next < (first ? first->next : end)) first = &clock;
+            if (network.step > 0 && network.next < (first ? first->next : end)) {
+                network_edge();
+            } else if (first) {
+                first->level = !first->level;
+                first->port.put(first->level);
+                top.eval();
+                first->next += first->step;
+            } else {
+                return;
+            }
         }
     }
 
+    void network_edge() {
+        network.drive();
+        top.eval();
+        network.level = !network.level;
+        network.rx_clk.put(network.level);
+        top.eval();
+        network.take();
+        network.next += network.step;
+    }
+
     void high() {
-        network_edges(static_cast<double>(cycles) + 0.5);
+        edges(static_cast<double>(cycles) + 0.5);
         top.clk = 1;
         top.eval();
-        network_edges(static_cast<double>(cycles) + 1);
+        edges(static_cast<double>(cycles) + 1);
         ++cycles;
         if (!flash.bytes.empty()) flash.step(cycles);
         if (!wave.ports.empty()) wave.step();
@@ -341,6 +366,11 @@ int64_t model_serial(Model* model, uint64_t cycles, uint32_t divisor, uint8_t* b
     }
     model->low();
     return static_cast<int64_t>(found);
+}
+
+// A clock at a port, with half a period of `step` cycles.
+void model_clock(Model* model, const char* name, double step) {
+    model->clocks.push_back({model->port(name), step, static_cast<double>(model->cycles), false});
 }
 
 // A network at the pins of RGMII, whose clock has half a period of `step` cycles.

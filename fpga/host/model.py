@@ -65,6 +65,7 @@ SIGNATURES = {
                   ctypes.c_uint64),
     "model_send": (None, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint64),
     "model_line_busy": (ctypes.c_int, ctypes.c_void_p),
+    "model_clock": (None, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_double),
     "model_network": (None, ctypes.c_void_p, ctypes.c_double),
     "model_network_send": (None, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint64),
     "model_network_busy": (ctypes.c_int, ctypes.c_void_p),
@@ -151,10 +152,13 @@ class Model:
             self._library.model_cycles(self._model, min(STEP, cycles - done))
 
     def reset(self, cycles: int = 2) -> None:
-        """Hold the reset for some cycles."""
-        self["rst"] = 1
+        """Hold the resets, of further clocks as well, for some cycles."""
+        resets = [name for name in self.ports if name == "rst" or name.endswith("_rst")]
+        for name in resets:
+            self[name] = 1
         self.run(cycles)
-        self["rst"] = 0
+        for name in resets:
+            self[name] = 0
         self.settle()
 
     def until(self, name: str, value: int, limit: int) -> int:
@@ -182,6 +186,10 @@ class Model:
         came = ctypes.create_string_buffer(room)
         count = self._library.model_serial(self._model, cycles, divisor, came, room)
         return came.raw[:count]
+
+    def clock(self, name: str, half_period: float) -> None:
+        """Drive an input with a clock of its own: half its period in cycles."""
+        self._library.model_clock(self._model, name.encode(), half_period)
 
     def network(self, half_period: float) -> None:
         """Put a network at the pins of RGMII, with a clock of its own: half its period in cycles."""

@@ -5,8 +5,11 @@ from signum.fpga.flow.lines.ethernet_line import PORT
 from .link import LinkError, Transport
 from .serial_transport import SerialTransport
 from .udp_transport import UDP_PREFIX, UDPTransport
+from .usb_transport import USBTransport
 
-__all__ = ["open_port"]
+__all__ = ["USB", "open_port"]
+
+USB = "usb"
 
 
 def open_port(name: str, baud: int) -> Transport:
@@ -15,7 +18,7 @@ def open_port(name: str, baud: int) -> Transport:
     Parameters
     ----------
     name : str
-        ``udp:ADDRESS`` or ``udp:ADDRESS:PORT``; otherwise a serial port, such as ``/dev/ttyUSB1``.
+        ``udp:ADDRESS`` or ``udp:ADDRESS:PORT``; ``usb``; otherwise a serial port, such as ``/dev/ttyUSB1``.
     baud : int
         Bits a second of a serial port.
 
@@ -24,6 +27,8 @@ def open_port(name: str, baud: int) -> Transport:
     LinkError
         If it cannot be opened.
     """
+    if name == USB:
+        return USBTransport()
     if not name.startswith(UDP_PREFIX):
         return SerialTransport(name, baud)
     address, colon, port = name.removeprefix(UDP_PREFIX).partition(":")

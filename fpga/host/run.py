@@ -234,7 +234,7 @@ def run_program(device: Device, file: ProgramFile, images: np.ndarray, labels: n
 
 
 @click.command("run", cls=Command, refused=(BoardError, ConfigError, DataError, ProgramFileError), failed=FAILED)
-@click.option("--port", required=True, help="Serial port, such as /dev/ttyUSB1, or udp:ADDRESS; "
+@click.option("--port", required=True, help="Serial port, such as /dev/ttyUSB1, or udp:ADDRESS, or usb; "
               f"{SIM} is a virtual board.")
 @click.option("--program", type=FILE, required=True, help="Program file (.sgn).")
 @click.option("--input", "images_path", type=FILE, required=True,

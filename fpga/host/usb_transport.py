@@ -4,7 +4,7 @@ import contextlib
 import threading
 from typing import Any
 
-from signum.fpga.flow.usb_line import ENDPOINT, PRODUCT, PRODUCT_NAME, VENDOR
+from signum.fpga.flow.lines.usb_line import ENDPOINT, PRODUCT, PRODUCT_NAME, VENDOR
 
 from .link import LinkError
 
@@ -23,7 +23,7 @@ RULE = (f'on Linux, a rule of udev permits it: SUBSYSTEM=="usb", ATTR{{idVendor}
 
 
 class USBTransport:
-    """The first device that is called as a `fpga.flow.usb_line.USBLine`.
+    """The first device that is called as a `fpga.flow.lines.usb_line.USBLine`.
 
     Transfers from the device are always under way, so that it never waits for a call of `read`; a thread executes
     libusb's events.

@@ -7,7 +7,7 @@ import numpy as np
 
 from signum.fpga.flow.board_top import BoardTop, Boot, CameraView
 from signum.fpga.flow.lines.board_line import WINDOW, BoardError, BoardLine, Window, verilog_with
-from signum.fpga.flow.lines.ethernet_line import RGMII_CLOCK, Ethernet
+from signum.fpga.flow.lines.ethernet_line import CLOCKS, RGMII_CLOCK, Ethernet
 from signum.fpga.flow.lines.serial_line import SerialPort, baud_divisor
 from signum.hdl.array.popcount.table import TablePopcount
 from signum.hdl.config import ArrayConfig
@@ -68,8 +68,8 @@ class NetworkEnd:
     ----------
     ethernet : Ethernet
         The board's place in it.
-    half_period : float
-        Half a period of the network's clock in cycles of the board.
+    clock : float
+        Frequency of the board's clock in Hz.
 
     Members
     -------
@@ -77,8 +77,8 @@ class NetworkEnd:
         Datagrams that arrive in place of one that was sent, at the board and at the host; by default that one.
     """
 
-    def __init__(self, ethernet: Ethernet, half_period: float) -> None:
-        self._half_period = half_period
+    def __init__(self, ethernet: Ethernet, clock: float) -> None:
+        self._clock = clock
         self.host = NetworkHost(address=HOST_ADDRESS, port=HOST_PORT, peer=ethernet.address, peer_port=ethernet.port,
                                 peer_mac=ethernet.mac)
         self.wire: Callable[[bytes], list[bytes]] = lambda datagram: [datagram]
@@ -87,7 +87,9 @@ class NetworkEnd:
     def attach(self, model: Model) -> None:
         """Begin at the pins of a model, with nothing on its way."""
         self._model = model
-        model.network(self._half_period)
+        model.network(self._clock / RGMII_CLOCK / 2)
+        for name, frequency in CLOCKS.items():
+            model.clock(f"{name}_clk", self._clock / frequency / 2)
 
     @property
     def busy(self) -> bool:
@@ -167,7 +169,7 @@ class VirtualBoard:
         if isinstance(line, SerialPort):
             self.end = SerialEnd(baud_divisor(clock, line.baud))
         elif isinstance(line, Ethernet):
-            self.end = NetworkEnd(line, clock / RGMII_CLOCK / 2)
+            self.end = NetworkEnd(line, clock)
         else:
             raise BoardError(f"line must be serial or Ethernet on a virtual board, not {line.text}")
         self._verilog = verilog
@@ -175,7 +177,7 @@ class VirtualBoard:
             target = None if config.signed else Target(popcount=TablePopcount.name)
             top = BoardTop(config=config, clock=clock, line=line.unit(clock), loader=loader,
                            window=window or line.window or WINDOW, boot=boot, camera=camera)
-            sources = {**line.sources(clock), **line.models()}
+            sources = {**line.sources(), **line.models()}
             self._verilog = verilog_with(sources, top, NAME, target) if sources else to_verilog(top, NAME, target)[0]
         self._flash, self._boot, self._camera = flash, boot, camera
         self._seed = seed

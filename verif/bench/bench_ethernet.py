@@ -10,6 +10,7 @@ from cocotb.triggers import Timer, with_timeout
 from cocotb.utils import get_sim_time
 from cocotbext.eth import GmiiFrame, RgmiiSink, RgmiiSource
 
+from signum.fpga.flow.lines.ethernet_line import CLOCKS
 from signum.fpga.host.network import (
     ARP,
     ARP_BODY,
@@ -78,7 +79,10 @@ async def powered(dut: Any) -> Network:
     dut.line__received__ready.value = dut.line__sent__valid.value = 0
     network = Network(dut)
     Clock(dut.rx_clk, PERIOD_PS, unit="ps").start()
-    await start(dut)
+    Clock(dut.ethernet_clk, round(1e12 / CLOCKS["ethernet"]), unit="ps").start()
+    dut.ethernet_rst.value = 1
+    await start(dut, cycles=8)
+    dut.ethernet_rst.value = 0
     await Timer(1, unit="us")
     return network
 

@@ -247,7 +247,8 @@ class LineState(enum.IntEnum):
 class ULPIBus:
     """A transceiver on the ULPI port of a device, and the cable behind it; the device is the link.
 
-    Ports of the top: those of `fpga.flow.usb_line.ulpi_signature`, prefixed by ``ulpi__``. The clock is driven outside.
+    Ports of the top: those of `fpga.flow.lines.usb_line.ulpi_signature`, prefixed by ``ulpi__``. The clock is driven
+    outside.
 
     Parameters
     ----------

@@ -21,6 +21,11 @@ class Clock(Elaboratable):
         The crystal's resource of the platform; its pin must be one that leads to a PLL.
     pll : PLL
         Settings of the PLL.
+
+    Members
+    -------
+    source : Signal
+        The crystal, behind its pin's buffer.
     """
 
     CELL: ClassVar[str]
@@ -30,6 +35,7 @@ class Clock(Elaboratable):
         self.resource = resource
         self.pll = pll
         self.locked = Signal()
+        self.source = Signal()
 
     def elaborate(self, platform: Platform) -> Module:
         m = Module()
@@ -44,4 +50,5 @@ class Clock(Elaboratable):
     def crystal(self, m: Module, platform: Platform) -> Signal:
         """The crystal, behind its pin's buffer."""
         m.submodules.crystal = buffer = io.Buffer("i", platform.request(self.resource, dir="-"))
-        return buffer.i
+        m.d.comb += self.source.eq(buffer.i)
+        return self.source

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any, ClassVar, Protocol
 
 from amaranth.build import Platform
-from amaranth.hdl import Module
+from amaranth.hdl import ClockDomain, Module
 from amaranth.lib import wiring
-from amaranth.lib.wiring import Out
+from amaranth.lib.wiring import In, Out
 
 from signum.hdl.host.line import line_signature
 from signum.hdl.lib.emit import run_yosys, to_rtlil
@@ -60,13 +61,14 @@ class LineUnit(wiring.Component):
     ----------
     pins : dict of str to Member
         Its pins.
+    clocks : mapping of str to float
+        Further domains that it works in, and their frequencies in Hz.
 
     Members
     -------
     line : Out(line_signature)
         The line.
-    further members
-        The pins.
+    pins, and for each of ``clocks`` NAME_clk, NAME_rst : In(1)
     """
 
     ordered: ClassVar[bool]
@@ -75,9 +77,30 @@ class LineUnit(wiring.Component):
     slow: ClassVar[bool]
     """Bytes come and go no faster than one in eight cycles."""
 
-    def __init__(self, pins: dict[str, wiring.Member]) -> None:
-        self.pins = pins
-        super().__init__({"line": Out(line_signature), **pins})
+    def __init__(self, pins: dict[str, wiring.Member], clocks: Mapping[str, float] = MappingProxyType({})) -> None:
+        self.clocks = clocks
+        self.ports = dict(pins)
+        for name in clocks:
+            self.ports |= {f"{name}_clk": In(1), f"{name}_rst": In(1)}
+        super().__init__({"line": Out(line_signature), **self.ports})
+
+    def add_domains(self, m: Module) -> None:
+        """Make the domains of ``clocks``, known only here and below."""
+        for name in self.clocks:
+            domain = ClockDomain(name, local=True)
+            m.domains += domain
+            m.d.comb += [domain.clk.eq(getattr(self, f"{name}_clk")), domain.rst.eq(getattr(self, f"{name}_rst"))]
+
+    def connect_ports(self, m: Module, outer: Any) -> None:
+        """Connect all members but the line to those of ``outer``, which has the same."""
+        for name, member in self.ports.items():
+            inner, port = getattr(self, name), getattr(outer, name)
+            if not member.is_port:
+                wiring.connect(m, inner, wiring.flipped(port))
+            elif member.flow == In:
+                m.d.comb += inner.eq(port)
+            else:
+                m.d.comb += port.eq(inner)
 
     def connect_pads(self, m: Module, platform: Platform, pins: Any) -> None:
         """Connect ``pins``, an interface with members as those of this one, to the pads of a platform."""
@@ -107,7 +130,7 @@ class BoardLine(Protocol):
     def unit(self, clock: float) -> LineUnit:
         """Its port in a design with a clock in Hz; BoardError as `check`."""
 
-    def sources(self, clock: float) -> dict[str, str]:
+    def sources(self) -> dict[str, str]:
         """Verilog that its port needs beside the design, by names of files."""
 
     def models(self) -> dict[str, str]:

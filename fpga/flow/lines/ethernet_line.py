@@ -6,18 +6,23 @@ from pathlib import Path
 from typing import Any
 
 from amaranth.build import Platform
-from amaranth.hdl import Module
+from amaranth.hdl import DomainRenamer, Module, Value
 from amaranth.lib import io, wiring
+from amaranth.lib.fifo import AsyncFIFOBuffered
 from amaranth.lib.wiring import In
 
-from signum.hdl.host.udp_line import UDPLine
+from signum.hdl.host.udp_line import UDPLine, datagram_layout
 
 from .board_line import BoardError, LineUnit, Window
-from .liteeth_core import CORE, LEAST_CLOCK, MOST_DELAY, RGMII, LiteEthCore, core_verilog
+from .liteeth_core import CORE, MOST_DELAY, RGMII, LiteEthCore, core_verilog
 
-__all__ = ["PORT", "Ethernet", "EthernetLine"]
+__all__ = ["CLOCKS", "PORT", "RGMII_CLOCK", "Ethernet", "EthernetLine"]
 
 RGMII_CLOCK = 125e6
+DOMAIN = "ethernet"
+CLOCKS = {DOMAIN: 50e6}
+"""Of the core: 4 bytes a cycle, faster than the network; it places at some 75 MHz on an ECP5."""
+FIFO_DEPTH = 16
 PORT = 5347
 CELLS = Path(__file__).with_name("ecp5_ddr.v")
 WINDOW = Window(slots=16, slot_bytes=1024, number_bits=11)
@@ -76,8 +81,8 @@ class Ethernet:
 
     def check(self, clock: float) -> None:
         """BoardError if the clock is too slow to keep up with the network."""
-        if clock < LEAST_CLOCK:
-            raise BoardError(f"frequency must be at least {LEAST_CLOCK / 1e6:g} MHz for gigabit Ethernet, "
+        if clock < CLOCKS[DOMAIN]:
+            raise BoardError(f"frequency must be at least {CLOCKS[DOMAIN] / 1e6:g} MHz for gigabit Ethernet, "
                              f"not {clock / 1e6:.4g}")
 
     def unit(self, clock: float) -> "EthernetLine":
@@ -85,10 +90,10 @@ class Ethernet:
         self.check(clock)
         return EthernetLine(port=self.port, resource=self.resource)
 
-    def sources(self, clock: float) -> dict[str, str]:
+    def sources(self) -> dict[str, str]:
         """The core; ToolError or BuildError as `core_verilog`."""
-        return {f"{CORE}.v": core_verilog(clock=clock, address=self.address, mac=self.mac, tx_delay=self.tx_delay,
-                                          rx_delay=self.rx_delay)}
+        return {f"{CORE}.v": core_verilog(clock=CLOCKS[DOMAIN], address=self.address, mac=self.mac,
+                                          tx_delay=self.tx_delay, rx_delay=self.rx_delay)}
 
     def models(self) -> dict[str, str]:
         """The cells at the pins of RGMII."""
@@ -97,6 +102,10 @@ class Ethernet:
 
 class EthernetLine(LineUnit):
     """`UDPLine` around `LiteEthCore`.
+
+    The core works in a domain of its own, ``ethernet`` of 50 MHz; domain ``sync`` must be no slower, since the core
+    cannot wait within a datagram. FIFOs stand between them (their instances are named ``..._fifo``): of the paths
+    between clocks only their Gray-coded pointers need a bound, of one period of the faster clock.
 
     Parameters
     ----------
@@ -111,6 +120,8 @@ class EthernetLine(LineUnit):
     -------
     line : Out(line_signature)
         The line.
+    ethernet_clk, ethernet_rst : In(1)
+        Of domain ``ethernet``.
     further members
         The pins `RGMII`.
     """
@@ -123,16 +134,27 @@ class EthernetLine(LineUnit):
         self.core = LiteEthCore(port=port)
         self.buffers = UDPLine(received_bytes=received_bytes, sent_bytes=sent_bytes)
         self.resource = resource
-        super().__init__(RGMII)
+        super().__init__(RGMII, CLOCKS)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.core, m.submodules.buffers = core, buffers = self.core, self.buffers
-        wiring.connect(m, core.received, buffers.received)
-        wiring.connect(m, buffers.sent, core.sent)
+        self.add_domains(m)
+        m.submodules.core = DomainRenamer(DOMAIN)(self.core)
+        m.submodules.buffers = buffers = self.buffers
+        m.submodules.received_fifo = received = AsyncFIFOBuffered(
+            width=datagram_layout.size, depth=FIFO_DEPTH, w_domain=DOMAIN, r_domain="sync")
+        m.submodules.sent_fifo = sent = AsyncFIFOBuffered(
+            width=datagram_layout.size, depth=FIFO_DEPTH, w_domain="sync", r_domain=DOMAIN)
+        for source, target in ((self.core.received, received.w_stream), (received.r_stream, buffers.received),
+                               (buffers.sent, sent.w_stream), (sent.r_stream, self.core.sent)):
+            m.d.comb += [
+                Value.cast(target.payload).eq(source.payload),
+                target.valid.eq(source.valid),
+                source.ready.eq(target.ready),
+            ]
         wiring.connect(m, buffers.line, wiring.flipped(self.line))
         for name, member in RGMII.items():
-            inner, outer = getattr(core, name), getattr(self, name)
+            inner, outer = getattr(self.core, name), getattr(self, name)
             m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)
         return m
 

@@ -15,10 +15,9 @@ from signum.hdl.host.udp_line import datagram_layout
 
 from ..tools import BuildError, ToolError
 
-__all__ = ["CORE", "LEAST_CLOCK", "MOST_DELAY", "RGMII", "LiteEthCore", "core_verilog"]
+__all__ = ["CORE", "MOST_DELAY", "RGMII", "LiteEthCore", "core_verilog"]
 
 CORE = "liteeth_core"
-LEAST_CLOCK = 40e6      # 4 bytes a cycle, with something to spare: the MAC cannot wait within a frame
 MOST_DELAY = 3.175e-9
 """Of the delay line of an ECP5's pin."""
 
@@ -52,7 +51,7 @@ def core_verilog(*, clock: float, address: str, mac: int, tx_delay: float, rx_de
     Parameters
     ----------
     clock : float
-        Frequency of the core in Hz, by which it measures time; at least `LEAST_CLOCK`.
+        Frequency of the core in Hz, by which it measures time; more than 31.25 MHz, at 4 bytes a cycle.
     address : str
         IPv4 address.
     mac : int

@@ -60,7 +60,7 @@ class SerialPort:
         """Its receiver and transmitter; BoardError if the clock does not make the rate."""
         return SerialLine(divisor=baud_divisor(clock, self.baud))
 
-    def sources(self, clock: float) -> dict[str, str]:
+    def sources(self) -> dict[str, str]:
         """Nothing beside the design."""
         return {}
 

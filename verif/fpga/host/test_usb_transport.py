@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from signum.fpga.flow.usb_line import PRODUCT, PRODUCT_NAME, VENDOR
+from signum.fpga.flow.lines.usb_line import PRODUCT, PRODUCT_NAME, VENDOR
 from signum.fpga.host.link import LinkError
 from signum.fpga.host.usb_transport import TRANSFER_BYTES, TRANSFERS, USBTransport
 

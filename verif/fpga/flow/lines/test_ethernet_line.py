@@ -18,7 +18,7 @@ TOP = "ethernet"
 def design(tmp_path_factory: pytest.TempPathFactory) -> Path:
     line = Ethernet()
     path = tmp_path_factory.mktemp("ethernet") / f"{TOP}.v"
-    path.write_text(verilog_with({**line.sources(CLOCK), **line.models()}, line.unit(CLOCK), TOP))
+    path.write_text(verilog_with({**line.sources(), **line.models()}, line.unit(CLOCK), TOP))
     return path
 
 

@@ -5,9 +5,11 @@ The device is made of LUNA (luna-usb), which no other file imports.
 
 import enum
 import importlib.util
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
+from amaranth.build import Platform
 from amaranth.hdl import Array, Cat, ClockDomain, ClockSignal, Elaboratable, Fragment, Module, ResetInserter, Signal
 from amaranth.lib import io, stream, wiring
 from amaranth.lib.cdc import ResetSynchronizer
@@ -16,12 +18,13 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from signum.hdl.host.line import line_signature, sent_layout
+from signum.hdl.host.line import sent_layout
 
-from .tools import ToolError
+from ..tools import ToolError
+from .board_line import BoardError, LineUnit, Window
 
-__all__ = ["ENDPOINT", "FULL_SPEED_BYTES", "HIGH_SPEED_BYTES", "PRODUCT", "PRODUCT_NAME", "VENDOR", "Transceiver",
-           "USBLine", "ulpi_signature"]
+__all__ = ["ENDPOINT", "FULL_SPEED_BYTES", "HIGH_SPEED_BYTES", "PRODUCT", "PRODUCT_NAME", "USB", "VENDOR",
+           "Transceiver", "USBLine", "ulpi_signature"]
 
 VENDOR, PRODUCT = 0x1209, 0x0001
 """A number of pid.codes for tests, which no product has."""
@@ -33,6 +36,10 @@ FULL_SPEED_BYTES, HIGH_SPEED_BYTES = 64, 512
 FIFO_DEPTH = 16
 PHY_RESET_BITS = 9      # 512 cycles; transceivers demand 1 us
 VENDOR_SPECIFIC = 0xFF
+PINS_CLOCKS = {"usb_io": 48e6, "usb": 12e6}
+ULPI_CLOCK = 60e6
+LEAST_CLOCK = 8e6       # a byte a cycle, which full speed brings at 1.5 MHz and high speed at 60 MHz
+WINDOW = Window(slots=16, slot_bytes=1024, number_bits=11)
 GET_LUNA = "a line over USB needs the extra usb: python -m pip install 'signum[usb]'"
 
 ulpi_signature = wiring.Signature({
@@ -52,6 +59,45 @@ class Transceiver(enum.StrEnum):
 
     PINS = "pins"       # nothing: full speed
     ULPI = "ulpi"       # a chip with a ULPI port: high speed
+
+
+@dataclass(frozen=True, kw_only=True)
+class USB:
+    """A USB device port of a board.
+
+    Parameters
+    ----------
+    transceiver : Transceiver
+    resource : str
+        Name of the platform's resource.
+    """
+
+    transceiver: Transceiver
+    resource: str
+    window: Window | None = WINDOW
+
+    @property
+    def text(self) -> str:
+        """Its name for people."""
+        return f"USB, {'high' if self.transceiver is Transceiver.ULPI else 'full'} speed"
+
+    def check(self, clock: float) -> None:
+        """BoardError if the clock is slower than the wires."""
+        if clock < LEAST_CLOCK:
+            raise BoardError(f"frequency must be at least {LEAST_CLOCK / 1e6:g} MHz for USB, not {clock / 1e6:.4g}")
+
+    def unit(self, clock: float) -> "USBLine":
+        """Its port; BoardError as `check`, ToolError if luna-usb is missing."""
+        self.check(clock)
+        return USBLine(transceiver=self.transceiver, resource=self.resource)
+
+    def sources(self) -> dict[str, str]:
+        """Nothing beside the design."""
+        return {}
+
+    def models(self) -> dict[str, str]:
+        """No cells."""
+        return {}
 
 
 class BulkIn(wiring.Component):
@@ -218,7 +264,7 @@ class Device(Elaboratable):
         return Fragment.get(self.device, Asked(platform))
 
 
-class USBLine(wiring.Component):
+class USBLine(LineUnit):
     """A line over USB: a vendor-specific interface with a bulk OUT and a bulk IN endpoint, both of number 1.
 
     Bytes of OUT packets are received in order, each once: a packet that is damaged or repeated is not accepted, and
@@ -231,17 +277,20 @@ class USBLine(wiring.Component):
     (their instances are named ``..._fifo``), and also between ``usb`` and ``usb_io`` within LUNA. Of the paths between
     clocks only the Gray-coded pointers need a bound, of one period of the faster clock.
 
-    With `Transceiver.PINS` the design around it has domain ``usb_io`` of 48 MHz, and ``usb`` of 12 MHz with edges at
-    those of ``usb_io``. With `Transceiver.ULPI` it needs no domain but ``sync``: ``usb`` is made of ``ulpi.clk``. The
-    descriptors are those of the highest speed; on a port of full speed, packets are short enough nevertheless.
+    With `Transceiver.PINS` domain ``usb_io`` has 48 MHz, and ``usb`` 12 MHz with edges at those of ``usb_io``. With
+    `Transceiver.ULPI` it needs no clock but that of ``sync``: ``usb`` is made of ``ulpi.clk``. The descriptors are
+    those of the highest speed; on a port of full speed, packets are short enough nevertheless.
 
     Parameters
     ----------
     transceiver : Transceiver
+    resource : str
+        Name of the platform's resource, for `connect_pads`.
 
     Members
     -------
     line : Out(line_signature)
+    usb_io_clk, usb_io_rst, usb_clk, usb_rst : In(1), only with `Transceiver.PINS`
     d_p, d_n : Out(io.Buffer.Signature("io", 1)), only with `Transceiver.PINS`
         The wires of the cable.
     pull_up : Out(1), only with `Transceiver.PINS`
@@ -256,21 +305,21 @@ class USBLine(wiring.Component):
         If luna-usb is missing.
     """
 
-    def __init__(self, *, transceiver: Transceiver) -> None:
+    ordered = True
+    slow = False
+
+    def __init__(self, *, transceiver: Transceiver, resource: str = "usb") -> None:
         if transceiver not in list(Transceiver):
             raise ValueError(f"transceiver must be one of {', '.join(Transceiver)}, not {transceiver!r}")
         self.transceiver = Transceiver(transceiver)
+        self.resource = resource
         if not importlib.util.find_spec("luna"):
             raise ToolError(GET_LUNA)
         if self.transceiver is Transceiver.ULPI:
-            pins: dict[str, In | Out] = {"ulpi": Out(ulpi_signature)}
+            super().__init__({"ulpi": Out(ulpi_signature)})
         else:
-            pins = {
-                "d_p": Out(io.Buffer.Signature("io", 1)),
-                "d_n": Out(io.Buffer.Signature("io", 1)),
-                "pull_up": Out(1),
-            }
-        super().__init__({"line": Out(line_signature), **pins})
+            wire = Out(io.Buffer.Signature("io", 1))
+            super().__init__({"d_p": wire, "d_n": wire, "pull_up": Out(1)}, PINS_CLOCKS)
 
     @property
     def packet_bytes(self) -> int:
@@ -281,6 +330,7 @@ class USBLine(wiring.Component):
         from luna.gateware.usb.usb2.device import USBDevice
         from luna.gateware.usb.usb2.endpoint import EndpointInterface
         m = Module()
+        self.add_domains(m)
         bus = self._ulpi(m) if self.transceiver is Transceiver.ULPI else self._pins()
         device = USBDevice(bus=bus, handle_clocking=False)
         m.submodules.device = Device(device)
@@ -308,6 +358,28 @@ class USBLine(wiring.Component):
         wiring.connect(m, sent.r_stream, into.i)
         wiring.connect(m, wiring.flipped(self.line.sent), sent.w_stream)
         return m
+
+    def connect_pads(self, m: Module, platform: Platform, pins: Any) -> None:
+        """Connect the pins of ``pins`` to the platform's resource."""
+        ios = platform.lookup(self.resource).ios
+        pads = platform.request(self.resource, dir={part.name: "-" for part in ios})
+        if self.transceiver is Transceiver.PINS:
+            for name in ("d_p", "d_n"):
+                m.submodules[name] = buffer = io.Buffer("io", getattr(pads, name))
+                wiring.connect(m, wiring.flipped(getattr(pins, name)), buffer)
+            m.submodules.pull_up = pull_up = io.Buffer("o", pads.pullup)
+            m.d.comb += pull_up.o.eq(pins.pull_up)
+            return
+        ulpi = pins.ulpi
+        m.submodules.ulpi_data = data = io.Buffer("io", pads.data)
+        wiring.connect(m, wiring.flipped(ulpi.data), data)
+        for name in ("clk", "nxt", "dir"):
+            m.submodules[f"ulpi_{name}"] = source = io.Buffer("i", getattr(pads, name))
+            m.d.comb += getattr(ulpi, name).eq(source.i)
+        for name in ("stp", "rst"):
+            m.submodules[f"ulpi_{name}"] = target = io.Buffer("o", getattr(pads, name))
+            m.d.comb += target.o.eq(getattr(ulpi, name))
+        platform.add_clock_constraint(pads.clk.io, ULPI_CLOCK)
 
     def _pins(self) -> SimpleNamespace:
         """The wires as LUNA takes them, whose receiver synchronises them; synchronised here, responses came later."""

@@ -8,8 +8,8 @@ from amaranth.lib import wiring
 from amaranth.lib.cdc import ResetSynchronizer
 from amaranth.lib.wiring import In, Out
 
+from signum.fpga.flow.lines.usb_line import Transceiver, USBLine
 from signum.fpga.flow.tools import ToolError
-from signum.fpga.flow.usb_line import Transceiver, USBLine
 from signum.hdl.host.line import line_signature
 from signum.hdl.lib.emit import to_verilog
 from signum.verif.bench.simulate import simulate
@@ -29,15 +29,19 @@ class FullSpeedDevice(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        for domain in ("usb_io", "usb"):
+        for domain in ("fast", "slow"):
             m.domains += ClockDomain(domain, local=True)
             m.submodules[f"{domain}_reset"] = ResetSynchronizer(ResetSignal("sync"), domain=domain)
         count = Signal(2)
-        m.d.usb_io += count.eq(count + 1)
+        m.d.fast += count.eq(count + 1)
         m.submodules.usb = usb = USBLine(transceiver=Transceiver.PINS)
         m.d.comb += [
-            ClockSignal("usb_io").eq(self.io_clk),
-            ClockSignal("usb").eq(count[-1]),
+            ClockSignal("fast").eq(self.io_clk),
+            ClockSignal("slow").eq(count[-1]),
+            usb.usb_io_clk.eq(ClockSignal("fast")),
+            usb.usb_io_rst.eq(ResetSignal("fast")),
+            usb.usb_clk.eq(ClockSignal("slow")),
+            usb.usb_rst.eq(ResetSignal("slow")),
             self.drives.eq(usb.d_p.oe),
             self.pull_up.eq(usb.pull_up),
             self.wire_p.eq(Mux(usb.d_p.oe, usb.d_p.o, self.host_p)),
