@@ -50,8 +50,9 @@ class UDPLine(wiring.Component):
     was no such datagram. Flags (RFC 1662) follow a frame of less than 18 bytes, up to 18: some cores do not pad
     datagrams as Ethernet demands.
 
-    Words of datagrams are taken without pause, and leave without pause within a datagram wherever the core takes
-    them. Bytes: one a cycle to ``line.received``, from three cycles behind the last word on; one a cycle from
+    Words of datagrams are taken without pause, but for a cycle behind the last one, and leave without pause within a
+    datagram wherever the core takes them. Bytes: one a cycle to ``line.received``, from four cycles behind the last
+    word on; one a cycle from
     ``line.sent``, with one idle cycle behind each frame, whose first word leaves four cycles behind its last byte.
 
     Parameters
@@ -99,33 +100,43 @@ class UDPLine(wiring.Component):
         m.submodules.received_memory = memory = BufferMemory(depth=depth, bits=bits.size)
         m.submodules.received_words = words = WordReader(depth=depth, bits=bits.size)
 
-        word, valid = Signal(datagram_layout), Signal()
-        m.d.sync += [word.eq(self.received.payload), valid.eq(self.received.valid)]
+        # a word, and behind a last one a cycle in which the datagram is judged
+        word, valid, judged = Signal(datagram_layout), Signal(), Signal()
         place, used = Signal.like(words.place), Signal.like(words.place)
         count, total = Signal(LENGTH_BITS + 1), Signal(LENGTH_BITS + 1)
-        room, bad, failed, last = Signal(), Signal(), Signal(), Signal(2)
+        room, bad, last = Signal(), Signal(), Signal(2)
+        long, over, under = Signal(), Signal(), Signal()
         stored = Signal(bits)
+        with m.If(self.received.ready):
+            m.d.sync += [word.eq(self.received.payload), valid.eq(self.received.valid)]
+        with m.Else():
+            m.d.sync += valid.eq(0)
         m.d.comb += [
-            self.received.ready.eq(1),
+            self.received.ready.eq(~(valid & word.last)),
             used.eq(place - words.place),
             room.eq(used != depth),
             last.eq(Mux(word.last, Cat(word.last_byte[1] | word.last_byte[3], word.last_byte[2:].any()), WORD - 1)),
             total.eq(count + last + 1),
-            failed.eq(bad | word.error | ~room | (total > MOST_BYTES)),
             stored.data.eq(word.data),
             stored.last.eq(Mux(word.last, word.length - count - 1, WORD - 1)),
             memory.write.eq(valid & room),
             memory.write_address.eq(place),
             memory.write_data.eq(stored),
         ]
+        m.d.sync += [
+            judged.eq(valid & word.last),
+            over.eq(word.length > count),
+            under.eq(word.length <= total),
+            long.eq(total > MOST_BYTES),
+        ]
         with m.If(valid):
-            m.d.sync += [place.eq(place + room), count.eq(total), bad.eq(failed)]
-            with m.If(word.last):
-                m.d.sync += [count.eq(0), bad.eq(0)]
-                with m.If(~failed & (word.length > count) & (word.length <= total)):
-                    m.d.sync += [words.end.eq(place + 1), known.eq(1), address.eq(word.address), port.eq(word.port)]
-                with m.Else():
-                    m.d.sync += place.eq(words.end)
+            m.d.sync += [place.eq(place + room), count.eq(Mux(long, count, total)), bad.eq(bad | word.error | ~room)]
+        with m.If(judged):
+            m.d.sync += [count.eq(0), bad.eq(0), long.eq(0)]
+            with m.If(~bad & ~long & over & under):
+                m.d.sync += [words.end.eq(place), known.eq(1), address.eq(word.address), port.eq(word.port)]
+            with m.Else():
+                m.d.sync += place.eq(words.end)
 
         taken = Signal(bits)
         byte, left, full = Signal(WORD * BYTE), Signal(2), Signal()
