@@ -1,7 +1,6 @@
 """Compilation of an integer graph to a program for one array: its layers, segments and memory images."""
 
 from collections.abc import Collection, Mapping
-from itertools import product
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from .graph import Graph, Layer
 from .input_geometry import input_geometry
 from .program import InputAllocation, MapAllocation, Program, ResultAllocation
 from .shared_sums import level_block, levels_of, share_sums
+from .stream_cycles import interval_cycles, latency_cycles
 from .tap_ranges import TapRange, replay_of, tap_ranges
 
 __all__ = ["CapacityError", "compile_graph"]
@@ -36,7 +36,8 @@ def compile_graph(graph: Graph, config: ArrayConfig, *, split: bool = False,
     answers : Answers, optional
         The program takes pixels and gives these answers by itself, on an array with input and answer unit; by default
         the host writes the input maps and reads the results. On an array with two ``input_places`` the inputs have both
-        if they fit; see `Program.input_places`.
+        if they fit; see `Program.input_places`. The packing of the inputs is that of the shortest interval between
+        images, or with ``split`` of the least latency, for filling a place may take longer than a run.
 
     Raises
     ------
@@ -44,14 +45,21 @@ def compile_graph(graph: Graph, config: ArrayConfig, *, split: bool = False,
         If a memory or a field of the program is too small; the message names the parameter to raise.
     """
     refusals = []
+    found: list[Program] = []
     twice = (True, False) if answers and config.input_places > 1 else (False,)
-    for choice, second in product(range(3), twice):
-        try:
-            return Compiler(graph, config, split, choice, graph.inputs if packable is None else packable,
-                            answers, second).program()
-        except CapacityError as refusal:
-            refusals.append(refusal)
-    raise min(refusals, key=lambda refusal: refusal.excess)
+    for choice in range(3):
+        for second in twice:
+            try:
+                found.append(Compiler(graph, config, split, choice, graph.inputs if packable is None else packable,
+                                      answers, second).program())
+                break
+            except CapacityError as refusal:
+                refusals.append(refusal)
+        if found and not answers:
+            break
+    if not found:
+        raise min(refusals, key=lambda refusal: refusal.excess)
+    return found[0] if len(found) == 1 else min(found, key=latency_cycles if split else interval_cycles)
 
 
 class Compiler:
