@@ -1,5 +1,5 @@
 // A Verilated module with one clock as a shared library: its ports, cycles, the accelerator's bus, a serial line, a
-// network, a SPI flash, and waves of a sensor.
+// network, a USB cable, a SPI flash, and waves of a sensor.
 // `fpga.host.model` compiles and loads it; ports.h and Vmodel.h are made for each module.
 
 #include <cstdint>
@@ -102,6 +102,23 @@ struct Network {
     }
 };
 
+// The host's end of a USB cable at full speed: levels (D+ in bit 0, D- in bit 1) that the host drives, while the device does
+// not. `drives` etc. are the device's.
+struct Cable {
+    Port in_p, in_n, out_p, out_n, drives;
+    bool attached = false;
+    uint8_t host = 1;                           // J
+
+    uint8_t level() const {
+        return drives.get() & 1 ? static_cast<uint8_t>((out_p.get() & 1) | (out_n.get() & 1) << 1) : host;
+    }
+
+    void step() const {
+        in_p.put(level() & 1);
+        in_n.put(level() >> 1);
+    }
+};
+
 // A SPI NOR flash at the pins flash_*, in deep power-down at first: it knows the commands of wake-up (0xAB), read (0x03)
 // and fast read (0x0B), mode 0, and takes `wake` cycles to wake up.
 struct Flash {
@@ -166,6 +183,7 @@ struct Model {
     Serial serial;
     std::vector<Clock> clocks;
     Network network;
+    Cable cable;
     Flash flash;
     Wave wave;
     uint8_t unused[16] = {};
@@ -203,16 +221,18 @@ struct Model {
     // Edges of the other clocks in their order, as many as come before a time.
     void edges(double end) {
         for (;;) {
-            Clock* first = nullptr;
-            for (Clock& clock : clocks)
-                if (clock.next < (first ? first->next : end)) first = &clock;
-            if (network.step > 0 && network.next < (first ? first->next : end)) {
+            double first = end;
+            for (const Clock& clock : clocks) first = clock.next < first ? clock.next : first;
+            if (network.step > 0 && network.next < first) {
                 network_edge();
-            } else if (first) {
-                first->level = !first->level;
-                first->port.put(first->level);
+            } else if (first < end) {
+                for (Clock& clock : clocks) {
+                    if (clock.next > first + 1e-6) continue;            // edges at the same time are one event
+                    clock.level = !clock.level;
+                    clock.port.put(clock.level);
+                    clock.next += clock.step;
+                }
                 top.eval();
-                first->next += first->step;
             } else {
                 return;
             }
@@ -235,6 +255,7 @@ struct Model {
         top.eval();
         edges(static_cast<double>(cycles) + 1);
         ++cycles;
+        if (cable.attached) cable.step();
         if (!flash.bytes.empty()) flash.step(cycles);
         if (!wave.ports.empty()) wave.step();
     }
@@ -371,6 +392,53 @@ int64_t model_serial(Model* model, uint64_t cycles, uint32_t divisor, uint8_t* b
 // A clock at a port, with half a period of `step` cycles.
 void model_clock(Model* model, const char* name, double step) {
     model->clocks.push_back({model->port(name), step, static_cast<double>(model->cycles), false});
+}
+
+// A USB cable at the pins of a device.
+void model_cable(Model* model) {
+    Cable& cable = model->cable;
+    cable = Cable{};
+    cable.in_p = model->port("d_p__i");
+    cable.in_n = model->port("d_n__i");
+    cable.out_p = model->port("d_p__o");
+    cable.out_n = model->port("d_n__o");
+    cable.drives = model->port("d_p__oe");
+    cable.attached = true;
+    cable.step();
+}
+
+// Drive levels, each until a number of cycles from now.
+void model_cable_play(Model* model, const uint8_t* levels, const double* ends, uint64_t count) {
+    const double begin = static_cast<double>(model->cycles);
+    for (uint64_t i = 0; i < count; ++i) {
+        model->cable.host = levels[i];
+        while (static_cast<double>(model->cycles) < begin + ends[i]) model->cycle();
+    }
+    model->low();
+}
+
+// The levels that the device drives, each with the cycle of its begin, and the cycle of their end; the number of levels, 0
+// where it drives none within so many cycles.
+int64_t model_cable_listen(Model* model, uint64_t cycles, uint8_t* levels, uint64_t* begins, uint64_t room) {
+    const Cable& cable = model->cable;
+    uint64_t found = 0;
+    while (!(cable.drives.get() & 1)) {
+        if (!cycles--) {
+            model->low();
+            return 0;
+        }
+        model->cycle();
+    }
+    while (cable.drives.get() & 1) {
+        if (found + 1 < room && (!found || levels[found - 1] != cable.level())) {
+            levels[found] = cable.level();
+            begins[found++] = model->cycles;
+        }
+        model->cycle();
+    }
+    begins[found] = model->cycles;
+    model->low();
+    return static_cast<int64_t>(found);
 }
 
 // A network at the pins of RGMII, whose clock has half a period of `step` cycles.

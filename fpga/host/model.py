@@ -18,6 +18,7 @@ VERILATE = ("--prefix", "Vmodel", "-O3", "--noassert", "--x-assign", "fast", "--
             "-LDFLAGS", "-shared", "-o", "model.so")
 OPTIMISE = "-O1"         # -O2 takes half as long again to compile and gains a tenth
 LONGEST_FRAME = 2048
+MOST_LEVELS = 1024      # of a USB packet of 64 bytes
 STEP = 1 << 20          # cycles after which Python may be interrupted
 
 
@@ -66,6 +67,10 @@ SIGNATURES = {
     "model_send": (None, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint64),
     "model_line_busy": (ctypes.c_int, ctypes.c_void_p),
     "model_clock": (None, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_double),
+    "model_cable": (None, ctypes.c_void_p),
+    "model_cable_play": (None, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_uint64),
+    "model_cable_listen": (ctypes.c_int64, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_void_p, ctypes.c_void_p,
+                           ctypes.c_uint64),
     "model_network": (None, ctypes.c_void_p, ctypes.c_double),
     "model_network_send": (None, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint64),
     "model_network_busy": (ctypes.c_int, ctypes.c_void_p),
@@ -190,6 +195,23 @@ class Model:
     def clock(self, name: str, half_period: float) -> None:
         """Drive an input with a clock of its own: half its period in cycles."""
         self._library.model_clock(self._model, name.encode(), half_period)
+
+    def cable(self) -> None:
+        """Put a USB cable at the pins ``d_p`` and ``d_n`` of a device."""
+        self._library.model_cable(self._model)
+
+    def cable_play(self, levels: Sequence[int], ends: Sequence[float]) -> None:
+        """Drive levels on the cable, D+ in bit 0 and D- in bit 1, each until a number of cycles from now."""
+        times = np.array(ends, dtype=np.float64)
+        self._library.model_cable_play(self._model, bytes(levels), times.ctypes.data, len(times))
+
+    def cable_listen(self, cycles: int) -> tuple[list[int], list[int]]:
+        """The levels that the device drives, if it begins within so many cycles, and the cycles of their begins and of
+        the end."""
+        levels, begins = np.zeros(MOST_LEVELS, dtype=np.uint8), np.zeros(MOST_LEVELS, dtype=np.uint64)
+        found = self._library.model_cable_listen(self._model, cycles, levels.ctypes.data, begins.ctypes.data,
+                                                 MOST_LEVELS)
+        return levels[:found].tolist(), begins[:found + 1].tolist() if found else []
 
     def network(self, half_period: float) -> None:
         """Put a network at the pins of RGMII, with a clock of its own: half its period in cycles."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from math import ceil
+from typing import Protocol
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from signum.hdl.lib.emit import Target, to_verilog
 from .model import Model
 from .network import MOST_BYTES, NetworkHost
 
-__all__ = ["SENSOR_PINS", "NetworkEnd", "SerialEnd", "VirtualBoard"]
+__all__ = ["SENSOR_PINS", "HostEnd", "NetworkEnd", "SerialEnd", "VirtualBoard"]
 
 NAME = "board"
 CLOCK, BAUD = 1e5, 25_000       # four cycles a bit, the least; with a slow clock, silences are few cycles
@@ -27,6 +28,23 @@ SENSOR_PINS = "camera_pclk", "camera_vsync", "camera_href", "camera_pins"
 
 
 HOST_ADDRESS, HOST_PORT = "192.168.1.1", 40_000
+
+
+class HostEnd(Protocol):
+    """The host's end of a line."""
+
+    @property
+    def busy(self) -> bool:
+        """Bytes are on their way."""
+
+    def attach(self, model: Model) -> None:
+        """Begin at the pins of a model, with nothing on its way."""
+
+    def send(self, data: bytes) -> None:
+        """Queue bytes."""
+
+    def run(self, cycles: int, room: int) -> list[bytes]:
+        """Run for some cycles, fewer once ``room`` bytes have come: the bytes, those of each packet apart."""
 
 
 class SerialEnd:
@@ -133,6 +151,8 @@ class VirtualBoard:
         Nominal frequency in Hz, by which cycles count as seconds.
     line : BoardLine
         The line to the host.
+    end : HostEnd, optional
+        The host's end of it; by default that of a serial line or of Ethernet.
     loader : int
         Words of the loader; 0 for none.
     window : Window
@@ -159,19 +179,21 @@ class VirtualBoard:
         If Verilator or the compiler is missing.
     """
 
-    def __init__(self, config: ArrayConfig, *, clock: float = CLOCK, line: BoardLine = LINE,
+    def __init__(self, config: ArrayConfig, *, clock: float = CLOCK, line: BoardLine = LINE, end: HostEnd | None = None,
                  loader: int = 0, window: Window | None = None, boot: Boot | None = None, flash: bytes = b"",
                  camera: CameraView | None = None, seed: int = 1, verilog: str = "") -> None:
         self.config = config
         self.clock = clock
         self.line = line
-        self.end: SerialEnd | NetworkEnd
-        if isinstance(line, SerialPort):
+        self.end: HostEnd
+        if end:
+            self.end = end
+        elif isinstance(line, SerialPort):
             self.end = SerialEnd(baud_divisor(clock, line.baud))
         elif isinstance(line, Ethernet):
             self.end = NetworkEnd(line, clock)
         else:
-            raise BoardError(f"line must be serial or Ethernet on a virtual board, not {line.text}")
+            raise BoardError(f"line must be serial or Ethernet on a virtual board without an end, not {line.text}")
         self._verilog = verilog
         if not verilog:
             target = None if config.signed else Target(popcount=TablePopcount.name)

@@ -15,7 +15,7 @@ from .graph import Graph, Layer
 from .input_geometry import input_geometry
 from .program import InputAllocation, MapAllocation, Program, ResultAllocation
 from .shared_sums import level_block, levels_of, share_sums
-from .stream_cycles import interval_cycles, latency_cycles
+from .stream_cycles import interval_cycles
 from .tap_ranges import TapRange, replay_of, tap_ranges
 
 __all__ = ["CapacityError", "compile_graph"]
@@ -37,7 +37,7 @@ def compile_graph(graph: Graph, config: ArrayConfig, *, split: bool = False,
         The program takes pixels and gives these answers by itself, on an array with input and answer unit; by default
         the host writes the input maps and reads the results. On an array with two ``input_places`` the inputs have both
         if they fit; see `Program.input_places`. The packing of the inputs is that of the shortest interval between
-        images, or with ``split`` of the least latency, for filling a place may take longer than a run.
+        images, for filling a place may take longer than a run.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def compile_graph(graph: Graph, config: ArrayConfig, *, split: bool = False,
             break
     if not found:
         raise min(refusals, key=lambda refusal: refusal.excess)
-    return found[0] if len(found) == 1 else min(found, key=latency_cycles if split else interval_cycles)
+    return found[0] if len(found) == 1 else min(found, key=interval_cycles)
 
 
 class Compiler:

@@ -16,8 +16,8 @@ from cocotb.utils import get_sim_time
 
 from signum.verif.bench.streams import read
 
-__all__ = ["Bus", "FullSpeedBus", "Host", "Pid", "Request", "StallError", "ULPIBus", "data_packet", "packets_of",
-           "token"]
+__all__ = ["TIMEOUT", "Bus", "FullSpeedBus", "Host", "Pid", "Request", "StallError", "ULPIBus", "data_packet",
+           "decoded", "encoded", "packets_of", "token"]
 
 FULL_SPEED_BIT = 1e12 / 12e6        # ps
 TIMEOUT = 16                        # bits at full speed until the first host gives up waiting
@@ -118,6 +118,50 @@ class Bus(Protocol):
     async def receive(self) -> bytes | None:
         """The device's response, or None if none begins in time."""
 
+    async def idle(self, microseconds: float) -> None:
+        """Leave the wires idle."""
+
+
+def encoded(packet: bytes) -> list[tuple[int, int]]:
+    """A packet as levels of D+, which those of D- complement, and their numbers of bits: SYNC, and stuffed bits."""
+    runs: list[tuple[int, int]] = []
+    level, ones = 1, 0
+    for bit in [0, 0, 0, 0, 0, 0, 0, 1, *bits_of(packet)]:
+        ones = ones + 1 if bit else 0
+        for sent in (bit, 0) if ones == 6 else (bit,):
+            level ^= not sent
+            if runs and runs[-1][0] == level:
+                runs[-1] = level, runs[-1][1] + 1
+            else:
+                runs.append((level, 1))
+        ones %= 6
+    return runs
+
+
+def decoded(runs: list[tuple[tuple[int, ...], int]]) -> bytes:
+    """The packet of levels (of D+ and D-) and their numbers of bits; its coding must be right."""
+    assert runs[-2:] == [((0, 0), 2), ((1, 0), 1)], f"a packet must end with two bits of SE0 and J, not {runs[-2:]}"
+    bits: list[int] = []
+    before = 1
+    for (p, n), count in runs[:-2]:
+        assert (p, n) == (1 - before, before), f"a packet must be of J and K in turn, not {runs}"
+        assert 1 <= count <= 7, f"a level must last 1 to 7 bits, not {count}"
+        bits += [0] + [1] * (count - 1)
+        before = p
+    assert bits[:8] == [0, 0, 0, 0, 0, 0, 0, 1], f"a packet must begin with SYNC, not {bits[:8]}"
+    plain, ones = [], 1
+    stuffed = False
+    for bit in bits[8:]:
+        if stuffed:
+            assert not bit, "a zero must be stuffed behind six ones"
+        else:
+            plain.append(bit)
+        ones = ones + 1 if bit else 0
+        stuffed = ones == 6
+    assert not stuffed, "a zero must be stuffed behind the last six ones"
+    assert len(plain) % 8 == 0, f"a packet must be of whole bytes, not {len(plain)} bits"
+    return bytes(sum(bit << i for i, bit in enumerate(plain[start:start + 8])) for start in range(0, len(plain), 8))
+
 
 class FullSpeedBus:
     """D+ and D- of a device at full speed.
@@ -163,20 +207,9 @@ class FullSpeedBus:
         await Timer(2, unit="us")
 
     async def send(self, packet: bytes) -> None:
-        runs: list[list[int]] = []          # level and number of bits
-        level, ones = 1, 0
-        for bit in [0, 0, 0, 0, 0, 0, 0, 1, *bits_of(packet)]:
-            ones = ones + 1 if bit else 0
-            for sent in (bit, 0) if ones == 6 else (bit,):
-                level ^= not sent
-                if runs and runs[-1][0] == level:
-                    runs[-1][1] += 1
-                else:
-                    runs.append([level, 1])
-            ones %= 6
         await self._wait(2)
         start, bits = get_sim_time("ps"), 0
-        for level, count in runs:
+        for level, count in encoded(packet):
             self._drive(level, 1 - level)
             bits += count
             await self._until(start + bits * self.bit)
@@ -185,6 +218,9 @@ class FullSpeedBus:
         self._idle()
         self._ended = get_sim_time("ps")
         await self._wait(1)
+
+    async def idle(self, microseconds: float) -> None:
+        await Timer(microseconds, unit="us")
 
     async def _until(self, time: float) -> None:
         await Timer(round(time - get_sim_time("ps")), unit="ps")
@@ -209,33 +245,8 @@ class FullSpeedBus:
             changes.append((now, levels))
             await First(ValueChange(wires[0]), ValueChange(wires[1]), ValueChange(drives))
         end = get_sim_time("ps")
-        return self._decode([(levels, round((after - now) / self.bit)) for (now, levels), after in
+        return decoded([(levels, round((after - now) / self.bit)) for (now, levels), after in
                              zip(changes, [time for time, _ in changes[1:]] + [end], strict=True)])
-
-    @staticmethod
-    def _decode(runs: list[tuple[tuple[int, ...], int]]) -> bytes:
-        """The packet of levels and their numbers of bits; its coding must be right."""
-        assert runs[-2:] == [((0, 0), 2), ((1, 0), 1)], f"a packet must end with two bits of SE0 and J, not {runs[-2:]}"
-        bits: list[int] = []
-        before = 1
-        for (p, n), count in runs[:-2]:
-            assert (p, n) == (1 - before, before), f"a packet must be of J and K in turn, not {runs}"
-            assert 1 <= count <= 7, f"a level must last 1 to 7 bits, not {count}"
-            bits += [0] + [1] * (count - 1)
-            before = p
-        assert bits[:8] == [0, 0, 0, 0, 0, 0, 0, 1], f"a packet must begin with SYNC, not {bits[:8]}"
-        plain, ones = [], 1
-        stuffed = False
-        for bit in bits[8:]:
-            if stuffed:
-                assert not bit, "a zero must be stuffed behind six ones"
-            else:
-                plain.append(bit)
-            ones = ones + 1 if bit else 0
-            stuffed = ones == 6
-        assert not stuffed, "a zero must be stuffed behind the last six ones"
-        assert len(plain) % 8 == 0, f"a packet must be of whole bytes, not {len(plain)} bits"
-        return bytes(sum(bit << i for i, bit in enumerate(plain[start:start + 8])) for start in range(0, len(plain), 8))
 
 
 class LineState(enum.IntEnum):
@@ -412,6 +423,9 @@ class ULPIBus:
             self.data.value = 0
             await RisingEdge(self.clk)
 
+    async def idle(self, microseconds: float) -> None:
+        await Timer(microseconds, unit="us")
+
     async def receive(self) -> bytes | None:
         cycles = HIGH_SPEED_TIMEOUT // 8 if self.high else 5 * TIMEOUT
         for _ in range(cycles):
@@ -541,7 +555,7 @@ class Host:
                 break
         if not length:
             assert await self._stage(1) == b"", "the status of a request must be an empty packet"
-            await Timer(RECOVERY, unit="us")
+            await self.bus.idle(RECOVERY)
             return b""
         while (answer := await self.out(0, 1, b"")) is not Pid.ACK:
             assert answer in (None, Pid.NAK), f"the status of a request must be accepted, not {answer!r}"

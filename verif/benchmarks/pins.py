@@ -1,11 +1,12 @@
 """Networks at the pins of boards: images a second and latencies, over each board's line, for hosts of some latency.
 
-`make bench-pins`. The top of each board, as emitted, runs in Verilator at the board's clock and baud rate; the host is
-`fpga.host.device.Device`. Bytes to the board wait in the port of the host and leave without a gap; bytes from it are
-seen after the host's latency.
+`make bench-pins`. The top of each board, as emitted, runs in Verilator at the board's clock, with a serial line, a USB
+cable or a network at its pins; the host is `fpga.host.device.Device`. Bytes to the board wait in the port of the host
+and leave without a gap, or as its bus has them; bytes from it are seen after the host's latency.
 """
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from signum.fpga.flow.board_top import SERIAL
 from signum.fpga.flow.boards import board_named
 from signum.fpga.flow.boot_image import boot_image, joined
+from signum.fpga.flow.lines.board_line import BoardLine
+from signum.fpga.flow.lines.serial_line import SerialPort
+from signum.fpga.flow.lines.usb_line import USB
 from signum.fpga.host.device import Device
 from signum.fpga.host.link import Link
 from signum.fpga.host.virtual_board import VirtualBoard
@@ -29,6 +34,7 @@ from signum.golden.networks.geometry import cnv, with_random_weights
 from signum.golden.training.data import digits
 from signum.hdl.config import ArrayConfig
 from signum.verif.bench.delayed_line import DelayedLine
+from signum.verif.bench.usb_cable import USBEnd
 from signum.verif.benchmarks.record import Row, save, versions
 
 __all__ = ["DELAYS", "measure", "rows"]
@@ -37,7 +43,10 @@ DELAYS = 0.0, 0.001, 0.016
 """Latencies of hosts in seconds: none; an FTDI chip in low-latency mode; its default."""
 
 BITS_OF_BYTE = 10
+FULL_SPEED_BYTES = 19 * 64 * 1000       # a second: so many packets in a frame of the bus (USB 2.0, 5.8.4)
+NETWORK_BYTES = 125e6
 STEP = 1000
+ETHERNET_CLOCK = 107e6
 SHARE = 0.95
 """Of a bound, above which it binds."""
 
@@ -53,8 +62,11 @@ class Case:
     encoder: Encoder
     images: np.ndarray
     repeats: int
+    line: str = SERIAL
     split: bool = False
+    in_flash: bool = False
     delays: tuple[float, ...] = DELAYS
+    frequency: float = 0.0              # Hz; by default the board's
 
     def values(self, repeats: int) -> np.ndarray:
         return self.encoder.values(np.concatenate([self.images] * repeats)).astype(np.uint8)
@@ -73,27 +85,47 @@ def digits_case() -> Case:
 def cnv_case() -> Case:
     """FINN's CNV on an ECP5, whose weights are in the flash."""
     images = np.random.default_rng(1).integers(0, 256, (6, 3, 32, 32))
-    return Case("ulx3s-85f", "ecp5_cnv", "cnv", with_random_weights(cnv(), 1), Thermometer(7, 255), images, 3, True,
-                DELAYS[:2])
+    return Case("ulx3s-85f", "ecp5_cnv", "cnv", with_random_weights(cnv(), 1), Thermometer(7, 255), images, 3,
+                split=True, in_flash=True, delays=DELAYS[:2])
+
+
+def usb_case() -> Case:
+    """The same over USB at full speed, whose host polls."""
+    return dataclasses.replace(cnv_case(), line="usb", delays=DELAYS[:1])
+
+
+def ethernet_case() -> Case:
+    """The same network on 16,384 operations a cycle, over gigabit Ethernet."""
+    return dataclasses.replace(cnv_case(), board="ecpix5-85", preset="ecp5_cnv_16k", line="ethernet", repeats=20,
+                               split=False, in_flash=False, frequency=ETHERNET_CLOCK)
+
+
+def bytes_a_second(line: BoardLine, clock: float) -> float:
+    """Of frames, at most; the bridge takes one a cycle."""
+    if isinstance(line, SerialPort):
+        return line.baud / BITS_OF_BYTE
+    return FULL_SPEED_BYTES if isinstance(line, USB) else min(clock, NETWORK_BYTES)
 
 
 def run_case(case: Case, delay: float) -> Row:
-    """Stream the images over the serial line of a board, compare the answers, and measure."""
+    """Stream the images over the line of a board, compare the answers, and measure."""
     board, config = board_named(case.board), ArrayConfig.preset(case.preset)
-    clock = board.pll(board.frequency).frequency
+    clock = board.pll(case.frequency or board.frequency).frequency
+    line = board.line(case.line)
     program = compile_graph(case.graph, config, split=case.split, answers=Answers())
-    boot = board.boot_place() if case.split else None
-    virtual = VirtualBoard(config, clock=clock, line=board.line(), window=board.window, boot=boot,
+    boot = board.boot_place() if case.in_flash else None
+    virtual = VirtualBoard(config, clock=clock, line=line, end=USBEnd(clock) if isinstance(line, USB) else None,
+                           window=line.window or board.window, boot=boot,
                            flash=joined(b"", boot_image(program), boot.address) if boot else b"")
     arrivals: list[tuple[int, int]] = []
 
     def note(found: np.ndarray) -> None:
         arrivals.append((virtual.cycles, arrivals[-1][1] + len(found) if arrivals else len(found)))
 
-    with contextlib.closing(DelayedLine(virtual, delay)) as line:
+    with contextlib.closing(DelayedLine(virtual, delay)) as delayed:
         while virtual.busy:
             virtual.run(STEP)
-        device = Device(Link(line, timeout=0.2))
+        device = Device(Link(delayed, timeout=delay + (0.2 if case.line == SERIAL else 0.02)))
         if boot:
             device.attach(program)
         else:
@@ -110,11 +142,11 @@ def run_case(case: Case, delay: float) -> Row:
     rate = (answered - before) / (last - first) * clock
     array = clock / interval_cycles(program)
     size = case.values(1)[0].size
-    bounds = {"line": board.baud / BITS_OF_BYTE / size, "array": array}
+    bounds = {"line": bytes_a_second(line, clock) / size, "array": array}
     binds = min(bounds, key=lambda name: bounds[name])
     if rate < SHARE * bounds[binds]:
         binds = "host latency" if delay else f"{binds}, with its frames"
-    return {"board": case.board, "preset": case.preset, "link": f"serial, {board.baud / 1e6:g} Mbaud",
+    return {"board": case.board, "preset": case.preset, "link": line.text.split(", UDP")[0],
             "network": case.network, "clock_mhz": round(clock / 1e6, 3), "bytes_in": size,
             "host_latency_ms": 1000 * delay, "images": len(found), "images_per_s": round(rate),
             "array_images_per_s": round(array), "line_images_per_s": round(bounds["line"]),
@@ -131,7 +163,7 @@ def rows(cases: Iterator[Case] | list[Case], progress: Callable[[str], None] = l
 def measure(console: Console) -> Path:
     """Write ``pins.json`` and show it as a table."""
     with console.status("") as status:
-        found = list(rows([digits_case(), cnv_case()], status.update))
+        found = list(rows([digits_case(), cnv_case(), usb_case(), ethernet_case()], status.update))
     table = Table("board", "link", "network", "MHz", "host, ms", "images/s", "array", "latency, ms", "binds", box=None)
     for row in found:
         table.add_row(*(str(row[name]) for name in (
