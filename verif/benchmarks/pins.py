@@ -95,8 +95,8 @@ def usb_case() -> Case:
 
 
 def ethernet_case() -> Case:
-    """The same network on 16,384 operations a cycle, over gigabit Ethernet."""
-    return dataclasses.replace(cnv_case(), board="ecpix5-85", preset="ecp5_cnv_16k", line="ethernet", repeats=20,
+    """The same network on 14,336 operations a cycle, over gigabit Ethernet."""
+    return dataclasses.replace(cnv_case(), board="ecpix5-85", preset="ecp5_cnv_14k", line="ethernet", repeats=20,
                                split=False, in_flash=False, frequency=ETHERNET_CLOCK)
 
 
