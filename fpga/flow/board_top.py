@@ -391,16 +391,23 @@ class Board:
             raise BoardError(f"camera must be {f'one of {known}' if known else 'left out'} on {self.name}, not {name}")
         return SENSORS[name]
 
-    def line(self, name: str = SERIAL, baud: int | None = None, address: str | None = None) -> BoardLine:
-        """The line of this name: a serial one with a rate, or Ethernet with the board's address.
+    @functools.cached_property
+    def line_names(self) -> tuple[str, ...]:
+        """The names of its lines, the default one first: the serial one, where the platform has it."""
+        has_serial = ("uart", 0) in self.known.resources
+        return (SERIAL, *self.lines) if has_serial else tuple(self.lines)
+
+    def line(self, name: str = "", baud: int | None = None, address: str | None = None) -> BoardLine:
+        """The line of this name, by default the first: a serial one with a rate, or Ethernet with the board's address.
 
         Raises
         ------
         BoardError
             If the board has no such line, or a parameter is not of this one.
         """
-        if name != SERIAL and name not in self.lines:
-            known = [SERIAL, *self.lines]
+        name = name or self.line_names[0]
+        if name not in self.line_names:
+            known = self.line_names
             raise BoardError(f"line must be {'one of ' if len(known) > 1 else ''}{', '.join(known)} on {self.name}, "
                              f"not {name}")
         if baud is not None and name != SERIAL:

@@ -7,6 +7,7 @@ from amaranth_boards.ice40_hx8k_b_evn import ICE40HX8KBEVNPlatform
 from amaranth_boards.icebreaker import ICEBreakerPlatform
 from amaranth_boards.icepi_zero import IcepiZero1_3Platform
 from amaranth_boards.icesugar import ICESugarPlatform
+from amaranth_boards.orangecrab_r0_2 import OrangeCrabR0_2_25FPlatform, OrangeCrabR0_2_85FPlatform
 from amaranth_boards.tang_nano_9k import TangNano9kPlatform
 from amaranth_boards.tang_primer_20k import TangPrimer20kDockPlatform
 from amaranth_boards.ulx3s import (
@@ -70,6 +71,11 @@ def ulx3s(size: str, platform: type, preset: str = "ecp5_2k") -> Board:
                           "ov7670_rgb": (*ULX3S_SENSOR, Attrs(IO_TYPE="LVCMOS33"))}, camera_preset="icebreaker_pixels")
 
 
+def orangecrab(size: str, platform: type, preset: str) -> Board:
+    return Board(name=f"orangecrab-{size}", family=ECP5, platform=platform, led="", frequency=96e6, lines=FULL_SPEED,
+                 preset=preset, window=LARGE_WINDOW)
+
+
 # the PHY delays what it sends on the boards of Lambda Concept, and what it receives on those of Colorlight
 ECPIX5_LINES: dict[str, BoardLine] = {"ethernet": Ethernet(tx_delay=2e-9, rx_delay=0.0),
                                       "usb": USB(transceiver=Transceiver.ULPI, resource="ulpi")}
@@ -103,6 +109,8 @@ BOARDS = {board.name: board for board in (
           lines=COLORLIGHT_ETHERNET, preset="ecp5_45f", window=LARGE_WINDOW),
     ecpix5("45", ECPIX545Platform, "ecp5_45f"),
     ecpix5("85", ECPIX585Platform, "ecp5_2k"),
+    orangecrab("25", OrangeCrabR0_2_25FPlatform, "ecp5_25f"),
+    orangecrab("85", OrangeCrabR0_2_85FPlatform, "ecp5_2k"),
     Board(name="icepi_zero", family=ECP5, platform=IcepiZero1_3Platform, frequency=100e6,
           preset="ecp5_2k", window=LARGE_WINDOW),
     Board(name="tang_nano_9k", family=GOWIN, platform=lambda: TangNano9kPlatform(toolchain="Apicula"),

@@ -17,7 +17,6 @@ from signum.hdl.config import ArrayConfig, ConfigError
 from signum.hdl.lib.command import FILE, Command, Folder, Integer, Number, OneOf, Refusal, config_options, read_config
 from signum.hdl.lib.folders import IN_REPOSITORY
 
-from .board_top import SERIAL
 from .boards import BOARDS, board_named
 from .boot_image import BootImageError
 from .build import build
@@ -70,8 +69,8 @@ def boot_program(path: Path, config: ArrayConfig, *, given: bool) -> Program:
 @board_option
 @config_options
 @click.option("--frequency", type=Number(), metavar="MHZ", help="Clock; by default the board's.")
-@click.option("--line", default=SERIAL, show_default=True, metavar="NAME",
-              help="Line to the host: serial, or usb or ethernet where the board has it.")
+@click.option("--line", default="", metavar="NAME",
+              help="Line to the host: serial, usb or ethernet; by default the board's first.")
 @click.option("--baud", type=Integer(), metavar="N", help="Bits a second of a serial line; by default the board's.")
 @click.option("--address", metavar="IPV4", help="Address of the board in the network, with ethernet.")
 @click.option("--loader", is_flag=True, help="With a loader in the board's single-port RAMs (UP5K).")
@@ -107,7 +106,7 @@ def build_command(board: str, preset: str | None, config: Path | None, frequency
     report = build(chosen, array, out=folder, line=chosen.line(line, baud, address), seed=seed, seeds=seeds,
                    frequency=None if frequency is None else frequency * 1e6, loader=loader, program=program,
                    camera=camera, progress=progress)
-    if not loader and line == SERIAL:
+    if not loader and line in ("", chosen.line_names[0]):
         keep_board_row(board_row(report))
     progress(f"done: {folder / chosen.family.bitstream}")
     rows = Table(show_header=False)

@@ -207,9 +207,9 @@ def faults_table() -> str:
 
 
 def boards_table() -> str:
-    return markdown(["board", "device", "crystal", "default clock", "default preset"], [
+    return markdown(["board", "device", "crystal", "default clock", "default preset", "lines"], [
         [f"`{board.name}`", board.device, f"{board.crystal_frequency / 1e6:g} MHz", f"{board.frequency / 1e6:g} MHz",
-         f"`{board.preset}`"] for board in BOARDS.values()])
+         f"`{board.preset}`", ", ".join(f"`{name}`" for name in board.line_names)] for board in BOARDS.values()])
 
 
 def builds_table() -> str:

@@ -366,13 +366,13 @@ class USBLine(LineUnit):
         if self.transceiver is Transceiver.PINS:
             for name in ("d_p", "d_n"):
                 m.submodules[name] = buffer = io.Buffer("io", getattr(pads, name))
-                wiring.connect(m, wiring.flipped(getattr(pins, name)), buffer)
+                wiring.connect(m, getattr(pins, name), buffer)
             m.submodules.pull_up = pull_up = io.Buffer("o", pads.pullup)
             m.d.comb += pull_up.o.eq(pins.pull_up)
             return
         ulpi = pins.ulpi
         m.submodules.ulpi_data = data = io.Buffer("io", pads.data)
-        wiring.connect(m, wiring.flipped(ulpi.data), data)
+        wiring.connect(m, ulpi.data, data)
         for name in ("clk", "nxt", "dir"):
             m.submodules[f"ulpi_{name}"] = source = io.Buffer("i", getattr(pads, name))
             m.d.comb += getattr(ulpi, name).eq(source.i)

@@ -1,6 +1,7 @@
 """Every board: its defaults, its pins, its clock, and an array that fits."""
 
 import json
+import re
 
 import pytest
 from amaranth.hdl import Module
@@ -8,12 +9,17 @@ from amaranth.hdl import Module
 from signum.fpga.flow.board_top import Board
 from signum.fpga.flow.boards import BOARDS, board_named
 from signum.fpga.flow.lines.board_line import BoardError
-from signum.fpga.flow.lines.serial_line import baud_divisor
+from signum.fpga.flow.lines.ethernet_line import Ethernet
+from signum.fpga.flow.lines.serial_line import SerialPort, baud_divisor
+from signum.fpga.flow.lines.usb_line import Transceiver
 from signum.fpga.flow.report import RECORDED_BOARDS
 from signum.hdl.config import ArrayConfig
 
 PINS = "pcf", "lpf", "cst"
 """How the names of files with pins end."""
+
+LINE_PINS = {SerialPort: {"uart_0__rx", "uart_0__tx"}, Ethernet: {"eth_rgmii_0__rx_clk", "eth_rgmii_0__tx_data"},
+             Transceiver.PINS: {"usb_0__d_p", "usb_0__d_n"}, Transceiver.ULPI: {"ulpi_0__data", "ulpi_0__clk"}}
 
 
 @pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
@@ -43,16 +49,21 @@ def test_the_memories_of_the_preset_fit(board: Board) -> None:
     assert blocks >= 0.4 * capacity or board.preset in ("ecp5_2k", "gowin_9k")
 
 
-@pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
-def test_a_plan(board: Board) -> None:
-    """The platform takes the design, with a PLL, and pins for the crystal and the serial line."""
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:luna")
+@pytest.mark.parametrize(("board", "line"), [(board, line) for board in BOARDS.values() for line in board.line_names],
+                         ids=lambda part: getattr(part, "name", part))
+def test_a_plan(board: Board, line: str) -> None:
+    """The platform takes the design, with a PLL, one more for the clocks of a line, and pins for crystal and line."""
+    chosen = board.line(line)
     plan = board.platform().build(
-        board.design(ArrayConfig.preset("small"), board.pll(board.frequency), board.line()), name="signum",
+        board.design(ArrayConfig.preset("small"), board.pll(board.frequency), chosen), name="signum",
         do_build=False, debug_verilog=False)
     pins = next(text for name, text in plan.files.items() if name.endswith(PINS))
-    for name in (board.crystal, "uart_0__rx", "uart_0__tx", *([board.led] if board.led else [])):
+    kind = getattr(chosen, "transceiver", type(chosen))
+    for name in (board.crystal, *LINE_PINS[kind], *([board.led] if board.led else [])):
         assert name in pins
-    assert plan.files["signum.il"].count(f"cell \\{(board.clock or board.family.clock).CELL} ") == 1
+    plls = plan.files["signum.il"].count(f"cell \\{(board.clock or board.family.clock).CELL} ")
+    assert plls == 1 + bool(chosen.unit(board.frequency).clocks)
     assert board.family.command in plan.files["signum.ys"]
 
 
@@ -64,6 +75,24 @@ def test_the_tools_are_told_the_device_of_the_platform(board: Board) -> None:
     for words in (board.chip.place, board.chip.pack[:2]):
         assert " ".join(words).replace("--vopt family=", "--family ") in options
     assert list(board.chip.pack[2:]) == [word for word in script.split() if word.endswith("_as_gpio")]
+
+
+@pytest.mark.parametrize(("board", "arguments", "message"), [
+    ("icebreaker", ("usb",), "line must be serial on icebreaker, not usb"),
+    ("ecpix5-85", ("lan",), "line must be one of serial, ethernet, usb on ecpix5-85, not lan"),
+    ("orangecrab-25", ("serial",), "line must be usb on orangecrab-25, not serial"),
+    ("ecpix5-85", ("usb", 9600), "baud must be left out with the line usb"),
+    ("ecpix5-85", ("usb", None, "10.0.0.2"), "address must be left out with the line usb"),
+    ("ecpix5-85", ("ethernet", None, "10.0.0"), "address must be an IPv4 address, not '10.0.0'"),
+])
+def test_lines_that_there_are_not(board: str, arguments: tuple, message: str) -> None:
+    with pytest.raises(BoardError, match=f"^{re.escape(message)}$"):
+        board_named(board).line(*arguments)
+
+
+def test_a_clock_that_is_too_slow_for_a_line() -> None:
+    with pytest.raises(BoardError, match=r"^frequency must be at least 50 MHz for gigabit Ethernet, not 40$"):
+        board_named("ecpix5-85").line("ethernet").check(40e6)
 
 
 def test_no_such_board() -> None:
