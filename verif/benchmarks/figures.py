@@ -198,12 +198,14 @@ def faults_table() -> str:
     kinds = counts["kinds"]
     of_bytes = sum(kinds[kind] for kind in ("lost", "doubled", "flipped", "invented"))
     of_files = sum(count for kind, count in kinds.items() if kind.startswith("file, "))
+    of_datagrams = sum(count for kind, count in kinds.items() if kind.startswith("datagram, "))
     return markdown(
-        ["injected", "of bytes", "of files", "resets, power, death, other array", "sent again", "loaded again",
+        ["injected", "of bytes", "of datagrams", "of files", "resets, power, death, other array", "sent again", "loaded again",
          "refused", "answers taken", "wrong", "hangs"],
         [[f"{value:,}" for value in (
-            counts["injected"], of_bytes, of_files, counts["injected"] - of_bytes - of_files, counts["retried"],
-            counts["reloaded"], counts["refused"], counts["answers"], counts["wrong_accepted"], counts["hangs"])]])
+            counts["injected"], of_bytes, of_datagrams, of_files,
+            counts["injected"] - of_bytes - of_datagrams - of_files, counts["retried"], counts["reloaded"],
+            counts["refused"], counts["answers"], counts["wrong_accepted"], counts["hangs"])]])
 
 
 def boards_table() -> str:
