@@ -9,7 +9,7 @@ from signum.hdl.host.hdlc import ESCAPE, FLAG, FLIPPED
 
 __all__ = ["Response", "ResponseParser", "encode", "encode_open"]
 
-GOOD = 0xFFFF_FFFF          # the usual CRC-32 of data and their `hdl.host.frames.CRC`
+GOOD = 0x2144_DF1C          # the CRC-32 of data and their CRC-32
 LONGEST = 1 << 16           # bytes without a flag that are no frame
 ESCAPED = {bytes([byte]): bytes([ESCAPE, byte ^ FLIPPED]) for byte in (ESCAPE, FLAG)}      # the escape itself first
 
@@ -17,7 +17,7 @@ ESCAPED = {bytes([byte]): bytes([ESCAPE, byte ^ FLIPPED]) for byte in (ESCAPE, F
 def encode(session: int, sequence: int, taken: int, command: Command, body: bytes = b"") -> bytes:
     """A frame between two flags: the first one ends whatever noise came before."""
     data = struct.pack("<BBHB", session, sequence & 0xFF, taken & 0xFFFF, command) + body
-    data += struct.pack("<I", zlib.crc32(data) ^ GOOD)
+    data += struct.pack("<I", zlib.crc32(data))
     for plain, escaped in ESCAPED.items():
         data = data.replace(plain, escaped)
     return bytes([FLAG]) + data + bytes([FLAG])

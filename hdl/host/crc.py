@@ -10,6 +10,9 @@ __all__ = ["SERIAL_CYCLES", "FrameCRC"]
 
 SERIAL_CYCLES = 8
 REFLECTED = int(f"{CRC.algorithm.polynomial:032b}"[::-1], 2)
+ONES = 0xFFFF_FFFF
+RESIDUE = 0xDEBB_20E3
+"""Of the register behind bytes and their CRC (RFC 1662, appendix C.3)."""
 
 
 class FrameCRC(wiring.Component):
@@ -30,6 +33,7 @@ class FrameCRC(wiring.Component):
     valid : In(1), data : In(8)
     ready : Out(1)
     crc : Out(32)
+        The register; its complement is the CRC.
     match : Out(1)
         The bytes ended with their CRC.
     """
@@ -53,14 +57,14 @@ class FrameCRC(wiring.Component):
                 crc.start.eq(self.start),
                 crc.data.eq(self.data),
                 crc.valid.eq(self.valid),
-                self.crc.eq(crc.crc),
+                self.crc.eq(crc.crc ^ ONES),
                 self.match.eq(crc.match_detected),
                 self.ready.eq(1),
             ]
             return m
         crc, byte = Signal(32), Signal(8)
         left = Signal(SERIAL_CYCLES)        # a one for each bit to come
-        m.d.comb += [self.ready.eq(~left[0]), self.crc.eq(crc), self.match.eq(crc == 0)]
+        m.d.comb += [self.ready.eq(~left[0]), self.crc.eq(crc), self.match.eq(crc == RESIDUE)]
         with m.If(left[0]):
             m.d.sync += [crc.eq((crc >> 1) ^ Mux(crc[0] ^ byte[0], REFLECTED, 0)), byte.eq(byte >> 1),
                          left.eq(left >> 1)]

@@ -90,10 +90,11 @@ class FrameTransmitter(wiring.Component):
         at = Signal(range(RESPONSE_HEAD_BYTES))
         held = Signal(MOST_SLOTS)                   # as the sequence number was sent
         spoilt, sent, offered = Signal(), Signal(), Signal()
+        byte = Signal(8)
         m.d.comb += [
             o.valid.eq(offered & crc.ready),
             sent.eq(o.valid & o.ready),
-            crc.data.eq(o.p.byte),
+            crc.data.eq(byte),
             crc.valid.eq(sent),
         ]
         m.d.sync += [opened.eq(opened | self.opened), closed.eq((closed | self.closed) & ~self.opens),
@@ -165,15 +166,16 @@ class FrameTransmitter(wiring.Component):
         m.d.comb += [wide[0].eq(held), wide[1].eq(self.first if self.number_bits else 0)]
         head = [self.session, kind, C(self.window, 8), C(self.counts, 8), self.turn,
                 *(half for value in wide for half in (value[:8], value[8:]))]
+        m.d.comb += o.p.byte.eq(byte ^ states.ongoing("crc").replicate(8))      # the CRC is complemented
         with m.If(states.ongoing("words")):
-            m.d.comb += o.p.byte.eq(self.words.p.byte)
+            m.d.comb += byte.eq(self.words.p.byte)
         with m.Elif(states.ongoing("crc")):
-            m.d.comb += o.p.byte.eq(crc.crc[:8])        # its own lowest byte shifts the CRC by 8 bits
+            m.d.comb += byte.eq(crc.crc[:8])            # its own lowest byte shifts the register by 8 bits
         with m.Else():
-            m.d.comb += o.p.byte.eq(Choice([Cat(Value.cast(field), C(0, 8))[:8] for field in head])[at])
+            m.d.comb += byte.eq(Choice([Cat(Value.cast(field), C(0, 8))[:8] for field in head])[at])
         if self.number_bits:
             answer = Signal(8 * self.answer_bytes)
             m.d.comb += answer.eq(self.answers.payload)
             with m.If(states.ongoing("answers")):
-                m.d.comb += o.p.byte.eq(answer.word_select(at[:bits_for(self.answer_bytes - 1)], 8))
+                m.d.comb += byte.eq(answer.word_select(at[:bits_for(self.answer_bytes - 1)], 8))
         return m

@@ -47,9 +47,9 @@ offset   bytes  meaning
 9+n      4      `CRC` of the bytes before
 =======  =====  ==========================================================================================
 
-The bridge keeps answers until the host has them. `CRC` is the complement of the usual CRC-32: over data and their CRC
-together it is 0. A reset of the board ends the session; then the bridge responds with `Kind.CLOSED` to any frame but
-`OPEN`, and a host that sees it knows that the board has lost its program.
+The bridge keeps answers until the host has them. `CRC` is the CRC-32 of RFC 1662, whose register is sent complemented,
+so that bytes of 0 behind a frame do not pass for a part of it. A reset of the board ends the session; then the bridge
+responds with `Kind.CLOSED` to any frame but `OPEN`, and a host that sees it knows that the board has lost its program.
 """
 
 import enum
@@ -61,7 +61,7 @@ from .bus import DATA_BITS
 __all__ = ["COUNT_BITS", "CRC", "CRC_BYTES", "IN_SEQUENCE", "MOST_COUNT", "MOST_SLOTS", "RESPONSE_HEAD_BYTES",
            "WORD_BYTES", "Command", "Kind", "most_values", "most_words"]
 
-CRC = catalog.CRC32_JAMCRC(data_width=8)
+CRC = catalog.CRC32_ISO_HDLC(data_width=8)
 CRC_BYTES = 4
 RESPONSE_HEAD_BYTES = 9
 WORD_BYTES = DATA_BITS // 8

@@ -200,7 +200,8 @@ def faults_table() -> str:
     of_files = sum(count for kind, count in kinds.items() if kind.startswith("file, "))
     of_datagrams = sum(count for kind, count in kinds.items() if kind.startswith("datagram, "))
     return markdown(
-        ["injected", "of bytes", "of datagrams", "of files", "resets, power, death, other array", "sent again", "loaded again",
+        ["injected", "of bytes", "of datagrams", "of files", "resets, power, death, other array", "sent again",
+         "loaded again",
          "refused", "answers taken", "wrong", "hangs"],
         [[f"{value:,}" for value in (
             counts["injected"], of_bytes, of_datagrams, of_files,

@@ -15,8 +15,17 @@ BYTES = st.binary(max_size=60)
 
 def framed(data: bytes) -> bytes:
     """A frame with its CRC, by the table of RFC 1662."""
-    whole = data + (zlib.crc32(data) ^ 0xFFFF_FFFF).to_bytes(4, "little")
+    whole = data + zlib.crc32(data).to_bytes(4, "little")
     return b"".join(bytes([0x7D, byte ^ 0x20]) if byte in (0x7D, 0x7E) else bytes([byte]) for byte in whole) + b"\x7e"
+
+
+def test_zeros_behind_a_response() -> None:
+    """They are no part of it, nor are those missing that end a CRC."""
+    payloads = (number.to_bytes(4, "little") for number in range(1 << 16))
+    whole = next(frame for frame in map(response, payloads) if frame[-2] == 0)
+    for broken in (whole[:-1] + b"\0" + whole[-1:], whole[:-2] + whole[-1:]):
+        assert ResponseParser().feed(broken) == []
+    assert len(ResponseParser().feed(whole)) == 1
 
 
 def response(payload: bytes, session: int = 3, kind: int = Kind.WORDS) -> bytes:

@@ -53,7 +53,7 @@ def test_bytes_by_hand():
 
     def frame(*parts: bytes) -> bytes:
         body = b"".join(parts)
-        body += (zlib.crc32(body) ^ 0xFFFFFFFF).to_bytes(4, "little")
+        body += zlib.crc32(body).to_bytes(4, "little")
         return body.replace(b"\x7d", b"\x7d\x5d").replace(b"\x7e", b"\x7d\x5e") + b"\x7e"
 
     line.inbox += frame(bytes([0, 0, 9, 0, 1]))
@@ -140,6 +140,23 @@ def test_lines_with_faults(kind, seed):
         assert link.read(places) == [known[place] for place in places]
         assert line.writes == expected
     assert link.retries > 10
+
+
+def test_zeros_behind_a_frame(seed):
+    """The register would stay 0 over them, if the CRC were not complemented; and over the zeros that end a CRC."""
+    rng = random.Random(seed)
+    line = BridgeLine(rng)
+    line.write(encode_open(SESSION))
+    line.advance(200)
+    frames = (write_frame(0, START, [word]) for word in range(1 << 16))
+    frame = next(frame for frame in frames if frame[-2] == 0)
+    for broken in (frame[:-1] + b"\0" + frame[-1:], frame[:-2] + frame[-1:]):
+        line.inbox += broken
+        line.advance(400)
+        assert line.writes == []
+    line.inbox += frame
+    line.advance(400)
+    assert len(line.writes) == 1
 
 
 def test_damaged_frames_do_nothing(seed):
