@@ -26,8 +26,8 @@ FIFO_DEPTH = 16
 PORT = 5347
 CELLS = Path(__file__).with_name("ecp5_ddr.v")
 WINDOW = Window(slots=8, slot_bytes=1024, number_bits=11)
-"""A frame of 1,024 values fits a datagram, but for one with many values that are escaped. 60 MB/s of them need a response
-within 130 us."""
+"""A frame of 1,024 values fits a datagram, but for one with many values that are escaped; 60 MB/s of them need a
+response within 130 us."""
 
 
 @dataclass(frozen=True, kw_only=True)
