@@ -481,7 +481,8 @@ PRESETS: dict[str, dict[str, int]] = {
     # CNV at 14,336 operations a cycle, an image a row: with eight rows, filling the images would take longer than a run
     "ecp5_cnv_14k": preset(7, 64, 32, tile=16, drain_width=16, fetch_width=8, pipeline=3, memory_registers=2,
                            sum_bits=14, weight_depth=1024, activation_depth=4608, threshold_depth=128,
-                           program_depth=128, input_depth=1024, input_planes=1, input_levels=7, input_maximum=255, input_places=2, answer_ranks=1),
+                           program_depth=128, input_depth=1024, input_planes=1, input_levels=7, input_maximum=255,
+                           input_places=2, answer_ranks=1),
     # half the block RAMs of GW1NR-9, since twice the lanes find no placement; most of GW2A-18, which was not placed
     "gowin_9k": preset(4, 4, 32, pipeline=4, memory_registers=1, access_patterns=1, threshold_depth=256),
     "gowin_20k": preset(8, 8, 64, pipeline=5, memory_registers=1),
