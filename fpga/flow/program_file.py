@@ -26,7 +26,7 @@ from signum.hdl.control.isa import LayerRecord
 from signum.hdl.host.bus import VERSION
 from signum.hdl.lib.emit import write_whole
 
-__all__ = ["FORMAT", "ProgramFile", "ProgramFileError"]
+__all__ = ["FORMAT", "ProgramFile", "ProgramFileError", "from_plain", "to_plain"]
 
 FORMAT = 2
 MARK = b"signum program "
@@ -40,7 +40,7 @@ class ProgramFileError(ValueError):
     """A file that is not a complete program of this version; in one line."""
 
 
-def _plain(value: Any, arrays: list[np.ndarray]) -> Any:
+def to_plain(value: Any, arrays: list[np.ndarray]) -> Any:
     """A value as JSON, with its arrays in a separate list; dictionaries and objects are lists that begin by kind."""
     if isinstance(value, np.ndarray):
         arrays.append(value)
@@ -50,26 +50,26 @@ def _plain(value: Any, arrays: list[np.ndarray]) -> Any:
     if isinstance(value, (int, np.integer)):
         return int(value)
     if isinstance(value, (tuple, list)):
-        return ["tuple", *(_plain(part, arrays) for part in value)]
+        return ["tuple", *(to_plain(part, arrays) for part in value)]
     if isinstance(value, dict):
-        return ["dict", *([_plain(key, arrays), _plain(part, arrays)] for key, part in value.items())]
+        return ["dict", *([to_plain(key, arrays), to_plain(part, arrays)] for key, part in value.items())]
     name = type(value).__name__
     if name not in KINDS:
         raise TypeError(f"a program must consist of {', '.join(sorted(KINDS))}, not {name}")
-    return [name, *([field.name, _plain(getattr(value, field.name), arrays)]
+    return [name, *([field.name, to_plain(getattr(value, field.name), arrays)]
                     for field in dataclasses.fields(value) if field.init)]
 
 
-def _value(plain: Any, arrays: dict[str, np.ndarray]) -> Any:
-    """The inverse of `_plain`."""
+def from_plain(plain: Any, arrays: dict[str, np.ndarray]) -> Any:
+    """The inverse of `to_plain`."""
     if not isinstance(plain, list):
         return plain
     kind, *parts = plain
     if kind == "array":
         return arrays[str(parts[0])]
     if kind == "tuple":
-        return tuple(_value(part, arrays) for part in parts)
-    entries = [(_value(key, arrays), _value(part, arrays)) for key, part in parts]
+        return tuple(from_plain(part, arrays) for part in parts)
+    entries = [(from_plain(key, arrays), from_plain(part, arrays)) for key, part in parts]
     return dict(entries) if kind == "dict" else KINDS[kind](**dict(entries))
 
 
@@ -94,7 +94,7 @@ class ProgramFile:
     def save(self, path: Path) -> None:
         """Write the file; its folder is created. Equal programs give equal bytes."""
         arrays: list[np.ndarray] = []
-        structure = {"hardware": VERSION, "name": self.name, "program": _plain(self.program, arrays),
+        structure = {"hardware": VERSION, "name": self.name, "program": to_plain(self.program, arrays),
                      "encoder": self.encoder.to_dict() if self.encoder else None}
         text = np.frombuffer(json.dumps(structure).encode(), dtype=np.uint8)
         body = io.BytesIO()
@@ -138,7 +138,7 @@ class ProgramFile:
                 raise ProgramFileError(f"{path} must be compiled for hardware of version {VERSION}, "
                                        f"not {structure['hardware']}: compile it again")
             encoder = structure["encoder"]
-            return cls(_value(structure["program"], arrays), encoder_from_dict(encoder) if encoder else None,
+            return cls(from_plain(structure["program"], arrays), encoder_from_dict(encoder) if encoder else None,
                        structure["name"])
         except ProgramFileError:
             raise
