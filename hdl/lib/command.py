@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from signum.hdl.config import PRESETS, ArrayConfig, ConfigError
+from signum.hdl.told import told
 
 from .folders import IN_REPOSITORY
 
@@ -19,6 +20,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 Errors = tuple[type[Exception], ...]
 
 ARRAY_FIELDS = dataclasses.fields(ArrayConfig)
+
+INTEGER = re.compile(r"[+-]?\d{1,40}")
+"""Python refuses to read integers of thousands of digits."""
 
 FILE = click.Path(path_type=Path)
 """Option type of a file; the command itself reports an unreadable or unwritable file."""
@@ -94,8 +98,8 @@ class Integer(click.ParamType):
         self.least = least
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if not re.fullmatch(r"[+-]?\d+", str(value)):
-            raise Refusal(f"{_name(param)} must be an integer, not {value!r}")
+        if not INTEGER.fullmatch(str(value)):
+            raise Refusal(f"{_name(param)} must be an integer, not {told(value)}")
         if self.least is not None and int(value) < self.least:
             raise Refusal(f"{_name(param)} must be at least {self.least}, not {int(value)}")
         return int(value)
@@ -110,9 +114,9 @@ class Number(click.ParamType):
         try:
             number = float(value)
         except ValueError:
-            raise Refusal(f"{_name(param)} must be a number, not {value!r}") from None
+            raise Refusal(f"{_name(param)} must be a number, not {told(value)}") from None
         if not 0 < number < float("inf"):
-            raise Refusal(f"{_name(param)} must be positive, not {value}")
+            raise Refusal(f"{_name(param)} must be positive, not {value if len(str(value)) < 40 else told(value)}")
         return number
 
 
@@ -193,5 +197,5 @@ def read_config(preset: str | None, config: Path | None, given: dict[str, str | 
             raise ConfigError(f"config must be a readable file, not {config} ({error.strerror})") from None
     for name, text in (given or {}).items():
         if text is not None:
-            values[name] = int(text) if re.fullmatch(r"[+-]?\d+", text) else text
+            values[name] = int(text) if INTEGER.fullmatch(text) else text
     return ArrayConfig.from_dict(values)
