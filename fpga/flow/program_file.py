@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,20 @@ from signum.hdl.config import ArrayConfig
 from signum.hdl.control.isa import LayerRecord
 from signum.hdl.host.bus import VERSION
 from signum.hdl.lib.emit import write_whole
+from signum.hdl.told import line_of, told
+
+from .program_check import check_encoder, check_program, check_types, read_arrays
 
 __all__ = ["FORMAT", "ProgramFile", "ProgramFileError", "from_plain", "to_plain"]
 
 FORMAT = 2
 MARK = b"signum program "
 STRUCTURE = "structure"
+DEEPEST = 40
+INVALID = (ValueError, KeyError, TypeError, IndexError, AttributeError, ArithmeticError, AssertionError, RecursionError,
+           NotImplementedError, EOFError, zipfile.BadZipFile, zlib.error)
+"""What reading and building of wrong values raises."""
+
 KINDS = {kind.__name__: kind for kind in (
     ArrayConfig, Graph, InputAllocation, Layer, LayerRecord, MapLines, MapAllocation, MapShape, Packing, Program,
     Requantize, ResultAllocation, Segment, Stage, Streamed)}
@@ -60,17 +69,23 @@ def to_plain(value: Any, arrays: list[np.ndarray]) -> Any:
                     for field in dataclasses.fields(value) if field.init)]
 
 
-def from_plain(plain: Any, arrays: dict[str, np.ndarray]) -> Any:
-    """The inverse of `to_plain`."""
+def from_plain(plain: Any, arrays: dict[str, np.ndarray], depth: int = 0) -> Any:
+    """The inverse of `to_plain`; ValueError, or another error of a wrong value, where there is none."""
+    if depth > DEEPEST:
+        raise ValueError(f"its structure must be at most {DEEPEST} levels deep")
     if not isinstance(plain, list):
         return plain
     kind, *parts = plain
     if kind == "array":
         return arrays[str(parts[0])]
     if kind == "tuple":
-        return tuple(from_plain(part, arrays) for part in parts)
-    entries = [(from_plain(key, arrays), from_plain(part, arrays)) for key, part in parts]
-    return dict(entries) if kind == "dict" else KINDS[kind](**dict(entries))
+        return tuple(from_plain(part, arrays, depth + 1) for part in parts)
+    entries = [(from_plain(key, arrays, depth + 1), from_plain(part, arrays, depth + 1)) for key, part in parts]
+    if kind == "dict":
+        return dict(entries)
+    if kind not in KINDS:
+        raise ValueError(f"its structure must consist of {', '.join(sorted(KINDS))}, not {told(kind)}")
+    return KINDS[kind](**dict(entries))
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,16 +146,26 @@ class ProgramFile:
         if hashlib.sha256(body).hexdigest() != checksum:
             raise ProgramFileError(f"{path} must have the checksum that its head tells: it is damaged")
         try:
-            with np.load(io.BytesIO(body)) as found:
-                arrays = dict(found)
+            arrays = read_arrays(body)
             structure = json.loads(arrays[STRUCTURE].tobytes())
             if structure["hardware"] != VERSION:
                 raise ProgramFileError(f"{path} must be compiled for hardware of version {VERSION}, "
-                                       f"not {structure['hardware']}: compile it again")
-            encoder = structure["encoder"]
-            return cls(from_plain(structure["program"], arrays), encoder_from_dict(encoder) if encoder else None,
-                       structure["name"])
+                                       f"not {told(structure['hardware'])}: compile it again")
+            given, program = structure["encoder"], from_plain(structure["program"], arrays)
+            check_program(program)
+            encoder = None if given is None else encoder_from_dict(given)
+            if encoder is not None:
+                check_encoder(encoder, input_shapes(program))
+            check_types(structure["name"], str, "name")
+            return cls(program, encoder, structure["name"])
         except ProgramFileError:
             raise
-        except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
-            raise ProgramFileError(f"{path} must hold a program of this version of Signum: {error}") from None
+        except INVALID as error:
+            raise ProgramFileError(f"{path} must hold a program of this version of Signum: {line_of(error)}") from None
+
+
+def input_shapes(program: Program | Streamed | Graph) -> dict[str, MapShape]:
+    """The shapes of a program's input maps."""
+    if isinstance(program, Program):
+        return {name: entry.shape for name, entry in program.inputs.items()}
+    return program.inputs

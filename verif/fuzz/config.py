@@ -13,7 +13,7 @@ from signum.hdl.lib.command import read_config
 from signum.verif.bench.cases import draw_config
 
 from .mutate import mutate_bytes, mutate_text, mutate_tree
-from .target import ACCEPTED, Broken, Feed, Target, refused_by
+from .target import ACCEPTED, BrokenError, Feed, Target, refused_by
 
 __all__ = ["CONFIG"]
 
@@ -63,7 +63,7 @@ def prepare(folder: Path) -> Feed:
         except ConfigError as error:
             return refused_by(error)
         if ArrayConfig.from_toml(config.to_toml()) != config:
-            raise Broken(f"a configuration must come back as it was written, not {config}")
+            raise BrokenError(f"a configuration must come back as it was written, not {config}")
         AddressMap(config)
         return ACCEPTED
 

@@ -17,6 +17,9 @@ STRINGS: tuple[str, ...] = (
     "\u202e", "\ufeff", "e\u0301", "a" * 300, "x" * 5000, "None", "True", "rows", "input", "Program", "array", "dict")
 
 
+LONG = ("[" * 2000, "{" * 2000, "(" * 500, "0x" + "f" * 5000, "9" * 5000)
+
+
 def nested(depth: int, kind: type = list) -> Any:
     """A value inside so many lists or dictionaries."""
     value: Any = 0
@@ -133,8 +136,8 @@ def odd_text(rng: random.Random) -> str:
     if rng.random() < 0.2:
         return "".join(chr(rng.choice([rng.randrange(32, 127), rng.randrange(0x20, 0xD800), 0x1F994])) for _ in range(
             rng.randrange(8)))
-    value = rng.choice([rng.choice(NUMBERS[:-4]), rng.choice(STRINGS), rng.choice(("[" * 2000, "{" * 2000, "0x" + "f" * 5000))])
-    return value if isinstance(value, str) else f"{value:#x}" if isinstance(value, int) and abs(value) > 10**40 else str(value)
+    value = rng.choice([rng.choice(NUMBERS), rng.choice(STRINGS), rng.choice(LONG)])
+    return f"{value:#x}" if isinstance(value, int) and abs(value) > 10**40 else str(value)
 
 
 def _places(tree: Any, found: list[tuple[Any, Any]], most: int) -> list[tuple[Any, Any]]:

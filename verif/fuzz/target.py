@@ -16,8 +16,20 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-__all__ = ["ACCEPTED", "LONGEST", "REFUSED", "SECONDS", "Broken", "Feed", "HangError", "Target", "Tally", "bounded_memory",
-           "refused_by", "run_inputs"]
+__all__ = [
+    "ACCEPTED",
+    "LONGEST",
+    "REFUSED",
+    "SECONDS",
+    "BrokenError",
+    "Feed",
+    "HangError",
+    "Tally",
+    "Target",
+    "bounded_memory",
+    "refused_by",
+    "run_inputs",
+]
 
 SECONDS = 10.0
 """Of an input; the slowest valid ones take a twentieth."""
@@ -37,7 +49,7 @@ Feed = Callable[[random.Random], str]
 """Makes an input and feeds it; returns `ACCEPTED` or `REFUSED`."""
 
 
-class Broken(AssertionError):
+class BrokenError(AssertionError):
     """An input that broke the rule without a traceback: half a file, several lines, memory, another result."""
 
 
@@ -109,11 +121,11 @@ def refused_by(error: BaseException, text: str | None = None) -> str:
     """`REFUSED`, if an error of Signum is one line of bounded length, and not the end of the memory."""
     text = str(error) if text is None else text
     if not text.strip() or "\n" in text or "\r" in text:
-        raise Broken(f"a refusal must be one line, not {text!r}")
+        raise BrokenError(f"a refusal must be one line, not {text!r}")
     if len(text) > LONGEST:
-        raise Broken(f"a refusal must have at most {LONGEST} characters, not {len(text)}: {text[:200]}")
+        raise BrokenError(f"a refusal must have at most {LONGEST} characters, not {len(text)}: {text[:200]}")
     if any(isinstance(each, MemoryError) for each in _chain(error)):
-        raise Broken(f"an input must not fill the memory: {text}")
+        raise BrokenError(f"an input must not fill the memory: {text}")
     return REFUSED
 
 
@@ -161,7 +173,7 @@ def run_inputs(target: Target, seed: int, first: int, count: int, *, seconds: fl
                         tally.counts[feed(random.Random(f"{seed} {target.name} {number}"))] += 1
                     except HangError:
                         tally.failed("hangs", number, f"took more than {seconds:g} s")
-                    except Broken as error:
+                    except BrokenError as error:
                         tally.failed("broken", number, str(error))
                     except (Exception, SystemExit, KeyboardInterrupt) as error:
                         tally.failed("tracebacks", number, _told(error))
