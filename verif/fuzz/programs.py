@@ -120,7 +120,7 @@ def bomb(rng: random.Random, members: dict[str, bytes]) -> bytes:
     if kind == 1:
         return container(members | {f"{i}.npy": b"" for i in range(rng.choice([10, 300]))})
     body = bytearray(container(members, zipfile.ZIP_DEFLATED))
-    for mark, at in ((b"PK\x01\x02", 24), (b"PK\x03\x04", 22)):         # sizes in the directory and in front of a member
+    for mark, at in ((b"PK\x01\x02", 24), (b"PK\x03\x04", 22)):   # sizes, twice
         place = body.find(mark)
         body[place + at:place + at + 4] = (BOMB + rng.randrange(1 << 30)).to_bytes(4, "little")
     return bytes(body)
