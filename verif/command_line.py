@@ -67,6 +67,7 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
                           "Run the paper's ResNet-18 in RTL, whole, layer by layer."),
         "soak": Entry("signum.verif.runs.soak", "command",
                       "Check random arrays and random networks, as many as asked for."),
+        "fuzz": Entry("signum.verif.runs.fuzz", "command", "Feed damaged and made-up inputs to everything that reads."),
         "faults": Entry("signum.verif.runs.faults", "command", "Disturb the line to a board, and count the answers."),
         "ladder": Entry("signum.verif.runs.ladder", "command",
                         "Run digits on each family's netlist, and on a bitstream read back."),

@@ -9,6 +9,7 @@ import math
 import tokenize
 import types
 import typing
+import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,7 +26,10 @@ from signum.hdl.control.isa import LayerFlag
 from signum.hdl.host.bus import DATA_BITS, stream_registers
 from signum.hdl.told import line_of, told
 
-__all__ = ["check_encoder", "check_program", "check_types", "read_arrays"]
+__all__ = ["INVALID_ARRAY", "check_encoder", "check_program", "check_types", "read_arrays"]
+
+INVALID_ARRAY = (ValueError, TypeError, OverflowError, MemoryError, EOFError, RecursionError, UnicodeError)
+"""What numpy raises for heads that it did not write."""
 
 LARGEST_BYTES = 1 << 29         # of all arrays
 MOST_ARRAYS = 1 << 16
@@ -67,7 +71,9 @@ def read_array(file: Any, size: int, what: str) -> np.ndarray:
     need(version in ((1, 0), (2, 0)), what, "be of numpy's format 1.0 or 2.0", version)
     read_head = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     try:
-        shape, fortran, dtype = read_head(file)
+        with warnings.catch_warnings():         # of heads by Python 2
+            warnings.simplefilter("ignore")
+            shape, fortran, dtype = read_head(file)
     except (SyntaxError, tokenize.TokenError) as error:
         raise ValueError(f"{what} must have a head that numpy wrote: {line_of(error)}") from None
     need(dtype.kind in "biuf", what, "have numbers", dtype)

@@ -21,6 +21,9 @@ Errors = tuple[type[Exception], ...]
 
 ARRAY_FIELDS = dataclasses.fields(ArrayConfig)
 
+LONGEST_LINE = 3000
+"""Characters of an error; the names of all parameters take a thousand."""
+
 INTEGER = re.compile(r"[+-]?\d{1,40}")
 """Python refuses to read integers of thousands of digits."""
 
@@ -79,14 +82,15 @@ def _name(parameter: click.Parameter | None) -> str:
 
 
 def one_line(error: click.ClickException) -> str:
-    """An error of click or of Signum, as one line."""
+    """An error of click or of Signum, as one line of bounded length."""
     if isinstance(error, click.NoSuchOption):
         command = error.ctx.command_path if error.ctx else "signum"
         nearest = f"; near it are {', '.join(sorted(error.possibilities))}" if error.possibilities else ""
-        return f"option must be one that `{command} --help` lists, not {error.option_name}{nearest}"
+        return f"option must be one that `{command} --help` lists, not {error.option_name[:80]}{nearest}"
     if isinstance(error, click.MissingParameter) and error.param:
         return f"{_name(error.param)} must be given"
-    return " ".join(error.format_message().split())
+    text = " ".join(error.format_message().split())
+    return text if len(text) <= LONGEST_LINE else f"{text[:LONGEST_LINE]}..."
 
 
 class Integer(click.ParamType):
@@ -141,7 +145,11 @@ class Folder(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         if not str(value):
             raise Refusal(f"{_name(param)} must be a folder, not ''")
-        if Path(value).exists() and not Path(value).is_dir():
+        try:
+            other = Path(value).exists() and not Path(value).is_dir()
+        except OSError as error:        # a name longer than names can be
+            raise Refusal(f"{_name(param)} must be a folder, not {told(str(value))} ({error.strerror})") from None
+        if other:
             raise Refusal(f"{_name(param)} must be a folder, not the file {value}")
         return Path(value)
 

@@ -43,6 +43,9 @@ LONGEST = 4000
 KEPT = 20
 """Failures that are told of a target."""
 
+FULL = "Unable to allocate", "bad_alloc", "MemoryError"
+"""Words of a memory error in the text of another one."""
+
 ACCEPTED, REFUSED = "accepted", "refused"
 
 Feed = Callable[[random.Random], str]
@@ -124,7 +127,7 @@ def refused_by(error: BaseException, text: str | None = None) -> str:
         raise BrokenError(f"a refusal must be one line, not {text!r}")
     if len(text) > LONGEST:
         raise BrokenError(f"a refusal must have at most {LONGEST} characters, not {len(text)}: {text[:200]}")
-    if any(isinstance(each, MemoryError) for each in _chain(error)):
+    if any(isinstance(each, MemoryError) for each in _chain(error)) or any(words in text for words in FULL):
         raise BrokenError(f"an input must not fill the memory: {text}")
     return REFUSED
 
