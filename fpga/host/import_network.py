@@ -75,6 +75,8 @@ def import_command(model: Path | None, finn: Path | None, header: Path | None, o
     console = Console()
     if (model is None) == (finn is None):
         raise Refusal("model must be given, or finn" if model is None else "finn must not be given beside model")
+    if picture and picture.suffix != ".png":
+        raise Refusal(f"picture must be a file NAME.png, not {picture}")
     array = read_config(preset or (None if config else PRESET), config)
     try:
         from signum.golden.importers.finn import load_finn

@@ -196,5 +196,5 @@ def prepare_finn(folder: Path) -> Feed:
     return feed
 
 
-QONNX = Target("qonnx", prepare_qonnx, 3_000, "an import takes a tenth of a second: it makes sessions of onnxruntime")
-FINN = Target("finn", prepare_finn, 20_000, "an import folds three layers, some milliseconds each")
+QONNX = Target("qonnx", prepare_qonnx, 2_000, "an import takes a tenth of a second: it makes sessions of onnxruntime")
+FINN = Target("finn", prepare_finn, 5_000, "an import folds three layers, some milliseconds each")

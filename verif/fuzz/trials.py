@@ -41,4 +41,4 @@ def prepare(folder: Path) -> Feed:
     return feed
 
 
-TRIALS = Target("trials", prepare, 5_000, "a trial is compiled before it is accepted")
+TRIALS = Target("trials", prepare, 2_000, "a trial is compiled before it is accepted")

@@ -34,7 +34,7 @@ def _work(name: str, seed: int, first: int, count: int, at: "Synchronized[int]",
     def progress(number: int) -> None:
         at.value = number
 
-    out.put(run_inputs(target_named(name), seed, first, count, progress=progress))
+    out.put(run_inputs(target_named(name), seed, first, count, seconds=SECONDS, progress=progress))
 
 
 def _piece(name: str, seed: int, first: int, count: int, told: Callable[[int], None]) -> tuple[Tally, int]:
@@ -82,6 +82,15 @@ def fuzz(target: Target, seed: int, count: int, told: Callable[[int], None] = la
     return whole
 
 
+def save_rows(rows: list[dict[str, Any]]) -> None:
+    """Write the rows of a run; those of other targets stay."""
+    path = OUT / "report.json"
+    found = {each["target"]: each for each in json.loads(path.read_text())["rows"]} if path.exists() else {}
+    found |= {each["target"]: each for each in rows}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, json.dumps({"rows": [found[name] for name in NAMES if name in found]}, indent=1) + "\n")
+
+
 def failing(rows: list[dict[str, Any]]) -> int:
     return sum(each["tracebacks"] + each["hangs"] + each["broken"] for each in rows)
 
@@ -91,7 +100,7 @@ def failing(rows: list[dict[str, Any]]) -> int:
               help="Inputs of each cheap target; the others take a share of them.")
 @click.option("--seed", type=Integer(0), default=1, show_default=True, help="Which inputs are made.")
 @click.option("--target", "names", type=OneOf(NAMES), multiple=True, metavar="NAME",
-              help=f"Only this one, of {', '.join(NAMES)}; may be repeated.")
+              help=f"Only this one, of {', '.join(NAMES)}; may be repeated. The report keeps the rows of the others.")
 @click.option("--number", type=Integer(0), metavar="N", help="Only this input of one target, with its traceback.")
 @click.option("--record", is_flag=True, help="Keep the report for the pages, in docs/performance.")
 def command(n: int, seed: int, names: tuple[str, ...], number: int | None, record: bool) -> int:
@@ -124,8 +133,7 @@ def command(n: int, seed: int, names: tuple[str, ...], number: int | None, recor
             for at, text in tally.failures:
                 console.print(f"signum fuzz --target {target.name} --seed {seed} --number {at}: {text}", style="red",
                               markup=False, soft_wrap=True)
-    OUT.mkdir(parents=True, exist_ok=True)
-    write_whole(OUT / "report.json", json.dumps({"rows": rows}, indent=1) + "\n")
+    save_rows(rows)
     table = Table("target", "inputs", "accepted", "refused", "tracebacks", "hangs", "other", "seconds")
     for each in rows:
         table.add_row(*(str(each[name]) for name in ("target", "inputs", "accepted", "refused", "tracebacks", "hangs",
