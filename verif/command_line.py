@@ -5,6 +5,8 @@ The commands are on all floors, so their table is on the highest; importing the 
 """
 
 import importlib
+import io
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -136,6 +138,9 @@ def signum(ctx: click.Context) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; with one line on stderr, returns 1 if it failed and 2 if it was refused."""
+    for stream in (sys.stdout, sys.stderr):         # names of files may hold bytes that are no text
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         status: Any = signum.main(None if arguments is None else list(arguments), prog_name="signum",
                                   standalone_mode=False)

@@ -83,14 +83,18 @@ def _name(parameter: click.Parameter | None) -> str:
 
 def one_line(error: click.ClickException) -> str:
     """An error of click or of Signum, as one line of bounded length."""
+    text = " ".join(_text(error).split())
+    return text if len(text) <= LONGEST_LINE else f"{text[:LONGEST_LINE]}..."
+
+
+def _text(error: click.ClickException) -> str:
     if isinstance(error, click.NoSuchOption):
         command = error.ctx.command_path if error.ctx else "signum"
         nearest = f"; near it are {', '.join(sorted(error.possibilities))}" if error.possibilities else ""
         return f"option must be one that `{command} --help` lists, not {error.option_name[:80]}{nearest}"
     if isinstance(error, click.MissingParameter) and error.param:
         return f"{_name(error.param)} must be given"
-    text = " ".join(error.format_message().split())
-    return text if len(text) <= LONGEST_LINE else f"{text[:LONGEST_LINE]}..."
+    return error.format_message()
 
 
 class Integer(click.ParamType):

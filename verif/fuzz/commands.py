@@ -162,11 +162,11 @@ def prepare(folder: Path) -> Feed:
             if path.parent == folder and contents.get(path.name) == path.read_bytes():
                 continue
             data = path.read_bytes()
-            if path.suffix == ".json":
-                json.loads(data)
-            elif path.suffix in (".h", ".sgn", ".npy", ".png", ".onnx", ".pt") and not data:
-                raise BrokenError(f"a file must be written whole, not {path.name} of 0 bytes")
             path.unlink()
+            if data[:1] == b"{":
+                json.loads(data)
+            elif not data:
+                raise BrokenError(f"a file must be written whole, not {path.name} of 0 bytes")
         for path in sorted(folder.rglob("*"), reverse=True):
             if path.is_dir() and path.name != "folder":
                 with contextlib.suppress(OSError):
@@ -188,7 +188,8 @@ def prepare(folder: Path) -> Feed:
         except SystemExit as end:
             status = int(end.code or 0)
         except Exception as error:
-            raise type(error)(f"{error} of {words!r:.300}").with_traceback(error.__traceback__) from None
+            text = f"{type(error).__name__}: {error} of {words!r:.300}"
+            raise RuntimeError(text).with_traceback(error.__traceback__) from None
         finally:
             signal.alarm(0)
             checked_files()
