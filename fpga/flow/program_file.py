@@ -37,8 +37,8 @@ MARK = b"signum program "
 STRUCTURE = "structure"
 DEEPEST = 40
 INVALID = (ValueError, KeyError, TypeError, IndexError, AttributeError, ArithmeticError, AssertionError, RecursionError,
-           NotImplementedError, EOFError, zipfile.BadZipFile, zlib.error)
-"""What reading and building of wrong values raises."""
+           RuntimeError, EOFError, zipfile.BadZipFile, zlib.error)
+"""What reading and building of wrong values raises; a container that is encrypted has no error of its own."""
 
 KINDS = {kind.__name__: kind for kind in (
     ArrayConfig, Graph, InputAllocation, Layer, LayerRecord, MapLines, MapAllocation, MapShape, Packing, Program,
@@ -137,11 +137,13 @@ class ProgramFile:
             raise ProgramFileError(f"{path} must be a program file, which begins with '{MARK.decode().strip()}'")
         version = first.removeprefix(MARK).decode(errors="replace")
         if version != str(FORMAT):
-            raise ProgramFileError(f"{path} must be a program file of version {FORMAT}, not {version}")
+            shown = version if version.isdecimal() and len(version) < 9 else told(version)
+            raise ProgramFileError(f"{path} must be a program file of version {FORMAT}, not {shown}")
         line, _, body = rest.partition(b"\n")
         size, _, checksum = line.decode(errors="replace").partition(" ")
         if size != str(len(body)):
-            raise ProgramFileError(f"{path} must have {size or 'more'} bytes behind its head, not {len(body)}: "
+            shown = size if size.isdecimal() and len(size) < 20 else "more" if not size else told(size)
+            raise ProgramFileError(f"{path} must have {shown} bytes behind its head, not {len(body)}: "
                                    "it was cut or added to")
         if hashlib.sha256(body).hexdigest() != checksum:
             raise ProgramFileError(f"{path} must have the checksum that its head tells: it is damaged")

@@ -100,6 +100,27 @@ def test_structures(structure: Any, tmp_path: Path) -> None:
         ProgramFile.load(path)
 
 
+@pytest.mark.parametrize("head", [b"signum program \x00\r\n", b"signum program 2\n\r\xFF\x00 x\n",
+                                  b"signum program 2\n" + b"9" * 9000 + b" x\n"])
+def test_heads(head: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "x.sgn"
+    path.write_bytes(head + b"body")
+    with pytest.raises(ProgramFileError) as error:
+        ProgramFile.load(path)
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) < 500
+
+
+def test_an_encrypted_container(tmp_path: Path) -> None:
+    body = bytearray(container({f"{STRUCTURE}.npy": saved(np.zeros(3, np.uint8))}))
+    for mark, at in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
+        body[body.find(mark) + at] |= 1
+    path = tmp_path / "x.sgn"
+    path.write_bytes(with_head(bytes(body)))
+    with pytest.raises(ProgramFileError, match=r"is encrypted, password required"):
+        ProgramFile.load(path)
+
+
 def test_a_deep_structure(tmp_path: Path) -> None:
     for depth in (100, 100_000):
         text = b'{"hardware": 8, "encoder": null, "name": "", "program": ' + b'["tuple", ' * depth + b"0" + b"]" * depth
@@ -118,5 +139,5 @@ def test_arrays_that_are_not_there() -> None:
     with pytest.raises(ValueError, match=f"^its arrays must have at most {LARGEST_BYTES} bytes, not "):
         read_arrays(body.getvalue())
     head = saved(np.zeros(1, np.uint8)).replace(b"(1,)", b"(9**9,)")
-    with pytest.raises(ValueError, match="^malformed node"):
+    with pytest.raises(ValueError, match=r"^malformed node"):
         read_arrays(container({"x.npy": head}))
