@@ -10,6 +10,7 @@ import os
 from collections import Counter
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -129,6 +130,8 @@ def command(n: int, seed: int, jobs: int, replay: Path | None, record: bool) -> 
     groups = [min(NETWORKS, n - first) for first in range(0, n, NETWORKS)]
     found: list[tuple[int, Failure]] = []
     kinds: Counter[str] = Counter()
+    done, arrays, report = 0, 0, dict[str, Any]()
+    OUT.mkdir(parents=True, exist_ok=True)
     columns = (TextColumn("arrays and networks"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as bar, ProcessPoolExecutor(jobs) as pool:
         task = bar.add_task("soak", total=n)
@@ -142,11 +145,12 @@ def command(n: int, seed: int, jobs: int, replay: Path | None, record: bool) -> 
                 found.append((submitted[job], failure))
                 console.print(f"array {submitted[job]}: {failure.message}", style="red", markup=False)
             bar.advance(task, groups[submitted[job]])
-    report = {"cases": n, "arrays": len(groups), "mismatches": sum(not failure.cycles for _, failure in found),
-              "cycle_mismatches": sum(failure.cycles for _, failure in found), "seed": seed,
-              **dict(sorted(kinds.items())), "simulators": simulators}
-    OUT.mkdir(parents=True, exist_ok=True)
-    write_whole(OUT / "report.json", json.dumps(report, indent=2) + "\n")
+            done, arrays = done + groups[submitted[job]], arrays + 1
+            report = {"cases": done, "arrays": arrays,
+                      "mismatches": sum(not failure.cycles for _, failure in found),
+                      "cycle_mismatches": sum(failure.cycles for _, failure in found), "seed": seed,
+                      **dict(sorted(kinds.items())), "simulators": simulators}
+            write_whole(OUT / "report.json", json.dumps(report, indent=2) + "\n")     # so far
     console.print(f"{n} networks on {len(groups)} arrays, seed {seed}, on {' and '.join(simulators)}: "
                   f"{report['mismatches']} mismatches of results, {report['cycle_mismatches']} of cycles",
                   soft_wrap=True)

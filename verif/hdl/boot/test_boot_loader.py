@@ -160,7 +160,7 @@ def test_images_with_the_right_crc_and_wrong_words(board, seed):
     """Of every status; the model of the fuzzers makes the same writes."""
     rng = random.Random(seed)
     found = set()
-    for _ in range(150):
+    for _ in range(50):
         image = image_of(rng, runs=rng.randrange(3))
         words = list(struct.unpack(f">{len(image) // 4}I", image))[:-1]
         for _ in range(rng.randrange(4)):
