@@ -27,7 +27,7 @@ CHOSEN = $(call given,PRESET CONFIG FREQUENCY LINE BAUD ADDRESS SEED SEEDS $(if 
          $(if $(filter command line,$(origin OUT)),--out='$(OUT)')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv verilog test test-quick soak bitstream demo demo-camera task train ablation resnet18 paper boards board-sim faults ladder explore bench bench-table doctor lint pages lock wheel clean
+.PHONY: help venv verilog test test-quick soak fuzz bitstream demo demo-camera task train ablation resnet18 paper boards board-sim faults ladder explore bench bench-table doctor lint pages lock wheel clean
 
 help:
 	@echo 'make demo                           train digits, run them on the hardware, build the bitstream'
@@ -39,7 +39,8 @@ help:
 	@echo 'make bitstream BOARD=icebreaker     synthesize, place, route, pack and report'
 	@echo '                                    PRESET=, CONFIG=file.toml, FREQUENCY=MHz, SEEDS=n, OUT=folder, LOADER=1,'
 	@echo '                                    NETWORK=net.sgn, CAMERA=hm01b0, LINE=ethernet ADDRESS=192.168.1.50'
-	@echo 'make soak N=200 SEED=1              random arrays and layers, as many as asked'
+	@echo 'make soak N=200 SEED=1              random arrays and networks, as many as asked; RECORD=1'
+	@echo 'make fuzz N=100000 SEED=1           damaged and made-up inputs to everything that reads; TARGET=config, RECORD=1'
 	@echo 'make task TASK=segmentation         a vision task: its networks judged, drawn, and run on the array in RTL'
 	@echo '                                    classification, detection, segmentation, super_resolution, matching'
 	@echo 'make train TASK=segmentation        train its float, 8-bit and binary networks again (SEEDS=3)'
@@ -87,7 +88,10 @@ test-quick: $(STAMP)
 	$(SIGNUM) test --quick --jobs='$(JOBS)'
 
 soak: $(STAMP)
-	$(SIGNUM) soak --n='$(N)' $(call given,SEED)
+	$(SIGNUM) soak --n='$(N)' $(call given,SEED) $(if $(RECORD),--record)
+
+fuzz: $(STAMP)
+	$(SIGNUM) fuzz $(if $(filter command line,$(origin N)),--n='$(N)') $(call given,SEED TARGET NUMBER) $(if $(RECORD),--record)
 
 bitstream: $(STAMP)
 	$(SIGNUM) build --board='$(BOARD)' $(CHOSEN)

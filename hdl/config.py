@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+from .told import line_of, told
+
 __all__ = ["DATA_BITS", "PRESETS", "WIDEST_SCALE", "ArrayConfig", "ConfigError"]
 
 DATA_BITS = 32                      # width of the bus, and of a memory's slice
@@ -17,6 +19,8 @@ MAY_BE_ZERO = {"pipeline", "zero_padding", "requantize_depth", "requantize_shift
                "input_places"}
 MOST_LEVELS = 7                     # thresholds of a sum
 WIDEST_SIGNAL = 1 << 16             # bits of a signal too wide for Amaranth; one signal holds the words of all rows
+LARGEST = (1 << 32) - 1             # value of a parameter, which a board tells in a register
+LARGEST_FILE = 1 << 20              # bytes of a file of parameters
 LARGEST_PRODUCT = 255 * 128         # magnitude of 255 * -128, of 8-bit elements
 
 
@@ -190,7 +194,9 @@ class ArrayConfig:
             least = 0 if field.name in MAY_BE_ZERO else 1
             kind = "a positive" if least else "a non-negative"
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ConfigError(f"{field.name} must be {kind} integer, not {value!r}")
+                raise ConfigError(f"{field.name} must be {kind} integer, not {told(value)}")
+            if value > LARGEST:
+                raise ConfigError(f"{field.name} must be at most {LARGEST}, not {told(value)}")
         self._check_limits()
         if self.pipeline > self.most_stages:
             raise ConfigError(f"pipeline must be at most {self.most_stages} for {self.lanes} lanes, "
@@ -415,7 +421,8 @@ class ArrayConfig:
         names = {field.name for field in dataclasses.fields(cls)}
         for name in values:
             if name not in names:
-                raise ConfigError(f"{name} is not a parameter; the parameters are {', '.join(sorted(names))}")
+                shown = name if str(name).isidentifier() and len(name) < 40 else told(name)
+                raise ConfigError(f"{shown} is not a parameter; the parameters are {', '.join(sorted(names))}")
         for field in dataclasses.fields(cls):
             if field.default is dataclasses.MISSING and field.name not in values:
                 raise ConfigError(f"{field.name} must be given")
@@ -427,15 +434,20 @@ class ArrayConfig:
     @classmethod
     def from_toml(cls, text: str) -> Self:
         try:
-            return cls.from_dict(tomllib.loads(text))
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigError(f"the configuration must be TOML: {error}") from None
+            values = tomllib.loads(text)
+        except (ValueError, RecursionError) as error:       # also numbers and nesting beyond Python's own limits
+            raise ConfigError(f"the configuration must be TOML: {line_of(error)}") from None
+        return cls.from_dict(values)
 
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read a TOML file."""
+        with Path(path).open("rb") as file:
+            data = file.read(LARGEST_FILE + 1)
+        if len(data) > LARGEST_FILE:
+            raise ConfigError(f"config must have at most {LARGEST_FILE} bytes, not more: {path}")
         try:
-            return cls.from_toml(Path(path).read_text())
+            return cls.from_toml(data.decode())
         except UnicodeDecodeError:
             raise ConfigError(f"config must be a text file, not {path}") from None
 

@@ -5,6 +5,8 @@ The commands are on all floors, so their table is on the highest; importing the 
 """
 
 import importlib
+import io
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -68,6 +70,7 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
                           "Run the paper's ResNet-18 in RTL, whole, layer by layer."),
         "soak": Entry("signum.verif.runs.soak", "command",
                       "Check random arrays and random networks, as many as asked for."),
+        "fuzz": Entry("signum.verif.runs.fuzz", "command", "Feed damaged and made-up inputs to everything that reads."),
         "faults": Entry("signum.verif.runs.faults", "command", "Disturb the line to a board, and count the answers."),
         "ladder": Entry("signum.verif.runs.ladder", "command",
                         "Run digits on each family's netlist, and on a bitstream read back."),
@@ -136,6 +139,9 @@ def signum(ctx: click.Context) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; with one line on stderr, returns 1 if it failed and 2 if it was refused."""
+    for stream in (sys.stdout, sys.stderr):         # names of files may hold bytes that are no text
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         status: Any = signum.main(None if arguments is None else list(arguments), prog_name="signum",
                                   standalone_mode=False)

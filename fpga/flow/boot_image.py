@@ -1,17 +1,21 @@
 """Images for `hdl.boot.boot_loader.BootLoader`: a program as words in the flash of a board, and back."""
 
 import struct
+import zlib
 from collections.abc import Sequence
 
 from signum.golden.compiler.program import Program
-from signum.hdl.boot.boot_loader import CRC, LENGTH_BITS, fingerprint
+from signum.hdl.boot.boot_loader import LENGTH_BITS, fingerprint
 from signum.hdl.config import ArrayConfig
 from signum.hdl.host.bus import AddressMap, Control, Region, Register
 
-__all__ = ["BLOCK_BYTES", "BootImageError", "boot_image", "boot_writes", "flash_address", "joined"]
+__all__ = ["BLOCK_BYTES", "BootImageError", "boot_image", "boot_writes", "checksum", "flash_address", "joined"]
 
 BLOCK_BYTES = 1 << 16
 """Bytes that a flash erases at once."""
+
+
+REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 class BootImageError(ValueError):
@@ -20,6 +24,11 @@ class BootImageError(ValueError):
 
 def pack(words: Sequence[int]) -> bytes:
     return struct.pack(f">{len(words)}I", *words)
+
+
+def checksum(image: bytes) -> int:
+    """`CRC` of the words of an image, by zlib's CRC, which takes the bits of each byte in the other order."""
+    return int(f"{zlib.crc32(image.translate(REVERSED)) ^ 0xFFFF_FFFF:032b}"[::-1], 2)
 
 
 def boot_image(program: Program) -> bytes:
@@ -42,8 +51,8 @@ def boot_image(program: Program) -> bytes:
     body.append(0)
     if len(body) >= 1 << LENGTH_BITS:
         raise BootImageError(f"an image must have fewer than {1 << LENGTH_BITS} words, not {len(body)}")
-    words = [fingerprint(program.config), len(body), *body]
-    return pack([*words, CRC.compute(words)])
+    image = pack([fingerprint(program.config), len(body), *body])
+    return image + pack([checksum(image)])
 
 
 def boot_writes(image: bytes, config: ArrayConfig) -> list[tuple[int, int]]:
@@ -52,25 +61,31 @@ def boot_writes(image: bytes, config: ArrayConfig) -> list[tuple[int, int]]:
     Raises
     ------
     BootImageError
-        If the image is of another array, cut, or damaged.
+        If the image is of another array, cut, damaged, or made of other runs than `boot_image` makes.
     """
     words = list(struct.unpack(f">{len(image) // 4}I", image[:len(image) // 4 * 4]))
     if not words or words[0] != fingerprint(config):
         raise BootImageError("an image must begin with the fingerprint of the array's configuration")
-    if len(words) < 3 or len(words) < words[1] + 3:
+    if len(words) < 3 or words[1] >= 1 << LENGTH_BITS or len(words) < words[1] + 3:
         raise BootImageError(f"an image must have {words[1] + 3 if len(words) > 1 else 'at least 3'} words, "
                              f"not {len(words)}")
     words = words[:words[1] + 3]
-    if CRC.compute(words):
+    if checksum(image[:4 * len(words)]):
         raise BootImageError("an image must have the CRC of its words")
     layout = AddressMap(config)
-    writes, at = [], 2
-    while count := words[at]:
+    writes, at, end = [], 2, len(words) - 2
+    while at < end and (count := words[at]):
         address = words[at + 1]
+        if at + 2 + count > end:
+            raise BootImageError(f"a run of an image must end with it, {end - at - 2} words from here, not {count}")
         for value in words[at + 2:at + 2 + count]:
+            if address >> layout.address_bits:
+                raise BootImageError(f"an address of an image must have {layout.address_bits} bits, not {address:#x}")
             writes.append((address, value))
             address = layout.following(address)
         at += 2 + count
+    if at != end or words[at]:
+        raise BootImageError("an image must have a 0 behind its last run, and nothing before its CRC")
     return writes
 
 

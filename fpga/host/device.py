@@ -273,7 +273,10 @@ class Device:
                 came = came[whole * size * width:]
                 wide = np.zeros((whole, size, DATA_BITS // 8), np.uint8)
                 wide[..., :width] = numbers
-                found.append(decode_answers(program, wide.view("<u4")[..., 0]))
+                try:
+                    found.append(decode_answers(program, wide.view("<u4")[..., 0]))
+                except ValueError as error:
+                    raise DeviceError(f"the board must give answers of the program: {error}") from None
                 progress(found[-1])
 
         tail = [self._control(Control.STREAM | Control.FLUSH)] if len(rest) % program.images else []
@@ -299,7 +302,10 @@ class Device:
         self._start()
         words = self.link.read(program.result_reads(images))        # the accelerator lets them wait for the run's end
         self._expect_done()
-        return program.results(images, words)
+        try:
+            return program.results(images, words)
+        except ValueError as error:
+            raise DeviceError(f"the board must give results of the program: {error}") from None
 
     def _run(self) -> None:
         """Run the program, and wait for its end."""

@@ -18,6 +18,7 @@ from signum.hdl.config import ConfigError
 from signum.hdl.lib.command import FILE, Command, Failure, Integer, Number, Refusal, config_options, read_config
 from signum.hdl.lib.emit import write_whole
 
+from .images import ImagesError, read_images
 from .run import PRESET
 
 __all__ = ["export_command", "import_command"]
@@ -33,11 +34,9 @@ def _numbers(text: str, name: str) -> tuple[float, ...]:
 def _images(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
     """Images of pixels 0..255 from a file, int64 (B, C, H, W)."""
     try:
-        images = np.load(path, allow_pickle=False)
-    except OSError as error:
-        raise Refusal(f"check must be a readable file, not {path} ({error.strerror or error})") from None
-    except (ValueError, EOFError):
-        raise Refusal(f"check must be an array that numpy.save wrote, not {path}") from None
+        images = read_images(path)
+    except ImagesError as error:
+        raise Refusal(f"check: {error}") from None
     if images.ndim != 4 or images.shape[1:] != shape or not np.issubdtype(images.dtype, np.integer) or not len(images):
         raise Refusal(f"check must have integers (B, {', '.join(map(str, shape))}), not {images.dtype} {images.shape}")
     if images.min() < 0 or images.max() > 255:
@@ -76,6 +75,8 @@ def import_command(model: Path | None, finn: Path | None, header: Path | None, o
     console = Console()
     if (model is None) == (finn is None):
         raise Refusal("model must be given, or finn" if model is None else "finn must not be given beside model")
+    if picture and picture.suffix != ".png":
+        raise Refusal(f"picture must be a file NAME.png, not {picture}")
     array = read_config(preset or (None if config else PRESET), config)
     try:
         from signum.golden.importers.finn import load_finn

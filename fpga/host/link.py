@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
 from signum.hdl.host.bus import AddressMap
-from signum.hdl.host.frames import MOST_COUNT, WORD_BYTES, Command, Kind, most_values, most_words
+from signum.hdl.host.frames import MOST_COUNT, MOST_SLOTS, WORD_BYTES, Command, Kind, most_values, most_words
 
 from .framing import Response, ResponseParser, encode, encode_open
 
 __all__ = ["BoardResetError", "Host", "Link", "LinkError", "Receive", "Send", "Steps", "Transport", "bursts"]
 
 PATIENCE = 50               # polls without progress, after which the board hangs
+NOISE = 1 << 16             # bytes without progress, after which they are no better than none
 
 T = TypeVar("T")
 Write = tuple[int, list[int]]
@@ -126,7 +127,7 @@ class Host:
         self._arrived = -1                          # the latest transmission that arrived
         self._window: Response | None = None
         self._answers = bytearray()
-        self._silent = self._idle = 0
+        self._silent = self._idle = self._noise = 0
         self._gap = False                           # answers are missing
         self._answer_bytes = 1
         self.taken = self._told = 0
@@ -141,10 +142,12 @@ class Host:
         self.session = (self.session + 1 + secrets.randbelow(255)) & 0xFF
         for _ in range(self.attempts):
             yield Send(encode_open(self.session))
-            while data := (yield Receive(self.timeout)):
+            noise = 0
+            while noise < NOISE and (data := (yield Receive(self.timeout))):
+                noise += len(data)
                 for response in self._parser.feed(data):
                     if response.session == self.session and response.kind != Kind.CLOSED:
-                        self._window = response
+                        self._window = _checked(response)
                         return
             self.retries += 1
         raise LinkError(f"no board responded in {self.attempts} attempts of {self.timeout} s")
@@ -159,16 +162,23 @@ class Host:
         reads = [(start, len(found)) for start, found in
                  bursts(((address, None) for address in addresses), self.following, most)]
         words: dict[int, list[int]] = {}
+        tries = 0
         while missing := [read for read in reads if read[0] not in words]:
+            if tries == self.attempts:
+                raise LinkError(f"the board must give the words of a read, not execute it {tries} times without them")
+            tries += 1
             posted = []
             for start, count in missing:
                 sequence = yield from self._post(Command.READ, struct.pack("<BI", count, start))
                 self._words[sequence] = None
-                posted.append((sequence, start))
+                posted.append((sequence, start, count))
             yield from self._settled()
-            for sequence, start in posted:
+            for sequence, start, count in posted:
                 if (data := self._words.pop(sequence)) is not None:
-                    words[start] = list(struct.unpack(f"<{len(data) // WORD_BYTES}I", data))
+                    if len(data) != WORD_BYTES * count:
+                        raise LinkError(f"the board must give {WORD_BYTES * count} bytes for a read of {count} words, "
+                                        f"not {len(data)}")
+                    words[start] = list(struct.unpack(f"<{count}I", data))
                 else:                               # executed, and its response lost
                     self.retries += 1
         return [word for start, _ in reads for word in words[start]]
@@ -241,9 +251,13 @@ class Host:
             self._accept(response)
         if responses:
             self._silent = 0
+        self._noise += len(data)
         if (self._executed, self.taken) != before:
-            self._idle = 0
-        if not data or self._gap:
+            self._idle = self._noise = 0
+        noisy = self._noise >= NOISE            # a line that is never quiet
+        if not data or self._gap or noisy:
+            if noisy:
+                self._noise = 0
             yield from self._poll()
         elif self.taken - self._told > 1 << max(0, self._geometry.number_bits - 3):
             self._told = self.taken
@@ -267,7 +281,7 @@ class Host:
     def _accept(self, response: Response) -> None:
         if response.kind == Kind.CLOSED:
             raise BoardResetError("the board ended the session: it was reset, or another host has it")
-        if response.session != self.session:
+        if response.session != self.session or not _alike(response, self._geometry):
             return
         numbers = 1 << response.sequence_bits
         ahead = (response.sequence - self._executed) % numbers
@@ -298,6 +312,22 @@ class Host:
         fresh = response.payload[known * size:]
         self._answers += fresh
         self.taken += len(fresh) // size
+
+
+def _checked(response: Response) -> Response:
+    """The response that begins a session; LinkError where no frame fits into its window."""
+    if most_words(response.slot_bytes) < 1 or most_values(response.slot_bytes) < 1 or response.slots > MOST_SLOTS or (
+            response.slots >= 1 << response.sequence_bits):
+        raise LinkError(f"the board must tell a window of 1 to {MOST_SLOTS} slots that hold a frame, "
+                        f"not {response.slots} of {response.slot_bytes} bytes with numbers of "
+                        f"{response.sequence_bits} bits")
+    return response
+
+
+def _alike(one: Response, other: Response) -> bool:
+    """Whether the windows of two responses are the same."""
+    return (one.slots, one.slot_bytes, one.number_bits, one.sequence_bits) == (
+        other.slots, other.slot_bytes, other.number_bits, other.sequence_bits)
 
 
 class Transport(Protocol):

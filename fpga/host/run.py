@@ -30,6 +30,7 @@ from signum.hdl.host.write_list_dma import UP5K_WORDS
 from signum.hdl.lib.command import FILE, Command, Integer
 
 from .device import Device, DeviceError
+from .images import ImagesError, read_images, save_results
 from .link import Link, LinkError
 from .model import ModelError
 from .ports import open_port
@@ -95,11 +96,9 @@ def connect(port: str, baud: int, program: Program | Streamed | None, console: C
 def read_array(path: Path) -> np.ndarray:
     """An array from a file ``.npy``; DataError for other files."""
     try:
-        return np.load(path, allow_pickle=False)
-    except OSError as error:
-        raise DataError(f"{path} must be a readable file: {error.strerror or error}") from None
-    except (ValueError, EOFError) as error:
-        raise DataError(f"{path} must be an array that numpy.save wrote: {error}") from None
+        return read_images(path)
+    except ImagesError as error:
+        raise DataError(str(error)) from None
 
 
 def _program_file(path: Path) -> ProgramFile:
@@ -116,6 +115,8 @@ def input_maps(program: Program | Streamed, encoder: Encoder | None, images: np.
     if encoder is None:
         if len(program.inputs) != 1:
             raise DataError(f"the program must have an encoder, for it has the inputs {', '.join(program.inputs)}")
+        if images.dtype.kind not in "biu":
+            raise DataError(f"the input must be bits or integers, not {images.dtype}")
         return {next(iter(program.inputs)): images}
     try:
         return encoder.bits(images)
@@ -160,6 +161,9 @@ def accuracy(results: np.ndarray, labels: np.ndarray, *, classes: bool = False) 
         found = results[..., 0]
     else:
         found = results if results.dtype in (np.bool_, np.uint8) else results.argmax(axis=-1)
+    if found.size != labels[:len(found)].size:
+        raise DataError(f"the labels must be {found.size // len(found)} for each image, "
+                        f"not of the shape {labels.shape}")
     return float((found.reshape(labels[:len(found)].shape) == labels[:len(found)]).mean())
 
 
@@ -255,6 +259,9 @@ def run_command(port: str, program: Path, images_path: Path, labels_path: Path |
     file = _program_file(program)
     images = read_array(images_path)
     labels = None if labels_path is None else read_array(labels_path)
+    for name, array in (("input", images), ("labels", labels)):
+        if array is not None and not array.ndim:
+            raise DataError(f"the {name} must be an array of one or more axes, not one number")
     if labels is not None and len(labels) != len(images):
         raise DataError(f"the labels must be as many as the images, {len(images)}, not {len(labels)}")
     if isinstance(file.program, Graph) and port == SIM:
@@ -265,7 +272,7 @@ def run_command(port: str, program: Path, images_path: Path, labels_path: Path |
             file = compiled(file, device.config)
         results = run_program(device, file, images, labels, console)
     if out:
-        np.save(out, results)
+        save_results(out, results)
         console.print(f"results of shape {results.shape} in {out}")
 
 

@@ -211,7 +211,7 @@ def decode_answers(program: Program, numbers: np.ndarray) -> np.ndarray:
     """Answers from their numbers, uint32 (B, `answer_size`).
 
     Ranks int64 (B, pixels, ranks) or values int64 (B, pixels, channels), pixels in raster order, or the elements of a
-    map, bool (B, H, W, C).
+    map, bool (B, H, W, C). Words wider than the array's raise ValueError.
     """
     numbers = np.asarray(numbers, dtype=np.uint32)
     kind = _kind(program)
@@ -219,7 +219,10 @@ def decode_answers(program: Program, numbers: np.ndarray) -> np.ndarray:
         place = program.maps[program.output.name]
         slices = numbers.reshape(len(numbers), -1, program.address_map.slices).astype(object)
         words = (slices << np.arange(slices.shape[-1]) * DATA_BITS).sum(axis=-1)
-        bits = ints_to_words([int(word) for word in words.reshape(-1)], program.config.word_bits)
+        whole, width = [int(word) for word in words.reshape(-1)], program.config.word_bits
+        if max(whole).bit_length() > width:
+            raise ValueError(f"a word of a map must have at most {width} bits, not {max(whole).bit_length()}")
+        bits = ints_to_words(whole, width)
         return place.to_elements(bits.reshape(*words.shape, -1))
     signed = numbers.view(np.int32).astype(np.int64)
     return signed.reshape(len(numbers), _pixels(program), -1)

@@ -106,6 +106,8 @@ class Segment:
     def output_size(self, shape: MapShape) -> tuple[int, int]:
         """Height and width of the result on a map of this shape; GraphError where it is empty."""
         top, left, bottom, right = self.padding
+        if min(self.stride) < 1:
+            raise GraphError(f"the strides on map {self.source} must be at least 1, not {self.stride}")
         height = shape.height + top + bottom - (self.weights.shape[2] - 1) * self.dilation[0] - 1
         width = shape.width + left + right - (self.weights.shape[3] - 1) * self.dilation[1] - 1
         if height < 0 or width < 0:

@@ -160,7 +160,8 @@ def load_qonnx(source: Path | str | ModelProto, *, name: str = "",
         name = name or Path(source).stem
     normalization = normalization or Normalization()
     try:
-        return _import(model, name or "network", normalization)
+        with np.errstate(all="ignore"):         # what is not finite is refused
+            return _import(model, name or "network", normalization)
     except NetworkError:
         raise
     except INVALID as error:

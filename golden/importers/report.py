@@ -1,5 +1,6 @@
 """The report of an import: layers, absorbed nodes, cycles on an array, and a picture of the graph."""
 
+import io
 from collections import defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from signum.golden.compiler.program import Program
 from signum.golden.compiler.sizing import compile_fitted
 from signum.golden.compiler.utilization import layer_uses
 from signum.hdl.config import ArrayConfig
+from signum.hdl.lib.emit import write_whole
 
 from .imported import Imported
 
@@ -118,4 +120,6 @@ def picture_network(network: Imported, path: Path) -> None:
     box(rows - 1, "result", "top " + str(network.ranks) if network.ranks else "numbers of the last layer",
         nodes["result"], "#e6f0e2")
     axes.annotate("", (2.55, -rows + 1.34), (2.55, -rows + 1.66), arrowprops={"arrowstyle": "->"})
-    figure.savefig(path, dpi=110)
+    whole = io.BytesIO()
+    figure.savefig(whole, format="png", dpi=110)
+    write_whole(path, whole.getvalue())

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from signum.hdl.config import PRESETS, ArrayConfig, ConfigError
+from signum.hdl.told import told
 
 from .folders import IN_REPOSITORY
 
@@ -19,6 +20,12 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 Errors = tuple[type[Exception], ...]
 
 ARRAY_FIELDS = dataclasses.fields(ArrayConfig)
+
+LONGEST_LINE = 3000
+"""Characters of an error; the names of all parameters take a thousand."""
+
+INTEGER = re.compile(r"[+-]?\d{1,40}")
+"""Python refuses to read integers of thousands of digits."""
 
 FILE = click.Path(path_type=Path)
 """Option type of a file; the command itself reports an unreadable or unwritable file."""
@@ -75,14 +82,19 @@ def _name(parameter: click.Parameter | None) -> str:
 
 
 def one_line(error: click.ClickException) -> str:
-    """An error of click or of Signum, as one line."""
+    """An error of click or of Signum, as one line of bounded length."""
+    text = " ".join(_text(error).split())
+    return text if len(text) <= LONGEST_LINE else f"{text[:LONGEST_LINE]}..."
+
+
+def _text(error: click.ClickException) -> str:
     if isinstance(error, click.NoSuchOption):
         command = error.ctx.command_path if error.ctx else "signum"
         nearest = f"; near it are {', '.join(sorted(error.possibilities))}" if error.possibilities else ""
-        return f"option must be one that `{command} --help` lists, not {error.option_name}{nearest}"
+        return f"option must be one that `{command} --help` lists, not {error.option_name[:80]}{nearest}"
     if isinstance(error, click.MissingParameter) and error.param:
         return f"{_name(error.param)} must be given"
-    return " ".join(error.format_message().split())
+    return error.format_message()
 
 
 class Integer(click.ParamType):
@@ -94,8 +106,8 @@ class Integer(click.ParamType):
         self.least = least
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if not re.fullmatch(r"[+-]?\d+", str(value)):
-            raise Refusal(f"{_name(param)} must be an integer, not {value!r}")
+        if not INTEGER.fullmatch(str(value)):
+            raise Refusal(f"{_name(param)} must be an integer, not {told(value)}")
         if self.least is not None and int(value) < self.least:
             raise Refusal(f"{_name(param)} must be at least {self.least}, not {int(value)}")
         return int(value)
@@ -110,9 +122,9 @@ class Number(click.ParamType):
         try:
             number = float(value)
         except ValueError:
-            raise Refusal(f"{_name(param)} must be a number, not {value!r}") from None
+            raise Refusal(f"{_name(param)} must be a number, not {told(value)}") from None
         if not 0 < number < float("inf"):
-            raise Refusal(f"{_name(param)} must be positive, not {value}")
+            raise Refusal(f"{_name(param)} must be positive, not {value if len(str(value)) < 40 else told(value)}")
         return number
 
 
@@ -137,7 +149,11 @@ class Folder(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         if not str(value):
             raise Refusal(f"{_name(param)} must be a folder, not ''")
-        if Path(value).exists() and not Path(value).is_dir():
+        try:
+            other = Path(value).exists() and not Path(value).is_dir()
+        except OSError as error:        # a name longer than names can be
+            raise Refusal(f"{_name(param)} must be a folder, not {told(str(value))} ({error.strerror})") from None
+        if other:
             raise Refusal(f"{_name(param)} must be a folder, not the file {value}")
         return Path(value)
 
@@ -193,5 +209,5 @@ def read_config(preset: str | None, config: Path | None, given: dict[str, str | 
             raise ConfigError(f"config must be a readable file, not {config} ({error.strerror})") from None
     for name, text in (given or {}).items():
         if text is not None:
-            values[name] = int(text) if re.fullmatch(r"[+-]?\d+", text) else text
+            values[name] = int(text) if INTEGER.fullmatch(text) else text
     return ArrayConfig.from_dict(values)

@@ -4,6 +4,7 @@ Amaranth writes RTLIL, and full Yosys converts it into Verilog without ``always 
 Icarus until an input changes.
 """
 
+import errno
 import gc
 import itertools
 import json
@@ -257,7 +258,9 @@ def describe_ports(component: wiring.Component) -> dict[str, dict[str, Any]]:
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file atomically."""
+    """Write a file atomically; OSError where that is not possible."""
+    if not path.name:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)

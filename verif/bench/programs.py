@@ -14,7 +14,12 @@ from signum.hdl.config import ArrayConfig
 from signum.verif.bench.cases import Case, draw_case
 from signum.verif.bench.simulate import simulate
 
-__all__ = ["check_cases", "check_values", "draw_short_case", "program_job", "run_on_model", "run_programs"]
+__all__ = ["CyclesError", "check_cases", "check_values", "draw_short_case", "program_job", "run_on_model",
+           "run_programs"]
+
+
+class CyclesError(AssertionError):
+    """A run, or a stream, that took other cycles than predicted."""
 
 
 def program_job(program: Program, batches: Sequence[dict[str, np.ndarray]], interrupt: int | None = None) -> dict:
@@ -94,4 +99,5 @@ def check_values(cases: Sequence[Case], cycles: Sequence[int], values: Sequence[
         mismatches = int((found != expected).sum())
         assert mismatches == 0, f"{mismatches} of {expected.size} results differ: {case}"
         predicted = predict_cycles(program.config, program.records)
-        assert counted == predicted, f"{counted} cycles, not the predicted {predicted}: {case}"
+        if counted != predicted:
+            raise CyclesError(f"{counted} cycles, not the predicted {predicted}: {case}")

@@ -19,6 +19,7 @@ from signum.hdl.accelerator import Accelerator
 from signum.hdl.config import ArrayConfig
 from signum.hdl.control.answer_geometry import AnswerKind
 from signum.hdl.host.bus import DATA_BITS
+from signum.verif.bench.programs import CyclesError
 from signum.verif.bench.simulate import simulate
 
 __all__ = ["StreamCase", "check_streams", "expected_answers", "measure_streams", "stream_values", "with_streams_for"]
@@ -111,8 +112,9 @@ def _check_cycles(case: StreamCase, found: dict[str, list[int]]) -> None:
     zero = found["pixels"][0]
     runs, answers = ([cycle - zero for cycle in found[name]][:count]
                      for name, count in (("runs", batches), ("answers", batches * program.images)))
-    assert runs == wanted.runs, f"{runs}, not {wanted.runs}: {case}"
-    assert answers == wanted.answers, f"{answers}, not {wanted.answers}: {case}"
+    for name, found_cycles, predicted in (("runs", runs, wanted.runs), ("answers", answers, wanted.answers)):
+        if found_cycles != predicted:
+            raise CyclesError(f"{name} at the cycles {found_cycles}, not at the predicted {predicted}: {case}")
 
 
 def with_streams_for(config: ArrayConfig, encoder: Thermometer | BitPlanes, depth: int = 4096, shuffle: int = 1,

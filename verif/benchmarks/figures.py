@@ -18,6 +18,7 @@ KEYS: Mapping[str, Sequence[str]] = {
     "clock": ("board", "preset"),
     "elements": ("unit", "element_bits", "lanes", "way"),
     "exploration": ("network", "board"),
+    "fuzz": ("target",),
     "generator": ("rows", "cols", "lanes", "tile"),
     "ladder": ("rung", "family"),
     "loader": ("loader",),
@@ -33,7 +34,7 @@ KEYS: Mapping[str, Sequence[str]] = {
 
 COMMANDS: Mapping[str, str] = {
     **{name: f"make bench-{name}" for name in KEYS}, "boards": "make boards", "camera": "make demo-camera",
-    "demo": "make demo", "faults": "make faults", "ladder": "make ladder"}
+    "demo": "make demo", "faults": "make faults", "fuzz": "make fuzz", "ladder": "make ladder", "soak": "make soak"}
 """The command of each record; a page that quotes a record names its command."""
 
 EIGHT_BITS = 8
@@ -209,6 +210,12 @@ def faults_table() -> str:
             counts["refused"], counts["answers"], counts["wrong_accepted"], counts["hangs"])]])
 
 
+def fuzz_table() -> str:
+    return markdown(["target", "inputs", "accepted", "refused", "tracebacks", "hangs", "other faults"], [
+        [f"`{row['target']}`", *(f"{row[name]:,}" for name in (
+            "inputs", "accepted", "refused", "tracebacks", "hangs", "broken"))] for row in load("fuzz")["rows"]])
+
+
 def boards_table() -> str:
     return markdown(["board", "device", "crystal", "default clock", "default preset", "lines"], [
         [f"`{board.name}`", board.device, f"{board.crystal_frequency / 1e6:g} MHz", f"{board.frequency / 1e6:g} MHz",
@@ -247,6 +254,7 @@ TABLES: Mapping[str, Table] = {
     "ladder": Table("ladder", ladder_table),
     "camera": Table("camera", camera_table),
     "faults": Table("faults", faults_table),
+    "fuzz": Table("fuzz", fuzz_table),
     "pins": Table("pins", pins_table),
     "boards": Table("fpga/flow/boards.py", boards_table),
     "builds": Table("boards", builds_table),

@@ -46,6 +46,9 @@ def test_no_record_has_an_error() -> None:
     demo, faults = load("demo"), load("faults")
     assert demo["mismatches"] == demo["runs_with_other_cycles"] == 0
     assert faults["wrong_accepted"] == faults["hangs"] == 0
+    soak = load("soak")
+    assert soak["mismatches"] == soak["cycle_mismatches"] == 0
+    assert all(row["tracebacks"] == row["hangs"] == row["broken"] == 0 for row in load("fuzz")["rows"])
     assert all(row["wrong"] == row["runs_with_other_cycles"] == 0 for row in load("ladder")["rows"])
 
 

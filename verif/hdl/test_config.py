@@ -186,3 +186,24 @@ def test_replace_checks_again() -> None:
     assert config.replace(rows=7).rows == 7
     with pytest.raises(ConfigError, match="rows must be a positive integer, not 0"):
         config.replace(rows=0)
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    (f"rows = {'9' * 5000}", r"^the configuration must be TOML: Exceeds the limit "),
+    (f"rows = 0x{'f' * 5000}", "^rows must be at most 4294967295, not an integer of 20000 bits$"),
+    ("tile = 4294967296", "^tile must be at most 4294967295, not 4294967296$"),
+    (f"rows = {'[' * 3000}", "^the configuration must be TOML: "),
+    ('"a\\nb" = 1', r"^'a\\nb' is not a parameter; the parameters are "),
+    (f"{'x' * 5000} = 1", r"^'x{79}\.\.\. is not a parameter; the parameters are "),
+    (f'rows = "{"x" * 5000}"', r"^rows must be a positive integer, not 'x{79}\.\.\.$"),
+])
+def test_what_python_itself_would_not_read(text: str, message: str) -> None:
+    rest = "".join(f"{name} = {value}\n" for name, value in SMALL.items() if name not in text)
+    with pytest.raises(ConfigError, match=message):
+        ArrayConfig.from_toml(f"{text}\n{rest}")
+
+
+def test_a_file_of_any_length(tmp_path: Path) -> None:
+    (tmp_path / "long.toml").write_text("#" * ((1 << 20) + 1))
+    with pytest.raises(ConfigError, match=r"^config must have at most 1048576 bytes, not more: "):
+        ArrayConfig.load(tmp_path / "long.toml")

@@ -1,1 +1,1 @@
-"""Runs of the whole system: the demo, tasks, soak, faults, the ladder, the paper."""
+"""Runs of the whole system: the demo, tasks, soak, fuzz, faults, the ladder, the paper."""

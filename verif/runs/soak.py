@@ -1,25 +1,43 @@
 """The soak run: any number of random arrays and random networks on the simulated accelerator.
 
 Every pair of an array and a network of one to three layers must agree with the golden model in every bit and in the
-number of cycles.
+number of cycles. Every third array takes pixels and gives answers. The first failure is shrunk, and kept in a file
+that replays it.
 """
 
+import json
 import os
+from collections import Counter
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
 
 import click
-import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from signum.hdl.lib.command import Command, Integer, Refusal
-from signum.verif.bench.cases import draw_case, draw_config
-from signum.verif.bench.programs import check_cases
+from signum.hdl.lib.command import FILE, Command, Integer, Refusal
+from signum.hdl.lib.emit import write_whole
+from signum.verif.bench.shrink import shrink, size_of
 from signum.verif.bench.simulate import SIMULATORS, simulator_missing
+from signum.verif.bench.trials import (
+    Failure,
+    Trial,
+    TrialError,
+    draw_trials,
+    failure_of,
+    failures,
+    load_trial,
+    save_trial,
+)
+from signum.verif.benchmarks.record import keep
 
-__all__ = ["check_array", "command"]
+__all__ = ["OUT", "check_array", "command", "run_trials"]
 
-PAIRS = 5       # networks for each array
+OUT = Path("build/soak")
+NETWORKS = 5        # for each array
+MOST_TRIALS, SHRINK_SECONDS = 400, 1800.0
+Outcome = tuple[Counter[str], list[Failure]]
 
 
 def check_array(seed: int, index: int, pairs: int, simulator: str | None = None) -> None:
@@ -30,38 +48,115 @@ def check_array(seed: int, index: int, pairs: int, simulator: str | None = None)
     AssertionError
         See `verif.bench.programs.check_cases`.
     """
-    rng = np.random.default_rng([seed, index])
-    config = draw_config(rng)
-    cases = [draw_case(rng, config, layers=3) for _ in range(pairs)]
-    check_cases(config, cases, simulator=simulator, stall=0.1 * (index % 2))
+    found = failures(draw_trials(seed, index, pairs), simulator)
+    assert not found, found[0].message
 
 
-@click.command("soak", cls=Command)
+def run_trials(seed: int, index: int, count: int, simulator: str) -> Outcome:
+    """Draw and check the networks of an array: their kinds, and the failures."""
+    trials = draw_trials(seed, index, count)
+    kinds: Counter[str] = Counter()
+    for trial in trials:
+        kinds["of_pixels" if trial.answers else "of_8_bits" if trial.config.signed else "of_bits"] += 1
+        kinds["layers"] += len(trial.graph.layers)
+        kinds["cycles_checked"] += not (trial.answers and trial.stall)
+    return kinds, failures(trials, simulator)
+
+
+def shrunk(failure: Failure, simulators: list[str], console: Console) -> Failure:
+    """The smallest failure of the same kind, on the simulator that builds fastest of those where it fails."""
+    chosen = next((name for name in reversed(simulators) if failure_of(failure.trial, name)), None)
+    if chosen is None:
+        return failure
+    last = failure
+
+    def fails(trial: Trial) -> bool:
+        nonlocal last
+        found = failure_of(trial, chosen)
+        if found is None or found.kind != failure.kind:
+            return False
+        last = found
+        return True
+
+    shrink(failure.trial, fails, most=MOST_TRIALS, seconds=SHRINK_SECONDS, progress=lambda trial, tried: console.print(
+        f"{tried} tried, layers, segments, weights, inputs, parameters: {size_of(trial)}", highlight=False))
+    return last
+
+
+def replayed(path: Path, simulators: list[str], console: Console) -> int:
+    """Run the trial of a file again."""
+    trial, _ = load_trial(path)
+    console.print(str(trial), soft_wrap=True, markup=False, highlight=False)
+    for simulator in simulators:
+        failure = failure_of(trial, simulator)
+        console.print(f"{simulator}: " + (failure.message if failure else "equal to the golden model in every bit and "
+                                          "cycle"), soft_wrap=True, markup=False, highlight=False)
+        if failure:
+            return 1
+    return 0
+
+
+def keep_failure(failure: Failure, simulators: list[str], console: Console) -> None:
+    """Write a failure, shrink it, and tell the command that repeats it."""
+    path = OUT / "failure.json"
+    save_trial(path, failure.trial, kind=failure.kind, message=failure.message)
+    console.print("shrinking the first failure", highlight=False)
+    least = shrunk(failure, simulators, console)
+    save_trial(path, least.trial, kind=least.kind, message=least.message)
+    console.print(f"the smallest failure found: {least.message}", soft_wrap=True, markup=False, style="red")
+    console.print(f"repeat it by: signum soak --replay {path}", soft_wrap=True, markup=False)
+
+
+@click.command("soak", cls=Command, refused=(TrialError,), failed=(OSError,))
 @click.option("--n", "-n", type=Integer(1), default=200, show_default=True, help="Pairs of an array and a network.")
 @click.option("--seed", type=Integer(1), default=1, show_default=True, help="Which arrays and networks are drawn.")
-def command(n: int, seed: int) -> int:
+@click.option("--jobs", type=Integer(1), default=os.cpu_count() or 1, metavar="N", help="Processes; by default all "
+              "cores.")
+@click.option("--replay", type=FILE, help=f"Run the network of {OUT}/failure.json again, in place of random ones.")
+@click.option("--record", is_flag=True, help="Keep the report for the pages, in docs/performance.")
+def command(n: int, seed: int, jobs: int, replay: Path | None, record: bool) -> int:
     """Check random arrays and random networks, as many as asked for.
 
-    SIM of the environment chooses the simulator. The exit status is 1 if a result or a cycle count differs.
+    SIM of the environment chooses the simulator. The exit status is 1 if a result or a cycle count differs; the first
+    such network is then shrunk to the smallest that still differs, in build/soak/failure.json.
     """
     console = Console()
     chosen = os.environ.get("SIM")
     if chosen and (reason := simulator_missing(chosen)):
         raise Refusal(reason)
     simulators = [chosen] if chosen else [name for name in SIMULATORS if not simulator_missing(name)]
-    groups = [min(PAIRS, n - first) for first in range(0, n, PAIRS)]
-    failures = []
+    if replay:
+        return replayed(replay, simulators, console)
+    groups = [min(NETWORKS, n - first) for first in range(0, n, NETWORKS)]
+    found: list[tuple[int, Failure]] = []
+    kinds: Counter[str] = Counter()
+    done, arrays, report = 0, 0, dict[str, Any]()
+    OUT.mkdir(parents=True, exist_ok=True)
     columns = (TextColumn("arrays and networks"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as bar, ProcessPoolExecutor(os.cpu_count()) as pool:
+    with Progress(*columns, console=console) as bar, ProcessPoolExecutor(jobs) as pool:
         task = bar.add_task("soak", total=n)
-        jobs: dict[Future[None], int] = {
-            pool.submit(check_array, seed, i, pairs, simulators[i % len(simulators)]): pairs
-            for i, pairs in enumerate(groups)}
-        for job in as_completed(jobs):
-            if error := job.exception():
-                failures.append(str(error))
-                console.print(str(error), style="red", markup=False)
-            bar.advance(task, jobs[job])
+        submitted: dict[Future[Outcome], int] = {
+            pool.submit(run_trials, seed, i, count, simulators[i % len(simulators)]): i
+            for i, count in enumerate(groups)}
+        for job in as_completed(submitted):
+            counted, failed = job.result()
+            kinds += counted
+            for failure in failed:
+                found.append((submitted[job], failure))
+                console.print(f"array {submitted[job]}: {failure.message}", style="red", markup=False)
+            bar.advance(task, groups[submitted[job]])
+            done, arrays = done + groups[submitted[job]], arrays + 1
+            report = {"cases": done, "arrays": arrays,
+                      "mismatches": sum(not failure.cycles for _, failure in found),
+                      "cycle_mismatches": sum(failure.cycles for _, failure in found), "seed": seed,
+                      **dict(sorted(kinds.items())), "simulators": simulators}
+            write_whole(OUT / "report.json", json.dumps(report, indent=2) + "\n")     # so far
     console.print(f"{n} networks on {len(groups)} arrays, seed {seed}, on {' and '.join(simulators)}: "
-                  f"mismatches of results or cycles on {len(failures)} arrays", soft_wrap=True)
-    return 1 if failures else 0
+                  f"{report['mismatches']} mismatches of results, {report['cycle_mismatches']} of cycles",
+                  soft_wrap=True)
+    if found:
+        keep_failure(min(found, key=lambda each: each[0])[1], simulators, console)
+        return 1
+    if record:
+        keep("soak", OUT / "report.json")
+    return 0

@@ -1,12 +1,13 @@
 """Boot images: a program to words and back, refusals, the file of a flash, and a board that boots from it."""
 
 import contextlib
+import struct
 
 import numpy as np
 import pytest
 
 from signum.fpga.flow.board_top import Boot
-from signum.fpga.flow.boot_image import BootImageError, boot_image, boot_writes, flash_address, joined
+from signum.fpga.flow.boot_image import BootImageError, boot_image, boot_writes, checksum, flash_address, joined
 from signum.fpga.flow.lines.serial_line import SerialPort
 from signum.fpga.host.device import Device, DeviceError
 from signum.fpga.host.link import Link
@@ -15,6 +16,7 @@ from signum.golden.compiler.answers import Answers, ranked
 from signum.golden.compiler.compile import compile_graph
 from signum.golden.networks.digits import digits_encoder, digits_graph_untrained
 from signum.golden.training.data import digits
+from signum.hdl.boot.boot_loader import CRC, fingerprint
 from signum.hdl.config import ArrayConfig
 from signum.hdl.host.bus import Control, Region, Register
 
@@ -41,6 +43,26 @@ def test_a_program_that_needs_a_host():
     program = compile_graph(digits_graph_untrained(0), ArrayConfig.preset("icebreaker"))
     with pytest.raises(BootImageError, match=r"^a program must take pixels to run without a host, not maps: "):
         boot_image(program)
+
+
+def test_the_checksum_is_that_of_the_loader():
+    for image in (b"", bytes(4), bytes(range(64)), b"\xFF" * 12):
+        words = struct.unpack(f">{len(image) // 4}I", image)
+        assert checksum(image) == CRC.compute(words)
+        assert checksum(image + checksum(image).to_bytes(4, "big")) == 0
+
+
+@pytest.mark.parametrize(("body", "message"), [
+    ((2, 0, 7, 0), "^a run of an image must end with it, 1 words from here, not 2$"),
+    ((1, 1 << 31, 7, 0), r"^an address of an image must have \d+ bits, not 0x80000000$"),
+    ((1, 0, 7, 1), "^a run of an image must end with it, "),
+    ((0, 0, 7, 0), "^an image must have a 0 behind its last run, and nothing before its CRC$"),
+    ((1, 0, 7), "^an image must have a 0 behind its last run, and nothing before its CRC$"),
+])
+def test_wrong_runs_with_the_right_crc(body, message):
+    image = struct.pack(f">{2 + len(body)}I", fingerprint(CONFIG), len(body), *body)
+    with pytest.raises(BootImageError, match=message):
+        boot_writes(image + checksum(image).to_bytes(4, "big"), CONFIG)
 
 
 def test_the_contents_of_a_flash():

@@ -2,6 +2,7 @@
 
 import random
 import re
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -15,8 +16,10 @@ from signum.fpga.host.serial_transport import SerialTransport
 from signum.fpga.host.virtual_board import VirtualBoard
 from signum.hdl.config import ArrayConfig
 from signum.hdl.host.bus import AddressMap, Region
-from signum.hdl.host.frames import Command, most_words
+from signum.hdl.host.frames import Command, Kind, most_words
+from signum.hdl.host.hdlc import FLAG
 from signum.verif.bench.bridge_line import BridgeLine
+from signum.verif.fuzz.line import response_frame
 from signum.verif.runs.faults import CONFIG, TIMEOUT
 
 
@@ -138,3 +141,71 @@ def test_the_longest_frames() -> None:
     assert most_words(128) == 29
     assert most_words(4096) == 255
     assert len(encode(0, 0, 0, Command.WRITE, bytes(5 + 4 * 29))) - 2 <= 128 + 4
+
+
+class Scripted:
+    """A board that answers each frame of the host by a function of its session and sequence number."""
+
+    def __init__(self, answer: Callable[[int, int, int], bytes], noise: bytes = b"") -> None:
+        self.answer = answer
+        self.noise = noise
+        self.waiting = b""
+        self.reads = 0
+
+    def write(self, data: bytes) -> None:
+        for frame in data.split(bytes([FLAG])):
+            if len(frame) >= 5:
+                session = frame[2] if frame[4] == Command.OPEN else frame[0]
+                self.waiting += self.answer(session, frame[1], frame[4])
+
+    def read(self, timeout: float) -> bytes:
+        self.reads += 1
+        assert self.reads < 10_000
+        found, self.waiting = self.waiting, b""
+        return found or self.noise
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def opened(session: int, sequence: int, command: int) -> bytes:
+    return response_frame(session, Kind.OPENED) if command == Command.OPEN else b""
+
+
+def test_a_read_of_another_length() -> None:
+    def answer(session: int, sequence: int, command: int) -> bytes:
+        words = response_frame(session, Kind.WORDS, b"12345", sequence=sequence)
+        return opened(session, sequence, command) or (
+            words + response_frame(session, Kind.STATUS, sequence=sequence + 1) if command == Command.READ else b"")
+
+    link = Link(Scripted(answer))
+    link.open()
+    with pytest.raises(LinkError, match=r"^the board must give 4 bytes for a read of 1 words, not 5$"):
+        link.read([3])
+
+
+def test_reads_without_their_words() -> None:
+    def answer(session: int, sequence: int, command: int) -> bytes:
+        return opened(session, sequence, command) or response_frame(session, Kind.STATUS, sequence=sequence + 1)
+
+    link = Link(Scripted(answer), attempts=4)
+    link.open()
+    with pytest.raises(LinkError, match=r"^the board must give the words of a read, not execute it 4 times without "):
+        link.read([3])
+
+
+@pytest.mark.parametrize("window", [0x00, 0x32, 0x7F])
+def test_windows_without_room(window: int) -> None:
+    link = Link(Scripted(lambda session, sequence, command: response_frame(session, Kind.OPENED, window=window)))
+    with pytest.raises(LinkError, match=r"^the board must tell a window of 1 to 16 slots that hold a frame, not "):
+        link.open()
+
+
+@pytest.mark.parametrize("noise", [b"\x55" * 4000, response_frame(1, Kind.STATUS) * 100])
+def test_a_line_that_is_never_quiet(noise: bytes) -> None:
+    with pytest.raises(LinkError, match=r"^no board responded in 5 attempts of "):
+        Link(Scripted(lambda session, sequence, command: b"", noise), attempts=5).open()
+    link = Link(Scripted(opened, noise), attempts=5)
+    link.open()
+    with pytest.raises(LinkError, match=r"^the board did not (respond in 5 attempts of|go on for) "):
+        link.read([3])

@@ -11,6 +11,7 @@ from signum.hdl.boot.boot_loader import CRC, LENGTH_BITS, BootLoader, BootStatus
 from signum.hdl.boot.flash_reader import DESELECT_CYCLES
 from signum.hdl.config import ArrayConfig
 from signum.hdl.host.bus import AddressMap, Region
+from signum.verif.bench.boot_model import EndlessError, booted
 from signum.verif.bench.flash import FAST_READ, QUAD_READ, WAKE, Flash
 
 CONFIG = ArrayConfig.preset("tiny")
@@ -153,6 +154,33 @@ def test_the_rate_of_a_boot(board, seed):
     board.boot(image, rng)
     start = 2 * 8 + WAKE_CYCLES + 2 * (DESELECT_CYCLES + 2 * 40)
     assert 0 <= board.cycles - start - 2 * 65 * len(image) // 4 < 60
+
+
+def test_images_with_the_right_crc_and_wrong_words(board, seed):
+    """Of every status; the model of the fuzzers makes the same writes."""
+    rng = random.Random(seed)
+    found = set()
+    for _ in range(50):
+        image = image_of(rng, runs=rng.randrange(3))
+        words = list(struct.unpack(f">{len(image) // 4}I", image))[:-1]
+        for _ in range(rng.randrange(4)):
+            at = rng.randrange(2, len(words))
+            words[at] = rng.choice([0, 1, 2, words[at] + 1 & 0xFFFF_FFFF, 1 << LENGTH_BITS | 1])
+        if rng.random() < 0.3:
+            words[1] += rng.choice([-1, 1, 1 << LENGTH_BITS])
+        content = struct.pack(f">{len(words) + 1}I", *words, CRC.compute(words)) + bytes(rng.choice([0, 3, 40]))
+        try:
+            status, writes = booted(content, CONFIG)
+        except EndlessError:
+            continue
+        assert board.boot(content, rng) == (status, writes)
+        found.add((status, bool(writes)))
+        try:
+            assert boot_writes(content, CONFIG) == writes
+        except BootImageError:
+            continue
+        assert status == BootStatus.RUNNING
+    assert found >= {(BootStatus.RUNNING, True), (BootStatus.DAMAGED, False), (BootStatus.DAMAGED, True)}
 
 
 @pytest.mark.parametrize("content", [

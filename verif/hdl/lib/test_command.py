@@ -123,3 +123,23 @@ def test_a_command_that_needs_the_repository(made, monkeypatch):
     monkeypatch.setattr(command, "IN_REPOSITORY", False)
     assert called(made, "--value", "fail") == (
         2, "made needs the repository of Signum: run it in a clone, after `make venv`")
+
+
+@pytest.mark.parametrize("kind", [Integer(), Number()])
+def test_numbers_of_thousands_of_digits(kind):
+    with pytest.raises(Refusal, match=r"^weight_depth must be (an integer|positive), not '9{79}\.\.\.$"):
+        kind.convert("9" * 5000, OPTION, None)
+
+
+def test_parameters_of_thousands_of_digits():
+    with pytest.raises(ConfigError, match=r"^rows must be a positive integer, not '9{79}\.\.\.$"):
+        read_config(None, None, {"rows": "9" * 5000, "cols": "1", "lanes": "1"})
+
+
+def test_a_folder_whose_name_is_too_long():
+    with pytest.raises(Refusal, match=r"^weight_depth must be a folder, not 'x{79}\.\.\. \(File name too long\)$"):
+        Folder().convert("x" * 300, OPTION, None)
+
+
+def test_the_longest_line():
+    assert len(one_line(Refusal("x" * 10_000))) == command.LONGEST_LINE + 3
