@@ -1,0 +1,13 @@
+"""All proofs, by subject."""
+
+from collections.abc import Mapping
+
+from . import pe, popcount
+from .prove import Proof
+
+__all__ = ["SUBJECTS"]
+
+SUBJECTS: Mapping[str, tuple[Proof, ...]] = {
+    "popcount": popcount.PROOFS,
+    "pe": pe.PROOFS,
+}
