@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from . import pe, popcount
+from . import pe, popcount, threshold
 from .prove import Proof
 
 __all__ = ["SUBJECTS"]
@@ -10,4 +10,5 @@ __all__ = ["SUBJECTS"]
 SUBJECTS: Mapping[str, tuple[Proof, ...]] = {
     "popcount": popcount.PROOFS,
     "pe": pe.PROOFS,
+    "threshold": threshold.PROOFS,
 }
