@@ -17,7 +17,6 @@ from amaranth.lib.wiring import In
 
 from signum.hdl.lib.emit import run_yosys, to_rtlil
 from signum.hdl.lib.family import family_of
-from signum.hdl.lib.share import ports
 
 __all__ = ["Bench", "Mutant", "Outcome", "Proof", "SatProof", "Specification", "constant",
            "models_of", "past"]
@@ -31,7 +30,7 @@ flatten -wb -noscopeinfo
 delete t:$specify*
 {keep}
 opt_expr
-memory
+{memory}
 opt -fast
 async2sync
 chformal -lower
@@ -151,7 +150,8 @@ class Bench(wiring.Component):
     def __init__(self, unit: Any, specify: "Specification", **free: int) -> None:
         self.unit = unit
         self.specify = specify
-        self.inputs = {name: signal for name, (signal, is_input) in ports(unit).items() if is_input}
+        self.inputs = {"__".join(map(str, path)): Value.cast(value)
+                       for path, member, value in unit.signature.flatten(unit) if member.flow is In}
         super().__init__({**{f"free_{name}": In(len(signal)) for name, signal in self.inputs.items()},
                           **{name: In(width) for name, width in free.items()}})
 
@@ -202,10 +202,10 @@ class SatProof(Proof):
         which the induction fails. They are proved with the property.
     platform : object
         See `signum.hdl.lib.emit.to_rtlil`.
-    prepare : str
-        Further Yosys commands in front of the solver.
-    options : str
-        Further options of the solver.
+    contents : bool
+        Whether memories have contents; else any word may be read, and what is proved holds for all of them.
+    reach : int
+        Cycles from a reset to the failure of the mutant at most; by default those of the proof.
     """
 
     bench: Callable[[Any], wiring.Component]
@@ -214,8 +214,8 @@ class SatProof(Proof):
     settle: int = 0
     links: Mapping[str, str] = field(default_factory=dict)
     platform: object = None
-    prepare: str = ""
-    options: str = ""
+    contents: bool = True
+    reach: int = 0
 
     @property
     def method(self) -> str:
@@ -231,13 +231,22 @@ class SatProof(Proof):
         return f"-seq {self.steps}" if self.bounded else f"-tempinduct -maxsteps {self.steps} -seq {self.settle}"
 
     def judge(self, module: Any) -> Outcome:
+        return self._solve(module, self.solver)
+
+    def run_mutant(self) -> Outcome:
+        reach = self.reach or self.steps + self.settle
+        return self._solve(self.mutant.load(), f"-seq {reach} -prove-skip {self.settle}" if self.steps else "")
+
+    def _solve(self, module: Any, solver: str) -> Outcome:
         text, _ = to_rtlil(self.bench(module), "top", self.platform)
         keep = "\n".join(f"setattr -set keep 1 w:{name}" for pair in self.links.items() for name in pair)
         links = " ".join(f"-prove {left} {right}" for left, right in self.links.items())
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "design.il").write_text(text)
-            log = run_yosys(f"{PREPARE.format(models=models_of(self.platform), keep=keep)}{self.prepare}\n"
-                            f"sat {self.solver} {self.options} -set-assumes -prove-asserts {links} -set rst 0 top\n",
+            prepare = PREPARE.format(models=models_of(self.platform), keep=keep,
+                                     memory="memory" if self.contents else "memory -nomap")
+            unknown = "" if self.contents else "-ignore-unknown-cells"
+            log = run_yosys(f"{prepare}sat {solver} {unknown} -set-assumes -prove-asserts {links} -set rst 0 top\n",
                             Path(folder))
         return verdict(log)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from . import pe, popcount, threshold
+from . import output, pe, popcount, streams, threshold
 from .prove import Proof
 
 __all__ = ["SUBJECTS"]
@@ -11,4 +11,6 @@ SUBJECTS: Mapping[str, tuple[Proof, ...]] = {
     "popcount": popcount.PROOFS,
     "pe": pe.PROOFS,
     "threshold": threshold.PROOFS,
+    "output": output.PROOFS,
+    "streams": streams.PROOFS,
 }

@@ -62,7 +62,8 @@ def bench(config: ArrayConfig) -> Any:
         with m.If(written):
             m.d.sync += levels[address].eq(new)
         for place, value in enumerate(levels):      # the memory is written so many cycles later
-            m.d.comb += Signal(bits, name=f"spec_word{place}").eq(past(m, value, f"word{place}", config.memory_registers))
+            word = Signal(bits, name=f"spec_word{place}")
+            m.d.comb += word.eq(past(m, value, f"word{place}", config.memory_registers))
         level = levels[address]
         if config.element_bits == 1:
             element = total >= level
@@ -85,8 +86,8 @@ TAKE = Mutant("signum.hdl.output.threshold", "used.eq(held)", "used.eq(self.offs
 
 def proofs() -> Iterator[Proof]:
     for beats, registers, requantized, bits, mutant in (
-            (1, 0, 0, 1, COMPARE), (2, 0, 0, 1, DOUBLE), (2, 0, 1, 1, ADDEND), (3, 1, 0, 1, TAKE), (2, 2, 0, 1, COMPARE),
-            (2, 0, 1, 8, CLIP)):
+            (1, 0, 0, 1, COMPARE), (2, 0, 0, 1, DOUBLE), (2, 0, 1, 1, ADDEND), (3, 1, 0, 1, TAKE),
+            (2, 2, 0, 1, COMPARE), (2, 0, 1, 8, CLIP)):
         config = config_of(beats, registers, requantized, bits)
         yield SatProof(
             unit="ThresholdUnit",
