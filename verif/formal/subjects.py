@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from . import output, pe, popcount, streams, threshold
+from . import framer, output, pe, popcount, streams, threshold
 from .prove import Proof
 
 __all__ = ["SUBJECTS"]
@@ -13,4 +13,5 @@ SUBJECTS: Mapping[str, tuple[Proof, ...]] = {
     "threshold": threshold.PROOFS,
     "output": output.PROOFS,
     "streams": streams.PROOFS,
+    "framer": framer.PROOFS,
 }
