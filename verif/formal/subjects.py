@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from . import framer, output, pe, popcount, streams, threshold
+from . import equivalence, framer, output, pe, popcount, streams, threshold
 from .prove import Proof
 
 __all__ = ["SUBJECTS"]
@@ -14,4 +14,5 @@ SUBJECTS: Mapping[str, tuple[Proof, ...]] = {
     "output": output.PROOFS,
     "streams": streams.PROOFS,
     "framer": framer.PROOFS,
+    "equivalence": equivalence.PROOFS,
 }
