@@ -8,6 +8,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,11 @@ class EquivalenceProof(Proof):
         return Outcome.PROVED if "Equivalence successfully proven!" in log else Outcome.OPEN
 
 
+def made(kind: str, module: Any, **parameters: Any) -> wiring.Component:
+    """A unit of a module."""
+    return getattr(module, kind)(**parameters)
+
+
 def proofs() -> Iterator[Proof]:
     array = Mutant("signum.hdl.array.array", "pe.neighbour.eq(neighbours[c % width])",
                    "pe.neighbour.eq(neighbours[(c + 1) % width] ^ self.first)")
@@ -124,11 +130,12 @@ def proofs() -> Iterator[Proof]:
             yield EquivalenceProof(
                 unit="ProcessingElement", claim=f"{where} is equivalent: {lanes} lanes, pipeline {pipeline}",
                 mutant=LOADS, family=family, slow=lanes > 5,
-                component=lambda module, config=config: module.ProcessingElement(config=config))
+                component=partial(made, "ProcessingElement", config=config))
         row = ArrayConfig(rows=1, cols=4, lanes=8, tile=2, pipeline=1, acc_bits=8)
         yield EquivalenceProof(
-            unit="Rows", claim=f"{where} is equivalent: a row of 4 elements of 8 lanes in tiles of 2", slow=bool(family),
-            mutant=array, family=family, component=lambda module, row=row: module.Rows(config=row, rows=1))
+            unit="Rows", slow=bool(family),
+            claim=f"{where} is equivalent: a row of 4 elements of 8 lanes in tiles of 2",
+            mutant=array, family=family, component=partial(made, "Rows", config=row, rows=1))
 
 
 PROOFS = tuple(proofs())

@@ -121,7 +121,7 @@ def proofs() -> Iterator[Proof]:
                 yield PopcountProof(
                     unit=name, claim=f"{what}: {lanes.start} to {lanes[-1]} lanes, "
                                      f"{'each pipeline' if lanes is FEW else 'no and most registers'}",
-                    mutant=mutant, slow=lanes is MORE, every=lanes is FEW, structure=name, lanes=lanes, shifts=shifts)
+                    mutant=mutant, slow=lanes is MORE or shifts, every=lanes is FEW, structure=name, lanes=lanes, shifts=shifts)
 
 
 PROOFS = tuple(proofs())

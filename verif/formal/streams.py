@@ -148,7 +148,7 @@ def proofs() -> Iterator[Proof]:
                 "with m.If(self.o.valid):\n                m.d.sync += place"), {"steps": 60, "bounded": True}),
         ("FlashReader", {"address": 0, "wake_cycles": 1}, ", but for start",
          Mutant("signum.hdl.boot.flash_reader", "with m.Elif(self.o.ready):", "with m.Else():"),
-         {"excuse": lambda unit: unit.start, "reach": 240}),
+         {"excuse": lambda unit: unit.start, "reach": 240, "slow": True}),
         ("PixelFormat", {"layout": lambda module: module.Format.YUYV}, "", Mutant(
             f"{camera}pixel_format", "taken = i.valid & i.ready", "taken = i.valid"), {}),
         ("PixelFormat", {"layout": lambda module: module.Format.RGB565}, "", Mutant(
@@ -177,7 +177,7 @@ def proofs() -> Iterator[Proof]:
         ("FrameTransmitter", {"number_bits": 4, "answer_bits": 8, "slots": 2, "slot_bytes": 64},
          ", while the fields stay and no session begins",
          Mutant(f"{host}frame_transmitter", "crc.valid.eq(sent)", "crc.valid.eq(offered)"),
-         {"further": steady_fields, "steps": 40, "bounded": True, "reach": 24}),
+         {"further": steady_fields, "steps": 40, "bounded": True, "reach": 24, "slow": True}),
     )
     for kind, parameters, but, mutant, options in cases:
         excuse, further, polite = (options.pop(name, usual) for name, usual in (

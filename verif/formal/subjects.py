@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from . import equivalence, framer, output, pe, popcount, streams, threshold
+from . import equivalence, framer, output, pe, popcount, sequencer, streams, threshold
 from .prove import Proof
 
 __all__ = ["SUBJECTS"]
@@ -13,6 +13,7 @@ SUBJECTS: Mapping[str, tuple[Proof, ...]] = {
     "threshold": threshold.PROOFS,
     "output": output.PROOFS,
     "streams": streams.PROOFS,
+    "sequencer": sequencer.PROOFS,
     "framer": framer.PROOFS,
     "equivalence": equivalence.PROOFS,
 }
