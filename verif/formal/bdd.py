@@ -2,7 +2,7 @@
 
 Bryant, "Graph-Based Algorithms for Boolean Function Manipulation", 1986: two functions are equal if and only if their
 diagrams are the same node. The bits of a sum of n bits are symmetric functions, whose diagrams have at most n * n nodes
-in any order of the variables; SAT solvers need exponential time to compare two trees of adders.
+in any order of the variables, while the time of a SAT solver that compares two trees of adders grows exponentially.
 """
 
 import json

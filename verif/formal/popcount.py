@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+
+from amaranth.hdl import Assert, Module
 
 from signum.hdl.array.popcount.structure import Structure
 from signum.hdl.lib.emit import Target
 
 from .bdd import Aged, Bit, Diagrams, Netlist, NetlistError, add
-from .prove import Mutant, Outcome, Proof
+from .prove import Bench, Mutant, Outcome, Proof, SatProof
 
 __all__ = ["PROOFS", "PopcountProof", "lanes_of"]
 
@@ -105,7 +108,7 @@ def aged(found: list[Aged], functions: list[int], age: int) -> bool:
                for (function, when), expected in zip(found, functions, strict=True))
 
 
-FEW, MORE = range(1, 17), range(17, 65)
+FEW, MORE, SOLVED = range(1, 17), range(17, 65), (16, 48)
 TREE = Mutant("signum.hdl.array.popcount.tree", "Mux(differ, ~odd, equal[0])", "Mux(differ, odd, equal[0])")
 TABLE = Mutant("signum.hdl.array.popcount.table", "[byte.bit_count() for", "[(byte & 254).bit_count() for")
 CARRY = Mutant("signum.hdl.array.popcount.carry", "ADD_INVERTED = 0x6605", "ADD_INVERTED = 0x660A")
@@ -121,7 +124,25 @@ def proofs() -> Iterator[Proof]:
                 yield PopcountProof(
                     unit=name, claim=f"{what}: {lanes.start} to {lanes[-1]} lanes, "
                                      f"{'each pipeline' if lanes is FEW else 'no and most registers'}",
-                    mutant=mutant, slow=lanes is MORE or shifts, every=lanes is FEW, structure=name, lanes=lanes, shifts=shifts)
+                    mutant=mutant, slow=lanes is MORE or shifts, every=lanes is FEW, structure=name,
+                    lanes=lanes, shifts=shifts)
 
 
-PROOFS = tuple(proofs())
+def sum_of_lanes(structure: str, lanes: int, module: Any) -> Bench:
+    """The count beside the sum of the equal lanes, for a solver."""
+    def specify(m: Module, bench: Any) -> None:
+        unit = bench.unit
+        m.d.comb += Assert(unit.count == sum(unit.a[lane] == unit.w[lane] for lane in range(lanes)))
+
+    return Bench(getattr(module, structure)(lanes=lanes, pipeline=0), specify)
+
+
+def solved() -> Iterator[Proof]:
+    """The same by another method, for as many lanes as a solver manages in seconds."""
+    for name, mutant in (("TreePopcount", TREE), ("TablePopcount", TABLE)):
+        for lanes in SOLVED:
+            yield SatProof(unit=name, claim=f"count is the number of equal lanes: {lanes} lanes", mutant=mutant, steps=0,
+                           bench=partial(sum_of_lanes, name, lanes), slow=lanes > FEW[-1])
+
+
+PROOFS = (*proofs(), *solved())

@@ -244,7 +244,8 @@ def proofs() -> Iterator[Proof]:
     for words in (1, 2):
         yield SatProof(
             unit="WritebackUnit", claim=f"nothing is written outside of a layer's map: 2 x 2 pixels of {words} words, "
-                                        "batch and split", bounded=True, slow=True, steps=12, bench=partial(writer, words),
+                                        "batch and split",
+            bounded=True, slow=True, steps=12, bench=partial(writer, words),
             mutant=Mutant("signum.hdl.output.writeback", "writing & ~raster.past", "writing"))
 
 

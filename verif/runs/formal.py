@@ -55,8 +55,9 @@ def command(subject: tuple[str, ...], record: bool) -> int:
     rows = []
     for name in subject or SUBJECTS:
         for proof in SUBJECTS[name]:
-            rows.append(row_of(proof))
-            console.print(f"{rows[-1]['result']}, mutant {rows[-1]['mutant']}: {proof.name}", highlight=False)
+            row = row_of(proof)
+            rows.append(row)
+            console.print(f"{row['result']}, mutant {row['mutant']}: {proof.name}", highlight=False, soft_wrap=True)
             (OUT / "report.json").write_text(json.dumps(report(rows), indent=1) + "\n")
     found = report(rows)
     console.print(f"{found['proved']} proved, {found['failed']} failed: {OUT / 'report.json'}", highlight=False)
