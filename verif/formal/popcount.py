@@ -141,8 +141,9 @@ def solved() -> Iterator[Proof]:
     """The same by another method, for as many lanes as a solver manages in seconds."""
     for name, mutant in (("TreePopcount", TREE), ("TablePopcount", TABLE)):
         for lanes in SOLVED:
-            yield SatProof(unit=name, claim=f"count is the number of equal lanes: {lanes} lanes", mutant=mutant, steps=0,
-                           bench=partial(sum_of_lanes, name, lanes), slow=lanes > FEW[-1])
+            yield SatProof(unit=name, mutant=mutant, steps=0, slow=lanes > FEW[-1],
+                           claim=f"count is the number of equal lanes: {lanes} lanes",
+                           bench=partial(sum_of_lanes, name, lanes))
 
 
 PROOFS = (*proofs(), *solved())
