@@ -149,20 +149,20 @@ def proofs() -> Iterator[Proof]:
         ("FlashReader", {"address": 0, "wake_cycles": 1}, ", but for start",
          Mutant("signum.hdl.boot.flash_reader", "with m.Elif(self.o.ready):", "with m.Else():"),
          {"excuse": lambda unit: unit.start, "reach": 240, "slow": True}),
-        ("PixelFormat", {"layout": lambda module: module.Format.YUYV}, "", Mutant(
+        ("PixelFormat", {"layout": lambda module: module.Format.YUYV}, ", YUYV", Mutant(
             f"{camera}pixel_format", "taken = i.valid & i.ready", "taken = i.valid"), {}),
-        ("PixelFormat", {"layout": lambda module: module.Format.RGB565}, "", Mutant(
+        ("PixelFormat", {"layout": lambda module: module.Format.RGB565}, ", RGB565", Mutant(
             f"{camera}pixel_format", "with m.If(o.valid & o.ready & ~i.p.end):", "with m.If(o.valid & ~i.p.end):"), {}),
         ("Downscale", {"scaling": Scaling(frame_width=5, frame_height=4, left=1, top=1, width=2, height=1, box_width=2,
                                           box_height=2, channels=1, factor=1, shift=2, maximum=255)}, "",
          Mutant(f"{camera}downscale", "with m.If(~o.valid | o.ready):", "with m.If(1):"), {"reach": 40}),
-        ("LanePacker", {"config": config_of(4, **levels)}, ", but for restart",
+        ("LanePacker", {"config": config_of(4, **levels)}, ", but for restart: 4 lanes",
          Mutant("signum.hdl.input.lane_packer", "self.advance.eq(~tags.full | self.o.ready)]", "self.advance.eq(1)]"),
          {"excuse": lambda unit: unit.restart}),
-        ("LanePacker", {"config": config_of(3, **levels)}, ", but for restart",
+        ("LanePacker", {"config": config_of(3, **levels)}, ", but for restart: 3 lanes",
          Mutant("signum.hdl.input.lane_packer", "self.advance.eq(~tags.full | self.o.ready)]", "self.advance.eq(1)]"),
          {"excuse": lambda unit: unit.restart}),
-        ("LanePacker", {"config": config_of(3, input_planes=3)}, ", but for restart",
+        ("LanePacker", {"config": config_of(3, input_planes=3)}, ", but for restart: 3 lanes, 3 planes",
          Mutant("signum.hdl.input.lane_packer", "free.eq(~self.o.valid | self.o.ready)", "free.eq(1)"),
          {"excuse": lambda unit: unit.restart, "reach": 20}),
         ("AnswerUnit", {"config": config_of(4, **levels), "levels": 1}, "",
