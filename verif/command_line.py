@@ -74,6 +74,8 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
         "faults": Entry("signum.verif.runs.faults", "command", "Disturb the line to a board, and count the answers."),
         "ladder": Entry("signum.verif.runs.ladder", "command",
                         "Run digits on each family's netlist, and on a bitstream read back."),
+        "formal": Entry("signum.verif.runs.formal", "command",
+                        "Prove the properties of the units, by SAT and by decision diagrams."),
         "bench": Entry("signum.verif.benchmarks.commands", "bench",
                        "Measure areas, clocks, cycles, the generator and the simulation."),
         "clock": Entry("signum.verif.benchmarks.commands", "clock_command",

@@ -36,6 +36,8 @@ class FrameTransmitter(wiring.Component):
     Members
     -------
     o : Out(stream.Signature(sent_layout))
+        A byte that waits follows its field, and once a session begins the frame's end: `HDLCEncoder`, which takes it,
+        keeps its own bytes.
     session : In(8), turn : In(sequence_bits), held : In(16)
         Fields of the frames.
     opens : In(1)

@@ -1,6 +1,7 @@
 """Figures and tables for pages: values of the records in docs/performance, by name."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -34,7 +35,8 @@ KEYS: Mapping[str, Sequence[str]] = {
 
 COMMANDS: Mapping[str, str] = {
     **{name: f"make bench-{name}" for name in KEYS}, "boards": "make boards", "camera": "make demo-camera",
-    "demo": "make demo", "faults": "make faults", "fuzz": "make fuzz", "ladder": "make ladder", "soak": "make soak"}
+    "demo": "make demo", "faults": "make faults", "formal": "make formal", "fuzz": "make fuzz",
+    "ladder": "make ladder", "soak": "make soak"}
 """The command of each record; a page that quotes a record names its command."""
 
 EIGHT_BITS = 8
@@ -216,6 +218,12 @@ def fuzz_table() -> str:
             "inputs", "accepted", "refused", "tracebacks", "hangs", "broken"))] for row in load("fuzz")["rows"]])
 
 
+def formal_table() -> str:
+    counts = Counter((row["unit"], row["method"]) for row in load("formal")["names"])
+    return markdown(["unit", "method", "properties"], [[f"`{unit}`", method, count]
+                                                       for (unit, method), count in counts.items()])
+
+
 def boards_table() -> str:
     return markdown(["board", "device", "crystal", "default clock", "default preset", "lines"], [
         [f"`{board.name}`", board.device, f"{board.crystal_frequency / 1e6:g} MHz", f"{board.frequency / 1e6:g} MHz",
@@ -254,6 +262,7 @@ TABLES: Mapping[str, Table] = {
     "ladder": Table("ladder", ladder_table),
     "camera": Table("camera", camera_table),
     "faults": Table("faults", faults_table),
+    "formal": Table("formal", formal_table),
     "fuzz": Table("fuzz", fuzz_table),
     "pins": Table("pins", pins_table),
     "boards": Table("fpga/flow/boards.py", boards_table),

@@ -49,6 +49,8 @@ def test_verilog_takes_every_parameter():
     ("board-sim", "board-sim"),
     ("faults", "faults"),
     ("faults RECORD=1", "faults --record"),
+    ("formal", "formal"),
+    ("formal SUBJECT=pe RECORD=1", "formal --subject=pe --record"),
     ("ladder IMAGES=2 PRESET=tiny RECORD=1", "ladder --images=2 --preset=tiny --record"),
     ("explore NETWORK=cnv BOARD=ulx3s-85f OBJECTIVE=latency",
      "explore --network=cnv --board=ulx3s-85f --objective=latency"),

@@ -1,0 +1,102 @@
+"""The threshold unit: sums of every combine, doubled or not, and the bit S >= T, for every p, T and combine."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from amaranth.hdl import Array, Assert, Assume, C, Module, Mux, Signal
+
+from signum.hdl.config import ArrayConfig
+from signum.hdl.control.combine import combines_of
+
+from .prove import Bench, Mutant, Proof, SatProof, past
+
+__all__ = ["PROOFS", "config_of"]
+
+
+def config_of(beats: int, registers: int, requantized: int = 0, element_bits: int = 1) -> ArrayConfig:
+    """An array whose threshold units have small memories; sums keep their usual widths."""
+    return ArrayConfig(rows=1, cols=beats, lanes=4, tile=beats, threshold_depth=2, memory_registers=registers,
+                       requantize_depth=4 * requantized, element_bits=element_bits,
+                       acc_bits=12 if element_bits == 1 else 18, sum_bits=16 if element_bits == 1 else 20)
+
+
+def bench(config: ArrayConfig) -> Any:
+    """From the module of the unit to a bench: S of each column and T at each address in registers of their own.
+
+    The beat of a sum comes one cycle before it, and a column has no sums in two successive cycles, unless there is
+    one column.
+    """
+    def specify(m: Module, bench: Any) -> None:
+        unit = bench.unit
+        bits = config.sum_bits
+        combine = unit.combine
+        sums = Array(Signal(bits, name=f"spec_s{i}") for i in range(config.beats))
+        levels = Array(Signal(bits, name=f"spec_t{i}") for i in range(config.threshold_depth))
+        held, used, total = Signal(1, name="spec_held"), Signal(1, name="spec_used"), Signal(bits, name="spec_total")
+        address = (combine.address + used)[:1]
+        m.d.comb += [Assume(combine.beat == past(m, unit.beat, "beat")), Assume(unit.beat < config.beats),
+                     Assume(past(m, C(1), "read") | ~(combine.enable | combine.store))]
+        if config.beats > 1:
+            m.d.comb += Assume(~past(m, combine.enable, "enable") | (combine.beat != past(m, combine.beat, "column")))
+
+        # the first segment, then each row of the table by its reference
+        before = Mux(combine.double, 2 * sums[combine.beat], sums[combine.beat])
+        operand = unit.sum.as_signed() if config.signed else unit.sum
+        m.d.comb += total.eq(operand)
+        for row in combines_of(config):
+            with m.If(combine[row.addend.__name__]):
+                m.d.comb += total.eq(row.reference(before, operand))
+        with m.If(combine.enable):
+            m.d.sync += sums[combine.beat].eq(total)
+
+        with m.If(unit.fill):
+            m.d.sync += held.eq(unit.offset)
+        with m.If(unit.clear):
+            m.d.sync += used.eq(0)
+        with m.Elif(unit.take):
+            m.d.sync += used.eq(held)
+
+        # reading an address while it is written returns the old word, with memory registers as without
+        written, new = unit.host_write | combine.store, Signal(bits, name="spec_new")
+        m.d.comb += new.eq(Mux(unit.host_write, unit.host_data, total))
+        with m.If(written):
+            m.d.sync += levels[address].eq(new)
+        for place, value in enumerate(levels):      # the memory is written so many cycles later
+            word = Signal(bits, name=f"spec_word{place}")
+            m.d.comb += word.eq(past(m, value, f"word{place}", config.memory_registers))
+        level = levels[address]
+        if config.element_bits == 1:
+            element = total >= level
+        else:
+            element = Mux(total.as_signed() < 0, 0, Mux(total.as_signed() > 255, 255, total))[:8]
+        late = config.memory_latency + 1
+        m.d.comb += Assert(~past(m, C(1), "begun", late + 1) | (unit.element == past(m, element, "element", late)))
+        m.d.comb += Assert(~past(m, C(1), "kept", late + 1) | (
+            unit.host_read == past(m, level, "level", config.memory_latency)))
+
+    return lambda module: Bench(module.ThresholdUnit(config=config), specify)
+
+
+ADDEND = Mutant("signum.hdl.output.threshold", "addend + self.sum", "addend | self.sum")
+COMPARE = Mutant("signum.hdl.output.threshold", "complete >= thresholds", "complete > thresholds")
+DOUBLE = Mutant("signum.hdl.output.threshold", "sums_reader.data << 1", "sums_reader.data")
+CLIP = Mutant("signum.hdl.output.threshold", "high.any()", "high[:-2].any()")
+TAKE = Mutant("signum.hdl.output.threshold", "used.eq(held)", "used.eq(self.offset)")
+
+
+def proofs() -> Iterator[Proof]:
+    for beats, registers, requantized, bits, mutant in (
+            (1, 0, 0, 1, COMPARE), (2, 0, 0, 1, DOUBLE), (2, 0, 1, 1, ADDEND), (3, 1, 0, 1, TAKE),
+            (2, 2, 0, 1, COMPARE), (2, 0, 1, 8, CLIP)):
+        config = config_of(beats, registers, requantized, bits)
+        yield SatProof(
+            unit="ThresholdUnit",
+            claim=f"S and element are those of the combine table for each p, T and flag: {beats} columns, "
+                  f"{registers} memory registers{', residual' if requantized else ''}, elements of {bits} bits",
+            mutant=mutant, bench=bench(config), steps=8,
+            links={"unit.$signal": "spec_held", "unit.used": "spec_used",
+                   **{f"unit.sums[{column}]": f"spec_s{column}" for column in range(beats)},
+                   **{f"unit.thresholds.slice_0[{place}]": f"spec_word{place}" for place in range(2)}})
+
+
+PROOFS = tuple(proofs())
