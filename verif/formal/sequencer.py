@@ -236,7 +236,7 @@ def proofs() -> Iterator[Proof]:
                                      "self.past.eq(lowest)"))
     for zero_padding in (0, 1):
         yield SatProof(
-            unit="Sequencer", slow=True, bounded=True, steps=18, bench=partial(nest, zero_padding),
+            unit="Sequencer", slow=True, bounded=True, steps=22, bench=partial(nest, zero_padding),
             claim="addresses, first, last and ends are those of the loop nest: each loop of one or two turns, any steps"
                   f"{', zero padding' if zero_padding else ''}",
             mutant=Mutant(f"{control}sequencer", 'Mux(run_ends, current["run_step"], 1)',
