@@ -1,9 +1,10 @@
 """Frames on the line: the CRC is the polynomial division, what it detects, and that nothing else passes for whole.
 
 The units are proved by SAT, the code by algebra: the CRC is linear, so an error is undetected if and only if the
-generator divides its polynomial. Detected is every burst of up to 32 bits, and every 1, 2 and 3 wrong bits of a frame
-that is as long as the longest. Other errors pass with a probability of 2**-32, and so does an error that makes a byte
-a flag, and thus two frames of one: no CRC of any width excludes a body that contains a whole frame.
+generator divides its polynomial. Detected is every burst of up to 32 bits, every 1, 2 and 3 wrong bits of a frame that
+is as long as the longest, and bytes of 0 too many or too few at its end. Other errors pass with a probability of 2**-32,
+and so does an error that makes a byte a flag, and thus two frames of one: no CRC of any width excludes a body that
+contains a whole frame.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ __all__ = ["LONGEST_BITS", "PROOFS", "AlgebraProof", "divide"]
 GENERATOR = 0x104C11DB7     # of CRC-32 (IEEE 802.3): x**32 + x**26 + x**23 + ... + x + 1
 WIDTH = 32
 ORDER = (1 << WIDTH) - 1    # of x modulo a primitive polynomial of this degree
+RESIDUE = 0xDEBB20E3        # of a message and its complemented remainder (RFC 1662, appendix C.3)
 FACTORS = 3, 5, 17, 257, 65537      # of the order
 LONGEST_BITS = 8 * 8192     # longer than a frame of any slot that a bridge of this project has
 
@@ -38,7 +40,7 @@ def divide(remainder: Value, byte: Value) -> Value:
 
 
 def crc(serial: bool) -> Callable[[Any], Bench]:
-    """The register follows the division of all bytes since ``start``, and matches where the remainder is 0."""
+    """The register follows the division of all bytes since ``start``, and matches where the remainder is `RESIDUE`."""
     def specify(m: Module, bench: Any) -> None:
         unit = bench.unit
         remainder, left, settled = Signal(WIDTH, name="spec_remainder"), Signal(4, name="spec_left"), Signal()
@@ -51,7 +53,7 @@ def crc(serial: bool) -> Callable[[Any], Bench]:
             m.d.sync += [remainder.eq(ORDER), left.eq(0)]
         begun = Signal(name="spec_begun")
         m.d.sync += begun.eq(begun | unit.start)
-        m.d.comb += Assert(~begun | ~settled | ((unit.crc == remainder) & (unit.match == (remainder == 0))))
+        m.d.comb += Assert(~begun | ~settled | ((unit.crc == remainder) & (unit.match == (remainder == RESIDUE))))
 
     return lambda module: Bench(module.FrameCRC(serial=serial), specify)
 
@@ -102,8 +104,8 @@ def encoder(module: Any) -> Bench:
 
 
 def window(module: Any) -> Bench:
-    """A frame is accepted only at an end that is whole, at least 5 bytes and the CRC behind the end before, and with a
-    remainder of 0 of all bytes since then."""
+    """A frame is accepted only at an end that is whole, at least 5 bytes and the CRC behind the end before, and with
+    the remainder `RESIDUE` of all bytes since then."""
     def specify(m: Module, bench: Any) -> None:
         unit, item = bench.unit, bench.unit.i.p
         remainder, count = Signal(WIDTH, name="spec_remainder", init=ORDER), Signal(3, name="spec_count")
@@ -111,7 +113,7 @@ def window(module: Any) -> Bench:
         m.d.comb += [
             byte.eq(unit.i.valid & unit.i.ready & ~item.end),
             end.eq(unit.i.valid & unit.i.ready & item.end),
-            Assert(count <= 5), fine.eq(end & item.whole & (remainder == 0) & (count >= 5)),
+            Assert(count <= 5), fine.eq(end & item.whole & (remainder == RESIDUE) & (count >= 5)),
             Assert(~(unit.opened | unit.closed | unit.arrived) | past(m, fine, "fine")),
             Assert(~past(m, fine, "fine") | (unit.opened | unit.closed | unit.arrived)),
         ]
@@ -136,18 +138,20 @@ class AlgebraProof(Proof):
     Parameters
     ----------
     holds : callable
-        From the generator, with its highest coefficient, to whether the property holds.
+        From the generator, with its highest coefficient, and what the remainder is complemented by, to whether the
+        property holds.
     """
 
-    holds: Callable[[int], bool]
+    holds: Callable[[int, int], bool]
 
     @property
     def method(self) -> str:
         return "algebra over GF(2)"
 
     def judge(self, module: Any) -> Outcome:
-        generator = module.CRC.algorithm.polynomial | 1 << module.CRC.algorithm.crc_width
-        return Outcome.PROVED if self.holds(generator) else Outcome.REFUTED
+        algorithm = module.CRC.algorithm
+        holds = self.holds(algorithm.polynomial | 1 << algorithm.crc_width, algorithm.xor_output)
+        return Outcome.PROVED if holds else Outcome.REFUTED
 
 
 def powers(generator: int, count: int) -> np.ndarray:
@@ -177,26 +181,34 @@ def power(generator: int, exponent: int) -> int:
     return result
 
 
-def bursts(generator: int) -> bool:
+def bursts(generator: int, complement: int) -> bool:
     """Every burst of up to 32 bits is detected: x does not divide the generator, and no burst is a multiple of it."""
     return bool(generator & 1) and generator.bit_length() == WIDTH + 1
 
 
-def pairs(generator: int) -> bool:
+def pairs(generator: int, complement: int) -> bool:
     """Every two wrong bits are, up to 2**32 - 1 bits: x**i + x**j = x**i * (1 + x**(j - i)), and x has this order."""
     return power(generator, ORDER) == 1 and all(power(generator, ORDER // factor) != 1 for factor in FACTORS)
 
 
-def triples(generator: int) -> bool:
+def triples(generator: int, complement: int) -> bool:
     """Every three wrong bits are, up to `LONGEST_BITS`: no 1 + x**i is an x**j."""
     found = powers(generator, LONGEST_BITS)
     return not np.isin(found ^ np.uint64(1), found[1:]).any()
 
 
-CODE = Mutant("signum.hdl.host.frames", "catalog.CRC32_JAMCRC(data_width=8)",
+def zeros(generator: int, complement: int) -> bool:
+    """The remainder r of a whole frame is that of what its CRC is complemented by, and 0 only if that is 0; zeros
+    behind it make r * x**i, which is r again only where x**i = 1."""
+    return complement != 0 and power(generator, ORDER) == 1 and all(
+        power(generator, ORDER // factor) != 1 for factor in FACTORS)
+
+
+JAMCRC = Mutant("signum.hdl.host.frames", "catalog.CRC32_ISO_HDLC(", "catalog.CRC32_JAMCRC(")
+CODE = Mutant("signum.hdl.host.frames", "catalog.CRC32_ISO_HDLC(data_width=8)",
               "__import__('amaranth.lib.crc').lib.crc.Algorithm(crc_width=32, polynomial=0x04C11DB6, "
               "initial_crc=0xFFFFFFFF, reflect_input=True, reflect_output=True, xor_output=0)(data_width=8)")
-FEW_TERMS = Mutant("signum.hdl.host.frames", "catalog.CRC32_JAMCRC(data_width=8)",
+FEW_TERMS = Mutant("signum.hdl.host.frames", "catalog.CRC32_ISO_HDLC(data_width=8)",
                    "__import__('amaranth.lib.crc').lib.crc.Algorithm(crc_width=32, polynomial=0x00000003, "
                    "initial_crc=0xFFFFFFFF, reflect_input=True, reflect_output=True, xor_output=0)(data_width=8)")
 
@@ -213,6 +225,8 @@ def proofs() -> Iterator[Proof]:
                        claim="every 1 and every 2 wrong bits are detected, in frames of up to 2**32 - 1 bits")
     yield AlgebraProof(unit="CRC", claim=f"every 3 wrong bits are detected, in frames of up to {LONGEST_BITS} bits",
                        mutant=FEW_TERMS, holds=triples)
+    yield AlgebraProof(unit="CRC", mutant=JAMCRC, holds=zeros,
+                       claim="bytes of 0 behind a frame, or missing at its end, are detected, up to 2**29 of them")
     yield SatProof(unit="HDLCDecoder", claim="bytes and ends are those of RFC 1662", bench=decoder,
                    mutant=Mutant(f"{host}hdlc", "self.o.p.whole.eq(~escaped)", "self.o.p.whole.eq(1)"))
     yield SatProof(unit="HDLCEncoder", claim="the line has each byte once, escaped, and a flag behind the last",
