@@ -2,7 +2,7 @@
 
 The units are proved by SAT, the code by algebra: the CRC is linear, so an error is undetected if and only if the
 generator divides its polynomial. Detected is every burst of up to 32 bits, every 1, 2 and 3 wrong bits of a frame that
-is as long as the longest, and bytes of 0 too many or too few at its end. Other errors pass with a probability of 2**-32,
+is as long as the longest, and bytes of 0 too many or too few at its end. Other errors pass with probability 2**-32,
 and so does an error that makes a byte a flag, and thus two frames of one: no CRC of any width excludes a body that
 contains a whole frame.
 """
