@@ -130,10 +130,10 @@ def command(n: int, seed: int, names: tuple[str, ...], number: int | None, recor
             tally = fuzz(target, seed, count, lambda at, task=task: bar.update(task, completed=at))  # type: ignore[misc]
             bar.update(task, completed=count)
             rows.append(row(target, seed, tally) | ({"reason": target.reason} if target.reason else {}))
+            save_rows(rows)             # so far
             for at, text in tally.failures:
                 console.print(f"signum fuzz --target {target.name} --seed {seed} --number {at}: {text}", style="red",
                               markup=False, soft_wrap=True)
-    save_rows(rows)
     table = Table("target", "inputs", "accepted", "refused", "tracebacks", "hangs", "other", "seconds")
     for each in rows:
         table.add_row(*(str(each[name]) for name in ("target", "inputs", "accepted", "refused", "tracebacks", "hangs",

@@ -55,9 +55,9 @@ def test_the_checksum_is_that_of_the_loader():
 @pytest.mark.parametrize(("body", "message"), [
     ((2, 0, 7, 0), "^a run of an image must end with it, 1 words from here, not 2$"),
     ((1, 1 << 31, 7, 0), r"^an address of an image must have \d+ bits, not 0x80000000$"),
-    ((1, 0, 7, 1), "^a run of an image must end with it, "),
+    ((1, 0, 7, 1), "^an image must have a 0 behind its last run, and nothing before its CRC$"),
     ((0, 0, 7, 0), "^an image must have a 0 behind its last run, and nothing before its CRC$"),
-    ((1, 0, 7), "^an image must have a 0 behind its last run, and nothing before its CRC$"),
+    ((1, 0, 7), "^a run of an image must end with it, 0 words from here, not 1$"),
 ])
 def test_wrong_runs_with_the_right_crc(body, message):
     image = struct.pack(f">{2 + len(body)}I", fingerprint(CONFIG), len(body), *body)

@@ -156,6 +156,7 @@ def test_the_rate_of_a_boot(board, seed):
     assert 0 <= board.cycles - start - 2 * 65 * len(image) // 4 < 60
 
 
+@pytest.mark.slow
 def test_images_with_the_right_crc_and_wrong_words(board, seed):
     """Of every status; the model of the fuzzers makes the same writes."""
     rng = random.Random(seed)
