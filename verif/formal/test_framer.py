@@ -7,8 +7,9 @@ import pytest
 from signum.hdl.host.frames import CRC, CRC_BYTES
 from signum.hdl.host.hdlc import FLAG
 
-from .framer import FACTORS, GENERATOR, ORDER, bursts, pairs, power, powers, triples
+from .framer import FACTORS, GENERATOR, ORDER, bursts, pairs, power, powers, triples, zeros
 
+WHOLE = 0x2144DF1C      # the CRC of a message and its CRC
 SMALL = 1 << 32 | 3     # x**32 + x + 1: three terms
 
 
@@ -34,9 +35,10 @@ def test_the_factors_are_those_of_the_order() -> None:
 
 
 def test_generators() -> None:
-    assert (bursts(GENERATOR), pairs(GENERATOR), triples(GENERATOR)) == (True, True, True)
-    assert (bursts(SMALL), triples(SMALL)) == (True, False)
-    assert not bursts(GENERATOR - 1)
+    assert all(holds(GENERATOR, ORDER) for holds in (bursts, pairs, triples, zeros))
+    assert (bursts(SMALL, ORDER), triples(SMALL, ORDER)) == (True, False)
+    assert not bursts(GENERATOR - 1, ORDER)
+    assert not zeros(GENERATOR, 0)
 
 
 @pytest.mark.parametrize("wrong", [1, 2, 3])
@@ -47,7 +49,17 @@ def test_wrong_bits_are_detected(wrong: int, seed: int) -> None:
         frame = bytearray(body + CRC.compute(body).to_bytes(CRC_BYTES, "little"))
         for place in rng.sample(range(8 * len(frame)), wrong):
             frame[place // 8] ^= 1 << place % 8
-        assert CRC.compute(frame) != 0
+        assert CRC.compute(frame) != WHOLE
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_zeros_at_the_end_are_detected(count: int) -> None:
+    body = next(body for body in (number.to_bytes(4) for number in range(1 << 16))
+                if CRC.compute(body).to_bytes(CRC_BYTES, "little")[-1] == 0)
+    frame = body + CRC.compute(body).to_bytes(CRC_BYTES, "little")
+    assert CRC.compute(frame) == WHOLE
+    assert CRC.compute(frame + bytes(count)) != WHOLE
+    assert CRC.compute(frame[:-1]) != WHOLE
 
 
 def test_a_wrong_bit_that_makes_a_flag_may_pass() -> None:
@@ -60,4 +72,4 @@ def test_a_wrong_bit_that_makes_a_flag_may_pass() -> None:
     frame[len(inner)] ^= 1
     first, _, _ = frame.partition(bytes([FLAG]))
     assert first == inner
-    assert CRC.compute(first) == 0
+    assert CRC.compute(first) == WHOLE
