@@ -152,6 +152,14 @@ class Bridge(wiring.Component):
             with m.If(address[-1]):
                 m.d.comb += next_address.eq(address + 1)
         m.d.sync += stale.eq(~idle & (stale | window.opens))
+        # a value waits in a register, since the input of an array makes much of it in the same cycle
+        waits, free, offered = Signal(), Signal(), Signal()
+        if self.number_bits:
+            m.d.comb += [self.values.valid.eq(waits), free.eq(~waits | self.values.ready)]
+            with m.If(free):
+                m.d.sync += [waits.eq(offered), self.values.payload.eq(source.payload)]
+            with m.If(window.opens):
+                m.d.sync += waits.eq(0)
 
         def end() -> None:
             m.next = "end"
@@ -234,18 +242,15 @@ class Bridge(wiring.Component):
                     with m.If(count[:8].any() | source.payload.any()):
                         m.next = "values"
                 with m.State("values"):
-                    m.d.comb += [
-                        self.values.payload.eq(source.payload),
-                        self.values.valid.eq(source.valid & ~stale),
-                        source.ready.eq(self.values.ready & ~stale),
-                    ]
+                    m.d.comb += [offered.eq(source.valid & ~stale), source.ready.eq(free & ~stale)]
                     with m.If(stale):
                         m.next = "idle"
-                    with m.Elif(source.valid & self.values.ready):
+                    with m.Elif(source.valid & free):
                         m.d.sync += count.eq(count - 1)
                         with m.If(count == 1):
                             end()
             with m.State("end"):
-                m.d.comb += window.done.eq(~stale)
-                m.next = "idle"
+                m.d.comb += window.done.eq(~waits & ~stale)
+                with m.If(~waits):
+                    m.next = "idle"
         return idle
