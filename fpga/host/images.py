@@ -36,7 +36,7 @@ def read_images(path: Path) -> np.ndarray:
     except ImagesError:
         raise
     except OSError as error:
-        raise ImagesError(f"{path} must be a readable file: {error.strerror or error}") from None
+        raise ImagesError(f"{path} must be a readable file: {error.strerror or error}") from error
     except INVALID_ARRAY as error:
         raise ImagesError(f"{path} must be an array that numpy.save wrote: {line_of(error)}") from None
 

@@ -36,7 +36,9 @@ def _images(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
     try:
         images = read_images(path)
     except ImagesError as error:
-        raise Refusal(f"check: {error}") from None
+        if isinstance(cause := error.__cause__, OSError):
+            raise Refusal(f"check must be a readable file, not {path} ({cause.strerror or cause})") from None
+        raise Refusal(f"check must be an array that numpy.save wrote, not {path}") from None
     if images.ndim != 4 or images.shape[1:] != shape or not np.issubdtype(images.dtype, np.integer) or not len(images):
         raise Refusal(f"check must have integers (B, {', '.join(map(str, shape))}), not {images.dtype} {images.shape}")
     if images.min() < 0 or images.max() > 255:

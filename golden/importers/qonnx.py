@@ -30,6 +30,9 @@ PIXELS = 256
 MOST_VALUES = 1 << 22
 """Values of an image."""
 
+MOST_CHANNELS = 1 << 14
+"""Channels of an image, or values of a flat input: each has a table of all pixels."""
+
 ROUNDING = 2.0**-18
 """Of sums in float32, relative to the largest."""
 
@@ -251,4 +254,6 @@ def _input_shape(entry: onnx.ValueInfoProto, name: str) -> tuple[int, int, int]:
         raise NetworkError(f"the input of {name} must be of the shape (1, C, H, W) or (1, F), not {tuple(dims)}")
     if int(np.prod(dims[1:], dtype=np.float64)) > MOST_VALUES:
         raise NetworkError(f"the input of {name} must have at most {MOST_VALUES} values, not {np.prod(dims[1:])}")
+    if dims[1] > MOST_CHANNELS:
+        raise NetworkError(f"the input of {name} must have at most {MOST_CHANNELS} channels, not {dims[1]}")
     return (dims[1], dims[2], dims[3]) if len(dims) == 4 else (dims[1], 1, 1)

@@ -39,5 +39,8 @@ TYPED: Mapping[str, Mapping[str, str]] = {
     "import.md": {
         "in 1,000 images each (the tests take 100 of CNV": ASSERTED,
     },
+    "verification.md": {
+        "ten seconds at most": BOUND,
+    },
 }
 """By page: the words around each figure in the prose."""

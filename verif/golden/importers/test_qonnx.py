@@ -262,6 +262,9 @@ def test_the_shape_of_the_input() -> None:
     net = OnnxNetwork((1, 3, 1 << 15, 1 << 15))
     assert refused(net.model(net.bipolar("x"))) == [
         "the input of network must have at most 4194304 values, not 3221225472"]
+    net = OnnxNetwork((1, 1 << 20))
+    assert refused(net.model(net.bipolar("x"))) == [
+        "the input of network must have at most 16384 channels, not 1048576"]
 
 
 def test_operators_of_another_domain() -> None:
