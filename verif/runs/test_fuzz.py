@@ -40,7 +40,7 @@ def test_the_report_of_a_target(capsys):
 
 def dies(folder: Path) -> Feed:
     """Input 3 ends the process, and nothing ends input 5."""
-    numbers = {random.Random(f"1 dies {number}").random(): number for number in range(9)}
+    numbers = {random.Random(f"1 config {number}").random(): number for number in range(9)}
 
     def feed(rng: random.Random) -> str:
         number = numbers[rng.random()]
@@ -57,7 +57,7 @@ def dies(folder: Path) -> Feed:
 
 
 def test_processes_that_die_and_hang(monkeypatch, capsys):
-    monkeypatch.setattr(fuzz, "target_named", lambda name: Target("dies", dies))
+    monkeypatch.setattr(fuzz, "target_named", lambda name: Target("config", dies))
     monkeypatch.setattr(fuzz, "SECONDS", 0.5)
     assert main(["fuzz", "--n", "9", "--target", "config"]) == 1
     (row,) = json.loads((fuzz.OUT / "report.json").read_text())["rows"]
