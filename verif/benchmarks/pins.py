@@ -46,7 +46,6 @@ BITS_OF_BYTE = 10
 FULL_SPEED_BYTES = 19 * 64 * 1000       # a second: so many packets in a frame of the bus (USB 2.0, 5.8.4)
 NETWORK_BYTES = 125e6
 STEP = 1000
-ETHERNET_CLOCK = 107e6
 SHARE = 0.95
 """Of a bound, above which it binds."""
 
@@ -66,7 +65,6 @@ class Case:
     split: bool = False
     in_flash: bool = False
     delays: tuple[float, ...] = DELAYS
-    frequency: float = 0.0              # Hz; by default the board's
 
     def values(self, repeats: int) -> np.ndarray:
         return self.encoder.values(np.concatenate([self.images] * repeats)).astype(np.uint8)
@@ -95,9 +93,8 @@ def usb_case() -> Case:
 
 
 def ethernet_case() -> Case:
-    """The same network on 14,336 operations a cycle, over gigabit Ethernet."""
-    return dataclasses.replace(cnv_case(), board="ecpix5-85", preset="ecp5_cnv_14k", line="ethernet", repeats=20,
-                               split=False, in_flash=False, frequency=ETHERNET_CLOCK)
+    """The same over gigabit Ethernet, which brings the weights, too."""
+    return dataclasses.replace(cnv_case(), board="ecpix5-85", line="ethernet", in_flash=False)
 
 
 def bytes_a_second(line: BoardLine, clock: float) -> float:
@@ -110,7 +107,7 @@ def bytes_a_second(line: BoardLine, clock: float) -> float:
 def run_case(case: Case, delay: float) -> Row:
     """Stream the images over the line of a board, compare the answers, and measure."""
     board, config = board_named(case.board), ArrayConfig.preset(case.preset)
-    clock = board.pll(case.frequency or board.frequency).frequency
+    clock = board.pll(board.frequency).frequency
     line = board.line(case.line)
     program = compile_graph(case.graph, config, split=case.split, answers=Answers())
     boot = board.boot_place() if case.in_flash else None
