@@ -109,7 +109,7 @@ def table(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("flip-flops, carries", f"{report['ff']}, {report['carry']}"),
         ("block RAMs", used("ram")),
         ("clock", f"{report['clock_mhz']:.3f} MHz, at most {report['fmax_mhz']:.2f}"),
-        ("serial line", f"{report['baud']} baud"),
+        ("line", report["line"]),
         ("seed", str(report["seed"])),
     ]
 

@@ -191,6 +191,7 @@ def test_a_bitstream(name, size, tmp_path):
     assert report["critical_path"]
     assert (tmp_path / board.family.bitstream).stat().st_size > size
     assert dict(table(report))["array"] == "1 x 2 elements of 8 lanes"
+    assert dict(table(report))["line"].startswith("serial, ")
 
 
 def test_the_table_of_boards(monkeypatch, tmp_path, capsys):
