@@ -37,7 +37,7 @@ def response_frame(session: int, kind: int, payload: bytes = b"", *, window: int
     """A frame of a board, with flags, escapes and its CRC."""
     data = struct.pack("<BBBBBHH", session & 0xFF, kind & 0xFF, window & 0xFF, counts & 0xFF, sequence & 0xFF,
                        held & 0xFFFF, first & 0xFFFF) + payload
-    data += struct.pack("<I", zlib.crc32(data) ^ GOOD)
+    data += struct.pack("<I", zlib.crc32(data))
     for byte in (ESCAPE, FLAG):
         data = data.replace(bytes([byte]), bytes([ESCAPE, byte ^ FLIPPED]))
     return bytes([FLAG]) + data + bytes([FLAG])

@@ -54,5 +54,6 @@ def test_nothing_built_or_no_program(folder: Path, capsys: pytest.CaptureFixture
 @pytest.mark.parametrize("board", BOARDS.values(), ids=list(BOARDS))
 def test_a_missing_program_names_its_package(board: Board, folder: Path) -> None:
     (folder / board.family.bitstream).write_text("bits")
-    with pytest.raises(ToolError, match=r"^(iceprog|icesprog|openFPGALoader|dfu-util) is missing \(bitstreams into .*\): \S+"):
+    programs = "iceprog|icesprog|openFPGALoader|dfu-util"
+    with pytest.raises(ToolError, match=rf"^({programs}) is missing \(bitstreams into .*\): \S+"):
         flash(board, folder)
