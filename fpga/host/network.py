@@ -11,7 +11,6 @@ __all__ = [
     "FIXED_ARP",
     "ICMP",
     "IPV4",
-    "MOST_BYTES",
     "REPLY",
     "REQUEST",
     "UDP",
@@ -21,7 +20,6 @@ __all__ = [
 
 PREAMBLE = b"\x55" * 7 + b"\xD5"
 LEAST_FRAME = 60            # bytes without the check sequence
-MOST_BYTES = 1472
 IPV4, ARP = 0x0800, 0x0806
 ICMP, UDP = 1, 17
 BROADCAST = b"\xFF" * 6

@@ -4,8 +4,9 @@ import contextlib
 import select
 import socket
 
+from signum.hdl.host.udp_line import MOST_BYTES
+
 from .board_server import BoardServer
-from .network import MOST_BYTES
 from .udp_transport import UDP_PREFIX
 from .virtual_board import VirtualBoard
 

@@ -4,8 +4,9 @@ import contextlib
 import select
 import socket
 
+from signum.hdl.host.udp_line import MOST_BYTES
+
 from .link import LinkError
-from .network import MOST_BYTES
 
 __all__ = ["UDP_PREFIX", "UDPTransport"]
 

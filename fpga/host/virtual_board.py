@@ -1,6 +1,6 @@
 """The virtual board: the board's top in Verilator and the host's end of its line."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import ceil
 from typing import Protocol
 
@@ -8,14 +8,15 @@ import numpy as np
 
 from signum.fpga.flow.board_top import BoardTop, Boot, CameraView
 from signum.fpga.flow.lines.board_line import WINDOW, BoardError, BoardLine, Window, verilog_with
-from signum.fpga.flow.lines.ethernet_line import CLOCKS, RGMII_CLOCK, Ethernet
+from signum.fpga.flow.lines.ethernet_line import RGMII_CLOCK, Ethernet
 from signum.fpga.flow.lines.serial_line import SerialPort, baud_divisor
 from signum.hdl.array.popcount.table import TablePopcount
 from signum.hdl.config import ArrayConfig
+from signum.hdl.host.udp_line import MOST_BYTES
 from signum.hdl.lib.emit import Target, to_verilog
 
 from .model import Model
-from .network import MOST_BYTES, NetworkHost
+from .network import NetworkHost
 
 __all__ = ["SENSOR_PINS", "HostEnd", "NetworkEnd", "SerialEnd", "VirtualBoard"]
 
@@ -106,8 +107,6 @@ class NetworkEnd:
         """Begin at the pins of a model, with nothing on its way."""
         self._model = model
         model.network(self._clock / RGMII_CLOCK / 2)
-        for name, frequency in CLOCKS.items():
-            model.clock(f"{name}_clk", self._clock / frequency / 2)
 
     @property
     def busy(self) -> bool:
@@ -195,9 +194,12 @@ class VirtualBoard:
         else:
             raise BoardError(f"line must be serial or Ethernet on a virtual board without an end, not {line.text}")
         self._verilog = verilog
+        self._clocks: Mapping[str, float] = {}
         if not verilog:
+            unit = line.unit(clock)
+            self._clocks = unit.clocks
             target = None if config.signed else Target(popcount=TablePopcount.name)
-            top = BoardTop(config=config, clock=clock, line=line.unit(clock), loader=loader,
+            top = BoardTop(config=config, clock=clock, line=unit, loader=loader,
                            window=window or line.window or WINDOW, boot=boot, camera=camera)
             sources = {**line.sources(), **line.models()}
             self._verilog = verilog_with(sources, top, NAME, target) if sources else to_verilog(top, NAME, target)[0]
@@ -211,6 +213,8 @@ class VirtualBoard:
         model = Model(self._verilog, NAME, seed=self._seed)
         if self._camera:
             model.wave_ports(SENSOR_PINS)
+        for name, frequency in self._clocks.items():
+            model.clock(f"{name}_clk", self.clock / frequency / 2)
         self.end.attach(model)
         if self._boot:
             model.flash(self._flash or b"\xFF", ceil(self._boot.wake * self.clock))

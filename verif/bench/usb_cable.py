@@ -3,7 +3,7 @@
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from signum.fpga.flow.lines.usb_line import ENDPOINT, PINS_CLOCKS
+from signum.fpga.flow.lines.usb_line import ENDPOINT
 from signum.fpga.host.model import Model
 from signum.verif.bench.usb_host import TIMEOUT, Host, Pid, decoded, encoded
 
@@ -86,8 +86,6 @@ class USBEnd:
     def attach(self, model: Model) -> None:
         """Begin at the pins of a model, with nothing on its way."""
         self._model = model
-        for name, frequency in PINS_CLOCKS.items():
-            model.clock(f"{name}_clk", self.clock / frequency / 2)
         self.host = Host(ModelBus(model, self.clock))
         self._waiting = bytearray()
         self._frame = 0

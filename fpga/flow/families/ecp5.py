@@ -16,7 +16,7 @@ from .clock import Clock
 from .family import NAME, BoardFamily, Chip, Device
 from .pll import OutputPLL, Parameters
 
-__all__ = ["ECP5", "ECP5PLL", "ECP5Clock", "absorb_registers", "open_chains"]
+__all__ = ["ECP5", "ECP5PLL", "IDLE_PINS", "ECP5Clock", "absorb_registers", "open_chains"]
 
 WIDEST_WORD = 36        # bits of a word of a block RAM
 PACKAGES = {"BG": "CABGA", "MG": "CSFBGA"}      # of Lattice's part numbers, in nextpnr's words
@@ -58,18 +58,21 @@ class ECP5PLL(OutputPLL):
         }
 
 
+IDLE_PINS = {f"i_{name}": Const(0) for name in ("RST", "STDBY", "PHASESEL0", "PHASESEL1", "PHASEDIR", "PHASESTEP",
+                                                "PHASELOADREG", "PLLWAKESYNC", "ENCLKOP")}
+"""Inputs of an EHXPLLL that nobody drives."""
+
+
 class ECP5Clock(Clock):
     """An EHXPLLL."""
 
     CELL = "EHXPLLL"
 
     def drive(self, m: Module, platform: Platform) -> None:
-        idle = {f"i_{name}": Const(0) for name in ("RST", "STDBY", "PHASESEL0", "PHASESEL1", "PHASEDIR", "PHASESTEP",
-                                                   "PHASELOADREG", "PLLWAKESYNC", "ENCLKOP")}
         m.submodules.pll = Instance(
             self.CELL,
             **self.pll.parameters(),
-            **idle,
+            **IDLE_PINS,
             i_CLKI=self.crystal(m, platform),
             i_CLKFB=ClockSignal(),
             o_CLKOP=ClockSignal(),

@@ -10,7 +10,7 @@ from typing import Any
 from amaranth.hdl import ClockDomain, ClockSignal, Const, Elaboratable, Instance, Module, ResetSignal, Signal, Value
 from amaranth.lib.cdc import ResetSynchronizer
 
-from signum.fpga.flow.families.ecp5 import ECP5PLL
+from signum.fpga.flow.families.ecp5 import ECP5PLL, IDLE_PINS, ECP5Clock
 from signum.fpga.flow.families.pll import PLLError
 
 __all__ = ["ECP5LineClocks", "LinePLL"]
@@ -21,38 +21,23 @@ MOST = ECP5PLL.MOST
 
 @dataclass(frozen=True)
 class LinePLL:
-    """Settings of an EHXPLLL with several outputs; CLKOP is only its feedback.
+    """Settings of an EHXPLLL with several outputs.
 
     Parameters
     ----------
-    reference : int
-        Input frequency in Hz.
-    divider, feedback, post : int
-        Of the reference, of the feedback, and from the oscillator to the feedback.
+    loop : ECP5PLL
+        Its loop; CLKOP is only the feedback.
     posts : tuple of int
-        From the oscillator to each output.
+        Divisors from the oscillator to each output.
     """
 
-    reference: int
-    divider: int
-    feedback: int
-    post: int
+    loop: ECP5PLL
     posts: tuple[int, ...]
-
-    @property
-    def detector(self) -> float:
-        """Frequency at the phase detector in Hz."""
-        return self.reference / self.divider
-
-    @property
-    def vco(self) -> float:
-        """Frequency of the oscillator in Hz."""
-        return self.detector * self.feedback * self.post
 
     @property
     def frequencies(self) -> tuple[float, ...]:
         """Of the outputs in Hz."""
-        return tuple(self.vco / post for post in self.posts)
+        return tuple(self.loop.vco / post for post in self.posts)
 
     @classmethod
     def nearest(cls, reference: int, wanted: Sequence[float]) -> "LinePLL":
@@ -67,7 +52,7 @@ class LinePLL:
         middle = sum(ECP5PLL.VCO) / 2
         found = min(cls._choices(reference, wanted), default=None, key=lambda pll: (
             max(abs(made / asked - 1) for made, asked in zip(pll.frequencies, wanted, strict=True)),
-            -pll.detector, abs(pll.vco - middle), pll.post))
+            -pll.loop.detector, abs(pll.loop.vco - middle), pll.loop.post))
         if found is None:
             raise PLLError(f"reference must be {ECP5PLL.REFERENCE[0] / 1e6:g} MHz or more, not {reference / 1e6:g} MHz")
         return found
@@ -77,18 +62,15 @@ class LinePLL:
         least, most = ECP5PLL.VCO
         for divider in range(1, MOST + 1):
             detector = reference / divider
-            if not ECP5PLL.DETECTOR[0] <= detector <= ECP5PLL.DETECTOR[1]:
-                continue
             for product in range(int(least / detector), int(most / detector) + 2):
-                vco = detector * product
-                posts = tuple(round(vco / frequency) for frequency in wanted)
-                if not least <= vco <= most or not all(1 <= post <= MOST for post in posts):
-                    continue
-                for post in range(1, MOST + 1):
+                for post in ECP5PLL.POSTS:
                     feedback, rest = divmod(product, post)
-                    if not rest and 1 <= feedback <= MOST and (
-                            ECP5PLL.OUTPUT[0] <= vco / post <= ECP5PLL.OUTPUT[1]):
-                        yield cls(reference, divider, feedback, post, posts)
+                    if rest or not 1 <= feedback <= MOST:
+                        continue
+                    loop = ECP5PLL(reference=reference, divider=divider, feedback=feedback, post=post)
+                    posts = tuple(round(loop.vco / frequency) for frequency in wanted)
+                    if loop.allowed and all(1 <= each <= MOST for each in posts):
+                        yield cls(loop, posts)
 
 
 class ECP5LineClocks(Elaboratable):
@@ -119,12 +101,10 @@ class ECP5LineClocks(Elaboratable):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        pll, locked, feedback = self.pll, Signal(), Signal()
-        phase = (pll.post - 1) // 2
-        idle = {f"i_{name}": Const(0) for name in ("RST", "STDBY", "PHASESEL0", "PHASESEL1", "PHASEDIR", "PHASESTEP",
-                                                   "PHASELOADREG", "PLLWAKESYNC", "ENCLKOP")}
+        loop, locked, feedback = self.pll.loop.parameters(), Signal(), Signal()
+        phase = loop["p_CLKOP_CPHASE"]          # the same for all: in phase
         outputs: dict[str, Any] = {}
-        for name, domain, post in zip(OUTPUTS, self.clocks, pll.posts, strict=False):
+        for name, domain, post in zip(OUTPUTS, self.clocks, self.pll.posts, strict=False):
             m.domains += ClockDomain(domain, local=True)
             outputs |= {f"p_{name}_ENABLE": "ENABLED", f"p_{name}_DIV": post, f"p_{name}_CPHASE": phase,
                         f"p_{name}_FPHASE": 0, f"i_EN{name}": Const(0), f"o_{name}": ClockSignal(domain)}
@@ -134,13 +114,8 @@ class ECP5LineClocks(Elaboratable):
                 getattr(self.ports, f"{domain}_rst").eq(ResetSignal(domain)),
             ]
         m.submodules.pll = Instance(
-            "EHXPLLL",
-            a_FREQUENCY_PIN_CLKI=str(pll.reference / 1e6),
-            a_ICP_CURRENT="12", a_LPF_RESISTOR="8", a_MFG_ENABLE_FILTEROPAMP="1", a_MFG_GMCREF_SEL="2",
-            p_PLLRST_ENA="DISABLED", p_INTFB_WAKE="DISABLED", p_STDBY_ENABLE="DISABLED", p_DPHASE_SOURCE="DISABLED",
-            p_FEEDBK_PATH="CLKOP", p_OUTDIVIDER_MUXA="DIVA", p_OUTDIVIDER_MUXB="DIVB", p_OUTDIVIDER_MUXC="DIVC",
-            p_OUTDIVIDER_MUXD="DIVD", p_CLKOP_ENABLE="ENABLED", p_CLKI_DIV=pll.divider, p_CLKFB_DIV=pll.feedback,
-            p_CLKOP_DIV=pll.post, p_CLKOP_CPHASE=phase, p_CLKOP_FPHASE=0,
-            **outputs, **idle,
+            ECP5Clock.CELL,
+            **loop, p_OUTDIVIDER_MUXB="DIVB", p_OUTDIVIDER_MUXC="DIVC", p_OUTDIVIDER_MUXD="DIVD",
+            **outputs, **IDLE_PINS,
             i_CLKI=self.source, i_CLKFB=feedback, o_CLKOP=feedback, o_LOCK=locked)
         return m
