@@ -131,8 +131,7 @@ class GainSign(Sign):
     def reshaped(self, x: Tensor) -> Tensor:
         """The argument of the sign."""
         shape = (1, -1, *[1] * (x.dim() - 2))
-        u = x - self.b0.reshape(shape)
-        return torch.where(u >= 0, u, self.slope().reshape(shape) * u) + self.b1.reshape(shape)
+        return nn.functional.prelu(x - self.b0.reshape(shape), self.slope()) + self.b1.reshape(shape)
 
     def forward(self, x: Tensor) -> Tensor:
         return binarize(self.reshaped(x))
