@@ -227,9 +227,9 @@ def _convolution(name: str, module: BinaryConv2d, source: Source) -> Part:
         raise FoldError(f"{_title(name, module)} must have {channels} input channels, not {weights.shape[2]}")
     if source.planes and module.pad < 0 and any(module.padding):
         raise FoldError(f"{_title(name, module)} must have pad 0 or 1 on bit planes, not {module.pad}")
-    if source.copies > 1 and module.pad and any(module.padding):
-        raise FoldError(f"{_title(name, module)} must have pad 0 behind an activation of several bits, "
-                        f"not {module.pad}")
+    if not source.planes and abs(module.pad) not in (0, source.copies) and any(module.padding):
+        raise FoldError(f"{_title(name, module)} must have pad 0, {source.copies} or -{source.copies} behind an "
+                        f"activation of {source.copies} bits, not {module.pad}")
     if source.window != (1, 1):
         if module.dilation != (1, 1):
             raise FoldError(f"{_title(name, module)} must have dilation 1 behind a SumPool, not {module.dilation}")

@@ -68,7 +68,7 @@ class Part:
 
     ``weights``, bool (planes, N, C, KH, KW), are the planes of its weights, most significant first, relative to the
     bits of its source. Plane j counts ``2**exponents[j]``, by default each plane twice the next one and the last one 1.
-    ``pad`` is the value of a padded position, of +1 and -1, or its bits, bool (C,).
+    ``pad`` is the value of a padded position, or its bits, bool (C,).
     """
 
     source: Source
@@ -120,7 +120,7 @@ class Part:
             if isinstance(self.pad, np.ndarray):
                 pad = self.pad ^ self.source.inverted
             else:
-                bit = bool(self.pad >> i & 1) if self.source.planes else self.pad == 1
+                bit = bool(self.pad >> i & 1) if self.source.planes else self.pad > 0
                 pad = np.full(weights.shape[1], bit) ^ (self.source.inverted & (self.pad != 0))
             segment = Segment(source=name, weights=weights ^ flip[:, None, None, None], stride=self.stride,
                               dilation=self.dilation, padding=self.padding, pad=pad)

@@ -19,6 +19,7 @@ from .compile import CapacityError, compile_graph
 from .cycles import predict_cycles
 from .graph import Graph, Layer, Segment
 from .program import InputAllocation, Program
+from .shared_sums import share_sums
 
 __all__ = ["MapLines", "Resident", "Stage", "StageCost", "interpret_stage", "plan_stages", "run_stages", "stage_costs"]
 
@@ -80,7 +81,8 @@ class Stage:
 def plan_stages(graph: Graph, config: ArrayConfig, *, split: bool = False) -> tuple[Stage, ...]:
     """Cut a graph into stages, in the order of execution.
 
-    A layer is cut into the fewest pieces, in groups of whole channel blocks where these fit; of equally many pieces,
+    The channels of a map with shared sums are in the order of `golden.compiler.shared_sums.share_sums`. A layer is cut
+    into the fewest pieces, in groups of whole channel blocks where these fit; of equally many pieces,
     into the cut with the fewest cycles.
 
     Parameters
@@ -95,6 +97,16 @@ def plan_stages(graph: Graph, config: ArrayConfig, *, split: bool = False) -> tu
     CapacityError
         If even one line of one channel of a layer does not fit.
     """
+    shared = share_sums(graph, config)
+    try:
+        return _plan(shared, config, split)
+    except CapacityError:
+        if all(layer.shares is None for layer in shared.layers):
+            raise
+        return _plan(graph, config, split)      # channels of shared sums cannot be cut apart
+
+
+def _plan(graph: Graph, config: ArrayConfig, split: bool) -> tuple[Stage, ...]:
     return tuple(stage for layer in graph.layers for stage in _Cutter(graph, layer, config, split).stages())
 
 
@@ -114,13 +126,14 @@ class _Cutter:
         """The pieces, named, in the order of execution."""
         if not self._refusal([(0, self.layer.channels)], 1):
             return [self._stage((0, self.lines), (0, self.layer.channels))]
-        single = _ranges(self.layer.channels, self.layer.channels)
+        most = self.layer.channels if self.layer.shares is None else 1
+        single = _ranges(self.layer.channels, most)
         if refusal := self._refusal(single, self.lines):
             raise refusal
-        groups = _least(self.layer.channels, lambda count: not self._refusal(self._groups(count), self.lines))
+        groups = _least(most, lambda count: not self._refusal(self._groups(count), self.lines))
         bands = _least(self.lines, lambda count: not self._refusal(single, count))
         best: tuple[int, int, list[Stage]] | None = None
-        for count in range(groups, self.layer.channels + 1):
+        for count in range(groups, most + 1):
             if best and count * bands > best[0]:
                 break
             if len(self._groups(count)) < count:        # groups of whole channel blocks: the cut of a smaller count

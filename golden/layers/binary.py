@@ -8,16 +8,20 @@ gain is a sequence of the two.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["BatchNorm", "BinaryConv2d", "BinaryLinear", "BinaryWeights", "Bytes", "ChannelFunction", "Logits",
-           "MaxPool", "Sign", "Sum", "SumPool", "binarize", "clamp", "round_through", "sign"]
+__all__ = ["BatchNorm", "BinaryConv2d", "BinaryLinear", "BinaryWeights", "Bytes", "ChannelFunction", "ErrorDecay",
+           "Logits", "MaxPool", "Sign", "Sum", "SumPool", "binarize", "clamp", "round_through", "sign"]
 
 MOST_FACTOR, MOST_SHIFT = 255, 31
 """Of `Bytes`."""
+
+MOST_SIGNS = 7
+"""Signs of an activation, at most."""
 
 INITIAL_SCALE = 0.5
 """Standard deviation of the latent weights at the start; learning rates are relative to it."""
@@ -49,6 +53,34 @@ def binarize(x: Tensor) -> Tensor:
     return _StraightThrough.apply(x)
 
 
+class _Decaying(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, steepness: float) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.steepness = steepness
+        return sign(x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        (x,) = ctx.saved_tensors
+        slope = (ctx.steepness * x).tanh_().square_().neg_().add_(1)
+        return grads[0] * slope.mul_(max(ctx.steepness, 1)), None
+
+
+@dataclass(frozen=True)
+class ErrorDecay:
+    """`sign` with the gradient of IR-Net's error decay estimator (Qin et al., 2020, equation 9).
+
+    With the steepness t the gradient is ``max(1/t, 1) * t * (1 - tanh(t * x)**2)``: that of the identity while t is
+    small, of a sign where t is large.
+    """
+
+    steepness: float
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return _Decaying.apply(x, self.steepness)
+
+
 def clamp(x: Tensor) -> Tensor:
     """The values within -1..1: the stand-in for binary weights during real-valued training."""
     return x.clamp(-1, 1)
@@ -74,7 +106,8 @@ class BinaryWeights(nn.Module):
     weight_bits : int
         Planes w of the effective weights, odd integers of -(2**w - 1)..2**w - 1.
     binarizer : callable
-        Computes effective from latent weights: `binarize`, or `clamp` in the first stage of a training.
+        Computes effective from latent weights: `binarize`, the same function with another gradient, or `clamp` in the
+        first stage of a training.
     initial_scale : float
         Standard deviation of the latent weights at the start, to which their learning rate is relative.
     """
@@ -103,8 +136,9 @@ class BinaryConv2d(BinaryWeights):
         Along height and width.
     padding : int, (int, int) or (int, int, int, int)
         Positions added on all sides, along (height, width), or at (top, left, bottom, right).
-    pad : 1, -1 or 0
-        The value of an added position. 0 is PyTorch's usual zero padding.
+    pad : int
+        The value of an added position: 0, PyTorch's usual zero padding, or an end of the range of the map's activation,
+        -count or count for one of ``count`` signs; 1 or -1 for a sign.
 
     Members
     -------
@@ -117,8 +151,8 @@ class BinaryConv2d(BinaryWeights):
                  padding: int | tuple[int, int] | tuple[int, int, int, int] = 0,
                  pad: int = -1) -> None:
         super().__init__()
-        if pad not in (1, -1, 0):
-            raise ValueError(f"pad must be 1, -1 or 0, not {pad}")
+        if isinstance(pad, bool) or not isinstance(pad, int) or abs(pad) > MOST_SIGNS:
+            raise ValueError(f"pad must be an integer of -{MOST_SIGNS} to {MOST_SIGNS}, not {pad}")
         self.kernel = _pair(kernel, "kernel", 1)
         self.stride = _pair(stride, "stride", 1)
         self.dilation = _pair(dilation, "dilation", 1)
@@ -251,12 +285,18 @@ class Sign(ChannelFunction):
     -------
     count : int
         Bits of a channel; the activation is the sum of their +1 and -1.
+    binarizer : callable
+        `binarize`, or the same function with another gradient.
     """
 
     count: int = 1
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.binarizer: Callable[[Tensor], Tensor] = binarize
+
     def forward(self, x: Tensor) -> Tensor:
-        return binarize(x)
+        return self.binarizer(x)
 
     def bits(self, x: Tensor) -> Tensor:
         """The activation as bits, each non-decreasing or non-increasing in x: bool (B, count * C, ...) of (B, C, ...).

@@ -15,8 +15,8 @@ from torch.nn.utils import parametrize
 
 from .binary import BatchNorm, BinaryConv2d, Bytes, Logits, Sign, Sum
 from .encoder import Encoder
-from .gains import AlphaShape, Gain, GainConv, GainSign, ScaledConv2d
-from .quant import QuantConv2d
+from .gains import AlphaShape, Gain, GainConv, GainLevels, GainSign, ScaledConv2d
+from .quant import Levels, QuantConv2d, check_bits, check_count
 from .residual import Int4, Residual
 
 __all__ = ["FLOAT", "BinaryBlocks", "Blocks", "FloatBlock", "FloatBlocks", "Network", "Style"]
@@ -37,9 +37,9 @@ class Style:
     Parameters
     ----------
     binary : bool
-        Binary weights and activations; the other parameters count only then.
+        Binary weights and activations; the other parameters but ``multiplier`` count only then.
     multiplier : float
-        The paper's m, the factor of the float twin's channels.
+        The paper's m, the factor of the task's channels.
     residual : "int4", "concat" or "none"
         Addition of a block's two paths: in INT4 as in the paper, as one exact sum of two convolutions, or without a
         skip path.
@@ -47,11 +47,16 @@ class Style:
         Shape of alpha (`golden.layers.gains.AlphaShape`); None leaves alpha and lambda out.
     activation_gains : bool
         `GainSign` instead of `Sign`.
+    first_levels, levels, last_levels, code_levels : int
+        Signs of an activation, 1 to 7: behind the pixels, of inner ones, in front of the last layer, and of results
+        that are codes. Three signs are an activation of 2 bits. A residual "int4" has none but 1.
+    first_bits, last_bits : int
+        Bits of the weights of `Blocks.pixels`, and of those of `Blocks.values`: 1 to 8.
 
     Raises
     ------
     ValueError
-        If the multiplier is not positive, or the residual unknown.
+        If the multiplier is not positive, the residual unknown, or a number of signs or bits out of range.
     """
 
     binary: bool = True
@@ -59,21 +64,36 @@ class Style:
     residual: Literal["int4", "concat", "none"] = "int4"
     weight_gains: AlphaShape | None = None
     activation_gains: bool = True
+    first_levels: int = 1
+    levels: int = 1
+    last_levels: int = 1
+    code_levels: int = 1
+    first_bits: int = 8
+    last_bits: int = 8
 
     def __post_init__(self) -> None:
         if not self.multiplier > 0:
             raise ValueError(f"multiplier must be positive, not {self.multiplier}")
         if self.residual not in RESIDUALS:
             raise ValueError(f"residual must be one of {', '.join(RESIDUALS)}, not {self.residual}")
+        counts = self.first_levels, self.levels, self.last_levels, self.code_levels
+        for count in counts:
+            check_count(count)
+        if self.residual == "int4" and max(counts) > 1:
+            raise ValueError(f"residual must be concat or none with activations of {max(counts)} signs, not int4")
+        for bits in (self.first_bits, self.last_bits):
+            check_bits(bits)
 
     @property
     def name(self) -> str:
-        """A short name, valid in file names: "float", "binary_m1", "binary_m1.5"."""
-        return f"binary_m{self.multiplier:g}" if self.binary else "float"
+        """A short name, valid in file names: "float", "float_m0.5", "binary_m1", "binary_m1.5"."""
+        if self.binary:
+            return f"binary_m{self.multiplier:g}"
+        return "float" if self.multiplier == 1 else f"float_m{self.multiplier:g}"
 
     def blocks(self, encoder: Encoder, maximum: int) -> "Blocks":
         """Blocks for one network; its binary form reads images, values 0..maximum, through ``encoder``."""
-        return BinaryBlocks(self, encoder) if self.binary else FloatBlocks(maximum)
+        return BinaryBlocks(self, encoder) if self.binary else FloatBlocks(maximum, self.multiplier)
 
 
 FLOAT = Style(binary=False)
@@ -128,21 +148,25 @@ class Blocks(ABC):
         """The next activation, outside of parts with their own."""
 
     @abstractmethod
-    def conv(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation: int = 1) -> nn.Module:
-        """Convolution, norm and activation."""
+    def conv(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation: int = 1,
+             last: bool = False) -> nn.Module:
+        """Convolution, norm and activation; the ``last`` one stands in front of the last layer."""
 
     @abstractmethod
-    def block(self, inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Module:
-        """A basic block: two 3x3 convolutions, added to a 1x1 convolution on the skip path; norms and activations."""
+    def block(self, inputs: int, outputs: int, stride: int = 1, dilation: int = 1, last: bool = False) -> nn.Module:
+        """A basic block: two 3x3 convolutions, added to a 1x1 convolution on the skip path; norms and activations.
+
+        The ``last`` one stands in front of the last layer.
+        """
 
     @abstractmethod
     def code(self, inputs: int, outputs: int, kernel: int = 1, dilation: int = 1) -> nn.Module:
         """The last convolution of a network with codes as its results: bits, or real values with a norm."""
 
-    def pair(self, inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Module:
+    def pair(self, inputs: int, outputs: int, stride: int = 1, dilation: int = 1, last: bool = False) -> nn.Module:
         """Two 3x3 convolutions without a skip path."""
         first = self.conv(inputs, outputs, stride=stride, dilation=dilation)
-        return nn.Sequential(first, self.conv(outputs, outputs, dilation=dilation))
+        return nn.Sequential(first, self.conv(outputs, outputs, dilation=dilation, last=last))
 
     @abstractmethod
     def result(self, inputs: int, outputs: int, kernel: int = 1, padding: int | None = None) -> nn.Module:
@@ -204,13 +228,17 @@ class _Grey(nn.Module):
 
 
 class FloatBlocks(Blocks):
-    """Real weights, batch norm and ReLU. Images, values 0..maximum, are scaled to 0..1."""
+    """Real weights, batch norm and ReLU. Images, values 0..maximum, are scaled to 0..1.
 
-    def __init__(self, maximum: int) -> None:
+    ``multiplier`` is a factor of all widths.
+    """
+
+    def __init__(self, maximum: int, multiplier: float = 1.0) -> None:
         self.maximum = maximum
+        self.multiplier = multiplier
 
     def width(self, channels: int) -> int:
-        return channels
+        return round(channels * self.multiplier)
 
     def encode(self, images: np.ndarray) -> Tensor:
         return torch.from_numpy((np.asarray(images) / self.maximum).astype(np.float32))
@@ -227,10 +255,11 @@ class FloatBlocks(Blocks):
                       bias=False),
             nn.BatchNorm2d(outputs))
 
-    def conv(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation: int = 1) -> nn.Module:
+    def conv(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation: int = 1,
+             last: bool = False) -> nn.Module:
         return nn.Sequential(*self._sums(inputs, outputs, kernel, stride, dilation), nn.ReLU())
 
-    def block(self, inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Module:
+    def block(self, inputs: int, outputs: int, stride: int = 1, dilation: int = 1, last: bool = False) -> nn.Module:
         body = nn.Sequential(*self._sums(inputs, outputs, 3, stride, dilation), nn.ReLU(),
                              *self._sums(outputs, outputs, 3, 1, dilation))
         return FloatBlock(body, self._sums(inputs, outputs, 1, stride, 1))
@@ -259,13 +288,14 @@ class FloatBlocks(Blocks):
 class BinaryBlocks(Blocks):
     """Binary weights and activations, in a style. Each object makes one network: it holds the last activation.
 
-    Positions outside a map count as -1.
+    Positions outside a map have the least value of its activation: -1 for a sign.
     """
 
     def __init__(self, style: Style, encoder: Encoder) -> None:
         self.style = style
         self.encoder = encoder
         self.last: GainSign | None = None
+        self.signs = 1
 
     def width(self, channels: int) -> int:
         return round(channels * self.style.multiplier)
@@ -276,55 +306,67 @@ class BinaryBlocks(Blocks):
     def inputs(self, channels: int) -> int:
         return self.encoder.shape((channels, 1, 1)).channels
 
-    def activation(self, channels: int) -> Sign:
+    def activation(self, channels: int, levels: int = 0) -> Sign:
+        """``levels``: its signs, by default those of inner ones."""
+        levels = levels or self.style.levels
+        self.signs = levels
         if not self.style.activation_gains:
-            return Sign()
-        self.last = GainSign(channels)
+            return Sign() if levels == 1 else Levels(levels)
+        self.last = GainSign(channels) if levels == 1 else GainLevels(channels, levels)
         return self.last
 
     def _bare(self, inputs: int, outputs: int, kernel: int, stride: int = 1, dilation: int = 1) -> BinaryConv2d:
-        """A convolution with integer sums."""
+        """A convolution of the last activation, with integer sums."""
         padding = _padding(kernel, dilation)
         if self.style.weight_gains is None:
-            return BinaryConv2d(inputs, outputs, kernel, stride=stride, dilation=dilation, padding=padding)
+            return BinaryConv2d(inputs, outputs, kernel, stride=stride, dilation=dilation, padding=padding,
+                                pad=-self.signs)
         return ScaledConv2d(inputs, outputs, kernel, alpha=self.style.weight_gains, stride=stride,
-                            dilation=dilation, padding=padding)
+                            dilation=dilation, padding=padding, pad=-self.signs)
 
     def _scaled(self, inputs: int, outputs: int, kernel: int, stride: int, dilation: int) -> nn.Module:
         """A convolution, with the factors lambda and k in styles with weight gains."""
         if self.style.weight_gains is None:
             return self._bare(inputs, outputs, kernel, stride, dilation)
         return GainConv(inputs, outputs, kernel, alpha=self.style.weight_gains, activation=self.last, stride=stride,
-                        dilation=dilation, padding=_padding(kernel, dilation))
+                        dilation=dilation, padding=_padding(kernel, dilation), pad=-self.signs)
 
-    def conv(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation: int = 1) -> nn.Module:
+    def conv(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation: int = 1,
+             last: bool = False) -> nn.Module:
+        return self._conv(inputs, outputs, kernel, stride, dilation,
+                          self.style.last_levels if last else self.style.levels)
+
+    def _conv(self, inputs: int, outputs: int, kernel: int, stride: int, dilation: int, levels: int) -> nn.Module:
         conv = self._scaled(inputs, outputs, kernel, stride, dilation)
-        return nn.Sequential(conv, BatchNorm(outputs), self.activation(outputs))
+        return nn.Sequential(conv, BatchNorm(outputs), self.activation(outputs, levels))
 
-    def block(self, inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Module:
+    def block(self, inputs: int, outputs: int, stride: int = 1, dilation: int = 1, last: bool = False) -> nn.Module:
+        levels = self.style.last_levels if last else self.style.levels
         if self.style.residual == "none":
-            return self.pair(inputs, outputs, stride, dilation)
+            return self.pair(inputs, outputs, stride, dilation, last)
         before = self.last
+        skip = self._bare(inputs, outputs, 1, stride)
         first = self.conv(inputs, outputs, stride=stride, dilation=dilation)
-        second, skip = self._bare(outputs, outputs, 3, 1, dilation), self._bare(inputs, outputs, 1, stride)
+        second = self._bare(outputs, outputs, 3, 1, dilation)
         if self.style.residual == "concat":     # the norm would cancel lambda and k
             return nn.Sequential(Sum(nn.Sequential(first, second), skip), BatchNorm(outputs),
-                                 self.activation(outputs))
+                                 self.activation(outputs, levels))
         both = Residual(nn.Sequential(first, second, self._int4(second, self.last)),
                         nn.Sequential(skip, self._int4(skip, before)))
-        return nn.Sequential(both, self.activation(outputs))
+        return nn.Sequential(both, self.activation(outputs, levels))
 
     def code(self, inputs: int, outputs: int, kernel: int = 1, dilation: int = 1) -> nn.Module:
-        return self.conv(inputs, outputs, kernel, dilation=dilation)
+        return self._conv(inputs, outputs, kernel, 1, dilation, self.style.code_levels)
 
     def pixels(self, inputs: int, outputs: int, kernel: int, stride: int = 1, centred: bool = False) -> nn.Module:
-        conv = QuantConv2d(inputs, outputs, kernel, weight_bits=8, stride=stride, padding=kernel // 2, pad=0,
-                           total=inputs * kernel**2 % 2 if centred else None)
-        return nn.Sequential(conv, BatchNorm(outputs), self.activation(outputs))
+        conv = QuantConv2d(inputs, outputs, kernel, weight_bits=self.style.first_bits, stride=stride,
+                           padding=kernel // 2, pad=0, total=inputs * kernel**2 % 2 if centred else None)
+        return nn.Sequential(conv, BatchNorm(outputs), self.activation(outputs, self.style.first_levels))
 
     def values(self, inputs: int, outputs: int, kernel: int) -> nn.Module:
-        conv = QuantConv2d(inputs, outputs, kernel, weight_bits=8, padding=kernel // 2)
-        scale = 2.0 ** -round(np.log2(inputs * kernel**2) / 2 + np.log2(255))
+        bits, levels = self.style.last_bits, self.style.last_levels
+        conv = QuantConv2d(inputs, outputs, kernel, weight_bits=bits, padding=kernel // 2, pad=-self.signs)
+        scale = 2.0 ** -round(np.log2(inputs * kernel**2) / 2 + np.log2(((1 << bits) - 1) * levels))
         return nn.Sequential(conv, Logits(outputs, scale=scale))
 
     def grey(self, path: nn.Module, inputs: int, outputs: int, filter_size: int) -> nn.Module:

@@ -11,9 +11,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from .binary import BinaryConv2d, ChannelFunction, Sign, binarize
+from .binary import BinaryConv2d, ChannelFunction, Sign
+from .quant import check_count
 
-__all__ = ["AlphaShape", "Gain", "GainConv", "GainSign", "ScaledConv2d"]
+__all__ = ["AlphaShape", "Gain", "GainConv", "GainLevels", "GainSign", "ScaledConv2d"]
 
 AlphaShape = Literal["output", "input", "full"]
 """Shape of alpha: (N), (N, C) or (N, C, K, K)."""
@@ -134,7 +135,45 @@ class GainSign(Sign):
         return nn.functional.prelu(x - self.b0.reshape(shape), self.slope()) + self.b1.reshape(shape)
 
     def forward(self, x: Tensor) -> Tensor:
-        return binarize(self.reshaped(x))
+        return self.binarizer(self.reshaped(x))
 
     def bits(self, x: Tensor) -> Tensor:
         return self.reshaped(x) >= 0
+
+
+class GainLevels(GainSign):
+    """`GainSign` with ``count + 1`` levels, as `golden.layers.quant.Levels`, of learned spacing in each channel.
+
+    Sign t is that of ``PReLU_tau(x - b0) + b1 - (t - (count - 1) / 2) * spacing``.
+
+    Parameters
+    ----------
+    channels : int
+    count : int
+        1 to 7; ValueError where it is out of range.
+
+    Members
+    -------
+    spacing : Parameter (C,)
+        The initial value is 1. A negative one exchanges the signs of a channel, whose sum stays the same.
+    """
+
+    def __init__(self, channels: int, count: int) -> None:
+        super().__init__(channels)
+        self.count = check_count(count)
+        self.spacing = nn.Parameter(torch.ones(channels))
+
+    def arguments(self, x: Tensor) -> list[Tensor]:
+        """The argument of each sign, shape of ``x``."""
+        u = self.reshaped(x)
+        spacing = self.spacing.reshape(1, -1, *[1] * (x.dim() - 2))
+        return [u - (t - (self.count - 1) / 2) * spacing for t in range(self.count)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([self.binarizer(u) for u in self.arguments(x)]).sum(0)
+
+    def bits(self, x: Tensor) -> Tensor:
+        return torch.stack([u >= 0 for u in self.arguments(x)], dim=2).flatten(1, 2)
+
+    def extra_repr(self) -> str:
+        return f"{self.count}"

@@ -10,12 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .binary import BinaryConv2d, BinaryLinear, Sign, binarize
+from .binary import MOST_SIGNS, BinaryConv2d, BinaryLinear, Sign, clamp
 
-__all__ = ["MOST_LEVELS", "MOST_WEIGHT_BITS", "Levels", "QuantConv2d", "QuantLinear", "odd_integers"]
+__all__ = ["MOST_WEIGHT_BITS", "Levels", "QuantConv2d", "QuantLinear", "check_bits", "check_count", "odd_integers"]
 
 MOST_WEIGHT_BITS = 8
-MOST_LEVELS = 7
 
 
 class _OddIntegers(torch.autograd.Function):
@@ -40,10 +39,18 @@ def odd_integers(x: Tensor, bits: int) -> Tensor:
     return _OddIntegers.apply(x, (1 << bits) - 1)
 
 
-def _check_bits(bits: int) -> int:
+def check_bits(bits: int) -> int:
+    """The bits of a weight; ValueError unless they are 1 to 8."""
     if isinstance(bits, bool) or not isinstance(bits, int) or not 1 <= bits <= MOST_WEIGHT_BITS:
         raise ValueError(f"weight_bits must be an integer of 1 to {MOST_WEIGHT_BITS}, not {bits}")
     return bits
+
+
+def check_count(count: int) -> int:
+    """The number of signs of an activation; ValueError unless it is 1 to 7."""
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MOST_SIGNS:
+        raise ValueError(f"count must be an integer of 1 to {MOST_SIGNS}, not {count}")
+    return count
 
 
 class QuantConv2d(BinaryConv2d):
@@ -69,7 +76,7 @@ class QuantConv2d(BinaryConv2d):
     def __init__(self, inputs: int, outputs: int, kernel: int | tuple[int, int], *, weight_bits: int,
                  total: int | None = None, **options) -> None:
         super().__init__(inputs, outputs, kernel, **options)
-        self.weight_bits = _check_bits(weight_bits)
+        self.weight_bits = check_bits(weight_bits)
         taps = self.weight[0].numel()
         if total is not None and total % 2 != taps % 2:
             parity = "odd" if taps % 2 else "even"
@@ -98,7 +105,7 @@ class QuantLinear(BinaryLinear):
 
     def __init__(self, inputs: int, outputs: int, *, weight_bits: int) -> None:
         super().__init__(inputs, outputs)
-        self.weight_bits = _check_bits(weight_bits)
+        self.weight_bits = check_bits(weight_bits)
 
     def binary_weight(self) -> Tensor:
         """The effective weights, odd integers, (outputs, inputs); real numbers in the first stage of a training."""
@@ -131,11 +138,9 @@ class Levels(Sign):
 
     def __init__(self, count: int, *, spacing: float = 1.0) -> None:
         super().__init__()
-        if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MOST_LEVELS:
-            raise ValueError(f"count must be an integer of 1 to {MOST_LEVELS}, not {count}")
+        self.count = check_count(count)
         if not spacing > 0:
             raise ValueError(f"spacing must be positive, not {spacing}")
-        self.count = count
         self.spacing = spacing
 
     def thresholds(self) -> list[float]:
@@ -143,7 +148,7 @@ class Levels(Sign):
         return [(t - (self.count - 1) / 2) * self.spacing for t in range(self.count)]
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.stack([binarize(x - threshold) for threshold in self.thresholds()]).sum(0)
+        return torch.stack([self.binarizer(x - threshold) for threshold in self.thresholds()]).sum(0)
 
     def bits(self, x: Tensor) -> Tensor:
         return torch.stack([x - threshold >= 0 for threshold in self.thresholds()], dim=2).flatten(1, 2)
@@ -153,6 +158,6 @@ class Levels(Sign):
 
 
 def _effective(layer: QuantConv2d | QuantLinear, weight: Tensor) -> Tensor:
-    if layer.binarizer is binarize:
-        return odd_integers(weight, layer.weight_bits)
-    return layer.binarizer(weight) * ((1 << layer.weight_bits) - 1)
+    if layer.binarizer is clamp:
+        return clamp(weight) * ((1 << layer.weight_bits) - 1)
+    return odd_integers(weight, layer.weight_bits)

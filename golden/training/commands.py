@@ -56,18 +56,19 @@ def train_digits_network(seed: int, out: Path) -> None:
 @click.command(cls=Command, refused=(TaskError,), failed=(TrainingError, OSError))
 @click.option("--task", "task", type=OneOf(TASKS), required=True, help="A vision task.")
 @click.option("--seeds", type=Integer(1), default=SEEDS, show_default=True, help="How many trainings of each network.")
+@click.option("--widths", is_flag=True, help="Also train the widths of the tradeoff between accuracy and cycles.")
 @click.option("--out", type=Folder(), default=KEPT,
               help="Folder for records and networks; by default the kept ones of the repository.")
 @click.option("--checkpoints", type=Folder(), default=BUILD, show_default=True,
               help="Folder for the state to resume from, and the learning curves.")
-def train(task: str, seeds: int, out: Path, checkpoints: Path) -> None:
+def train(task: str, seeds: int, widths: bool, out: Path, checkpoints: Path) -> None:
     """Train the float, 8-bit and binary networks of a task.
 
-    A training that was stopped goes on where it was.
+    A training that was stopped goes on where it was; one that the record has is not repeated.
     """
     console = Console()
     with _progress(console) as tell:
-        record = compete(named(task), range(seeds), out, checkpoints, tell)
+        record = compete(named(task), range(seeds), out, checkpoints, tell, widths=widths)
     picture = checkpoints / task / "curves.png"
     picture_curves(picture, record)
     for name, score in (mean_scores(record) | record["baselines"]).items():

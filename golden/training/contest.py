@@ -5,7 +5,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import mean
@@ -22,8 +22,8 @@ from signum.golden.training.tasks import Task
 from .checkpoint import load_network, save_network
 from .trainer import Trainer, evaluate, initial
 
-__all__ = ["CONTESTANTS", "RECORD", "TRAINED", "compete", "contestant", "further_scores", "mean_scores", "record_of",
-           "trained_network"]
+__all__ = ["CONTESTANTS", "KEPT", "RECORD", "TRAINED", "WIDTHS", "compete", "contestant", "further_scores",
+           "mean_scores", "record_of", "trained_network"]
 
 TRAINED = Path(__file__).parent / "trained"
 """Folder of the kept networks and records."""
@@ -31,7 +31,15 @@ TRAINED = Path(__file__).parent / "trained"
 RECORD = "record.json"
 
 CONTESTANTS = {"float": FLOAT, "binary_m1": Style(multiplier=1), "binary_m2": Style(multiplier=2)}
-"""Trained networks; "int8" derives from the float network. Binary blocks have the paper's INT4 residual."""
+"""The trained networks of each seed; "int8" derives from the float network. A task may have binary blocks of another
+style (`Task.style`)."""
+
+WIDTHS = {style.name: style for style in (replace(FLOAT, multiplier=0.25), replace(FLOAT, multiplier=0.5),
+                                          Style(multiplier=0.5), Style(multiplier=1.5), Style(multiplier=3))}
+"""The further networks of the tradeoff between accuracy and cycles."""
+
+KEPT = ("int8", "binary_m1", "binary_m2")
+"""Networks of the first seed in files beside the record."""
 
 CALIBRATION = 64
 """Training images for the scales of 8-bit layers."""
@@ -41,8 +49,10 @@ Tell = Callable[[str, int, int, str], None]
 
 
 def contestant(task: Task, name: str, seed: int) -> Network:
-    """An untrained network; "int8" is the float network."""
-    style = CONTESTANTS["float" if name == "int8" else name]
+    """An untrained network; "int8..." is the float network."""
+    style = (CONTESTANTS | WIDTHS)[name.replace("int8", "float")]
+    if style.binary:
+        style = replace(task.style, multiplier=style.multiplier)
     return initial(lambda: task.network(style.blocks(task.encoder, task.maximum)), seed)
 
 
@@ -57,15 +67,14 @@ def record_of(task_name: str, folder: Path = TRAINED) -> dict[str, Any]:
 
 
 def mean_scores(record: dict[str, Any]) -> dict[str, float]:
-    """Mean test score of each contestant over the seeds."""
-    return {name: mean(run["test"] for run in record["runs"] if run["network"] == name)
-            for name in ("float", "int8", "binary_m1", "binary_m2")}
+    """Mean test score of each main contestant over the seeds."""
+    return {name: mean(run["test"] for run in record["runs"] if run["network"] == name) for name in ("float", *KEPT)}
 
 
 def further_scores(record: dict[str, Any]) -> dict[str, dict[str, float]]:
     """Mean scores on the images of `Task.further`, by their name, with the scores of the simple methods."""
     return {title: {name: mean(run["further"][title] for run in record["runs"] if run["network"] == name)
-                    for name in ("float", "int8", "binary_m1", "binary_m2")} | simple
+                    for name in ("float", *KEPT)} | simple
             for title, simple in record["further"].items()}
 
 
@@ -87,9 +96,29 @@ def _run(task: Task, name: str, network: Network, seed: int) -> dict[str, Any]:
             "parameters": sum(p.numel() for p in network.parameters())}
 
 
+def _converged(trainer: Trainer) -> float:
+    """The gain of the validation score in the last quarter of a training."""
+    before = [point.score for point in trainer.history if point.step <= 0.75 * trainer.recipe.steps]
+    return trainer.history[-1].score - before[-1] if before else float("nan")
+
+
+def _begun(task: Task, folder: Path) -> dict[str, Any]:
+    """The record so far, if it is of the same recipe and style, else an empty one."""
+    head = {"task": task.name, "metric": task.metric, "recipe": asdict(task.recipe), "style": asdict(task.style)}
+    path = folder / task.name / RECORD
+    found = json.loads(path.read_text()) if path.exists() else {}
+    if all(found.get(name) == value for name, value in head.items()):
+        return found
+    return {**head, "seeds": [], "baselines": task.baselines(), "runs": [],
+            "further": {name: simple for name, (_, _, simple) in task.further().items()}}
+
+
 def compete(task: Task, seeds: Sequence[int], folder: Path = TRAINED, checkpoints: Path | None = None,
-            tell: Tell | None = None) -> dict[str, Any]:
-    """Train all contestants of a task for all seeds; writes the record after each seed, and the first seed's networks.
+            tell: Tell | None = None, *, widths: bool = False) -> dict[str, Any]:
+    """Train the contestants of a task for all seeds; writes the record after each, and the first seed's networks.
+
+    Trainings that a record of the same recipe and style has are not repeated. The float network of a seed is the
+    teacher of its binary networks, if the recipe has a share of distillation.
 
     Parameters
     ----------
@@ -98,36 +127,73 @@ def compete(task: Task, seeds: Sequence[int], folder: Path = TRAINED, checkpoint
     folder : Path
         Gets the task's folder.
     checkpoints : Path, optional
-        A folder for checkpoints; a stopped contest resumes from them.
+        A folder for checkpoints; a stopped training resumes from them.
     tell : callable, optional
+    widths : bool
+        Train the networks of `WIDTHS`, too.
 
     Returns
     -------
-    The record: ``metric``, ``recipe``, ``seeds``, ``baselines``, and for each network and seed in ``runs`` its test
-    and validation score, scores on `Task.further` images, learning ``curve`` and ``seconds`` of processor time.
+    The record: ``metric``, ``recipe``, ``style``, ``steps``, ``seeds``, ``baselines``, and for each network and seed in
+    ``runs`` its test and validation score, scores on `Task.further` images, and, where it was trained, the learning
+    ``curve``, ``converged`` (the validation gain of the last quarter) and ``seconds`` of processor time.
     """
-    record: dict[str, Any] = {"task": task.name, "metric": task.metric, "recipe": asdict(task.recipe), "seeds": [],
-                              "baselines": task.baselines(), "runs": [],
-                              "further": {name: simple for name, (_, _, simple) in task.further().items()}}
-    runs = record["runs"]
-    for seed in seeds:
-        for name in CONTESTANTS:
-            network = contestant(task, name, seed)
-            checkpoint = checkpoints / task.name / f"{name}_{seed}.pt" if checkpoints else None
-            trainer = Trainer(task, network, task.recipe, seed=seed, checkpoint=checkpoint, device="cpu")
-            trainer.run(partial(tell, f"{name} seed {seed}") if tell else None)
-            run = _run(task, name, network, seed)
-            run |= {"seconds": round(trainer.seconds, 3), "curve": [asdict(point) for point in trainer.history]}
-            kept = {name: quantize(network, _calibration(task, network))}
-            if name == "float":
-                runs.append(run)
-                kept = {"int8": kept["float"]}
-                runs.append(_run(task, "int8", kept["int8"], seed))
-            else:
-                runs.append(run | _run(task, name, kept[name], seed))
-            if seed == seeds[0]:
-                for kept_name, kept_network in kept.items():
-                    save_network(kept_network, folder / task.name / f"{kept_name}.npz")
-        record["seeds"].append(seed)
-        (folder / task.name / RECORD).write_text(json.dumps(record, indent=1) + "\n")
+    record = _begun(task, folder)
+    record["steps"] = task.recipe.steps
+    order = {name: i for i, name in enumerate((*CONTESTANTS, *WIDTHS))}
+    contest = _Contest(task, record, folder / task.name, checkpoints, tell)
+    for names in (CONTESTANTS, WIDTHS if widths else {}):
+        for seed in seeds:
+            for name in names:
+                contest.run(name, seed, keep=seed == seeds[0])
+    record["runs"].sort(key=lambda run: (run["seed"], order[run["network"].replace("int8", "float")]))
+    contest.write()
     return record
+
+
+@dataclass
+class _Contest:
+    task: Task
+    record: dict[str, Any]
+    folder: Path
+    checkpoints: Path | None
+    tell: Tell | None
+
+    def write(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        runs = self.record["runs"]
+        done = {(run["network"], run["seed"]) for run in runs}
+        self.record["seeds"] = sorted({seed for _, seed in done
+                                       if all((name, seed) in done for name in CONTESTANTS)})
+        (self.folder / RECORD).write_text(json.dumps(self.record, indent=1) + "\n")
+
+    def run(self, name: str, seed: int, *, keep: bool) -> None:
+        """Train a network, unless the record has it; ``keep`` the files of a first seed."""
+        if any((run["network"], run["seed"]) == (name, seed) for run in self.record["runs"]):
+            return
+        task = self.task
+        trainer = self._trained(name, seed)
+        network = trainer.network
+        trained = {"seconds": round(trainer.seconds, 3), "converged": round(_converged(trainer), 3),
+                   "curve": [asdict(point) for point in trainer.history]}
+        whole = quantize(network, _calibration(task, network))
+        twin = name.replace("float", "int8")
+        runs = self.record["runs"]
+        if twin != name:
+            runs.append(_run(task, name, network, seed) | trained)
+            runs.append(_run(task, twin, whole, seed))
+        else:       # a binary network is whole already: its sums stay the same
+            runs.append(_run(task, name, whole, seed) | trained)
+        if keep and twin in KEPT:
+            save_network(whole, self.folder / f"{twin}.npz")
+        self.write()
+
+    def _trained(self, name: str, seed: int) -> Trainer:
+        task = self.task
+        taught = task.recipe.distillation > 0 and not name.startswith("float")
+        teacher = self._trained("float", seed).network if taught else None
+        checkpoint = self.checkpoints / task.name / f"{name}_{seed}.pt" if self.checkpoints else None
+        trainer = Trainer(task, contestant(task, name, seed), task.recipe, seed=seed, checkpoint=checkpoint,
+                          teacher=teacher, device="cpu")
+        trainer.run(partial(self.tell, f"{name} seed {seed}") if self.tell else None)
+        return trainer

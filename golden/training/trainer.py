@@ -2,8 +2,8 @@
 
 Latent weights learn fast, relative to their initial scale, since only a change of sign matters. A share of the
 steps may come first with binary activations but real weights (two-stage training). The rates of either stage fall to
-zero along a cosine. The random draws of a step depend on the seed and the step alone, so a resumed training ends
-with the same weights.
+zero along a cosine. A teacher, a trained network of the same task, may add its part to the loss. The random draws of a
+step depend on the seed and the step alone, so a resumed training ends with the same weights.
 """
 
 import math
@@ -14,13 +14,13 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from signum.golden.layers.binary import BinaryWeights, binarize, clamp
+from signum.golden.layers.binary import BinaryWeights, ErrorDecay, Sign, binarize, clamp
 from signum.golden.layers.blocks import Network
 
 __all__ = ["Point", "Progress", "Recipe", "Trainable", "Trainer", "TrainingError", "evaluate", "initial",
@@ -30,6 +30,8 @@ Progress = Callable[[int, int, str], None]
 """Called after steps with the finished steps, all steps, and the state of the training."""
 
 EVALUATION_BATCH = 32
+GRADIENTS = ("clip", "decay")
+STEEPNESS = 0.1, 10.0
 
 
 class TrainingError(ValueError):
@@ -41,6 +43,7 @@ class Trainable(Protocol):
 
     def batch(self, rng: np.random.Generator, size: int) -> tuple[np.ndarray, tuple[Tensor, ...]]: ...
     def loss(self, outputs: Tensor, targets: tuple[Tensor, ...]) -> Tensor: ...
+    def imitation(self, outputs: Tensor, teacher: Tensor, targets: tuple[Tensor, ...]) -> Tensor: ...
     def split(self, name: Any) -> tuple[np.ndarray, Any]: ...
     def score(self, outputs: np.ndarray, truth: Any) -> float: ...
 
@@ -63,6 +66,11 @@ class Recipe:
         Weight decay of the latent weights while they are real.
     scores : int
         Number of scores of the validation split, evenly over the training.
+    distillation : float
+        The share of the teacher's part in the loss, for networks that have a teacher (`Task.imitation`).
+    gradient : "clip" or "decay"
+        Of signs: 1 where the argument is at most 1 in size, or that of IR-Net's error decay estimator (Qin et al.,
+        2020), whose steepness grows from 0.1 to 10 over the training.
 
     Raises
     ------
@@ -77,6 +85,8 @@ class Recipe:
     real_share: float = 0.3
     decay: float = 1e-5
     scores: int = 4
+    distillation: float = 0.0
+    gradient: Literal["clip", "decay"] = "clip"
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "scores"):
@@ -84,6 +94,17 @@ class Recipe:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         if not 0 <= self.real_share < 1:
             raise ValueError(f"real_share must be from 0 to below 1, not {self.real_share}")
+        if not 0 <= self.distillation <= 1:
+            raise ValueError(f"distillation must be from 0 to 1, not {self.distillation}")
+        if self.gradient not in GRADIENTS:
+            raise ValueError(f"gradient must be one of {', '.join(GRADIENTS)}, not {self.gradient}")
+
+    def binarizer(self, step: int) -> Callable[[Tensor], Tensor]:
+        """The sign of a step, counted from 0."""
+        if self.gradient == "clip":
+            return binarize
+        least, most = STEEPNESS
+        return ErrorDecay(least * (most / least) ** (step / self.steps))
 
     @property
     def real_steps(self) -> int:
@@ -142,6 +163,8 @@ class Trainer:
         Seed of the batches. (The caller draws the initial weights of the network, within `reproducible`.)
     checkpoint : Path, optional
         A file of the state at the last point of the learning curve; training resumes from it if it exists.
+    teacher : Network, optional
+        A trained network of the task, for the recipe's distillation.
     device : str, optional
         Device of PyTorch; by default a GPU if available. On a CPU the result depends on the arguments alone.
 
@@ -159,17 +182,19 @@ class Trainer:
     """
 
     def __init__(self, task: Trainable, network: Network, recipe: Recipe, *, seed: int = 0,
-                 checkpoint: Path | None = None, device: str | None = None) -> None:
+                 checkpoint: Path | None = None, teacher: Network | None = None, device: str | None = None) -> None:
         self.task = task
         self.recipe = recipe
         self.seed = seed
         self.checkpoint = checkpoint
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.network = network.to(self.device)
+        self.teacher = teacher.to(self.device).eval() if teacher is not None and recipe.distillation else None
         self.history: list[Point] = []
         self.done = 0
         self.seconds = 0.0
         self.binary = [m for m in network.modules() if isinstance(m, BinaryWeights)]
+        self.signs = [m for m in network.modules() if isinstance(m, Sign)]
         known = {id(m.weight) for m in self.binary}
         groups = [
             *({"params": [m.weight for m in self.binary if m.initial_scale == scale],
@@ -237,15 +262,24 @@ class Trainer:
     def _step(self, step: int) -> float:
         staged = bool(self.binary)
         real = staged and step < self.recipe.real_steps
-        for module in self.binary:
-            module.binarizer = clamp if real else binarize
+        binarizer = self.recipe.binarizer(step)
+        for sign in self.signs:
+            sign.binarizer = binarizer
+        for weights in self.binary:
+            weights.binarizer = clamp if real else binarizer
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * self.recipe.rate_factor(step, staged)
             if "weight_decay" in group and not real:
                 group["weight_decay"] = 0.0
         images, targets = self.task.batch(np.random.default_rng([self.seed, step]), self.recipe.batch)
         outputs = self.network(self.network.encode(images).to(self.device))
-        loss = self.task.loss(outputs, tuple(t.to(self.device) for t in targets))
+        targets = tuple(target.to(self.device) for target in targets)
+        loss = self.task.loss(outputs, targets)
+        if self.teacher is not None:
+            with torch.no_grad():
+                taught = self.teacher(self.teacher.encode(images).to(self.device))
+            share = self.recipe.distillation
+            loss = (1 - share) * loss + share * self.task.imitation(outputs, taught, targets)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()

@@ -18,7 +18,7 @@ from signum.golden.layers.encoder import Thermometer
 from signum.golden.training.data import DIGITS_MAXIMUM, Split, digits, validation_split
 from signum.golden.training.trainer import Recipe
 
-from .task import SplitName, Task
+from .task import SplitName, Task, softened
 
 __all__ = ["Classification", "Classifier"]
 
@@ -75,6 +75,9 @@ class Classification(Task):
 
     def loss(self, outputs: Tensor, targets: tuple[Tensor, ...]) -> Tensor:
         return nn.functional.cross_entropy(outputs, targets[0])
+
+    def imitation(self, outputs: Tensor, teacher: Tensor, targets: tuple[Tensor, ...]) -> Tensor:
+        return softened(outputs, teacher)
 
     def split(self, name: SplitName) -> tuple[np.ndarray, np.ndarray]:
         split = _splits()[name]

@@ -121,7 +121,7 @@ class Detection(Task):
         narrow, wide = blocks.width(24), blocks.width(32)
         return Network(blocks, nn.Sequential(
             blocks.pixels(1, narrow, kernel=5, stride=2),
-            blocks.block(narrow, wide, stride=2), blocks.block(wide, wide),
+            blocks.block(narrow, wide, stride=2), blocks.block(wide, wide, last=True),
             blocks.values(wide, self.outputs, kernel=3)))
 
     def batch(self, rng: np.random.Generator, size: int) -> tuple[np.ndarray, tuple[Tensor, ...]]:
@@ -140,6 +140,11 @@ class Detection(Task):
         hit = (1 - probability) ** 2 * functional.logsigmoid(logits)
         miss = (1 - heat) ** 4 * probability ** 2 * functional.logsigmoid(-logits)
         return -torch.where(centre, hit, miss).sum() / centre.sum().clamp(min=1)
+
+    def imitation(self, outputs: Tensor, teacher: Tensor, targets: tuple[Tensor, ...]) -> Tensor:
+        """`loss` with the teacher's probabilities as targets, as binary cross entropy."""
+        prior = float(np.log(PEAK_PRIOR / (1 - PEAK_PRIOR)))
+        return functional.binary_cross_entropy_with_logits(outputs + prior, (teacher + prior).sigmoid())
 
     def split(self, name: SplitName) -> tuple[np.ndarray, list[list[Box]]]:
         images, _, boxes = held_out(name)

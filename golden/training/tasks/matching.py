@@ -25,7 +25,7 @@ from signum.golden.layers.encoder import BitPlanes
 from signum.golden.training.trainer import Recipe
 
 from .photographs import photographs, random_view, stereo_pair
-from .task import SplitName, Task
+from .task import SplitName, Task, softened
 
 __all__ = ["Correspondences", "Matching", "brief", "corners", "mapped", "nearest", "patch_signs",
            "photometric", "random_homography", "strength", "warp"]
@@ -249,6 +249,13 @@ def _moved(values: np.ndarray, y: int, x: int) -> np.ndarray:
 BASELINES = {"patch signs, 121 bits": patch_signs, "BRIEF, 256 bits": brief}
 
 
+def _likeness(outputs: Tensor, targets: tuple[Tensor, ...]) -> Tensor:
+    """Cosines of the descriptors of all points (N, 3) in A, with those of all points in B: (N, N), over
+    `TEMPERATURE`."""
+    here, there = (functional.normalize(outputs[p[:, 0], :, p[:, 1], p[:, 2]], dim=1) for p in targets)
+    return here @ there.T / TEMPERATURE
+
+
 class Matching(Task):
     """Points of image A found again in image B; the metric is the share of right matches, in percent.
 
@@ -272,7 +279,7 @@ class Matching(Task):
         width = blocks.width(16)
         return Network(blocks, nn.Sequential(
             blocks.pixels(1, width, kernel=5, centred=True),
-            blocks.pair(width, width, dilation=2),
+            blocks.pair(width, width, dilation=2, last=True),
             blocks.code(width, BITS, kernel=5, dilation=3)))
 
     def batch(self, rng: np.random.Generator, size: int) -> tuple[np.ndarray, tuple[Tensor, ...]]:
@@ -289,10 +296,14 @@ class Matching(Task):
 
     def loss(self, outputs: Tensor, targets: tuple[Tensor, ...]) -> Tensor:
         """InfoNCE (van den Oord et al., 2018) of the cosines, both ways; candidates are the points of all pairs."""
-        here, there = (functional.normalize(outputs[p[:, 0], :, p[:, 1], p[:, 2]], dim=1) for p in targets)
-        likeness = here @ there.T / TEMPERATURE
-        right = torch.arange(len(here), device=here.device)
+        likeness = _likeness(outputs, targets)
+        right = torch.arange(len(likeness), device=likeness.device)
         return (functional.cross_entropy(likeness, right) + functional.cross_entropy(likeness.T, right)) / 2
+
+    def imitation(self, outputs: Tensor, teacher: Tensor, targets: tuple[Tensor, ...]) -> Tensor:
+        """The divergence of the likenesses of all points, both ways, from the teacher's."""
+        given, wanted = (_likeness(descriptors, targets) for descriptors in (outputs, teacher))
+        return (softened(given, wanted) + softened(given.T, wanted.T)) / 2
 
     def split(self, name: SplitName) -> tuple[np.ndarray, Correspondences]:
         """`PAIRS` pairs (2 PAIRS, 1, 64, 64) under homographies, of the split's photographs in equal shares."""

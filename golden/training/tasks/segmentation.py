@@ -15,7 +15,7 @@ from signum.golden.layers.encoder import BitPlanes
 from signum.golden.training.trainer import Recipe
 
 from .scenes import CLASSES, CROWD, SIZE, held_out, scenes
-from .task import SplitName, Task
+from .task import SplitName, Task, softened
 from .templates import TEMPLATE_SIZES, correlation, templates
 
 __all__ = ["STRIDE", "Segmentation", "classes_of", "intersection_over_union"]
@@ -81,7 +81,7 @@ class Segmentation(Task):
         narrow, wide = blocks.width(24), blocks.width(48)
         return PerPixel(blocks, nn.Sequential(
             blocks.pixels(1, narrow, kernel=5, stride=2),
-            blocks.block(narrow, wide, stride=2), blocks.block(wide, wide),
+            blocks.block(narrow, wide, stride=2), blocks.block(wide, wide, last=True),
             blocks.values(wide, STRIDE**2 * self.outputs, kernel=3)))
 
     def batch(self, rng: np.random.Generator, size: int) -> tuple[np.ndarray, tuple[Tensor, ...]]:
@@ -93,6 +93,9 @@ class Segmentation(Task):
         weights = torch.full((CLASSES,), DIGIT_WEIGHT, device=outputs.device)
         weights[0] = 1
         return functional.cross_entropy(outputs, targets[0], weights)
+
+    def imitation(self, outputs: Tensor, teacher: Tensor, targets: tuple[Tensor, ...]) -> Tensor:
+        return softened(outputs, teacher)
 
     def split(self, name: SplitName) -> tuple[np.ndarray, np.ndarray]:
         images, labels, _ = held_out(name)

@@ -6,15 +6,25 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from torch import Tensor
+from torch.nn import functional
 
-from signum.golden.layers.blocks import Blocks, Network
+from signum.golden.layers.blocks import Blocks, Network, Style
 from signum.golden.layers.encoder import Encoder
 from signum.golden.training.trainer import Recipe
 
-__all__ = ["Answer", "SplitName", "Task"]
+__all__ = ["Answer", "SplitName", "Task", "softened"]
+
+TEMPERATURE = 2.0
 
 SplitName = Literal["validation", "test"]
 Answer = Literal["values", "ranks", "words"]
+
+
+def softened(outputs: Tensor, teacher: Tensor) -> Tensor:
+    """Knowledge distillation of classes along axis 1 (Hinton et al., 2015): the mean divergence of the softened
+    classes of the outputs from the teacher's, times the square of the temperature, `TEMPERATURE`."""
+    wanted, given = ((x / TEMPERATURE).log_softmax(1) for x in (teacher, outputs))
+    return TEMPERATURE**2 * (wanted.exp() * (wanted - given)).sum(1).mean()
 
 
 class Task(ABC):
@@ -34,6 +44,8 @@ class Task(ABC):
         The largest value of an image.
     recipe : Recipe
         Training of its networks, of any blocks.
+    style : Style
+        The blocks of its binary networks, of any multiplier.
     answer : "values", "ranks" or "words"
         The answer of a device for each pixel of a binary network's result: its values, the channel of the largest one,
         or its bits.
@@ -49,6 +61,7 @@ class Task(ABC):
     encoder: Encoder
     maximum: int = 255
     recipe: Recipe
+    style: Style = Style()
     answer: Answer = "values"
     shuffle: int = 1
 
@@ -63,6 +76,13 @@ class Task(ABC):
     @abstractmethod
     def loss(self, outputs: Tensor, targets: tuple[Tensor, ...]) -> Tensor:
         """A scalar from a network's results (B, outputs, h, w) or (B, outputs)."""
+
+    def imitation(self, outputs: Tensor, teacher: Tensor, targets: tuple[Tensor, ...]) -> Tensor:
+        """A scalar that is least where a network's results agree with those of a teacher; both (B, outputs, ...).
+
+        Here the mean squared difference.
+        """
+        return functional.mse_loss(outputs, teacher)
 
     @abstractmethod
     def split(self, name: SplitName) -> tuple[np.ndarray, Any]:

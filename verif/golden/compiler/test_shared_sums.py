@@ -10,6 +10,7 @@ from signum.golden.compiler.cycles import predict_cycles
 from signum.golden.compiler.fold import fold
 from signum.golden.compiler.graph import Graph, GraphError
 from signum.golden.compiler.shared_sums import levels_of, share_sums
+from signum.golden.compiler.stages import plan_stages, run_stages
 from signum.golden.layers.binary import BatchNorm, BinaryConv2d, MaxPool, Sign
 from signum.golden.layers.encoder import SignEncoder
 from signum.golden.layers.quant import Levels
@@ -71,6 +72,33 @@ def test_networks_of_several_bits(count: int, split: bool) -> None:
         memory, _ = interpret(program, maps)
         place = program.maps[last]
         assert np.array_equal(place.to_elements(memory[:, place.addresses]), graph.run(maps)[last])
+
+
+@pytest.mark.parametrize("depth", [4096, 200])
+def test_stages_share_sums(depth: int) -> None:
+    """Whole layers and bands of lines share sums, with fewer cycles; the last map is in the network's order."""
+    model, encoder = network(3), SignEncoder()
+    images = np.random.default_rng(1).integers(-5, 5, (2, 40, 7, 8))
+    graph = fold(model, encoder, images.shape[1:])
+    config = CONFIG.replace(activation_depth=depth)
+    stages = plan_stages(graph, config)
+    assert (len(stages) > 2) == (depth < 4096)
+    assert stages[0].layer.shares is not None
+    maps = encoder.bits(images)
+    last = graph.layers[-1].name
+    assert np.array_equal(run_stages(graph, stages, maps)[last], graph.run(maps)[last])
+    alone = plan_stages(graph, config.replace(threshold_levels=0))
+    first, other = (sum(predict_cycles(stage.program.config, stage.program.records) for stage in plan
+                        if stage.name.startswith("0")) for plan in (stages, alone))
+    assert first < other
+
+
+def test_shared_sums_that_do_not_fit_are_given_up() -> None:
+    """Weights of all channels of a layer do not fit at once: it is cut into channels, and shares nothing."""
+    model, encoder = network(3), SignEncoder()
+    graph = fold(model, encoder, (40, 7, 8))
+    stages = plan_stages(graph, CONFIG.replace(weight_depth=40))
+    assert all(stage.layer.shares is None for stage in stages)
 
 
 def test_layers_that_are_left_alone() -> None:

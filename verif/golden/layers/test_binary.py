@@ -13,6 +13,7 @@ from signum.golden.layers.binary import (
     BinaryConv2d,
     BinaryLinear,
     Bytes,
+    ErrorDecay,
     Logits,
     MaxPool,
     Sign,
@@ -37,6 +38,18 @@ def test_the_gradient_of_the_sign_is_straight_through() -> None:
     (binarize(x) * torch.tensor([1.0, 2, 3, 4, 5, 6])).sum().backward()
     assert x.grad is not None
     assert x.grad.tolist() == [0, 2, 3, 4, 5, 0]
+
+
+@pytest.mark.parametrize("steepness", [0.1, 1.0, 10.0])
+def test_the_gradient_of_the_error_decay_estimator(steepness: float) -> None:
+    """That of ``max(1/t, 1) * tanh(t * x)``."""
+    x = torch.linspace(-2, 2, 41, dtype=torch.float64, requires_grad=True)
+    found = ErrorDecay(steepness)(x)
+    assert torch.equal(found, sign(x))
+    found.sum().backward()
+    other = x.detach().clone().requires_grad_()
+    (max(1 / steepness, 1) * torch.tanh(steepness * other)).sum().backward()
+    torch.testing.assert_close(x.grad, other.grad)
 
 
 def test_the_gradient_of_rounding_is_that_of_the_identity() -> None:
@@ -136,7 +149,7 @@ def test_logits_are_integers() -> None:
     (lambda: BinaryConv2d(1, 1, 3, stride=(1, 0)),
      "stride must be one or two integers of at least 1, not (1, 0)"),
     (lambda: BinaryConv2d(1, 1, 3, padding=-1), "padding must be one or two integers of at least 0, not -1"),
-    (lambda: BinaryConv2d(1, 1, 3, pad=2), "pad must be 1, -1 or 0, not 2"),
+    (lambda: BinaryConv2d(1, 1, 3, pad=8), "pad must be an integer of -7 to 7, not 8"),
     (lambda: MaxPool((2, 0)), "size must be one or two integers of at least 1, not (2, 0)"),
     (lambda: SumPool(0), "size must be one or two integers of at least 1, not 0"),
     (lambda: Logits(3, scale=0.0), "scale must be positive, not 0.0"),

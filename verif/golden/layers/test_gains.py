@@ -10,7 +10,7 @@ from torch import nn
 from signum.golden.compiler.fold import fold
 from signum.golden.layers.binary import BatchNorm
 from signum.golden.layers.encoder import SignEncoder
-from signum.golden.layers.gains import AlphaShape, Gain, GainConv, GainSign, ScaledConv2d
+from signum.golden.layers.gains import AlphaShape, Gain, GainConv, GainLevels, GainSign, ScaledConv2d
 from signum.verif.golden.compiler.test_fold import norm_with
 
 
@@ -58,6 +58,43 @@ def test_network_folds_to_bits_and_thresholds(alpha, seed):
     assert np.array_equal(graph.run(encoder.bits(images))[layer.name], expected)
     assert [np.asarray(layer.thresholds).shape for layer in graph.layers] == [(1, 1, 9), (1, 1, 7)]
     assert all(segment.weights.dtype == bool for layer in graph.layers for segment in layer.segments)
+
+
+@pytest.mark.parametrize("count", [2, 3, 7])
+def test_levels_fold(count):
+    """Shifts, slopes and spacings of either sign become thresholds."""
+    rng = np.random.default_rng(count)
+    first, last = randomize(GainLevels(9, count), count), randomize(GainLevels(6, count), count + 1)
+    for levels in (first, last):
+        with torch.no_grad():
+            levels.b0.mul_(0.1)
+            levels.b1.mul_(0.1)
+            levels.spacing.copy_(torch.from_numpy(rng.uniform(-0.4, 0.8, len(levels.spacing))))
+    model = nn.Sequential(
+        GainConv(3, 9, 3, padding=1), norm_with(rng, 9, 27), first,
+        GainConv(9, 6, 3, activation=first, padding=1, pad=-count), norm_with(rng, 6, 27 * count), last).eval()
+    images = rng.integers(-1, 1, (5, 3, 7, 8))
+    encoder = SignEncoder()
+    graph = fold(model, encoder, (3, 7, 8))
+    with torch.no_grad():
+        expected = model(encoder.tensor(images)).permute(0, 2, 3, 1).numpy()
+    layer = graph.layers[-1]
+    found = graph.run(encoder.bits(images))[layer.name]
+    if layer.inverted is not None:
+        found = found ^ layer.inverted
+    values = np.where(found, 1, -1).reshape(*expected.shape, count).sum(axis=4)
+    assert np.array_equal(values, expected)
+    assert len(np.unique(expected)) > count // 2
+
+
+def test_spacing_learns():
+    levels = GainLevels(1, 3)
+    x = torch.tensor([[0.9], [-1.2], [4.0]])
+    levels(x).sum().backward()
+    assert levels(x)[:, 0].tolist() == [1, -3, 3]
+    assert levels.spacing.grad is not None
+    # signs within 1 of their thresholds, 1, 0 and -1: of 0.9 the upper and the middle one, of -1.2 the lower one
+    assert levels.spacing.grad.tolist() == [-1 + 0 + 1]
 
 
 def test_gain_is_shared_with_the_activation():

@@ -184,6 +184,19 @@ def test_activations_of_several_bits(count: int, weight_bits: int) -> None:
     assert [layer.channels for layer in graph.layers] == [5 * count, 6 * count, 14]
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+@pytest.mark.parametrize("end", [-1, 1])
+def test_maps_padded_with_an_end_of_their_range(count: int, end: int) -> None:
+    """The padded positions of a map have all bits or none; results of several bits allow it, too."""
+    rng = np.random.default_rng(count)
+    model = nn.Sequential(
+        BinaryConv2d(2, 5, 1), norm(rng, 5, 3), Levels(count), BinaryConv2d(5, 4, 3, padding=1, pad=end * count),
+        norm(rng, 4, 7 * count), Levels(count),
+        QuantConv2d(4, 3, 3, weight_bits=2, padding=(1, 0), pad=end * count), Logits(3, scale=0.25))
+    graph = check(model, SignEncoder(), rng.integers(-9, 9, (6, 2, 5, 4)))
+    assert all(layer.border == (0, 0, 0, 0) for layer in graph.layers)
+
+
 def test_ternary_logits() -> None:
     rng = np.random.default_rng(7)
     check(nn.Sequential(BinaryConv2d(3, 8, 3), norm(rng, 8, 5), Levels(2), QuantConv2d(8, 4, 3, weight_bits=2)),
@@ -200,9 +213,9 @@ def test_levels_are_checked(make: Callable[[], object], message: str) -> None:
         make()
 
 
-def test_levels_are_padded_with_zeros_and_not_with_ones() -> None:
+def test_levels_are_padded_with_a_value_of_bits() -> None:
     model = nn.Sequential(BinaryConv2d(3, 4, 1), Levels(3), BinaryConv2d(4, 4, 3, padding=1), Sign())
-    message = "2 (BinaryConv2d) must have pad 0 behind an activation of several bits, not -1"
+    message = "2 (BinaryConv2d) must have pad 0, 3 or -3 behind an activation of 3 bits, not -1"
     with pytest.raises(FoldError, match=f"^{re.escape(message)}$"):
         fold(model, SignEncoder(), (3, 4, 4))
 

@@ -1,5 +1,6 @@
 """The contest: every network and seed in the record, and kept networks of the first seed."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from signum.golden.layers.binary import BinaryWeights
+from signum.golden.layers.blocks import Style
 from signum.golden.training.checkpoint import StoreError
 from signum.golden.training.contest import (
     CONTESTANTS,
@@ -68,6 +70,41 @@ def test_a_contest_goes_on_from_its_checkpoints(task, folder, tmp_path):
     before = [run for run in record_of("classification", folder)["runs"] if run["seed"] == 4]
     for run, other in zip(again["runs"], before, strict=True):
         assert run["test"] == other["test"]
+
+
+def test_recorded_trainings_are_not_repeated(task, folder, tmp_path):
+    copied = tmp_path / "classification"
+    shutil.copytree(folder / "classification", copied)
+    before = record_of("classification", tmp_path)
+    told = []
+    after = compete(task, [4, 5, 6], tmp_path, None, lambda *line: told.append(line[0]), widths=False)
+    assert set(told) == {f"{name} seed 6" for name in CONTESTANTS}
+    assert after["runs"][:8] == before["runs"]
+    assert after["seeds"] == [4, 5, 6]
+
+
+def test_another_recipe_begins_again(folder, tmp_path):
+    shutil.copytree(folder / "classification", tmp_path / "classification")
+    other = Classification()
+    other.recipe = replace(other.recipe, steps=3, batch=8, scores=1)
+    assert compete(other, [4], tmp_path)["seeds"] == [4]
+
+
+def test_widths_and_their_teacher(folder, tmp_path):
+    """Every width is in the record, and a binary network learns from the float network of its seed."""
+    made = Classification()
+    made.recipe = replace(made.recipe, steps=2, batch=4, scores=1, distillation=0.5)
+    made.style = Style(residual="concat", levels=3)
+    record = compete(made, [0], tmp_path, tmp_path / "checkpoints", widths=True)
+    assert [run["network"] for run in record["runs"]] == [
+        "float", "int8", "binary_m1", "binary_m2", "float_m0.25", "int8_m0.25", "float_m0.5", "int8_m0.5",
+        "binary_m0.5", "binary_m1.5", "binary_m3"]
+    sizes = {run["network"]: run["parameters"] for run in record["runs"]}
+    assert sizes["float_m0.25"] < sizes["float_m0.5"] < sizes["float"]
+    assert sizes["binary_m0.5"] < sizes["binary_m1"] < sizes["binary_m1.5"] < sizes["binary_m2"] < sizes["binary_m3"]
+    assert record["style"]["levels"] == 3
+    assert sorted(path.name for path in (tmp_path / "classification").iterdir()) == [
+        "binary_m1.npz", "binary_m2.npz", "int8.npz", "record.json"]
 
 
 def test_contestants_begin_alike(task):
