@@ -1,6 +1,6 @@
 """Gain terms fold: a folded network has signs and one threshold a channel."""
 
-from typing import cast
+from typing import TypeVar, cast
 
 import numpy as np
 import pytest
@@ -13,8 +13,10 @@ from signum.golden.layers.encoder import SignEncoder
 from signum.golden.layers.gains import AlphaShape, Gain, GainConv, GainLevels, GainSign, ScaledConv2d
 from signum.verif.golden.compiler.test_fold import norm_with
 
+S = TypeVar("S", bound=GainSign)
 
-def randomize(sign: GainSign, seed: int) -> GainSign:
+
+def randomize(sign: S, seed: int) -> S:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter, low, high in ((sign.b0, -6, 6), (sign.b1, -4, 4), (sign.tau, -0.5, 2.0)):
@@ -65,11 +67,11 @@ def test_levels_fold(count):
     """Shifts, slopes and spacings of either sign become thresholds."""
     rng = np.random.default_rng(count)
     first, last = randomize(GainLevels(9, count), count), randomize(GainLevels(6, count), count + 1)
-    for levels in (first, last):
+    for levels, channels in ((first, 9), (last, 6)):
         with torch.no_grad():
             levels.b0.mul_(0.1)
             levels.b1.mul_(0.1)
-            levels.spacing.copy_(torch.from_numpy(rng.uniform(-0.4, 0.8, len(levels.spacing))))
+            levels.spacing.copy_(torch.from_numpy(rng.uniform(-0.4, 0.8, channels)))
     model = nn.Sequential(
         GainConv(3, 9, 3, padding=1), norm_with(rng, 9, 27), first,
         GainConv(9, 6, 3, activation=first, padding=1, pad=-count), norm_with(rng, 6, 27 * count), last).eval()

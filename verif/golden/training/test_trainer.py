@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from signum.golden.layers.binary import BinaryConv2d, binarize, clamp
+from signum.golden.layers.binary import BinaryConv2d, ErrorDecay, Sign, binarize, clamp
 from signum.golden.layers.blocks import FLOAT, Network, Style
 from signum.golden.layers.encoder import SignEncoder
 from signum.golden.training.trainer import Recipe, Trainer, TrainingError, evaluate, initial, reproducible
@@ -33,6 +33,9 @@ class Stripes:
 
     def loss(self, outputs, targets):
         return nn.functional.cross_entropy(outputs.mean(dim=(2, 3)), targets[0])
+
+    def imitation(self, outputs, teacher, targets):
+        return nn.functional.mse_loss(outputs.mean(dim=(2, 3)), teacher.mean(dim=(2, 3)))
 
     def split(self, name):
         return self.draw(np.random.default_rng(77), 64)
@@ -118,6 +121,47 @@ def test_stages():
     assert conv.binarizer is clamp
 
 
+class Contrary(Network):
+    """A teacher that mistakes each class for the other."""
+
+    def __init__(self) -> None:
+        blocks = FLOAT.blocks(SignEncoder(), 3)
+        super().__init__(blocks, blocks.conv(1, 1))
+        self.eval()
+
+    def forward(self, x):
+        columns = (x[:, :, :, 1:] - x[:, :, :, :-1]).abs().mean(dim=(1, 2, 3))
+        rows = (x[:, :, 1:] - x[:, :, :-1]).abs().mean(dim=(1, 2, 3))
+        return 5 * torch.stack([rows - columns, columns - rows], dim=1)[:, :, None, None]
+
+
+@pytest.mark.parametrize(("share", "least", "most"), [(0.0, 90, 100), (1.0, 0, 10)])
+def test_learns_from_its_teacher(share, least, most):
+    """With the whole loss from a teacher that is wrong, the network is as wrong."""
+    images, truth = Stripes().split("test")
+    assert Stripes().score(evaluate(Contrary(), images), truth) < 5
+    net = network()
+    recipe = replace(RECIPE, steps=60, distillation=share)
+    Trainer(Stripes(), net, recipe, teacher=Contrary(), device="cpu").run()
+    assert least <= Stripes().score(evaluate(net, images), truth) <= most
+
+
+def test_gradient_of_the_recipe():
+    """The steepness of the error decay estimator grows from 0.1 to 10, for weights and activations alike."""
+    recipe = replace(RECIPE, gradient="decay", real_share=0.25)
+    made = [recipe.binarizer(step) for step in (0, 6, 12)]
+    assert [one.steepness for one in made if isinstance(one, ErrorDecay)] == pytest.approx([0.1, 1, 10])
+    assert RECIPE.binarizer(5) is binarize
+    net = network()
+    trainer = Trainer(Stripes(), net, recipe, device="cpu")
+    trainer.run()
+    trainer._step(6)
+    assert {module.binarizer for module in net.modules() if isinstance(module, Sign | BinaryConv2d)} == {
+        recipe.binarizer(6)}
+    trainer._step(0)
+    assert {module.binarizer for module in net.modules() if isinstance(module, BinaryConv2d)} == {clamp}
+
+
 def test_what_does_not_belong(tmp_path):
     path = tmp_path / "state.pt"
     Trainer(Stripes(), network(), RECIPE, checkpoint=path, device="cpu").run()
@@ -129,7 +173,9 @@ def test_what_does_not_belong(tmp_path):
     with pytest.raises(TrainingError, match="must be a checkpoint of this network"):
         Trainer(Stripes(), network(), RECIPE, checkpoint=path, device="cpu")
     for changes, text in (({"steps": 0}, "steps must be at least 1, not 0"), ({"batch": 0}, "batch must be at least"),
-                          ({"real_share": 1.0}, "real_share must be from 0 to below 1, not 1.0")):
+                          ({"real_share": 1.0}, "real_share must be from 0 to below 1, not 1.0"),
+                          ({"distillation": 1.5}, "distillation must be from 0 to 1, not 1.5"),
+                          ({"gradient": "steep"}, "gradient must be one of clip, decay, not steep")):
         with pytest.raises(ValueError, match=text):
             replace(RECIPE, **changes)
 
