@@ -223,6 +223,6 @@ def decode_answers(program: Program, numbers: np.ndarray) -> np.ndarray:
         if max(whole).bit_length() > width:
             raise ValueError(f"a word of a map must have at most {width} bits, not {max(whole).bit_length()}")
         bits = ints_to_words(whole, width)
-        return place.to_elements(bits.reshape(*words.shape, -1))
+        return program.output.ordered(place.to_elements(bits.reshape(*words.shape, -1)))
     signed = numbers.view(np.int32).astype(np.int64)
     return signed.reshape(len(numbers), _pixels(program), -1)

@@ -234,6 +234,11 @@ class Layer:
         """The row of ``combine``."""
         return COMBINES[self.combine]
 
+    def ordered(self, elements: np.ndarray) -> np.ndarray:
+        """Elements (..., M) of the map of the layer in the network's order, where channels with shared sums are in that
+        of the hardware: levels of one sum come in rising order, so the n-th of a channel is its level n."""
+        return elements if self.shares is None else elements[..., np.argsort(self.shares, kind="stable")]
+
     def _combined(self, parts: Iterable[np.ndarray]) -> np.ndarray:
         """S of the sums of each segment."""
         return np.asarray(self.row.total(

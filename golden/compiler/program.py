@@ -265,4 +265,4 @@ class Program:
         if max(whole).bit_length() > width:
             raise ValueError(f"a word of a map must have at most {width} bits, not {max(whole).bit_length()}")
         elements = place.to_elements(ints_to_words(whole, width).reshape(images, -1, width))
-        return elements if self.output.inverted is None else elements ^ self.output.inverted
+        return self.output.ordered(elements if self.output.inverted is None else elements ^ self.output.inverted)

@@ -31,16 +31,16 @@ def levels_of(layer: Layer) -> int:
 
 
 def share_sums(graph: Graph, config: ArrayConfig) -> Graph:
-    """The graph with shared sums, in all layers but the last, where that takes fewer cycles.
+    """The graph with shared sums where that takes fewer cycles.
 
     The channels of such a map are in the order of the hardware: of each block of sums a level after another. The
-    weights of its readers follow.
+    weights of its readers follow; `Layer.ordered` puts results back.
     """
     orders: dict[str, np.ndarray] = {}
     layers = []
     for layer in graph.layers:
         moved = replace(layer, segments=tuple(_follow(segment, orders) for segment in layer.segments))
-        levels = 1 if layer is graph.layers[-1] else _levels(layer, config)
+        levels = _levels(layer, config)
         if levels > 1:
             orders[layer.name] = _order(config, layer.channels // levels, levels)
             moved = _shared(moved, orders[layer.name], levels)

@@ -19,7 +19,6 @@ from .compile import CapacityError, compile_graph
 from .cycles import predict_cycles
 from .graph import Graph, Layer, Segment
 from .program import InputAllocation, Program
-from .shared_sums import share_sums
 
 __all__ = ["MapLines", "Resident", "Stage", "StageCost", "interpret_stage", "plan_stages", "run_stages", "stage_costs"]
 
@@ -81,8 +80,7 @@ class Stage:
 def plan_stages(graph: Graph, config: ArrayConfig, *, split: bool = False) -> tuple[Stage, ...]:
     """Cut a graph into stages, in the order of execution.
 
-    The channels of a map with shared sums are in the order of `golden.compiler.shared_sums.share_sums`. A layer is cut
-    into the fewest pieces, in groups of whole channel blocks where these fit; of equally many pieces,
+    A layer is cut into the fewest pieces, in groups of whole channel blocks where these fit; of equally many pieces,
     into the cut with the fewest cycles.
 
     Parameters
@@ -97,16 +95,6 @@ def plan_stages(graph: Graph, config: ArrayConfig, *, split: bool = False) -> tu
     CapacityError
         If even one line of one channel of a layer does not fit.
     """
-    shared = share_sums(graph, config)
-    try:
-        return _plan(shared, config, split)
-    except CapacityError:
-        if all(layer.shares is None for layer in shared.layers):
-            raise
-        return _plan(graph, config, split)      # channels of shared sums cannot be cut apart
-
-
-def _plan(graph: Graph, config: ArrayConfig, split: bool) -> tuple[Stage, ...]:
     return tuple(stage for layer in graph.layers for stage in _Cutter(graph, layer, config, split).stages())
 
 
@@ -126,14 +114,13 @@ class _Cutter:
         """The pieces, named, in the order of execution."""
         if not self._refusal([(0, self.layer.channels)], 1):
             return [self._stage((0, self.lines), (0, self.layer.channels))]
-        most = self.layer.channels if self.layer.shares is None else 1
-        single = _ranges(self.layer.channels, most)
+        single = _ranges(self.layer.channels, self.layer.channels)
         if refusal := self._refusal(single, self.lines):
             raise refusal
-        groups = _least(most, lambda count: not self._refusal(self._groups(count), self.lines))
+        groups = _least(self.layer.channels, lambda count: not self._refusal(self._groups(count), self.lines))
         bands = _least(self.lines, lambda count: not self._refusal(single, count))
         best: tuple[int, int, list[Stage]] | None = None
-        for count in range(groups, most + 1):
+        for count in range(groups, self.layer.channels + 1):
             if best and count * bands > best[0]:
                 break
             if len(self._groups(count)) < count:        # groups of whole channel blocks: the cut of a smaller count
@@ -262,7 +249,7 @@ def interpret_stage(program: Program, maps: dict[str, np.ndarray]) -> np.ndarray
     if program.result is not None:
         return program.output.values(sums)
     place = program.maps[program.output.name]
-    return place.to_elements(memory[:, place.addresses])
+    return program.output.ordered(place.to_elements(memory[:, place.addresses]))
 
 
 def run_stages(graph: Graph, stages: Sequence[Stage], maps: Mapping[str, np.ndarray],

@@ -8,7 +8,7 @@ from torch import nn
 from signum.golden.compiler.compile import compile_graph
 from signum.golden.compiler.cycles import predict_cycles
 from signum.golden.compiler.fold import fold
-from signum.golden.compiler.graph import Graph, GraphError
+from signum.golden.compiler.graph import GraphError
 from signum.golden.compiler.shared_sums import levels_of, share_sums
 from signum.golden.compiler.stages import plan_stages, run_stages
 from signum.golden.layers.binary import BatchNorm, BinaryConv2d, MaxPool, Sign
@@ -76,35 +76,42 @@ def test_networks_of_several_bits(count: int, split: bool) -> None:
 
 @pytest.mark.parametrize("depth", [4096, 200])
 def test_stages_share_sums(depth: int) -> None:
-    """Whole layers and bands of lines share sums, with fewer cycles; the last map is in the network's order."""
+    """Whole layers and bands of lines share sums, with fewer cycles; maps are in the network's order."""
     model, encoder = network(3), SignEncoder()
     images = np.random.default_rng(1).integers(-5, 5, (2, 40, 7, 8))
     graph = fold(model, encoder, images.shape[1:])
     config = CONFIG.replace(activation_depth=depth)
     stages = plan_stages(graph, config)
     assert (len(stages) > 2) == (depth < 4096)
-    assert stages[0].layer.shares is not None
+    assert stages[0].program.output.shares is not None
     maps = encoder.bits(images)
-    last = graph.layers[-1].name
-    assert np.array_equal(run_stages(graph, stages, maps)[last], graph.run(maps)[last])
+    found = run_stages(graph, stages, maps)
+    assert all(np.array_equal(found[name], expected) for name, expected in graph.run(maps).items() if name in found)
+    assert set(found) >= {layer.name for layer in graph.layers}
     alone = plan_stages(graph, config.replace(threshold_levels=0))
     first, other = (sum(predict_cycles(stage.program.config, stage.program.records) for stage in plan
                         if stage.name.startswith("0")) for plan in (stages, alone))
     assert first < other
 
 
-def test_shared_sums_that_do_not_fit_are_given_up() -> None:
-    """Weights of all channels of a layer do not fit at once: it is cut into channels, and shares nothing."""
-    model, encoder = network(3), SignEncoder()
-    graph = fold(model, encoder, (40, 7, 8))
-    stages = plan_stages(graph, CONFIG.replace(weight_depth=40))
-    assert all(stage.layer.shares is None for stage in stages)
+def test_a_last_layer_of_several_bits() -> None:
+    """Its map is in the order of the hardware, its results are in the network's."""
+    model, encoder = network(3)[:4], SignEncoder()
+    images = np.random.default_rng(1).integers(-5, 5, (2, 40, 7, 8))
+    graph = fold(model, encoder, images.shape[1:])
+    program = compile_graph(graph, CONFIG)
+    assert program.output.shares is not None
+    maps = encoder.bits(images)
+    memory, _ = interpret(program, maps)
+    place = program.maps[program.output.name]
+    found = place.to_elements(memory[:, place.addresses])
+    expected = graph.run(maps)[program.output.name]
+    assert not np.array_equal(found, expected)
+    assert np.array_equal(program.output.ordered(found), expected)
 
 
 def test_layers_that_are_left_alone() -> None:
     graph = fold(network(3), SignEncoder(), (40, 7, 8))
-    first = graph.layers[0]
     assert levels_of(share_sums(graph, CONFIG).layers[0]) == 3
     for config in (CONFIG.replace(threshold_levels=2), CONFIG.replace(cols=48, tile=48)):
         assert share_sums(graph, config).layers[0].shares is None       # of 3 levels, or all channels fit at once
-    assert share_sums(Graph(inputs=graph.inputs, layers=(first,)), CONFIG).layers[0].shares is None
