@@ -39,14 +39,15 @@ from signum.verif.bench.programs import program_job, run_on_model
 from signum.verif.bench.stream_runs import StreamCase, expected_answers, measure_streams, with_streams_for
 
 __all__ = ["ARRAY", "INT8_ARRAY", "Inputs", "OnArray", "array_inputs", "body_graph", "command",
-           "host_layers", "run_distances", "run_int8_on_array", "run_on_array", "run_streams", "run_task", "where"]
+           "host_layers", "run_distances", "run_int8_on_array", "run_on_array", "run_streams", "run_task", "signs_of", "where"]
 
 ARRAY = ArrayConfig(rows=8, cols=16, lanes=32, tile=4, acc_bits=12, sum_bits=22, weight_depth=4096,
                     activation_depth=65536, threshold_depth=16384, program_depth=1024, requantize_depth=1024,
-                    drain_width=4, fetch_width=8)
-"""4096 binary operations a cycle, with memories for any of the five tasks' networks."""
+                    drain_width=4, fetch_width=8, threshold_levels=3)
+"""4096 binary operations a cycle, with memories for any of the five tasks' networks; a sum meets up to 3 thresholds."""
 
-INT8_ARRAY = ARRAY.replace(lanes=ARRAY.lanes // 8, element_bits=8, acc_bits=26, sum_bits=32)
+INT8_ARRAY = ARRAY.replace(lanes=ARRAY.lanes // 8, element_bits=8, acc_bits=26, sum_bits=32,
+                           threshold_levels=0)
 """The same for the 8-bit twins: words of as many bits, multiplying elements; the shift depends on the network."""
 
 IMAGES = 16
@@ -123,8 +124,8 @@ def _compared(program: Program, maps: dict[str, np.ndarray], wanted: np.ndarray)
     measured, words = run_on_model(program.config, [program_job(program, batches)])
     found = np.concatenate([program.results(len(next(iter(batch.values()))), values)
                             for batch, values in zip(batches, words, strict=True)])
-    if found.dtype == bool:
-        found = np.where(found, 1, -1)
+    if found.dtype == bool:     # an activation is the sum of its signs
+        found = np.where(found, 1, -1).reshape(*wanted.shape, -1).sum(axis=-1)
     found = found.reshape(wanted.shape)
     predicted = predict_cycles(program.config, program.records)
     return OnArray(
@@ -188,7 +189,9 @@ def numbers_of(task: Task, network: Network, program: Program, images: np.ndarra
     if task.answer == "words":
         place = program.maps[program.output.name]
         slices = program.address_map.slices
-        words = place.to_words(results.permute(0, 2, 3, 1).numpy() > 0)
+        values = results.permute(0, 2, 3, 1).numpy()
+        order = np.argsort(program.output.ordered(np.arange(program.output.channels)))
+        words = place.to_words(signs_of(values, program.output.channels // values.shape[-1])[..., order])
         return [[word >> DATA_BITS * part & MASK for word in words_to_ints(image) for part in range(slices)]
                 for image in words]
     results = torch.nn.functional.pixel_shuffle(results, task.shuffle)
@@ -198,13 +201,19 @@ def numbers_of(task: Task, network: Network, program: Program, images: np.ndarra
     return [[int(value) & MASK for value in image.reshape(-1)] for image in integers]
 
 
-def run_distances(descriptors: np.ndarray, truth: Correspondences) -> OnArray:
+def signs_of(values: np.ndarray, count: int) -> np.ndarray:
+    """The signs, bool (..., C * count), of activations of ``count`` signs, (..., C): the least threshold first."""
+    return (values[..., None] > 2 * np.arange(count) - count).reshape(*values.shape[:-1], -1)
+
+
+def run_distances(descriptors: np.ndarray, truth: Correspondences, signs: int = 1) -> OnArray:
     """All distances of the points of the first pair of images, those of B as weights, in one run of the array.
 
-    ``descriptors`` are +1 and -1, (B, D, H, W).
+    ``descriptors`` are the activations of ``signs`` signs, (B, D, H, W): the Hamming distance of their signs is half
+    the sum of the differences of the activations.
     """
     a, b = (points[points[:, 0] == points[0, 0]] for points in (truth.a, truth.b))
-    here, there = (descriptors[points[:, 0], :, points[:, 1], points[:, 2]] > 0 for points in (a, b))
+    here, there = (signs_of(descriptors[points[:, 0], :, points[:, 1], points[:, 2]], signs) for points in (a, b))
     program = compile_graph(distance_graph(there, len(here)), ARRAY, split=True)
     wanted = (here[:, None] != there).sum(axis=2)
     return _compared(program, {SOURCE: here[None, None]}, wanted[None])
@@ -246,7 +255,7 @@ def run_task(task: Task, out: Path, console: Console, images: int = IMAGES) -> d
             streams[name] = run_streams(task, network, pictures[:images])
             if isinstance(task, Matching):
                 say(f"{name}: the distances of the points of a pair of images")
-                hardware[f"{name} distances"] = run_distances(outputs[name], truth)
+                hardware[f"{name} distances"] = run_distances(outputs[name], truth, task.style.code_levels)
     out.mkdir(parents=True, exist_ok=True)
     task.picture(out / "picture.png", pictures, truth, outputs)
     mean = mean_scores(record)

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from rich.console import Console
@@ -17,6 +18,7 @@ from signum.golden.training import contest
 from signum.golden.training.contest import compete
 from signum.golden.training.tasks import TASKS, named
 from signum.golden.training.tasks.classification import Classification
+from signum.golden.training.tasks.matching import Correspondences
 from signum.golden.training.trainer import initial
 from signum.verif.command_line import main
 from signum.verif.golden.layers.test_blocks import images, settled
@@ -27,10 +29,12 @@ from signum.verif.runs.task import (
     array_inputs,
     body_graph,
     host_layers,
+    run_distances,
     run_int8_on_array,
     run_on_array,
     run_streams,
     run_task,
+    signs_of,
     where,
 )
 
@@ -85,14 +89,17 @@ def test_where_layers_run(images):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("answer", ["values", "ranks", "words", "bytes"])
+@pytest.mark.parametrize("answer", ["values", "ranks", "words", "levels", "bytes"])
 def test_streams_of_a_task(answer, images):
     """A stream of pixels gives what PyTorch gives, in raster order."""
     task = named("detection")
-    task.answer, task.shuffle = "values" if answer == "bytes" else answer, 1 if answer == "words" else 2
-    blocks = Style().blocks(BitPlanes(8), 255)
+    task.answer = {"bytes": "values", "levels": "words"}.get(answer, answer)
+    task.shuffle = 1 if task.answer == "words" else 2
+    style = Style(residual="concat", first_levels=3, code_levels=3, first_bits=2) if answer == "levels" else Style()
+    blocks = style.blocks(BitPlanes(8), 255)
     first = blocks.pixels(1, 6, kernel=3, centred=True)
-    bodies = {"words": lambda: nn.Sequential(first, blocks.code(6, 7)), "bytes": lambda: blocks.grey(first, 6, 4, 3)}
+    bodies = {"words": lambda: nn.Sequential(first, blocks.code(6, 7)),
+              "levels": lambda: nn.Sequential(first, blocks.code(6, 8)), "bytes": lambda: blocks.grey(first, 6, 4, 3)}
     body = bodies.get(answer, lambda: nn.Sequential(first, blocks.values(6, 8, 3)))
     network = initial(lambda: Network(blocks, body()), 0)
     for part in network.modules():
@@ -102,9 +109,29 @@ def test_streams_of_a_task(answer, images):
         network.train()(network.encode(images))
     found = run_streams(task, network.eval(), images[:2])
     assert found["bytes_in"] == 17 * 14
-    assert found["bytes_out"] == 4 * 17 * 14 * {"values": 8, "ranks": 4, "words": 1, "bytes": 4}[answer]
+    assert found["bytes_out"] == 4 * 17 * 14 * {"values": 8, "ranks": 4, "words": 1, "levels": 1, "bytes": 4}[answer]
     assert found["interval_cycles"] == found["interval_cycles_predicted"]
     assert found["latency_cycles"] == found["latency_cycles_predicted"]
+
+
+def test_signs_of_levels():
+    assert signs_of(np.array([[-3, -1], [1, 3]]), 3).tolist() == [[0, 0, 0, 1, 0, 0], [1, 1, 0, 1, 1, 1]]
+    assert signs_of(np.array([1, -1]), 1).tolist() == [True, False]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signs", [1, 3])
+def test_distances(signs):
+    """Half of the differences of two descriptors' levels, on the array."""
+    rng = np.random.default_rng(signs)
+    descriptors = 2 * rng.integers(0, signs + 1, (4, 40, 5, 6)) - signs
+    points = np.argwhere(np.ones((2, 5, 6), dtype=bool))
+    truth = Correspondences(points, points + [2, 0, 0])
+    run = run_distances(descriptors, truth, signs)
+    assert (run.values, run.mismatches) == (900, 0)
+    here, there = (descriptors[image].reshape(40, -1).T for image in (0, 2))
+    distances = np.abs(here[:, None] - there).sum(axis=2) // 2
+    assert np.array_equal((signs_of(here, signs)[:, None] != signs_of(there, signs)).sum(axis=2), distances)
 
 
 @pytest.mark.slow
