@@ -16,7 +16,7 @@ from torch.nn.utils import parametrize
 from .binary import BatchNorm, BinaryConv2d, Bytes, Logits, Sign, Sum
 from .encoder import Encoder
 from .gains import AlphaShape, Gain, GainConv, GainLevels, GainSign, ScaledConv2d
-from .quant import Levels, QuantConv2d, check_bits, check_count
+from .quant import Levels, QuantConv2d, QuantReLU, check_bits, check_count
 from .residual import Int4, Residual
 
 __all__ = ["FLOAT", "BinaryBlocks", "Blocks", "FloatBlock", "FloatBlocks", "Network", "Style"]
@@ -47,6 +47,8 @@ class Style:
         Shape of alpha (`golden.layers.gains.AlphaShape`); None leaves alpha and lambda out.
     activation_gains : bool
         `GainSign` instead of `Sign`.
+    rectified : bool
+        `golden.layers.quant.QuantReLU` for all activations but codes.
     first_levels, levels, last_levels, code_levels : int
         Signs of an activation, 1 to 7: behind the pixels, of inner ones, in front of the last layer, and of results
         that are codes. Three signs are an activation of 2 bits. A residual "int4" has none but 1.
@@ -64,6 +66,7 @@ class Style:
     residual: Literal["int4", "concat", "none"] = "int4"
     weight_gains: AlphaShape | None = None
     activation_gains: bool = True
+    rectified: bool = False
     first_levels: int = 1
     levels: int = 1
     last_levels: int = 1
@@ -306,10 +309,12 @@ class BinaryBlocks(Blocks):
     def inputs(self, channels: int) -> int:
         return self.encoder.shape((channels, 1, 1)).channels
 
-    def activation(self, channels: int, levels: int = 0) -> Sign:
+    def activation(self, channels: int, levels: int = 0, code: bool = False) -> Sign:
         """``levels``: its signs, by default those of inner ones."""
         levels = levels or self.style.levels
         self.signs = levels
+        if self.style.rectified and not code:
+            return QuantReLU(levels)
         if not self.style.activation_gains:
             return Sign() if levels == 1 else Levels(levels)
         self.last = GainSign(channels) if levels == 1 else GainLevels(channels, levels)
@@ -333,11 +338,8 @@ class BinaryBlocks(Blocks):
 
     def conv(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation: int = 1,
              last: bool = False) -> nn.Module:
-        return self._conv(inputs, outputs, kernel, stride, dilation,
-                          self.style.last_levels if last else self.style.levels)
-
-    def _conv(self, inputs: int, outputs: int, kernel: int, stride: int, dilation: int, levels: int) -> nn.Module:
         conv = self._scaled(inputs, outputs, kernel, stride, dilation)
+        levels = self.style.last_levels if last else self.style.levels
         return nn.Sequential(conv, BatchNorm(outputs), self.activation(outputs, levels))
 
     def block(self, inputs: int, outputs: int, stride: int = 1, dilation: int = 1, last: bool = False) -> nn.Module:
@@ -356,7 +358,8 @@ class BinaryBlocks(Blocks):
         return nn.Sequential(both, self.activation(outputs, levels))
 
     def code(self, inputs: int, outputs: int, kernel: int = 1, dilation: int = 1) -> nn.Module:
-        return self._conv(inputs, outputs, kernel, 1, dilation, self.style.code_levels)
+        return nn.Sequential(self._scaled(inputs, outputs, kernel, 1, dilation), BatchNorm(outputs),
+                             self.activation(outputs, self.style.code_levels, code=True))
 
     def pixels(self, inputs: int, outputs: int, kernel: int, stride: int = 1, centred: bool = False) -> nn.Module:
         conv = QuantConv2d(inputs, outputs, kernel, weight_bits=self.style.first_bits, stride=stride,

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .binary import MOST_SIGNS, BinaryConv2d, BinaryLinear, Sign, clamp
+from .binary import MOST_SIGNS, BinaryConv2d, BinaryLinear, Sign, binarize, clamp
 
-__all__ = ["MOST_WEIGHT_BITS", "Levels", "QuantConv2d", "QuantLinear", "check_bits", "check_count", "odd_integers"]
+__all__ = ["MOST_WEIGHT_BITS", "Levels", "QuantConv2d", "QuantLinear", "QuantReLU", "check_bits",
+           "check_count", "odd_integers"]
 
 MOST_WEIGHT_BITS = 8
 
@@ -155,6 +156,52 @@ class Levels(Sign):
 
     def extra_repr(self) -> str:
         return f"{self.count}, spacing={self.spacing}"
+
+
+class _QuantizedReLU(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, thresholds: list[float], step: float) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.step = step
+        ctx.count = len(thresholds)
+        reached = torch.zeros_like(x)
+        for threshold in thresholds:
+            reached += x >= threshold
+        return reached.mul_(2).sub_(len(thresholds))
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        (x,) = ctx.saved_tensors
+        inside = torch.ops.aten.hardtanh_backward(grads[0], x, 0.0, ctx.count * ctx.step)
+        return inside.mul_(2 / ctx.step), None, None
+
+
+class QuantReLU(Levels):
+    """A quantised ReLU: the multiple k of ``spacing`` nearest to x, from 0 to ``count``, as ``2*k - count``.
+
+    Sign t is that of ``x - (t + 1/2) * spacing``. The gradient is that of a clipped ReLU (HWGQ: Cai et al., 2017):
+    ``2 / spacing`` where x is between 0 and ``count * spacing``, zero elsewhere.
+
+    Parameters
+    ----------
+    count, spacing
+        See `Levels`. The default suits x with a deviation of 1.
+    """
+
+    def __init__(self, count: int, *, spacing: float = 0.7) -> None:
+        super().__init__(count, spacing=spacing)
+
+    def thresholds(self) -> list[float]:
+        """The threshold of each sign, rising."""
+        return [(t + 0.5) * self.spacing for t in range(self.count)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.binarizer is not binarize:
+            return super().forward(x)
+        return _QuantizedReLU.apply(x, self.thresholds(), self.spacing)
+
+    def bits(self, x: Tensor) -> Tensor:
+        return torch.stack([x >= threshold for threshold in self.thresholds()], dim=2).flatten(1, 2)
 
 
 def _effective(layer: QuantConv2d | QuantLinear, weight: Tensor) -> Tensor:

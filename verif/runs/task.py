@@ -38,8 +38,8 @@ from signum.hdl.lib.command import Command, Failure, Folder, Integer, OneOf
 from signum.verif.bench.programs import program_job, run_on_model
 from signum.verif.bench.stream_runs import StreamCase, expected_answers, measure_streams, with_streams_for
 
-__all__ = ["ARRAY", "INT8_ARRAY", "Inputs", "OnArray", "array_inputs", "body_graph", "command",
-           "host_layers", "run_distances", "run_int8_on_array", "run_on_array", "run_streams", "run_task", "signs_of", "where"]
+__all__ = ["ARRAY", "INT8_ARRAY", "Inputs", "OnArray", "array_inputs", "body_graph", "command", "host_layers",
+           "run_distances", "run_int8_on_array", "run_on_array", "run_streams", "run_task", "signs_of", "where"]
 
 ARRAY = ArrayConfig(rows=8, cols=16, lanes=32, tile=4, acc_bits=12, sum_bits=22, weight_depth=4096,
                     activation_depth=65536, threshold_depth=16384, program_depth=1024, requantize_depth=1024,

@@ -126,7 +126,7 @@ def test_distances(signs):
     rng = np.random.default_rng(signs)
     descriptors = 2 * rng.integers(0, signs + 1, (4, 40, 5, 6)) - signs
     points = np.argwhere(np.ones((2, 5, 6), dtype=bool))
-    truth = Correspondences(points, points + [2, 0, 0])
+    truth = Correspondences(points, points + np.array([2, 0, 0]))
     run = run_distances(descriptors, truth, signs)
     assert (run.values, run.mismatches) == (900, 0)
     here, there = (descriptors[image].reshape(40, -1).T for image in (0, 2))

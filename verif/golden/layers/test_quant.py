@@ -12,9 +12,9 @@ from torch import nn
 from signum.golden.compiler.compile import compile_graph
 from signum.golden.compiler.fold import FoldError, fold
 from signum.golden.compiler.graph import Graph
-from signum.golden.layers.binary import BatchNorm, BinaryConv2d, Logits, MaxPool, Sign, Sum, binarize, clamp
+from signum.golden.layers.binary import BatchNorm, BinaryConv2d, ErrorDecay, Logits, MaxPool, Sign, Sum, binarize, clamp
 from signum.golden.layers.encoder import BitPlanes, Encoder, SignEncoder
-from signum.golden.layers.quant import Levels, QuantConv2d, QuantLinear, odd_integers
+from signum.golden.layers.quant import Levels, QuantConv2d, QuantLinear, QuantReLU, odd_integers
 from signum.golden.layers.residual import Int4, Residual
 from signum.golden.reference.interpret import interpret
 from signum.hdl.config import ArrayConfig
@@ -163,6 +163,29 @@ def test_levels(count: int) -> None:
         assert (code.diff(dim=1) <= 0).all()
 
 
+@pytest.mark.parametrize("count", [1, 3, 7])
+def test_quantized_relu(count: int) -> None:
+    """The nearest level of a clipped ReLU; its gradient is that of the clipped ReLU in units of half a step."""
+    relu = QuantReLU(count, spacing=0.5)
+    x = torch.linspace(-2, 5, 141, dtype=torch.float64) + 1e-3
+    assert torch.equal(relu(x[:, None])[:, 0], 2 * (x.clamp(0, 0.5 * count) / 0.5).round() - count)
+    assert torch.equal(2 * relu.bits(x[:, None]).sum(1) - count, relu(x[:, None])[:, 0].long())
+    x.requires_grad_()
+    relu(x[:, None]).sum().backward()
+    other = x.detach().clone().requires_grad_()
+    (other.clamp(0, 0.5 * count) / 0.25).sum().backward()
+    assert x.grad is not None
+    assert torch.equal(x.grad, other.grad)
+
+
+def test_quantized_relu_with_another_gradient() -> None:
+    relu = QuantReLU(3)
+    x = torch.linspace(-1, 3, 50)
+    plain = relu(x)
+    relu.binarizer = ErrorDecay(2.0)
+    assert torch.equal(relu(x), plain)
+
+
 def test_gradient_of_levels() -> None:
     x = torch.tensor([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5], requires_grad=True)
     Levels(2, spacing=2.0)(x).sum().backward()
@@ -170,13 +193,15 @@ def test_gradient_of_levels() -> None:
     assert x.grad.tolist() == [0, 1, 1, 1, 1, 0]
 
 
-@pytest.mark.parametrize(("count", "weight_bits"), [(3, 1), (3, 2), (2, 1), (2, 3), (7, 1)])
-def test_activations_of_several_bits(count: int, weight_bits: int) -> None:
+@pytest.mark.parametrize(("count", "weight_bits", "rectified"), [
+    (3, 1, False), (3, 2, False), (2, 1, False), (2, 3, False), (7, 1, False), (3, 1, True), (1, 2, True)])
+def test_activations_of_several_bits(count: int, weight_bits: int, rectified: bool) -> None:
     """Convolutions with zero padding, pools before and after the levels, and a linear layer behind them."""
     rng = np.random.default_rng(10 * count + weight_bits)
     top = 2**weight_bits
     model = nn.Sequential(
-        BinaryConv2d(3, 5, 3, padding=1, pad=0), norm(rng, 5, 5), Levels(count), MaxPool((1, 2)),
+        BinaryConv2d(3, 5, 3, padding=1, pad=0), norm(rng, 5, 5),
+        QuantReLU(count) if rectified else Levels(count), MaxPool((1, 2)),
         QuantConv2d(5, 6, 3, weight_bits=weight_bits, padding=1, pad=0), MaxPool(2), norm(rng, 6, 5 * count * top),
         Levels(count, spacing=0.5), nn.Flatten(), QuantLinear(6 * 9, 7, weight_bits=weight_bits),
         norm(rng, 7, 8 * count * top), Levels(2))
