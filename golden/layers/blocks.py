@@ -15,7 +15,7 @@ from torch.nn.utils import parametrize
 
 from .binary import BatchNorm, BinaryConv2d, Bytes, Logits, Sign, Sum
 from .encoder import Encoder
-from .gains import AlphaShape, Gain, GainConv, GainLevels, GainSign, ScaledConv2d
+from .gains import AlphaShape, CentredConv2d, Gain, GainConv, GainLevels, GainSign, ScaledConv2d
 from .quant import Levels, QuantConv2d, QuantReLU, check_bits, check_count
 from .residual import Int4, Residual
 
@@ -45,6 +45,8 @@ class Style:
         skip path.
     weight_gains : "output", "input", "full" or None
         Shape of alpha (`golden.layers.gains.AlphaShape`); None leaves alpha and lambda out.
+    centred_weights : bool
+        `golden.layers.gains.CentredConv2d`; not together with weight gains.
     activation_gains : bool
         `GainSign` instead of `Sign`.
     rectified : bool
@@ -65,6 +67,7 @@ class Style:
     multiplier: float = 1.0
     residual: Literal["int4", "concat", "none"] = "int4"
     weight_gains: AlphaShape | None = None
+    centred_weights: bool = False
     activation_gains: bool = True
     rectified: bool = False
     first_levels: int = 1
@@ -79,6 +82,8 @@ class Style:
             raise ValueError(f"multiplier must be positive, not {self.multiplier}")
         if self.residual not in RESIDUALS:
             raise ValueError(f"residual must be one of {', '.join(RESIDUALS)}, not {self.residual}")
+        if self.centred_weights and self.weight_gains is not None:
+            raise ValueError(f"weight_gains must be None with centred_weights, not {self.weight_gains}")
         counts = self.first_levels, self.levels, self.last_levels, self.code_levels
         for count in counts:
             check_count(count)
@@ -324,8 +329,8 @@ class BinaryBlocks(Blocks):
         """A convolution of the last activation, with integer sums."""
         padding = _padding(kernel, dilation)
         if self.style.weight_gains is None:
-            return BinaryConv2d(inputs, outputs, kernel, stride=stride, dilation=dilation, padding=padding,
-                                pad=-self.signs)
+            kind = CentredConv2d if self.style.centred_weights else BinaryConv2d
+            return kind(inputs, outputs, kernel, stride=stride, dilation=dilation, padding=padding, pad=-self.signs)
         return ScaledConv2d(inputs, outputs, kernel, alpha=self.style.weight_gains, stride=stride,
                             dilation=dilation, padding=padding, pad=-self.signs)
 
@@ -373,7 +378,7 @@ class BinaryBlocks(Blocks):
         return nn.Sequential(conv, Logits(outputs, scale=scale))
 
     def grey(self, path: nn.Module, inputs: int, outputs: int, filter_size: int) -> nn.Module:
-        last = QuantConv2d(inputs, outputs, 3, weight_bits=8, padding=1)
+        last = QuantConv2d(inputs, outputs, 3, weight_bits=8, padding=1, pad=-self.signs)
         filters = QuantConv2d(1, outputs, filter_size, weight_bits=8, padding=filter_size // 2, pad=0, total=UNIT)
         for conv in (last, filters):
             conv.initial_scale *= SMALL
@@ -388,5 +393,5 @@ class BinaryBlocks(Blocks):
     def result(self, inputs: int, outputs: int, kernel: int = 1, padding: int | None = None) -> nn.Module:
         scale = 2.0 ** -round(np.log2(inputs * kernel**2) / 2)      # a power of two, exact in float32
         return nn.Sequential(
-            BinaryConv2d(inputs, outputs, kernel, padding=kernel // 2 if padding is None else padding),
+            BinaryConv2d(inputs, outputs, kernel, padding=kernel // 2 if padding is None else padding, pad=-self.signs),
             Logits(outputs, scale=scale))

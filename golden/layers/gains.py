@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from .binary import BinaryConv2d, ChannelFunction, Sign
 from .quant import check_count
 
-__all__ = ["AlphaShape", "Gain", "GainConv", "GainLevels", "GainSign", "ScaledConv2d"]
+__all__ = ["AlphaShape", "CentredConv2d", "Gain", "GainConv", "GainLevels", "GainSign", "ScaledConv2d"]
 
 AlphaShape = Literal["output", "input", "full"]
 """Shape of alpha: (N), (N, C) or (N, C, K, K)."""
@@ -49,6 +49,24 @@ class ScaledConv2d(BinaryConv2d):
 
     def binary_weight(self) -> Tensor:
         return self.binarizer(self.alpha * self.weight)
+
+
+class CentredConv2d(BinaryConv2d):
+    """A `BinaryConv2d` whose weights are the signs of latent weights less the mean of their filter.
+
+    The balance of IR-Net (Qin et al., 2020). Its division by the deviation changes no sign.
+
+    Members
+    -------
+    centred : bool
+        Whether the mean is taken off; weights read from a file are signs already.
+    """
+
+    centred: bool = True
+
+    def binary_weight(self) -> Tensor:
+        weight = self.weight
+        return self.binarizer(weight - weight.mean(dim=(1, 2, 3), keepdim=True) if self.centred else weight)
 
 
 class Gain(ChannelFunction):

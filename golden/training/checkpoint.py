@@ -8,7 +8,7 @@ import torch
 
 from signum.golden.layers.binary import BinaryWeights
 from signum.golden.layers.blocks import Network
-from signum.golden.layers.gains import ScaledConv2d
+from signum.golden.layers.gains import CentredConv2d, ScaledConv2d
 from signum.golden.layers.quant import QuantConv2d
 
 __all__ = ["StoreError", "load_network", "save_network"]
@@ -94,4 +94,6 @@ def load_network(network: Network, path: Path) -> Network:
     for module in network.modules():
         if isinstance(module, QuantConv2d):
             module.total = None
+        elif isinstance(module, CentredConv2d):
+            module.centred = False
     return network.eval()

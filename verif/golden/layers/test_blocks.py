@@ -64,8 +64,13 @@ GAINS: tuple[AlphaShape | None, ...] = (None, "input")
 STYLES = [Style(residual=residual, weight_gains=gains, activation_gains=activation, multiplier=1 + 0.5 * activation)
           for residual, gains, activation in product(RESIDUALS, GAINS, [False, True])]
 
+LEVELS = [
+    Style(residual="concat", first_levels=3, levels=3, last_levels=3, rectified=True, first_bits=2, last_bits=2),
+    Style(residual="concat", first_levels=2, levels=3, last_levels=1, weight_gains="output", last_bits=3),
+    Style(residual="none", first_levels=7, levels=2, last_levels=7, activation_gains=False, centred_weights=True)]
 
-@pytest.mark.parametrize("style", STYLES, ids=str)
+
+@pytest.mark.parametrize("style", [*STYLES, *LEVELS], ids=str)
 def test_binary_networks_fold_exactly(style, images):
     network = settled(style, images)
     graph = fold(network.body, ENCODER, (1, 17, 14))
@@ -80,7 +85,7 @@ def test_binary_networks_fold_exactly(style, images):
 
 
 @pytest.mark.parametrize("make", [of_pixels, of_grey])
-@pytest.mark.parametrize("style", [Style(), Style(residual="concat", multiplier=1.5)], ids=str)
+@pytest.mark.parametrize("style", [Style(), Style(residual="concat", multiplier=1.5), *LEVELS], ids=str)
 def test_networks_of_pixels_fold_exactly(make, style, images):
     """All layers are the array's, the first and the last included."""
     encoder = BitPlanes(8)
@@ -154,3 +159,29 @@ def test_refusals():
     residual: Any = "float"
     with pytest.raises(ValueError, match=r"^residual must be one of int4, concat, none, not float$"):
         Style(residual=residual)
+    with pytest.raises(ValueError, match=r"^residual must be concat or none with activations of 3 signs, not int4$"):
+        Style(levels=3)
+    with pytest.raises(ValueError, match=r"^count must be an integer of 1 to 7, not 8$"):
+        Style(residual="concat", code_levels=8)
+    with pytest.raises(ValueError, match=r"^weight_bits must be an integer of 1 to 8, not 0$"):
+        Style(first_bits=0)
+    with pytest.raises(ValueError, match=r"^weight_gains must be None with centred_weights, not full$"):
+        Style(centred_weights=True, weight_gains="full")
+
+
+@pytest.mark.parametrize("style", [Style(residual="concat", code_levels=3, first_levels=3), Style()], ids=str)
+def test_codes(style, images):
+    """Codes of several signs are symmetric about 0."""
+    def make(blocks: Blocks) -> Network:
+        return Network(blocks, nn.Sequential(blocks.pixels(1, 6, 3), blocks.code(6, 5)))
+
+    encoder = BitPlanes(8)
+    network = settled(style, images, make, encoder)
+    with torch.no_grad():
+        expected = network(network.encode(images))
+    assert expected.unique().tolist() == list(range(-style.code_levels, style.code_levels + 1, 2))
+    graph = fold(network.body, encoder, (1, 17, 14))
+    last = graph.layers[-1]
+    found = graph.run(encoder.bits(images))[last.name] ^ (False if last.inverted is None else last.inverted)
+    sums = np.where(found, 1, -1).reshape(6, 17, 14, 5, style.code_levels).sum(axis=-1)
+    assert np.array_equal(sums, expected.permute(0, 2, 3, 1).numpy())

@@ -175,6 +175,7 @@ def test_quantized_relu(count: int) -> None:
     other = x.detach().clone().requires_grad_()
     (other.clamp(0, 0.5 * count) / 0.25).sum().backward()
     assert x.grad is not None
+    assert other.grad is not None
     assert torch.equal(x.grad, other.grad)
 
 

@@ -16,7 +16,9 @@ from signum.verif.golden.layers.test_blocks import ENCODER, build, images, of_gr
 __all__ = ["images"]
 
 
-@pytest.mark.parametrize("style", [Style(), Style(weight_gains="full", residual="concat")], ids=["int4", "gains"])
+@pytest.mark.parametrize("style", [Style(), Style(weight_gains="full", residual="concat"),
+                                   Style(centred_weights=True, residual="concat", levels=3, rectified=True)],
+                         ids=["int4", "gains", "centred"])
 def test_round_trip(style, images, tmp_path):
     network = settled(style, images)
     path = tmp_path / "deep" / "network.npz"
