@@ -43,8 +43,8 @@ help:
 	@echo 'make fuzz N=100000 SEED=1           damaged and made-up inputs to everything that reads; TARGET=config, RECORD=1'
 	@echo 'make task TASK=segmentation         a vision task: its networks judged, drawn, and run on the array in RTL'
 	@echo '                                    classification, detection, segmentation, super_resolution, matching'
-	@echo 'make train TASK=segmentation        train its float, 8-bit and binary networks again (SEEDS=3)'
-	@echo 'make ablation                       the parts of the training scheme, one by one'
+	@echo 'make train TASK=segmentation        train its float, 8-bit and binary networks again (SEEDS=3 WIDTHS=1)'
+	@echo 'make ablation TASK=segmentation     the parts of a training, one by one'
 	@echo 'make resnet18                       the paper'"'"'s ResNet-18 at 224x224, whole in RTL'
 	@echo 'make paper                          docs/paper.md: every claim of the paper beside our figure'
 	@echo 'make board-sim                      a virtual board at a serial port; make boards: what was built for which'
@@ -107,10 +107,10 @@ task: $(STAMP)
 	$(SIGNUM) task --task='$(TASK)' $(call given,IMAGES)
 
 train: $(STAMP)
-	$(SIGNUM) train --task='$(TASK)' $(call given,SEEDS)
+	$(SIGNUM) train --task='$(TASK)' $(call given,SEEDS) $(if $(WIDTHS),--widths)
 
 ablation: $(STAMP)
-	$(SIGNUM) ablation $(call given,SEEDS)
+	$(SIGNUM) ablation $(call given,TASK SEEDS)
 
 resnet18: $(STAMP)
 	$(SIGNUM) resnet18

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from signum.hdl.lib.command import FILE, Command, Folder, Integer, OneOf
 from signum.hdl.lib.folders import IN_REPOSITORY
 
-from .ablation import ABLATION, ablate
+from .ablation import ABLATIONS, ablate, record_path
 from .contest import TRAINED, compete, mean_scores
 from .curves import picture_ablation, picture_curves
 from .fit import save_digits_network, train_digits
@@ -25,7 +25,6 @@ KEPT = TRAINED if IN_REPOSITORY else BUILD / "trained"
 """Folder of networks and records: the repository's, never an installed package's."""
 
 SEEDS = 3
-ABLATION_STEPS = 600
 
 Tell = Callable[[str, int, int, str], None]
 
@@ -77,16 +76,21 @@ def train(task: str, seeds: int, widths: bool, out: Path, checkpoints: Path) -> 
 
 
 @click.command(cls=Command, failed=(TrainingError, OSError))
+@click.option("--task", "task", type=OneOf(ABLATIONS), default=next(iter(ABLATIONS)), show_default=True,
+              help="The task to train for.")
 @click.option("--seeds", type=Integer(1), default=SEEDS, show_default=True, help="How many trainings of each variant.")
-@click.option("--steps", type=Integer(1), default=ABLATION_STEPS, show_default=True, help="Steps of each training.")
-@click.option("--out", type=FILE, default=KEPT / ABLATION.name,
-              help="File to write; by default the kept record of the repository.")
-def ablation(seeds: int, steps: int, out: Path) -> None:
-    """Measure what each part of the training scheme brings."""
+@click.option("--out", type=Folder(), default=KEPT,
+              help="Folder for the record; by default that of the kept records of the repository.")
+def ablation(task: str, seeds: int, out: Path) -> None:
+    """Measure what each part of a training brings.
+
+    Recorded trainings are not repeated.
+    """
     console = Console()
+    path = record_path(task, out)
     with _progress(console) as tell:
-        record = ablate(named("classification"), range(seeds), steps, out, tell)
-    picture = BUILD / "ablation.png"
+        record = ablate(named(task), range(seeds), path, tell)
+    picture = BUILD / f"{task}_ablation.png"
     BUILD.mkdir(parents=True, exist_ok=True)
     picture_ablation(picture, record)
-    console.print(f"see {out} and {picture}")
+    console.print(f"see {path} and {picture}")

@@ -38,7 +38,7 @@ def picture_ablation(path: Path, ablation: dict[str, Any]) -> None:
     """Mean test score of each variant and width, with a dot for each seed."""
     variants = list(dict.fromkeys(run["variant"] for run in ablation["runs"]))
     multipliers = sorted({run["multiplier"] for run in ablation["runs"]})
-    figure = Figure(figsize=(8.5, 4), layout="constrained")
+    figure = Figure(figsize=(max(8.5, 1.1 * len(variants)), 4), layout="constrained")
     place = figure.add_subplot()
     for i, multiplier in enumerate(multipliers):
         at = np.arange(len(variants)) + (i - (len(multipliers) - 1) / 2) * 0.27
@@ -50,8 +50,9 @@ def picture_ablation(path: Path, ablation: dict[str, Any]) -> None:
             place.plot([x] * len(found), found, "k.", markersize=4)
     everything = [run["test"] for run in ablation["runs"]]
     place.set_ylim(min(everything) - 1, max(everything) + 0.5)
-    place.set_xticks(range(len(variants)), [variant.replace(" + ", "\n+ ") for variant in variants], fontsize=8)
+    names = [variant.replace(" + ", "\n+ ").replace(", ", ",\n") for variant in variants]
+    place.set_xticks(range(len(variants)), names, fontsize=8)
     place.set_ylabel(f"test {ablation['metric']}")
-    place.set_title(f"{ablation['task']}: what each part of the training scheme brings ({ablation['steps']} steps)")
+    place.set_title(f"{ablation['task']}: what each part of a training brings ({ablation['steps']} steps)")
     place.legend(fontsize=8)
     figure.savefig(path, dpi=110)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from signum.golden.training.ablation import ABLATION, MULTIPLIERS, table
+from signum.golden.training.ablation import ABLATIONS, record_path, table
 from signum.golden.training.checkpoint import StoreError
 from signum.golden.training.contest import record_of
 from signum.golden.training.curves import picture_ablation, picture_curves
@@ -19,6 +19,8 @@ from signum.hdl.lib.folders import REPOSITORY
 from signum.verif.runs.claims import BINARY_ARRAY, machines, network_rows, reactnet_rows, resnet_rows
 from signum.verif.runs.pictures import picture_cycles
 from signum.verif.runs.task import run_task
+from signum.verif.runs.tradeoff import picture_tradeoff
+from signum.verif.runs.tradeoff import rows as tradeoff_rows
 
 __all__ = ["PAGE", "REPORTS", "claims", "command", "gather", "page", "scores_near"]
 
@@ -56,7 +58,9 @@ def gather(console: Console, build: Path = BUILD) -> dict[str, Any]:
                       "int8": machine.size[1]} for machine in machines()],
         "reactnet": reactnet_rows(),
         "resnet18": json.loads((fresh if fresh.exists() else RECORDED).read_text()),
-        "ablation": json.loads(ABLATION.read_text()) if ABLATION.exists() else None,
+        "tradeoff": [row for name in TASKS for row in tradeoff_rows(named(name))],
+        "ablations": {name: json.loads(record_path(name).read_text()) for name in ABLATIONS
+                      if record_path(name).exists()},
     }
 
 
@@ -192,30 +196,47 @@ def _resnet_table(data: dict[str, Any]) -> str:
           layer["results"], layer["mismatches"]] for layer in layers])
 
 
-def _best_variants(record: dict[str, Any]) -> str:
-    """The gain of the best variant of each width over the first, and the spread of the seeds."""
-    (_, plain), *others = table(record)
-    said = []
-    for place, multiplier in enumerate(MULTIPLIERS):
-        name, scores = max(others, key=lambda other: other[1][place][0])
-        more = scores[place][0] - plain[place][0]
-        said.append(f"{more:+.2f} points at m = {multiplier:g} ({name.removeprefix('+ ')})")
-    widest = max(deviation for _, scores in table(record) for _, deviation in scores)
-    return (f"The best variant over the plain one: {', '.join(said)}. The deviations of the seeds reach "
-            f"{widest:.2f}: a smaller difference says little.")
-
-
-def _ablation(record: dict[str, Any] | None) -> str:
-    """The text of the section, or a hint before `make ablation` has run."""
-    if record is None:
-        return "Not recorded yet: `make ablation` trains the variants and writes `golden/trained/ablation.json`.\n"
-    rows = _markdown(["variant", *(f"m = {m:g}" for m in MULTIPLIERS)],
+def _ablation_table(record: dict[str, Any]) -> str:
+    """The table of one task, with the largest gain over its first row."""
+    multipliers = sorted({run["multiplier"] for run in record["runs"]})
+    found = table(record)
+    rows = _markdown(["variant", *(f"m = {m:g}" for m in multipliers)],
                      [[name, *(f"{mean:.2f} ± {deviation:.2f}" for mean, deviation in scores)]
-                      for name, scores in table(record)])
-    return ("Test accuracy on the digits, mean and standard deviation of "
-            f"{len(record['seeds'])} seeds after {record['steps']} steps (`make ablation`; the record is "
-            "`golden/trained/ablation.json`). One image is 0.28 points.\n\n"
-            f"{rows}\n\n{_best_variants(record)}\n\n![Ablation](paper/ablation.png)\n")
+                      for name, scores in found])
+    (_, first), *others = found
+    said = []
+    for place, multiplier in enumerate(multipliers):
+        name, scores = max(others, key=lambda other: other[1][place][0])
+        said.append(f"{scores[place][0] - first[place][0]:+.2f} points at m = {multiplier:g} "
+                    f"({name.removeprefix('+ ')})")
+    widest = max(deviation for _, scores in found for _, deviation in scores)
+    task = record["task"]
+    return (f"### {task.replace('_', ' ').capitalize()}\n\nTest {record['metric']}, mean and standard deviation of "
+            f"{len(record['seeds'])} seeds after {record['steps']} steps (`make ablation TASK={task}`). The best other "
+            f"variant against the first: {', '.join(said)}. The deviations reach {widest:.2f}: a smaller difference "
+            f"says little.\n\n{rows}\n\n![Ablation](paper/{task}_ablation.png)\n")
+
+
+def _ablations(records: dict[str, Any]) -> str:
+    """The text of the section, or a hint before `make ablation` has run."""
+    if not records:
+        return "Not recorded yet: `make ablation TASK=...` trains the variants.\n"
+    return "\n".join(_ablation_table(record) for record in records.values())
+
+
+def _tradeoff_table(data: dict[str, Any]) -> str:
+    def ratio(row: Row, key: str) -> str:
+        if row["bits"] == 8:
+            return ""
+        return "no width" if row[key] is None else f"{row[key]:.1f}"
+
+    return _markdown(
+        ["task", "inner weights", "width", "test score", "seeds", "cycles, equal LUT4s",
+         "cycles, equal operand bandwidth", "8-bit cycles at this score, equal LUT4s", "equal bandwidth"],
+        [[row["task"].replace("_", " "), f"{row['bits']} bit", f"{row['width']:g}",
+          f"{row['accuracy']:.2f}" + ("" if row["std"] is None else f" ± {row['std']:.2f}"), row["seeds"],
+          f"{row['cycles_equal_lut4']:.0f}", f"{row['cycles_equal_bandwidth']:.0f}", ratio(row, "ratio_equal_lut4"),
+          ratio(row, "ratio_equal_bandwidth")] for row in data["tradeoff"]])
 
 
 def page(data: dict[str, Any]) -> str:
@@ -249,8 +270,14 @@ def page(data: dict[str, Any]) -> str:
         _stream_table(data),
         *(f"\n### {name.replace('_', ' ').capitalize()}\n\n![Results]({'paper'}/{name}.png)\n\n"
           f"![Learning curves](paper/{name}_curves.png)\n" for name in TASKS),
-        "\n## The training scheme taken apart\n",
-        _ablation(data["ablation"]),
+        "\n## Accuracy against cycles\n\nBinary and 8-bit networks of several widths (`make train TASK=... WIDTHS=1`), "
+        "each with all its layers, on the arrays of the next section. The last columns divide the cycles of an 8-bit "
+        "network of the same score, between two widths of the curve, by those of the binary network; below the score "
+        "of the narrowest 8-bit network they are its cycles. `build/paper/tradeoff.json` has the rows.\n",
+        _tradeoff_table(data),
+        "\n![Accuracy against cycles](paper/tradeoff.png)\n",
+        "\n## The training taken apart\n",
+        _ablations(data["ablations"]),
         f"\n## Cycles against 8-bit\n\nThe binary array has {binary.rows} x {binary.cols} elements of {binary.lanes} "
         "lanes. The 8-bit arrays come from the same generator, with the same dataflow: words of as many bits "
         f"(*operand bandwidth*, {sizes['operand bandwidth']['config']['lanes']} multiplications an element), one "
@@ -293,13 +320,15 @@ def command(fresh: bool) -> None:
     out = BUILD / "paper"
     out.mkdir(parents=True, exist_ok=True)
     (out / "claims.json").write_text(json.dumps(claims(data), indent=2) + "\n")
+    (out / "tradeoff.json").write_text(json.dumps(data["tradeoff"], indent=2) + "\n")
     (out / "cycles.json").write_text(json.dumps({k: data[k] for k in ("cycles", "machines", "reactnet")}, indent=2))
     pictures = DOCS / "paper"
     for name in TASKS:
         shutil.copy(BUILD / "task" / name / "picture.png", pictures / f"{name}.png")
         picture_curves(pictures / f"{name}_curves.png", record_of(name))
-    if data["ablation"] is not None:
-        picture_ablation(pictures / "ablation.png", data["ablation"])
+    for name, record in data["ablations"].items():
+        picture_ablation(pictures / f"{name}_ablation.png", record)
+    picture_tradeoff(pictures / "tradeoff.png", data["tradeoff"])
     picture_cycles(pictures / "cycles.png", data["cycles"])
     REPORTS.write_text(json.dumps(data, indent=1) + "\n")
     PAGE.write_text(page(data))

@@ -42,7 +42,7 @@ def test_verilog_takes_every_parameter():
     ("demo RECORD=1", "demo --record"),
     ("task TASK=matching IMAGES=3", "task --task=matching --images=3"),
     ("train TASK=matching SEEDS=1", "train --task=matching --seeds=1"),
-    ("ablation SEEDS=1", "ablation --seeds=1"),
+    ("ablation TASK=matching SEEDS=1", "ablation --task=matching --seeds=1"),
     ("resnet18", "resnet18"),
     ("paper", "paper"),
     ("boards", "boards"),

@@ -36,7 +36,11 @@ def data() -> dict[str, Any]:
         "reactnet": [{"multiplier": m, "trunk": trunk, "reactnet_array": 500, "reactnet_trunk": 60, "binary": 250,
                       "ratio": 2.24} for m in (1.0, 1.5) for trunk in ("vector unit", "traffic", "nothing")],
         "resnet18": json.loads(RECORDED.read_text()),
-        "ablation": None,
+        "tradeoff": [{"task": name, "network": kind, "bits": bits, "width": 1.0, "seeds": 3, "accuracy": 77.77,
+                      "std": 0.55, "cycles_equal_lut4": 4444.0, "cycles_equal_bandwidth": 3333.0,
+                      "ratio_equal_lut4": 6.6, "ratio_equal_bandwidth": None}
+                     for name in TASKS for kind, bits in (("int8", 8), ("binary_m1", 1))],
+        "ablations": {},
     }
 
 
@@ -61,8 +65,17 @@ def test_page(data, monkeypatch):
     monkeypatch.setattr(paper, "record_of", lambda name: record)
     text = page(data)
     for figure in ("91.01", "90.02", "88.03", "89.04", "guessing 10.5", "first: 64 bit planes", "| 777 |", "| 888.25 |",
-                   "**5.0**", "| 6.0 |", "**2.24**", "Not recorded yet"):
+                   "**5.0**", "| 6.0 |", "**2.24**", "Not recorded yet", "77.77 ± 0.55",
+                   "| 4444 | 3333 | 6.6 | no width |"):
         assert figure in text, figure
     assert text.count("paper/matching.png") == 1
+    runs = [{"variant": name, "multiplier": 1.0, "seed": seed, "test": score + seed}
+            for name, score in (("as it is", 70), ("signs", 65.5)) for seed in (0, 2)]
+    data["ablations"] = {"matching": {"task": "matching", "metric": "points", "steps": 9, "seeds": [0, 2],
+                                      "runs": runs}}
+    text = page(data)
+    assert "| signs | 66.50 ± 1.41 |" in text
+    assert "-4.50 points at m = 1 (signs)" in text
+    assert "Not recorded yet" not in text
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert all(line.endswith("|") for line in lines)
