@@ -96,11 +96,27 @@ def _convolutions(module: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Conv2d
                 yield parent, name, child
 
 
+def _plain(conv: nn.Conv2d) -> nn.Conv2d:
+    """A convolution with the weights of one with a parametrization.
+
+    ``remove_parametrizations`` would take the weights away from the original of a copied module, too: the two share
+    the class that PyTorch makes for a parametrization.
+    """
+    outputs, inputs = conv.weight.shape[:2]
+    made = nn.Conv2d(inputs * conv.groups, outputs, conv.kernel_size, conv.stride, conv.padding, conv.dilation,
+                     conv.groups, conv.bias is not None)
+    with torch.no_grad():
+        made.weight.copy_(conv.weight)
+        if conv.bias is not None and made.bias is not None:
+            made.bias.copy_(conv.bias)
+    return made.train(conv.training)
+
+
 def _fold_norms(network: nn.Module) -> None:
     """Fold each batch norm into the convolution right before it; weights of a parametrization become plain ones."""
-    for module in list(network.modules()):
-        if isinstance(module, nn.Conv2d) and parametrize.is_parametrized(module):
-            parametrize.remove_parametrizations(module, "weight")
+    for parent, name, conv in list(_convolutions(network)):
+        if parametrize.is_parametrized(conv):
+            setattr(parent, name, _plain(conv))
     for parent in list(network.modules()):
         if not isinstance(parent, nn.Sequential):
             continue

@@ -2,17 +2,22 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from statistics import mean
+from typing import Any
 
 import click
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 from signum.hdl.lib.command import FILE, Command, Folder, Integer, OneOf
 from signum.hdl.lib.folders import IN_REPOSITORY
 
 from .ablation import ABLATIONS, ablate, record_path
-from .contest import TRAINED, compete, mean_scores
+from .contest import OWN, TRAINED, compete
 from .curves import picture_ablation, picture_curves
 from .fit import save_digits_network, train_digits
 from .tasks import TASKS, TaskError, named
@@ -53,26 +58,54 @@ def train_digits_network(seed: int, out: Path) -> None:
 
 
 @click.command(cls=Command, refused=(TaskError,), failed=(TrainingError, OSError))
-@click.option("--task", "task", type=OneOf(TASKS), required=True, help="A vision task.")
+@click.option("--task", "task", required=True, help="A vision task, or a Python file of your own one.")
 @click.option("--seeds", type=Integer(1), default=SEEDS, show_default=True, help="How many trainings of each network.")
+@click.option("--seed", type=Integer(0), default=0, show_default=True, help="The first seed.")
+@click.option("--steps", type=Integer(1), help="Steps of a training, in place of the recipe's.")
+@click.option("--patience", type=Integer(0), help="Scores without a gain after which a training stops early.")
 @click.option("--widths", is_flag=True, help="Also train the widths of the tradeoff between accuracy and cycles.")
-@click.option("--out", type=Folder(), default=KEPT,
-              help="Folder for records and networks; by default the kept ones of the repository.")
+@click.option("--out", type=Folder(),
+              help="Folder for records and networks; by default the kept ones of the repository, and for a task of "
+                   "your own build/train/trained.")
 @click.option("--checkpoints", type=Folder(), default=BUILD, show_default=True,
               help="Folder for the state to resume from, and the learning curves.")
-def train(task: str, seeds: int, widths: bool, out: Path, checkpoints: Path) -> None:
+def train(task: str, seeds: int, seed: int, steps: int | None, patience: int | None, widths: bool, out: Path | None,
+          checkpoints: Path) -> None:
     """Train the float, 8-bit and binary networks of a task.
 
     A training that was stopped goes on where it was; one that the record has is not repeated.
     """
     console = Console()
+    made = named(task)
+    made.recipe = replace(made.recipe, steps=made.recipe.steps if steps is None else steps,
+                          patience=made.recipe.patience if patience is None else patience)
+    folder = out or (KEPT if made.name in TASKS else OWN)
     with _progress(console) as tell:
-        record = compete(named(task), range(seeds), out, checkpoints, tell, widths=widths)
-    picture = checkpoints / task / "curves.png"
+        record = compete(made, range(seed, seed + seeds), folder, checkpoints, tell, widths=widths)
+    picture = checkpoints / made.name / "curves.png"
     picture_curves(picture, record)
-    for name, score in (mean_scores(record) | record["baselines"]).items():
+    console.print(_costs(record))
+    for name, score in record["baselines"].items():
         console.print(f"{name:28} {score:7.2f} {record['metric']}", highlight=False)
-    console.print(f"see {out / task} and {picture}")
+    console.print(f"see {folder / made.name} and {picture}")
+
+
+def _costs(record: dict[str, Any]) -> Table:
+    """The scores of each network, and what its training cost: means of the seeds."""
+    table = Table("network", "seeds", "test", "valid.", "gain", "weights", "steps", "CPU s", "images/s",
+                  box=SIMPLE, padding=(0, 1, 0, 0), title=f"{record['task'].replace('_', ' ')}: {record['metric']}; gain of the validation score in the "
+                        "last quarter of the steps")
+    for name in dict.fromkeys(run["network"] for run in record["runs"]):
+        runs = [run for run in record["runs"] if run["network"] == name]
+        scores = [f"{mean(run[split] for run in runs):.2f}" for split in ("test", "validation")]
+        costs = ["", "", "", "", ""]
+        if "curve" in runs[0]:
+            steps, seconds = (mean(values) for values in (
+                [run["curve"][-1]["step"] for run in runs], [run["seconds"] for run in runs]))
+            costs = [f"{mean(run['converged'] for run in runs):+.2f}", f"{mean(run['parameters'] for run in runs):.0f}",
+                     f"{steps:.0f}", f"{seconds:.0f}", f"{steps * record['recipe']['batch'] / seconds:.0f}"]
+        table.add_row(name.replace("_", " "), str(len(runs)), *scores, *costs)
+    return table
 
 
 @click.command(cls=Command, failed=(TrainingError, OSError))

@@ -17,16 +17,19 @@ import torch
 from signum.golden.layers.binary import BinaryWeights
 from signum.golden.layers.blocks import FLOAT, Network, Style
 from signum.golden.layers.int8 import prepare, quantize
-from signum.golden.training.tasks import Task
+from signum.golden.training.tasks import TASKS, Task
 
 from .checkpoint import load_network, save_network
 from .trainer import Trainer, evaluate, initial
 
-__all__ = ["CONTESTANTS", "KEPT", "RECORD", "TRAINED", "WIDTHS", "compete", "contestant", "further_scores",
-           "mean_scores", "record_of", "trained_network"]
+__all__ = ["CONTESTANTS", "KEPT", "OWN", "RECORD", "TRAINED", "WIDTHS", "compete", "contestant", "further_scores",
+           "home", "mean_scores", "record_of", "trained_network"]
 
 TRAINED = Path(__file__).parent / "trained"
 """Folder of the kept networks and records."""
+
+OWN = Path("build/train/trained")
+"""The same for tasks of a user."""
 
 RECORD = "record.json"
 
@@ -56,14 +59,19 @@ def contestant(task: Task, name: str, seed: int) -> Network:
     return initial(lambda: task.network(style.blocks(task.encoder, task.maximum)), seed)
 
 
-def trained_network(task: Task, name: str, folder: Path = TRAINED) -> Network:
+def home(task_name: str) -> Path:
+    """The folder of the trainings of a task: `TRAINED`, or `OWN` for a task of a user."""
+    return TRAINED if task_name in TASKS else OWN
+
+
+def trained_network(task: Task, name: str, folder: Path | None = None) -> Network:
     """The kept "int8", "binary_m1" or "binary_m2" of the first seed; StoreError without it."""
-    return load_network(prepare(contestant(task, name, 0)), folder / task.name / f"{name}.npz")
+    return load_network(prepare(contestant(task, name, 0)), (folder or home(task.name)) / task.name / f"{name}.npz")
 
 
-def record_of(task_name: str, folder: Path = TRAINED) -> dict[str, Any]:
+def record_of(task_name: str, folder: Path | None = None) -> dict[str, Any]:
     """The record of a task."""
-    return json.loads((folder / task_name / RECORD).read_text())
+    return json.loads(((folder or home(task_name)) / task_name / RECORD).read_text())
 
 
 def mean_scores(record: dict[str, Any]) -> dict[str, float]:

@@ -68,6 +68,9 @@ class Recipe:
         Number of scores of the validation split, evenly over the training.
     distillation : float
         The share of the teacher's part in the loss, for networks that have a teacher (`Task.imitation`).
+    patience : int
+        Scores without a new best one after which the training stops early, and keeps the network of the best score.
+        With 0 it takes all steps and keeps the last network.
     gradient : "clip" or "decay"
         Of signs: 1 where the argument is at most 1 in size, or that of IR-Net's error decay estimator (Qin et al.,
         2020), whose steepness grows from 0.1 to 10 over the training.
@@ -86,6 +89,7 @@ class Recipe:
     decay: float = 1e-5
     scores: int = 4
     distillation: float = 0.0
+    patience: int = 0
     gradient: Literal["clip", "decay"] = "clip"
 
     def __post_init__(self) -> None:
@@ -94,6 +98,8 @@ class Recipe:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         if not 0 <= self.real_share < 1:
             raise ValueError(f"real_share must be from 0 to below 1, not {self.real_share}")
+        if self.patience < 0:
+            raise ValueError(f"patience must be at least 0, not {self.patience}")
         if not 0 <= self.distillation <= 1:
             raise ValueError(f"distillation must be from 0 to 1, not {self.distillation}")
         if self.gradient not in GRADIENTS:
@@ -191,6 +197,7 @@ class Trainer:
         self.network = network.to(self.device)
         self.teacher = teacher.to(self.device).eval() if teacher is not None and recipe.distillation else None
         self.history: list[Point] = []
+        self.best: dict[str, Tensor] = {}
         self.done = 0
         self.seconds = 0.0
         self.binary = [m for m in network.modules() if isinstance(m, BinaryWeights)]
@@ -218,7 +225,7 @@ class Trainer:
             self.network.load_state_dict(state["network"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.history = [Point(**point) for point in state["history"]]
-            self.done, self.seconds = state["done"], state["seconds"]
+            self.done, self.seconds, self.best = state["done"], state["seconds"], state["best"]
         except (EOFError, KeyError, TypeError, RuntimeError, pickle.UnpicklingError) as error:
             raise TrainingError(f"{path} must be a checkpoint of this network: {error}") from None
 
@@ -228,18 +235,23 @@ class Trainer:
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
         part = self.checkpoint.with_suffix(".part")
         torch.save({"identity": self._identity, "network": self.network.state_dict(), "done": self.done,
-                    "seconds": self.seconds, "optimizer": self.optimizer.state_dict(),
+                    "seconds": self.seconds, "best": self.best, "optimizer": self.optimizer.state_dict(),
                     "history": [asdict(p) for p in self.history]}, part)
         part.replace(self.checkpoint)
 
     def run(self, progress: Progress | None = None) -> list[Point]:
-        """Train to the last step; the network is left in evaluation mode. Returns the learning curve."""
+        """Train to the last step, or as long as the recipe's patience; the network is left in evaluation mode.
+
+        Returns the learning curve.
+        """
         recipe = self.recipe
         points = {round(recipe.steps * (i + 1) / recipe.scores) for i in range(recipe.scores)}
         losses: list[float] = []
         self.network.train()
         with reproducible(self.seed):
             for step in range(self.done, recipe.steps):
+                if self.stopped:
+                    break
                 began = time.process_time()
                 losses.append(self._step(step))
                 self.seconds += time.process_time() - began
@@ -251,13 +263,23 @@ class Trainer:
                     score = self.task.score(evaluate(self.network, images), truth)
                     self.history.append(Point(self.done, float(np.mean(losses)), score))
                     losses = []
+                    if recipe.patience and score > max((point.score for point in self.history[:-1]), default=-math.inf):
+                        self.best = {name: value.clone() for name, value in self.network.state_dict().items()}
                     self._save()
                     self.network.train()
                 if progress is not None and (self.done % 10 == 0 or self.done == recipe.steps):
                     reached = f", validation {self.history[-1].score:.2f}" if self.history else ""
                     progress(self.done, recipe.steps, f"loss {np.mean(losses or [0]):.3f}{reached}")
+        if self.best:
+            self.network.load_state_dict(self.best)
         self.network.eval()
         return self.history
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the recipe's patience is at its end."""
+        scores = [point.score for point in self.history]
+        return 0 < self.recipe.patience <= len(scores) - 1 - scores.index(max(scores)) if scores else False
 
     def _step(self, step: int) -> float:
         staged = bool(self.binary)

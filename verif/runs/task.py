@@ -28,13 +28,13 @@ from signum.golden.networks.distances import SOURCE, distance_graph
 from signum.golden.reference.encoding import words_to_ints
 from signum.golden.training.checkpoint import StoreError
 from signum.golden.training.contest import further_scores, mean_scores, record_of, trained_network
-from signum.golden.training.tasks import TASKS, Task, TaskError, named
+from signum.golden.training.tasks import Task, TaskError, named
 from signum.golden.training.tasks.matching import Correspondences, Matching
 from signum.golden.training.trainer import evaluate
 from signum.hdl.config import ArrayConfig
 from signum.hdl.control.answer_geometry import AnswerKind
 from signum.hdl.host.bus import DATA_BITS
-from signum.hdl.lib.command import Command, Failure, Folder, Integer, OneOf
+from signum.hdl.lib.command import Command, Failure, Folder, Integer
 from signum.verif.bench.programs import program_job, run_on_model
 from signum.verif.bench.stream_runs import StreamCase, expected_answers, measure_streams, with_streams_for
 
@@ -297,7 +297,7 @@ def show(console: Console, report: dict[str, Any]) -> None:
 
 
 @click.command("task", cls=Command, refused=(TaskError,), failed=(StoreError, OSError))
-@click.option("--task", "name", type=OneOf(TASKS), required=True, help="A vision task.")
+@click.option("--task", "name", required=True, help="A vision task, or a Python file of your own one.")
 @click.option("--images", type=Integer(1), default=IMAGES, show_default=True, help="Test images on the array.")
 @click.option("--out", type=Folder(), default=Path("build/task"), show_default=True,
               help="Folder; the task's is made in it.")
@@ -308,9 +308,10 @@ def command(name: str, images: int, out: Path) -> int:
     differs.
     """
     console = Console()
-    folder = out / name
+    task = named(name)
+    folder = out / task.name
     try:
-        report = run_task(named(name), folder, console, images)
+        report = run_task(task, folder, console, images)
     except FileNotFoundError as error:
         raise Failure(f"{error.filename} is missing: signum train --task {name} writes it") from None
     show(console, report)

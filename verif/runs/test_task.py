@@ -154,4 +154,4 @@ def test_a_whole_task(monkeypatch, tmp_path):
 
 def test_refusals(capsys):
     assert main(["task", "--task", "counting"]) == 2
-    assert capsys.readouterr().err == f"task must be one of {', '.join(TASKS)}, not counting\n"
+    assert capsys.readouterr().err == f"task must be one of {', '.join(TASKS)}, or a Python file, not counting\n"

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.nn import functional
 
-from signum.golden.layers.blocks import Blocks, Network
+from signum.golden.layers.blocks import Blocks, Network, Style
 from signum.golden.layers.encoder import BitPlanes
 from signum.golden.training.trainer import Recipe
 
@@ -71,7 +71,9 @@ class Segmentation(Task):
     outputs = CLASSES
     stride = 1
     encoder = BitPlanes(8)
-    recipe = Recipe(steps=1500, batch=8, rate=0.01)
+    recipe = Recipe(steps=12000, batch=8, rate=0.01, real_share=0.0, scores=8)
+    style = Style(residual="concat", rectified=True, activation_gains=False, first_levels=3, levels=3, last_levels=3,
+                  first_bits=2, last_bits=2)
     answer = "ranks"
     shuffle = STRIDE
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+from matplotlib.figure import Figure
 from torch import Tensor
 from torch.nn import functional
 
@@ -15,6 +16,7 @@ from signum.golden.training.trainer import Recipe
 __all__ = ["Answer", "SplitName", "Task", "softened"]
 
 TEMPERATURE = 2.0
+SHOWN = 6
 
 SplitName = Literal["validation", "test"]
 Answer = Literal["values", "ranks", "words"]
@@ -92,14 +94,21 @@ class Task(ABC):
     def score(self, outputs: np.ndarray, truth: Any) -> float:
         """The metric of a network's results, float or integer (B, outputs, ...), on a whole split."""
 
-    @abstractmethod
     def baselines(self) -> dict[str, float]:
-        """Scores of simple methods on the test split, by name."""
+        """Scores of simple methods on the test split, by name; here none."""
+        return {}
 
     def further(self) -> dict[str, tuple[np.ndarray, Any, dict[str, float]]]:
         """Further test images, by name: the images, their truth, and the scores of the simple methods."""
         return {}
 
-    @abstractmethod
     def picture(self, path: Path, images: np.ndarray, truth: Any, outputs: dict[str, np.ndarray]) -> None:
-        """Draw some images with their truth, and the outputs of the named networks."""
+        """Draw some images with their truth, and the outputs of the named networks; here images and the scores."""
+        shown = min(SHOWN, len(images))
+        figure = Figure(figsize=(1.8 * shown, 2.4), layout="constrained")
+        for axes, image in zip(figure.subplots(1, shown, squeeze=False)[0], images, strict=False):
+            axes.imshow(image[0], cmap="gray", vmin=0, vmax=self.maximum)
+            axes.set_axis_off()
+        scored = ", ".join(f"{name} {self.score(result, truth):.1f}" for name, result in outputs.items())
+        figure.suptitle(f"{self.name}: {self.metric} {scored}", fontsize=9)
+        figure.savefig(path, dpi=110)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import parametrize
 
 from signum.golden.layers.int8 import Int8Conv2d, prepare, quantize
 
@@ -36,6 +37,27 @@ def test_twin_is_close_and_exact():
     assert integers.max() == 255
     assert sums[3, 5, 2, 4] == (padded[3, :, 4:7, 8:11] * weight[5]).sum()
     assert abs(weight).max(axis=(1, 2, 3)).tolist() == [127] * 8
+
+
+def test_a_parametrization_is_left_in_the_original():
+    """A twin has plain weights, and the original, with a class that PyTorch shares among its copies, keeps its own."""
+    class Doubled(nn.Module):
+        def forward(self, weight: torch.Tensor) -> torch.Tensor:
+            return 2 * weight
+
+    torch.manual_seed(0)
+    conv = nn.Conv2d(2, 4, 3, stride=2, padding=1, dilation=2)
+    net = nn.Sequential(conv, nn.BatchNorm2d(4)).eval()
+    parametrize.register_parametrization(conv, "weight", Doubled())
+    x = torch.rand(2, 2, 9, 9)
+    with torch.no_grad():
+        before = net(x)
+        twin = quantize(net, x)
+        assert torch.equal(net(x), before)
+        assert (twin(x) - before).abs().max() < 0.02 * before.abs().max()
+    prepare(net)
+    with torch.no_grad():
+        assert torch.equal(net(x), before)
 
 
 def test_state_goes_into_an_empty_twin():

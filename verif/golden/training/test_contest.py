@@ -138,13 +138,13 @@ def test_further_images(folder, tmp_path):
 
 def test_command(capsys):
     assert main(["train", "--task", "counting"]) == 2
-    assert capsys.readouterr().err == f"task must be one of {', '.join(TASKS)}, not counting\n"
+    assert capsys.readouterr().err == f"task must be one of {', '.join(TASKS)}, or a Python file, not counting\n"
 
 
 def test_all_tasks_have_names():
     for name in TASKS:
         assert named(name).name == name
-    with pytest.raises(TaskError, match=r"^task must be one of classification, .*, matching, not counting$"):
+    with pytest.raises(TaskError, match=r"^task must be one of classification, .*, matching, or a Python file, not counting$"):
         named("counting")
 
 
