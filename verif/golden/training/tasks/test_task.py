@@ -79,7 +79,7 @@ def test_patience_keeps_the_best(stripes: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("change", "message"), [
-    (("class Stripes(Task):", "class Stripes(Task:"), "stripes.py must be Python that runs, not raise SyntaxError in line"),
+    (("class Stripes(Task):", "class Stripes(Task:"), "stripes.py must be Python that runs, not raise Syntax"),
     (("SIZE = 16", "SIZE = 16 / 0"), "stripes.py must be Python that runs, not raise ZeroDivisionError in line 10: "),
     (("class Stripes(Task):", "class Stripes:"), "stripes.py must define one subclass of Task, not none"),
     (("    def loss", "    def losses"), "Stripes of .*stripes.py must define loss$"),
