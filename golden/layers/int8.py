@@ -102,9 +102,10 @@ def _plain(conv: nn.Conv2d) -> nn.Conv2d:
     ``remove_parametrizations`` would take the weights away from the original of a copied module, too: the two share
     the class that PyTorch makes for a parametrization.
     """
-    outputs, inputs = conv.weight.shape[:2]
-    made = nn.Conv2d(inputs * conv.groups, outputs, conv.kernel_size, conv.stride, conv.padding, conv.dilation,
-                     conv.groups, conv.bias is not None)
+    outputs, inputs, height, width = conv.weight.shape
+    made = nn.Conv2d(inputs, outputs, (height, width), bias=conv.bias is not None)
+    made.stride, made.padding, made.dilation = conv.stride, conv.padding, conv.dilation
+    made._reversed_padding_repeated_twice = conv._reversed_padding_repeated_twice
     with torch.no_grad():
         made.weight.copy_(conv.weight)
         if conv.bias is not None and made.bias is not None:
@@ -121,17 +122,17 @@ def _fold_norms(network: nn.Module) -> None:
         if not isinstance(parent, nn.Sequential):
             continue
         children = list(parent.named_children())
-        for (name, conv), (norm_name, norm) in pairwise(children):
-            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                setattr(parent, name, nn.utils.fuse_conv_bn_eval(conv, norm))
-                setattr(parent, norm_name, nn.Identity())
+        for (place, module), (norm_place, norm) in pairwise(children):
+            if isinstance(module, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                setattr(parent, place, nn.utils.fuse_conv_bn_eval(module, norm))
+                setattr(parent, norm_place, nn.Identity())
 
 
 def prepare(network: N) -> N:
     """A copy of a float network with empty 8-bit convolutions, for the state of a quantised network."""
     network = copy.deepcopy(network).eval()
     _fold_norms(network)
-    for parent, name, conv in _convolutions(network):
+    for parent, name, conv in list(_convolutions(network)):
         setattr(parent, name, Int8Conv2d(conv))
     return network
 

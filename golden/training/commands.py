@@ -94,8 +94,8 @@ def _costs(record: dict[str, Any]) -> Table:
     """The scores of each network, and what its training cost: means of the seeds."""
     table = Table("network", "seeds", "test", "valid.", "gain", "weights", "steps", "CPU s", "images/s",
                   box=SIMPLE, padding=(0, 1, 0, 0), title=(
-                      f"{record['task'].replace('_', ' ')}: {record['metric']}; gain of the validation score in the last "
-                      "quarter of the steps"))
+                      f"{record['task'].replace('_', ' ')}: {record['metric']}; gain of the validation score in the "
+                      "last quarter of the steps"))
     for name in dict.fromkeys(run["network"] for run in record["runs"]):
         runs = [run for run in record["runs"] if run["network"] == name]
         scores = [f"{mean(run[split] for run in runs):.2f}" for split in ("test", "validation")]
