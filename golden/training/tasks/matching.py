@@ -20,7 +20,7 @@ from scipy import ndimage
 from torch import Tensor, nn
 from torch.nn import functional
 
-from signum.golden.layers.blocks import Blocks, Network
+from signum.golden.layers.blocks import Blocks, Network, Style
 from signum.golden.layers.encoder import BitPlanes
 from signum.golden.training.trainer import Recipe
 
@@ -268,7 +268,8 @@ class Matching(Task):
     outputs = BITS
     stride = 1
     encoder = BitPlanes(8)
-    recipe = Recipe(steps=600, batch=4)
+    recipe = Recipe(steps=4000, batch=4, real_share=0.0, scores=8)
+    style = Style(residual="concat", first_levels=3, levels=3, last_levels=3, code_levels=3, first_bits=3)
     answer = "words"
 
     def network(self, blocks: Blocks) -> Network:
