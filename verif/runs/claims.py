@@ -13,7 +13,7 @@ from signum.golden.compiler.cycles import predict_cycles
 from signum.golden.compiler.graph import Graph, Layer, MapShape, Requantize
 from signum.golden.compiler.int8_graph import convolution_segment
 from signum.golden.compiler.stages import plan_stages
-from signum.golden.layers.blocks import Network
+from signum.golden.layers.blocks import Network, Style
 from signum.golden.layers.int8 import Int8Conv2d
 from signum.golden.networks.geometry import reactnet_a, resnet18
 from signum.golden.training.contest import trained_network
@@ -24,8 +24,8 @@ from signum.hdl.config import ArrayConfig
 from signum.verif.bench.cell_counts import lut4
 from signum.verif.runs.task import body_graph
 
-__all__ = ["BINARY_ARRAY", "Comparison", "Convolution", "Machine", "convolutions", "graph_cycles", "int8_array",
-           "is_end", "machines", "network_rows", "reactnet_rows", "resnet_rows"]
+__all__ = ["BINARY_ARRAY", "Comparison", "Convolution", "Machine", "binary_array", "convolutions", "graph_cycles",
+           "int8_array", "is_end", "machines", "network_rows", "reactnet_rows", "resnet_rows"]
 
 DEEP = {"weight_depth": 65536, "activation_depth": 65536, "threshold_depth": 65536, "program_depth": 4096,
         "requantize_depth": 4096}
@@ -42,6 +42,12 @@ VECTOR = 32
 
 VECTOR_CYCLES = 4
 """Cycles of the vector unit: batch norm, sum with the trunk, RPReLU, RSign."""
+
+
+def binary_array(style: Style) -> ArrayConfig:
+    """`BINARY_ARRAY`, with a threshold for each sign of an activation of the style."""
+    levels = max(style.first_levels, style.levels, style.last_levels, style.code_levels)
+    return BINARY_ARRAY.replace(threshold_levels=levels if levels > 1 else 0)
 
 
 def int8_array(lanes: int, *, rows: int = BINARY_ARRAY.rows) -> ArrayConfig:
@@ -184,7 +190,7 @@ def network_rows(task: Task) -> list[Comparison]:
     rows = []
     for multiplier in (1.0, 2.0):
         graph = body_graph(trained_network(task, f"binary_m{multiplier:g}"), images)
-        binary = graph_cycles(graph, BINARY_ARRAY)
+        binary = graph_cycles(graph, binary_array(task.style))
         planes = [layer for layer in graph.layers if any(segment.double for segment in layer.segments)]
         of_planes = sum(binary[layer.name] for layer in planes)
         for machine in machines():

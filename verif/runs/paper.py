@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import click
@@ -96,8 +97,9 @@ def claims(data: dict[str, Any]) -> list[Row]:
          "ours": "; ".join(f"{name.replace('_', ' ')} {report['binary_m1']:.1f} (m=1), {report['binary_m2']:.1f} (m=2) "
                            f"against {report['int8']:.1f}" for name, report in tasks.items()),
          "how": "`make train TASK=...`: means of 3 seeds on held-out images, equal steps for all networks",
-         "why": f"within the goal in {len(near)} of {len(tasks)} tasks ({', '.join(near) or 'none'}); small networks, "
-                "small data and trainings of minutes on a processor, where the paper trained on ImageNet first"},
+         "why": f"within the goal in {len(near)} of {len(tasks)} tasks ({', '.join(near) or 'none'}); segmentation and "
+                "matching with activations of 2 bits; small networks, small data and trainings of minutes on a "
+                "processor, where the paper trained on ImageNet first"},
         {"claim": "fewer cycles than 8-bit, classification (m=1.5)", "paper": "7x",
          "ours": f"ResNet-18 at 224: {_ratios(data, 'resnet18', bandwidth, 1.5):.1f}x at equal operand bandwidth, "
                  f"{_ratios(data, 'resnet18', elements, 1.5):.1f}x with as many elements, "
@@ -140,13 +142,17 @@ def _markdown(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 def _task_table(data: dict[str, Any]) -> str:
     rows = []
     for name, report in data["tasks"].items():
-        runs = [run["test"] for run in record_of(name)["runs"] if run["network"] == "binary_m2"]
-        rows.append([name.replace("_", " "), report["metric"],
+        record = record_of(name)
+        runs = [run["test"] for run in record["runs"] if run["network"] == "binary_m2"]
+        late = [mean(run["converged"] for run in record["runs"] if run["network"] == kind)
+                for kind in ("float", "binary_m2")]
+        rows.append([name.replace("_", " "), report["metric"], record["style"]["levels"] + 1, record["steps"],
+                     "; ".join(f"{gain:+.2f}" for gain in late),
                      *(f"{report[kind]:.2f}" for kind in ("float", "int8", "binary_m1", "binary_m2")),
                      _spread(runs), f"{max(report['binary_m1'], report['binary_m2']) - report['int8']:+.2f}",
                      "; ".join(f"{kind} {score:.1f}" for kind, score in report["baselines"].items())])
-    return _markdown(["task", "metric", "float", "8-bit", "m = 1", "m = 2", "m = 2, seeds", "best - 8-bit",
-                      "simple methods"], rows)
+    return _markdown(["task", "metric", "levels", "steps", "last quarter", "float", "8-bit", "m = 1", "m = 2",
+                      "m = 2, seeds", "best - 8-bit", "simple methods"], rows)
 
 
 def _hardware_table(data: dict[str, Any]) -> str:
@@ -257,9 +263,13 @@ def page(data: dict[str, Any]) -> str:
                   [[row[key] for key in ("claim", "paper", "ours", "how", "why")] for row in claims(data)]),
         "\n## Five tasks\n\nMeans of "
         f"{data['tasks']['classification']['seeds']} seeds on test images that no choice has seen "
-        "(`make train TASK=...`; the records are in `golden/trained/`). Float, 8-bit and binary networks have the same "
-        "shape and are trained for the same steps; m multiplies the channels of the binary ones.\n",
+        "(`make train TASK=...`; the records are in `golden/training/trained/`). Float, 8-bit and binary networks have "
+        "the same shape and are trained for the same steps; m multiplies the channels of the binary ones. *Levels* are "
+        "those of the binary networks' activations; *last quarter* is the gain of the validation score in the last "
+        "quarter of the steps (float; m = 2), small where a training has converged.\n",
         _task_table(data),
+        "\nTest sets: " + "; ".join(f"{name.replace('_', ' ')}: {report['test_set']}"
+                                    for name, report in data["tasks"].items()) + ".\n",
         *(f"\n{name.replace('_', ' ').capitalize()} on the {title}: " + ", ".join(
             f"{kind.replace('_', ' ')} {score:.1f}" for kind, score in found.items()) + ".\n"
           for name, report in data["tasks"].items() for title, found in report["further"].items()),
@@ -285,8 +295,8 @@ def page(data: dict[str, Any]) -> str:
         f"for (*LUT4*: {area['config']['rows']} x {area['config']['cols']} elements of {area['config']['lanes']}, "
         f"{area['int8']:.0f} LUT4s against {area['binary']:.0f}, Yosys for iCE40 without multiplier blocks, elements "
         "alone). Cycles are those of one image in a batch with an image in each row. An 8-bit network's identity skips "
-        "cost nothing. The binary networks' first and last layers have 8-bit weights, in bit planes on the binary "
-        "array.\n",
+        "cost nothing. The binary networks' first and last layers have weights of several bits, in bit planes on the "
+        "binary array, and a sum meets as many thresholds as an activation has.\n",
         _cycle_table(data),
         "\n![Cycles](paper/cycles.png)\n",
         "\n## Cycles against ReActNet-A\n\nBoth on the binary array above, both first layers on eight bit planes "

@@ -24,6 +24,7 @@ def data() -> dict[str, Any]:
     tasks = {name: {
         "task": name, "metric": "score", "seeds": 3, "float": 91.01, "int8": 90.02, "binary_m1": 88.03,
         "binary_m2": 89.04, "baselines": {"guessing": 10.5}, "rtl_mismatches": 0, "further": {},
+        "test_set": "13 images of ours",
         "rtl": {"binary_m1": run}, "where": {"binary_m1": [{"layer": "first", "where": "array, 64 bit planes"}]},
         "host_layers": [], "streams": {"binary_m1": stream},
     } for name in TASKS}
@@ -61,11 +62,13 @@ def test_near():
 
 
 def test_page(data, monkeypatch):
-    record = record_of("classification")
+    record = {**record_of("classification"), "steps": 654, "style": {"levels": 3}}
+    record["runs"] = [run | {"converged": 0.125} for run in record["runs"]]
     monkeypatch.setattr(paper, "record_of", lambda name: record)
     text = page(data)
     for figure in ("91.01", "90.02", "88.03", "89.04", "guessing 10.5", "first: 64 bit planes", "| 777 |", "| 888.25 |",
                    "**5.0**", "| 6.0 |", "**2.24**", "Not recorded yet", "77.77 ± 0.55",
+                   "13 images of ours", "| 4 | 654 | +0.12; +0.12 |",
                    "| 4444 | 3333 | 6.6 | no width |"):
         assert figure in text, figure
     assert text.count("paper/matching.png") == 1

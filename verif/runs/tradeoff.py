@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from signum.golden.layers.int8 import quantize
 from signum.golden.training.contest import CONTESTANTS, WIDTHS, contestant, record_of
 from signum.golden.training.tasks import Task
-from signum.verif.runs.claims import BINARY_ARRAY, convolutions, graph_cycles, machines
+from signum.verif.runs.claims import binary_array, convolutions, graph_cycles, machines
 from signum.verif.runs.task import body_graph
 
 __all__ = ["EQUALS", "eight_bit_cycles", "network_cycles", "picture_tradeoff", "rows"]
@@ -36,10 +36,8 @@ def network_cycles(task: Task, name: str) -> dict[str, float]:
     network = contestant(task, name, 0).eval()
     images, _ = task.split("test")
     if not name.startswith("int8"):
-        style = task.style
-        levels = max(style.first_levels, style.levels, style.last_levels, style.code_levels)
-        config = BINARY_ARRAY.replace(threshold_levels=levels if levels > 1 else 0)
-        return dict.fromkeys(EQUALS.values(), sum(graph_cycles(body_graph(network, images), config).values()))
+        cycles = graph_cycles(body_graph(network, images), binary_array(task.style))
+        return dict.fromkeys(EQUALS.values(), sum(cycles.values()))
     layers = [layer for layer in convolutions(quantize(network, network.encode(images[:CALIBRATION])), images)
               if not layer.free]
     return {EQUALS[machine.equal]: sum(sum(graph_cycles(layer.graph(), machine.config).values()) for layer in layers)

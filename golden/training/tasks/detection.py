@@ -162,6 +162,11 @@ class Detection(Task):
             raise ValueError(f"outputs must be ({len(truth)}, 1, h, w), not {outputs.shape}")
         return 100 * average_precision(outputs, truth)
 
+    def test_set(self) -> str:
+        _, truth = self.split("test")
+        digits = sum(map(len, truth))
+        return f"{digits} digits in {len(truth)} scenes; a missed one is {100 / digits:.2f} points"
+
     def baselines(self) -> dict[str, float]:
         images, truth = self.split("test")
         return {

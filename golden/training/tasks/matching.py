@@ -318,6 +318,11 @@ class Matching(Task):
         """The share of A's points, in percent, whose `nearest` candidate in B is right."""
         return 100 * float((nearest(outputs, truth) == np.arange(len(truth.a))).mean())
 
+    def test_set(self) -> str:
+        (_, truth), (_, stereo) = self.split("test"), self.stereo()
+        return (f"{len(truth.a)} points in {PAIRS} pairs; one is {100 / len(truth.a):.2f} points (stereo pair: "
+                f"{len(stereo.a)} points)")
+
     def baselines(self) -> dict[str, float]:
         """Test accuracy of patch signs and of BRIEF."""
         images, truth = self.split("test")

@@ -182,6 +182,11 @@ class SuperResolution(Task):
         return float(np.mean([psnr(images[truth.photograph == number], truth.images[truth.photograph == number])
                               for number in np.unique(truth.photograph)]))
 
+    def test_set(self) -> str:
+        truth = self.split("test")[1]
+        photographs_of = len(np.unique(truth.photograph))
+        return f"{len(truth.images)} pieces of {PIECE} x {PIECE} pixels, of {photographs_of} photographs"
+
     def baselines(self) -> dict[str, float]:
         """Test PSNR of the nearest pixel, of bicubic interpolation, and of learned linear filters."""
         truth = self.split("test")[1]

@@ -98,6 +98,10 @@ class Task(ABC):
         """Scores of simple methods on the test split, by name; here none."""
         return {}
 
+    def test_set(self) -> str:
+        """The size of the test split, and the weight of one error, as a phrase."""
+        return f"{len(self.split('test')[0])} images"
+
     def further(self) -> dict[str, tuple[np.ndarray, Any, dict[str, float]]]:
         """Further test images, by name: the images, their truth, and the scores of the simple methods."""
         return {}
