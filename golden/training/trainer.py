@@ -18,18 +18,20 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from signum.golden.layers.binary import BinaryWeights, ErrorDecay, Sign, binarize, clamp
+from signum.golden.layers.binary import BatchNorm, BinaryWeights, ErrorDecay, Sign, binarize, clamp
 from signum.golden.layers.blocks import Network
 
-__all__ = ["Point", "Progress", "Recipe", "Trainable", "Trainer", "TrainingError", "evaluate", "initial",
+__all__ = ["SETTLING", "Point", "Progress", "Recipe", "Trainable", "Trainer", "TrainingError", "evaluate", "initial",
            "reproducible"]
 
 Progress = Callable[[int, int, str], None]
 """Called after steps with the finished steps, all steps, and the state of the training."""
 
 EVALUATION_BATCH = 32
+SETTLING = 64
+"""Batches for the statistics of norms before a score."""
 GRADIENTS = ("clip", "decay")
 STEEPNESS = 0.1, 10.0
 
@@ -260,6 +262,7 @@ class Trainer:
                     images, truth = self.task.split("validation")
                     for module in self.binary:
                         module.binarizer = binarize
+                    self._settle()
                     score = self.task.score(evaluate(self.network, images), truth)
                     self.history.append(Point(self.done, float(np.mean(losses)), score))
                     losses = []
@@ -280,6 +283,23 @@ class Trainer:
         """Whether the recipe's patience is at its end."""
         scores = [point.score for point in self.history]
         return 0 < self.recipe.patience <= len(scores) - 1 - scores.index(max(scores)) if scores else False
+
+    def _settle(self) -> None:
+        """Set the statistics of the norms to means over `SETTLING` batches with the weights as they are.
+
+        Running means lag behind binary weights, of which many change in a step: of a network in the middle of its
+        training they are those of other weights.
+        """
+        norms = [module for module in self.network.modules() if isinstance(module, BatchNorm | nn.BatchNorm2d)]
+        before = [norm.momentum for norm in norms]
+        with torch.no_grad():
+            for number in range(SETTLING if norms else 0):
+                for norm in norms:
+                    norm.momentum = 1 / (number + 1)
+                images, _ = self.task.batch(np.random.default_rng([self.seed, self.done, number]), self.recipe.batch)
+                self.network(self.network.encode(images).to(self.device))
+        for norm, momentum in zip(norms, before, strict=True):
+            norm.momentum = momentum    # type: ignore[assignment]
 
     def _step(self, step: int) -> float:
         staged = bool(self.binary)

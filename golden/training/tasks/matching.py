@@ -268,7 +268,7 @@ class Matching(Task):
     outputs = BITS
     stride = 1
     encoder = BitPlanes(8)
-    recipe = Recipe(steps=4000, batch=4, real_share=0.0, scores=8)
+    recipe = Recipe(steps=3000, batch=4, real_share=0.0, scores=8)
     style = Style(residual="concat", first_levels=3, levels=3, last_levels=3, code_levels=3, first_bits=3)
     answer = "words"
 

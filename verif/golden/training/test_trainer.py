@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from signum.golden.layers.binary import BinaryConv2d, ErrorDecay, Sign, binarize, clamp
+from signum.golden.layers.binary import BatchNorm, BinaryConv2d, ErrorDecay, Sign, binarize, clamp
 from signum.golden.layers.blocks import FLOAT, Network, Style
 from signum.golden.layers.encoder import SignEncoder
-from signum.golden.training.trainer import Recipe, Trainer, TrainingError, evaluate, initial, reproducible
+from signum.golden.training.trainer import SETTLING, Recipe, Trainer, TrainingError, evaluate, initial, reproducible
 
 RECIPE = Recipe(steps=12, batch=8, scores=3)
 
@@ -144,6 +144,25 @@ def test_learns_from_its_teacher(share, least, most):
     recipe = replace(RECIPE, steps=60, distillation=share)
     Trainer(Stripes(), net, recipe, teacher=Contrary(), device="cpu").run()
     assert least <= Stripes().score(evaluate(net, images), truth) <= most
+
+
+@pytest.mark.parametrize("style", [FLOAT, BINARY])
+def test_norms_settle_before_a_score(style):
+    """Their statistics are means of batches with the weights of the moment, not running ones of weights before."""
+    net = network(style)
+    trainer = Trainer(Stripes(), net, replace(RECIPE, steps=4, scores=1), device="cpu")
+    trainer.run()
+    norm = next(module for module in net.modules() if isinstance(module, BatchNorm | nn.BatchNorm2d))
+    sums = next(module for module in net.modules() if isinstance(module, BinaryConv2d | nn.Conv2d))
+    means = []
+    for number in range(SETTLING):
+        images, _ = Stripes().batch(np.random.default_rng([0, 4, number]), RECIPE.batch)
+        with torch.no_grad():
+            means.append(sums(net.encode(images)).mean(dim=(0, 2, 3)))
+    torch.testing.assert_close(norm.running_mean, torch.stack(means).mean(0), rtol=1e-4, atol=1e-5)
+    assert norm.momentum == 0.1
+    images, truth = Stripes().split("validation")
+    assert Stripes().score(evaluate(net, images), truth) == trainer.history[-1].score
 
 
 def test_gradient_of_the_recipe():
