@@ -38,14 +38,17 @@ SCHEME = {
 }
 """The parts of the paper's scheme."""
 
-SIGNS = {"first_levels": 1, "levels": 1, "last_levels": 1, "code_levels": 1, "rectified": False}
+EVEN = {"rectified": False, "activation_gains": False}
+SHIFTED = {"rectified": False, "activation_gains": True}
+SIGNS = {"first_levels": 1, "levels": 1, "last_levels": 1, "code_levels": 1}
 
 RECIPES = {
     "as it is": Variant(),
-    "signs": Variant(SIGNS),
-    "signs, learned shifts": Variant({**SIGNS, "activation_gains": True}),
-    "symmetric levels": Variant({"rectified": False}),
-    "symmetric levels, learned shifts": Variant({"rectified": False, "activation_gains": True}),
+    "signs": Variant(SIGNS | EVEN),
+    "signs, learned shifts": Variant(SIGNS | SHIFTED),
+    "levels of a ReLU": Variant({"rectified": True}),
+    "even levels": Variant(EVEN),
+    "levels, learned shifts": Variant(SHIFTED),
     "ends of 8-bit weights": Variant({"first_bits": 8, "last_bits": 8}),
     "weight gains": Variant({"weight_gains": "input"}),
     "centred weights": Variant({"centred_weights": True}),
@@ -53,7 +56,7 @@ RECIPES = {
     "real weights first": Variant({}, {"real_share": 0.3}),
     "distillation": Variant({}, {"distillation": 0.5}),
 }
-"""One change each to the style and the recipe of a task: fewer bits; ReActNet's learned shifts (Liu et al., 2020); the
+"""One change each to the style and the recipe of a task, which is one of the levels itself: fewer bits; ReActNet's learned shifts (Liu et al., 2020); the
 gradient and the balanced weights of IR-Net (Qin et al., 2020); two-stage training; distillation (Hinton et al.,
 2015)."""
 
@@ -114,15 +117,17 @@ def ablate(task: Task, seeds: Sequence[int], path: Path, tell: Tell | None = Non
     for seed in seeds:
         teacher: Network | None = None
         for multiplier in ablation.multipliers:
+            seen = set()
             for name, variant in ablation.variants.items():
-                if (name, multiplier, seed) in done:
+                recipe, changed = replace(base, **variant.recipe), replace(style, **variant.style)
+                known = (name, multiplier, seed) in done or (recipe, changed) in seen    # the task's own form
+                seen.add((recipe, changed))
+                if known:
                     continue
-                recipe = replace(base, **variant.recipe)
                 if recipe.distillation and teacher is None:
                     teacher = _trained(task, FLOAT, replace(base, distillation=0.0), seed).network
                 told = partial(tell, f"{name}, m={multiplier:g}, seed {seed}") if tell else None
-                trainer = _trained(task, replace(style, multiplier=multiplier, **variant.style), recipe, seed, teacher,
-                                   told)
+                trainer = _trained(task, replace(changed, multiplier=multiplier), recipe, seed, teacher, told)
                 record["runs"].append({
                     "variant": name, "multiplier": multiplier, "seed": seed, "validation": trainer.history[-1].score,
                     "test": task.score(evaluate(trainer.network, images), truth)})

@@ -52,7 +52,7 @@ class Classification(Task):
     stride = 8
     maximum = DIGITS_MAXIMUM
     encoder = Thermometer(levels=DIGITS_MAXIMUM, maximum=DIGITS_MAXIMUM)
-    recipe = Recipe(steps=2400, batch=32, real_share=0.0)
+    recipe = Recipe(steps=2400, batch=32, real_share=0.0, scores=8)
 
     def network(self, blocks: Blocks) -> Network:
         """A first convolution, three basic blocks, and a last convolution over the whole remaining map (4x4)."""

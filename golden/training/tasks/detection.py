@@ -114,7 +114,7 @@ class Detection(Task):
     outputs = 1
     stride = STRIDE
     encoder = BitPlanes(8)
-    recipe = Recipe(steps=1500, batch=8, rate=0.01)
+    recipe = Recipe(steps=3000, batch=8, rate=0.01, scores=8)
 
     def network(self, blocks: Blocks) -> Network:
         """A first convolution of pixels at half the size, two basic blocks at a quarter of it, and the heat map."""

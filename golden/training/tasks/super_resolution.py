@@ -147,7 +147,7 @@ class SuperResolution(Task):
     outputs = 4
     stride = 1
     encoder = BitPlanes(8)
-    recipe = Recipe(steps=1200, batch=8, rate=0.01)
+    recipe = Recipe(steps=2400, batch=8, rate=0.01, scores=8)
     shuffle = 2
 
     def network(self, blocks: Blocks) -> Network:
