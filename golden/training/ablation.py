@@ -57,8 +57,8 @@ RECIPES = {
     "distillation": Variant({}, {"distillation": 0.5}),
 }
 """One change each to the style and the recipe of a task, whose own levels are those of one variant: fewer bits;
-ReActNet's learned shifts (Liu et al., 2020); the gradient and the balanced weights of IR-Net (Qin et al., 2020); two-stage
-training; distillation (Hinton et al., 2015)."""
+ReActNet's learned shifts (Liu et al., 2020); the gradient and the balanced weights of IR-Net (Qin et al., 2020);
+two-stage training; distillation (Hinton et al., 2015)."""
 
 
 @dataclass(frozen=True)
