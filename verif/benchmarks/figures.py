@@ -1,5 +1,6 @@
 """Figures and tables for pages: values of the records in docs/performance, by name."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +10,7 @@ from typing import Any
 
 from signum.fpga.flow.boards import BOARDS
 from signum.hdl.config import ArrayConfig
+from signum.hdl.lib.folders import REPOSITORY
 from signum.verif.benchmarks.record import load, markdown
 
 __all__ = ["COMMANDS", "KEYS", "TABLES", "FigureError", "Table", "figure", "figures", "formatted"]
@@ -40,6 +42,9 @@ COMMANDS: Mapping[str, str] = {
 """The command of each record; a page that quotes a record names its command."""
 
 EIGHT_BITS = 8
+
+REPORTS = REPOSITORY / "docs" / "paper" / "reports.json"
+"""The data of docs/paper.md."""
 
 
 class FigureError(ValueError):
@@ -224,6 +229,16 @@ def formal_table() -> str:
                                                        for (unit, method), count in counts.items()])
 
 
+def tasks_table() -> str:
+    """Scores of each task, and the cycles of its 8-bit network over those of its binary network, on equal LUT4s."""
+    data = json.loads(REPORTS.read_text())
+    cycles = {(row["network"], row["multiplier"]): row["ratio"] for row in data["cycles"] if row["equal"] == "LUT4"}
+    return markdown(["task", "metric", "8-bit", "binary weights, m = 1", "fewer cycles", "m = 2", "fewer cycles"], [
+        [name.replace("_", " "), report["metric"], f"{report['int8']:.1f}",
+         *(text for m in (1, 2) for text in (f"{report[f'binary_m{m}']:.1f}", f"{cycles[name, m]:.1f}x"))]
+        for name, report in data["tasks"].items()])
+
+
 def boards_table() -> str:
     return markdown(["board", "device", "crystal", "default clock", "default preset", "lines"], [
         [f"`{board.name}`", board.device, f"{board.crystal_frequency / 1e6:g} MHz", f"{board.frequency / 1e6:g} MHz",
@@ -265,6 +280,7 @@ TABLES: Mapping[str, Table] = {
     "formal": Table("formal", formal_table),
     "fuzz": Table("fuzz", fuzz_table),
     "pins": Table("pins", pins_table),
+    "tasks": Table("docs/paper/reports.json", tasks_table),
     "boards": Table("fpga/flow/boards.py", boards_table),
     "builds": Table("boards", builds_table),
 }

@@ -17,6 +17,7 @@ from signum.golden.training.curves import picture_ablation, picture_curves
 from signum.golden.training.tasks import TASKS, named
 from signum.hdl.lib.command import Command, Failure
 from signum.hdl.lib.folders import REPOSITORY
+from signum.verif.benchmarks.figures import REPORTS
 from signum.verif.runs.claims import BINARY_ARRAY, machines, network_rows, reactnet_rows, resnet_rows
 from signum.verif.runs.pictures import picture_cycles
 from signum.verif.runs.task import run_task
@@ -28,9 +29,6 @@ __all__ = ["PAGE", "REPORTS", "claims", "command", "gather", "page", "scores_nea
 BUILD = Path("build")
 DOCS = REPOSITORY / "docs"
 PAGE = DOCS / "paper.md"
-REPORTS = DOCS / "paper" / "reports.json"
-"""The data of the page, collected by `gather`."""
-
 RECORDED = DOCS / "paper" / "resnet18.json"
 """The recorded results of `make resnet18`; newer results in ``build/paper`` take precedence."""
 
