@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 from signum.fpga.flow.board_top import Boot
-from signum.fpga.flow.boot_image import BootImageError, boot_image, boot_writes, checksum, flash_address, joined
+from signum.fpga.flow.boot_image import (
+    BootImageError,
+    boot_image,
+    boot_writes,
+    checksum,
+    flash_address,
+    joined,
+    list_depth,
+    list_image,
+)
 from signum.fpga.flow.lines.serial_line import SerialPort
 from signum.fpga.host.device import Device, DeviceError
 from signum.fpga.host.link import Link
@@ -63,6 +72,17 @@ def test_wrong_runs_with_the_right_crc(body, message):
     image = struct.pack(f">{2 + len(body)}I", fingerprint(CONFIG), len(body), *body)
     with pytest.raises(BootImageError, match=message):
         boot_writes(image + checksum(image).to_bytes(4, "big"), CONFIG)
+
+
+def test_write_lists():
+    for count, depth in ((1, 2), (3, 4), (4, 8), (1000, 1024), (1024, 2048)):
+        words = list(range(count))
+        image = list_image(words, CONFIG)
+        assert list_depth(words) == depth
+        assert struct.unpack(f">{count + 2}I", image[:-4]) == (fingerprint(CONFIG, depth), count, *words)
+        assert checksum(image) == 0
+    with pytest.raises(BootImageError, match=r"^an image must have fewer than 1048576 words, not 1048576$"):
+        list_image([0] * (1 << 20), CONFIG)
 
 
 def test_the_contents_of_a_flash():
