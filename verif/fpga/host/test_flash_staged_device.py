@@ -8,20 +8,30 @@ from math import ceil, log2
 
 import numpy as np
 import pytest
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
 
 from signum.fpga.flow.board_top import BLINK, Boot
 from signum.fpga.flow.boot_image import joined, list_depth, list_image
+from signum.fpga.flow.flash_contents import INSTANT
 from signum.fpga.host.device import Device, DeviceError
 from signum.fpga.host.flash_staged_device import FlashStagedDevice
 from signum.fpga.host.link import Link
+from signum.fpga.host.model import Model
 from signum.fpga.host.staged_device import StagedDevice
 from signum.fpga.host.virtual_board import CLOCK, VirtualBoard
 from signum.golden.compiler.graph import Graph
 from signum.golden.compiler.stages import Stage
-from signum.golden.compiler.weight_streaming import flash_words
+from signum.golden.compiler.weight_streaming import flash_words, loader_costs
+from signum.hdl.accelerator import Accelerator
 from signum.hdl.boot.blinker import PERIOD_BITS
 from signum.hdl.boot.boot_loader import BootStatus
-from signum.hdl.host.write_list_dma import LoaderMap
+from signum.hdl.boot.flash_reader import FlashTiming
+from signum.hdl.boot.flash_write_list import FlashWriteListDMA
+from signum.hdl.host.bus import bus_signature
+from signum.hdl.host.write_list_dma import LoaderMap, LoaderRegister
+from signum.hdl.lib.emit import to_verilog
 from signum.verif.bench.cases import draw_maps
 from signum.verif.fpga.host.test_staged_device import same
 from signum.verif.golden.compiler.test_weight_streaming import CONFIG, draw_plan
@@ -137,6 +147,46 @@ def test_refusals(network: Network, seed: int) -> None:
             device.load_stages(other, ())
         with pytest.raises(DeviceError, match=r"^the flash must hold this network whole: build its bitstream "):
             device.load_stages(other, stages)
+
+
+class Streaming(wiring.Component):
+    """An accelerator behind a loader with a flash."""
+
+    def __init__(self, depth: int, lines: int) -> None:
+        self.loader = FlashWriteListDMA(config=CONFIG, depth=depth, address=0, wake_cycles=1, lines=lines)
+        pins = {f"flash_{name}": self.loader.signature.members[name] for name in self.loader.flash.pins}
+        super().__init__({"bus": In(bus_signature(LoaderMap.address_bits)), "busy": Out(1), **pins})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.loader = loader = self.loader
+        m.submodules.accelerator = accelerator = Accelerator(config=CONFIG)
+        wiring.connect(m, wiring.flipped(self.bus), loader.bus)
+        wiring.connect(m, loader.target, accelerator.bus)
+        m.d.comb += [loader.whole.eq(1), loader.target_busy.eq(accelerator.busy), self.busy.eq(loader.busy),
+                     loader.cipo.eq(self.flash_cipo)]
+        m.d.comb += [getattr(self, f"flash_{name}").eq(getattr(loader, name)) for name in loader.flash.pins
+                     if name != "cipo"]
+        return m
+
+
+@pytest.mark.parametrize("lines", [1, 4])
+def test_a_stage_takes_the_cycles_of_its_costs(network: Network, lines: int) -> None:
+    """Those that the time to the first answer in the report of a build is made of, and of the sequence that loads."""
+    image, load = flash_words(network.stages)
+    timing = FlashTiming.of(wake_cycles=1, divisor=1, lines=lines)
+    costs = loader_costs(network.stages, INSTANT, word=timing.word, begin=timing.begin)
+    expected = [timing.read(len(image.words) - load), *(float(cost.cycles) for cost in costs)]
+    begin = LoaderMap.register(LoaderRegister.BEGIN)
+    with Model(to_verilog(Streaming(network.depth, lines), "streaming")[0], "streaming") as model:
+        model.flash(b"".join(word.to_bytes(4, "big") for word in image.words), 1)
+        model.reset()
+        model.run(200)                      # the flash is awake
+        for at, cycles in zip([load, *image.begins], expected, strict=True):
+            before = model.cycles
+            model.bus(np.array([(begin, at, 1)], dtype=np.uint32), LoaderMap.address_bits, 1000)
+            model.until("busy", 0, 1_000_000)
+            assert model.cycles - before == pytest.approx(cycles, rel=0.02, abs=40)
 
 
 def test_a_host_cannot_write_the_flash(network: Network, seed: int) -> None:
