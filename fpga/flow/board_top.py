@@ -201,7 +201,7 @@ class BoardTop(wiring.Component):
             loading = self.boot.status == BootStatus.LOADING
             self._flash(m, loading)
         if self.loader:
-            # without a program of its own: in reset meanwhile, and then it begins with a pause, for the flash
+            # in reset until the boot has ended: then it pauses before it selects the flash
             m.submodules.loader = ResetInserter(loading)(self.loader) if self.lists else self.loader
             m.d.comb += self.loader.target_busy.eq(busy)
             wiring.connect(m, self.loader.target, bus)

@@ -92,16 +92,17 @@ def test_the_contents_of_a_flash():
         joined(b"ab", b"cd", 1)
 
 
-@pytest.mark.parametrize("wrong", [None, 1234])
-def test_a_board_answers_from_power_up_on(wrong):
-    """Its host sends pixels alone; with a wrong bit in the image there is nothing to answer them."""
+@pytest.mark.parametrize(("wrong", "loader"), [(None, 0), (1234, 0), (None, 16)])
+def test_a_board_answers_from_power_up_on(wrong, loader):
+    """Its host sends pixels alone; with a wrong bit in the image there is nothing to answer them. A loader in its
+    single-port RAMs lets all pass."""
     config, boot, clock = ArrayConfig.preset("icebreaker_pixels"), Boot(address=1 << 17), 30e6
     graph = digits_graph_untrained(0)
     program = compile_graph(graph, config, split=True, answers=Answers())
     image = bytearray(boot_image(program))
     if wrong is not None:
         image[wrong] ^= 1
-    board = VirtualBoard(config, clock=clock, line=SerialPort(6_000_000), boot=boot,
+    board = VirtualBoard(config, clock=clock, line=SerialPort(6_000_000), boot=boot, loader=loader,
                          flash=joined(b"", bytes(image), boot.address))
     images = digits().test.images[:5]
     values = digits_encoder().values(images).astype(np.uint8)
