@@ -23,7 +23,7 @@ lower = $(shell printf '%s' '$(1)' | tr 'A-Z_' 'a-z-')
 given = $(strip $(foreach name,$(1),$(if $(value $(name)),--$(call lower,$(name))='$(value $(name))')))
 
 # what `make bitstream` takes besides BOARD; OUT only where it is given
-CHOSEN = $(call given,PRESET CONFIG FREQUENCY LINE BAUD ADDRESS SEED SEEDS $(if $(filter command line,$(origin NETWORK)),NETWORK) CAMERA) $(if $(LOADER),--loader) \
+CHOSEN = $(call given,PRESET CONFIG FREQUENCY LINE BAUD ADDRESS SEED SEEDS $(if $(filter command line,$(origin NETWORK)),NETWORK) CAMERA) $(if $(LOADER),--loader) $(if $(QUAD),--quad) \
          $(if $(filter command line,$(origin OUT)),--out='$(OUT)')
 
 .DEFAULT_GOAL := help
@@ -38,7 +38,7 @@ help:
 	@echo '                                    OUT=folder, PRESET=icebreaker, TILE=2, WRAPPER=axi, axis or wishbone, CELLS=ecp5, POPCOUNT=, ...'
 	@echo 'make bitstream BOARD=icebreaker     synthesize, place, route, pack and report'
 	@echo '                                    PRESET=, CONFIG=file.toml, FREQUENCY=MHz, SEEDS=n, OUT=folder, LOADER=1,'
-	@echo '                                    NETWORK=net.sgn, CAMERA=hm01b0, LINE=ethernet ADDRESS=192.168.1.50'
+	@echo '                                    NETWORK=net.sgn, QUAD=1, CAMERA=hm01b0, LINE=ethernet ADDRESS=192.168.1.50'
 	@echo 'make soak N=200 SEED=1              random arrays and networks, as many as asked; RECORD=1'
 	@echo 'make fuzz N=100000 SEED=1           damaged and made-up inputs to everything that reads; TARGET=config, RECORD=1'
 	@echo 'make task TASK=segmentation         a vision task: its networks judged, drawn, and run on the array in RTL'

@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from math import ceil, log2
 
 from amaranth.build import Platform, Resource, ResourceError, Subsignal
-from amaranth.hdl import C, ClockDomain, Elaboratable, Module, Mux, Value
+from amaranth.hdl import C, ClockDomain, Elaboratable, Module, Mux, ResetInserter, Value
 from amaranth.lib import io, wiring
 from amaranth.lib.wiring import In, Out
 
 from signum.hdl.accelerator import Accelerator
 from signum.hdl.boot.blinker import Blinker
 from signum.hdl.boot.boot_loader import BootLoader, BootStatus
+from signum.hdl.boot.flash_reader import ADDRESS_BITS
+from signum.hdl.boot.flash_write_list import FlashWriteListDMA
 from signum.hdl.camera.answer_text import AnswerText
 from signum.hdl.camera.camera import Camera
 from signum.hdl.camera.downscale import Scaling
@@ -21,8 +23,9 @@ from signum.hdl.camera.sensors import SENSORS, Sensor
 from signum.hdl.config import ArrayConfig
 from signum.hdl.control.answer_geometry import answer_bits
 from signum.hdl.host.bridge import Bridge
-from signum.hdl.host.write_list_dma import LoaderMap, WriteListDMA
+from signum.hdl.host.write_list_dma import LoaderMap, WriteListDMA, WriteListSender
 
+from .boot_image import HEAD_BYTES
 from .families.clock import Clock
 from .families.family import BoardFamily, Chip, Device
 from .families.pll import PLL
@@ -37,6 +40,8 @@ __all__ = ["SERIAL", "Board", "BoardTop", "Boot", "CameraView", "PlatformTop"]
 SERIAL = "serial"
 BESIDE_LOADER = Window(slots=1, slot_bytes=512)
 BLINK = 0.25            # seconds of a blink, at most
+FLASH_BYTES = 1 << ADDRESS_BITS
+WORD_BYTES = 4
 CAMERA_INPUTS = "pclk", "vsync", "href", "pins", "sda_in"
 CAMERA_OUTPUTS = "master", "scl", "sda"
 CAMERA_PINS = *CAMERA_INPUTS, *CAMERA_OUTPUTS
@@ -45,21 +50,50 @@ CAMERA_RESOURCE = "pclk", "vsync", "href", "data", "master", "scl", "sda"
 
 @dataclass(frozen=True, kw_only=True)
 class Boot:
-    """A program in the flash of a board, which `hdl.boot.boot_loader.BootLoader` loads at power-up.
+    """A program in the flash of a board, which `hdl.boot.boot_loader.BootLoader` loads at power-up; or write lists.
 
     Parameters
     ----------
     address : int
-        Of the image in the flash.
+        Of the first byte behind the bitstream.
     wake : float
         Seconds that the flash takes to wake up.
-    divisor : int
+    divisor, lines : int
         See `hdl.boot.flash_reader.FlashReader`.
+    depth : int
+        Words of write lists in the flash, a power of two (`fpga.flow.boot_image.list_depth`); 0 for a program.
+
+    Raises
+    ------
+    BoardError
+        If the write lists do not fit into the addresses of a flash.
     """
 
     address: int
     wake: float = 30e-6
     divisor: int = 1
+    lines: int = 1
+    depth: int = 0
+
+    def __post_init__(self) -> None:
+        if self.depth and self.list_address + WORD_BYTES * self.depth > FLASH_BYTES:
+            raise BoardError(f"write lists must end below {FLASH_BYTES} bytes of the flash, "
+                             f"not at {self.list_address + WORD_BYTES * self.depth}")
+
+    @property
+    def list_address(self) -> int:
+        """Of the first word of write lists, a multiple of the bytes of them all."""
+        size = WORD_BYTES * self.depth
+        return -(-(self.address + HEAD_BYTES) // size) * size
+
+    @property
+    def image_address(self) -> int:
+        """Of the image, the words of which follow its head."""
+        return self.list_address - HEAD_BYTES if self.depth else self.address
+
+    def wake_cycles(self, clock: float) -> int:
+        """Cycles of a clock in Hz that the flash takes to wake up."""
+        return ceil(self.wake * clock)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +109,8 @@ class BoardTop(wiring.Component):
 
     With a host: line, bridge, a loader where one is wanted, a boot loader, accelerator. With a camera there is no host:
     its images are answered in lines of text (`hdl.camera.answer_text.AnswerText`) on the serial port, once the boot
-    loader has loaded the program.
+    loader has loaded the program. With write lists in the flash the boot loader checks them, and stands in front of the
+    loader, whose flash they are from then on.
 
     Parameters
     ----------
@@ -92,7 +127,7 @@ class BoardTop(wiring.Component):
     window : Window
         The buffers of the bridge.
     boot : Boot, optional
-        The program in the flash.
+        The program, or the write lists, in the flash.
     camera : CameraView, optional
         The source of the images; needs ``boot``.
 
@@ -101,7 +136,8 @@ class BoardTop(wiring.Component):
     pins and clocks of ``line``
     busy : Out(1)
         A program runs or is loaded; a refused image blinks `BootStatus`.
-    flash_cs, flash_sck, flash_copi : Out(1), flash_cipo : In(1), only with ``boot``
+    flash_cs, flash_sck, flash_copi : Out(1), flash_cipo : In(lines), only with ``boot``; flash_drive : Out(1), with 4
+        See `hdl.boot.flash_reader.FlashReader`.
     camera_pclk, camera_vsync, camera_href : In(1), camera_pins : In, camera_master : Out(1), camera_scl, camera_sda :
     Out(1), camera_sda_in : In(1), only with ``camera``
         See `hdl.camera.camera.Camera`.
@@ -116,8 +152,11 @@ class BoardTop(wiring.Component):
 
     def __init__(self, *, config: ArrayConfig, clock: float, line: LineUnit, loader: int = 0, spram: bool = False,
                  window: Window = WINDOW, boot: Boot | None = None, camera: CameraView | None = None) -> None:
-        if (boot or camera) and not config.streams:
+        lists = boot is not None and boot.depth > 0
+        if (boot or camera) and not lists and not config.streams:
             raise BoardError("an array must have an input unit to run without a host: input_depth must be more than 0")
+        if lists and (loader or camera):
+            raise BoardError("write lists in the flash must be without another loader, and without a camera")
         if camera and (loader or not boot):
             raise BoardError("a camera must have its program in the flash, and no loader")
         if camera and not isinstance(line, SerialLine):
@@ -125,16 +164,25 @@ class BoardTop(wiring.Component):
         self.config = config
         self.window = window
         self.spram = spram and not loader
-        self.loader = WriteListDMA(config=config, depth=loader, spram=spram) if loader else None
+        self.loader: WriteListSender | None = None
+        self.lists: FlashWriteListDMA | None = None
+        if loader:
+            self.loader = WriteListDMA(config=config, depth=loader, spram=spram)
         self.clock = clock
         self.line = line
         ports: dict[str, In | Out] = {**line.ports, "busy": Out(1)}
         self.boot: BootLoader | None = None
         self.camera: Camera | None = None
         if boot:
-            self.boot = BootLoader(config=config, address=boot.address, wake_cycles=ceil(boot.wake * clock),
-                                   divisor=boot.divisor)
-            ports |= {"flash_cs": Out(1), "flash_sck": Out(1), "flash_copi": Out(1), "flash_cipo": In(1)}
+            wake = boot.wake_cycles(clock)
+            self.boot = BootLoader(config=config, address=boot.image_address, wake_cycles=wake, divisor=boot.divisor,
+                                   lines=boot.lines, depth=boot.depth,
+                                   address_bits=LoaderMap.address_bits if lists or loader else 0)
+            if lists:
+                self.lists = FlashWriteListDMA(config=config, depth=boot.depth, address=boot.list_address,
+                                               wake_cycles=wake, divisor=boot.divisor, lines=boot.lines)
+                self.loader = self.lists
+            ports |= {f"flash_{name}": self.boot.signature.members[name] for name in self.boot.flash.pins}
         if camera:
             self.camera = Camera(sensor=camera.sensor, scaling=camera.scaling, clock=clock)
             ports |= {f"camera_{name}": member for name, member in self.camera.signature.members.items()
@@ -148,25 +196,46 @@ class BoardTop(wiring.Component):
         m.submodules.line = line = self.line
         line.connect_ports(m, self)
         bus, busy, running = accelerator.bus, accelerator.busy, C(1)
+        loading = C(0)
+        if self.boot:
+            loading = self.boot.status == BootStatus.LOADING
+            self._flash(m, loading)
+        if self.loader:
+            # in reset until the boot has ended: then it pauses before it selects the flash
+            m.submodules.loader = ResetInserter(loading)(self.loader) if self.lists else self.loader
+            m.d.comb += self.loader.target_busy.eq(busy)
+            wiring.connect(m, self.loader.target, bus)
+            bus, busy = self.loader.bus, self.loader.busy
         if self.boot:
             m.submodules.boot = boot = self.boot
-            wiring.connect(m, boot.target, bus)
-            m.d.comb += [self.flash_cs.eq(boot.cs), self.flash_sck.eq(boot.sck), self.flash_copi.eq(boot.copi),
-                         boot.cipo.eq(self.flash_cipo)]
             m.submodules.blinker = blinker = Blinker(bits=ceil(log2(BLINK * self.clock)))
             running = boot.status == BootStatus.RUNNING
             refused = boot.status[1]
             m.d.comb += blinker.count.eq(Mux(refused, boot.status, 0))
-            bus, busy = boot.bus, busy | (boot.status == BootStatus.LOADING) | blinker.light
+            if self.lists:
+                m.d.comb += self.lists.whole.eq(running)
+            wiring.connect(m, boot.target, bus)
+            bus, busy = boot.bus, busy | loading | blinker.light
         if self.camera:
             self._camera(m, accelerator, running)
         else:
-            busy = self._host(m, accelerator, bus, busy)
+            self._host(m, accelerator, bus)
         m.d.comb += self.busy.eq(busy)
         return m
 
-    def _host(self, m: Module, accelerator: Accelerator, bus: wiring.PureInterface, busy: Value) -> Value:
-        """The bridge, and a loader; returns whether anything runs."""
+    def _flash(self, m: Module, loading: Value) -> None:
+        """The pins of the flash, of the boot loader and then of the loader."""
+        boot, lists = self.boot, self.lists
+        assert boot
+        m.d.comb += boot.cipo.eq(self.flash_cipo)
+        outputs = {name: getattr(boot, name) for name in boot.flash.pins if name != "cipo"}
+        if lists:
+            m.d.comb += lists.cipo.eq(self.flash_cipo)
+            outputs = {name: Mux(loading, output, getattr(lists, name)) for name, output in outputs.items()}
+        m.d.comb += [getattr(self, f"flash_{name}").eq(output) for name, output in outputs.items()]
+
+    def _host(self, m: Module, accelerator: Accelerator, bus: wiring.PureInterface) -> None:
+        """The bridge to a bus."""
         window, streams = self.window, self.config.streams
         bits = LoaderMap.address_bits if self.loader else 0
         m.submodules.bridge = bridge = Bridge(
@@ -185,14 +254,7 @@ class BoardTop(wiring.Component):
                 bridge.answers.valid.eq(accelerator.answers.valid),
                 accelerator.answers.ready.eq(bridge.answers.ready),
             ]
-        if not self.loader:
-            wiring.connect(m, bridge.bus, bus)
-            return busy
-        m.submodules.loader = self.loader
-        wiring.connect(m, bridge.bus, self.loader.bus)
-        wiring.connect(m, self.loader.target, bus)
-        m.d.comb += self.loader.target_busy.eq(busy)
-        return self.loader.busy
+        wiring.connect(m, bridge.bus, bus)
 
     def _camera(self, m: Module, accelerator: Accelerator, running: Value) -> None:
         """The camera's images, once the program runs, and their answers as text."""
@@ -253,9 +315,11 @@ class PlatformTop(Elaboratable):
             m.submodules.led = lit = io.Buffer("o", platform.request(self.led, 0, dir="-"))
             m.d.comb += lit.o.eq(top.busy)
         if top.boot:
-            m.submodules.flash = flash = FlashPins()
-            m.d.comb += [flash.cs.eq(top.flash_cs), flash.sck.eq(top.flash_sck), flash.copi.eq(top.flash_copi),
-                         top.flash_cipo.eq(flash.cipo)]
+            reader = top.boot.flash
+            m.submodules.flash = flash = FlashPins(lines=reader.lines)
+            m.d.comb += [getattr(flash, name).eq(getattr(top, f"flash_{name}")) for name in reader.pins
+                         if name != "cipo"]
+            m.d.comb += top.flash_cipo.eq(flash.cipo)
         if top.camera:
             self._camera(m, platform)
         return m
@@ -378,11 +442,14 @@ class Board:
             raise BoardError(f"loader must be left out on {self.name}, which has no single-port RAMs for it")
         return self.spram
 
-    def boot_place(self) -> Boot:
-        """The place of a program in its flash; BoardError if it has none."""
+    def boot_place(self, *, depth: int = 0, quad: bool = False) -> Boot:
+        """The place of a program in its flash, or of ``depth`` words of write lists, read on one line or on four.
+
+        BoardError if it has none.
+        """
         if self.boot is None:
             raise BoardError(f"network must be left out on {self.name}, whose flash holds no program")
-        return self.boot
+        return dataclasses.replace(self.boot, depth=depth, lines=4 if quad else self.boot.lines)
 
     def sensor(self, name: str) -> Sensor:
         """A sensor that it takes; BoardError if it takes none of this name."""
@@ -429,7 +496,7 @@ class Board:
             platform.add_resources([Resource("camera", 0, *self.sensors[camera])])
         return platform
 
-    def design(self, config: ArrayConfig, pll: PLL, line: BoardLine, *, loader: bool = False, boot: bool = False,
+    def design(self, config: ArrayConfig, pll: PLL, line: BoardLine, *, loader: bool = False, boot: Boot | None = None,
                camera: CameraView | None = None) -> PlatformTop:
         """The design for the board, with or without a loader in its single-port RAMs, a boot loader, a camera.
 
@@ -441,5 +508,5 @@ class Board:
         words = self.loader_words() if loader else 0
         window = self.window_beside_loader if loader else line.window or self.window
         top = BoardTop(config=config, clock=pll.frequency, line=line.unit(pll.frequency), loader=words,
-                       spram=self.spram > 0, window=window, boot=self.boot_place() if boot else None, camera=camera)
+                       spram=self.spram > 0, window=window, boot=boot, camera=camera)
         return PlatformTop(top, (self.clock or self.family.clock)(self.crystal, pll), self.led)

@@ -1,4 +1,4 @@
-"""Images for `hdl.boot.boot_loader.BootLoader`: a program as words in the flash of a board, and back."""
+"""Images for `hdl.boot.boot_loader.BootLoader`: programs or write lists, as words in the flash of a board, and back."""
 
 import struct
 import zlib
@@ -9,11 +9,14 @@ from signum.hdl.boot.boot_loader import LENGTH_BITS, fingerprint
 from signum.hdl.config import ArrayConfig
 from signum.hdl.host.bus import AddressMap, Control, Region, Register
 
-__all__ = ["BLOCK_BYTES", "BootImageError", "boot_image", "boot_writes", "checksum", "flash_address", "joined"]
+__all__ = ["BLOCK_BYTES", "HEAD_BYTES", "BootImageError", "boot_image", "boot_writes", "checksum", "flash_address",
+           "joined", "list_depth", "list_image"]
 
 BLOCK_BYTES = 1 << 16
 """Bytes that a flash erases at once."""
 
+HEAD_BYTES = 8
+"""Of an image: its fingerprint and its length."""
 
 REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
@@ -52,6 +55,25 @@ def boot_image(program: Program) -> bytes:
     if len(body) >= 1 << LENGTH_BITS:
         raise BootImageError(f"an image must have fewer than {1 << LENGTH_BITS} words, not {len(body)}")
     image = pack([fingerprint(program.config), len(body), *body])
+    return image + pack([checksum(image)])
+
+
+def list_depth(words: Sequence[int]) -> int:
+    """Words of a flash that hold write lists and the CRC behind them: a power of two, of at least 2."""
+    return 1 << max(1, len(words).bit_length())
+
+
+def list_image(words: Sequence[int], config: ArrayConfig) -> bytes:
+    """The image of write lists for an array; `hdl.boot.flash_write_list` reads what is behind its head.
+
+    Raises
+    ------
+    BootImageError
+        If the lists are longer than an image can be.
+    """
+    if len(words) >= 1 << LENGTH_BITS:
+        raise BootImageError(f"an image must have fewer than {1 << LENGTH_BITS} words, not {len(words)}")
+    image = pack([fingerprint(config, list_depth(words)), len(words), *words])
     return image + pack([checksum(image)])
 
 

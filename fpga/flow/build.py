@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from signum.golden.compiler.program import Program
+from signum.golden.compiler.weight_streaming import Streamed
 from signum.hdl.camera.camera import scaling_for
 from signum.hdl.camera.sensors import Sensor
 from signum.hdl.config import ArrayConfig
 from signum.hdl.lib.emit import EmitError, run_yosys
 
-from .board_top import Board, CameraView
-from .boot_image import boot_image, joined
+from .board_top import Board, Boot, CameraView
+from .boot_image import joined
 from .families import BOARD_FAMILIES
 from .families.family import NAME
 from .families.pll import PLL
+from .flash_contents import flash_contents
 from .lines.board_line import BoardError, BoardLine
 from .report import cells, check_clock, critical_path, fmax_mhz, utilization
 from .tools import BuildError, run_tool, tool
@@ -76,7 +78,7 @@ class Stall:
 
 
 def synthesize(board: Board, config: ArrayConfig, pll: PLL, line: BoardLine, folder: Path, *, loader: bool = False,
-               boot: bool = False, camera: str = "", view: CameraView | None = None) -> dict[str, int]:
+               boot: Boot | None = None, camera: str = "", view: CameraView | None = None) -> dict[str, int]:
     """Write the netlist and the pins; returns the counts of cells."""
     family = board.family
     design = board.design(config, pll, line, loader=loader, boot=boot, camera=view)
@@ -158,7 +160,8 @@ def place_best(board: Board, seeds: range, folder: Path, clock: float, progress:
 
 def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | None = None,
           line: BoardLine | None = None, seed: int = 1, seeds: int = 1, loader: bool = False,
-          program: Program | None = None, camera: str = "", progress: Progress = lambda stage: None) -> dict[str, Any]:
+          program: Program | Streamed | None = None, quad: bool = False, camera: str = "",
+          progress: Progress = lambda stage: None) -> dict[str, Any]:
     """Build the bitstream (``signum.bin``, ``.bit`` or ``.fs``) and ``report.json`` in a folder.
 
     Parameters
@@ -177,8 +180,11 @@ def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | No
         First seed of the placement, and how many are tried; the fastest result is kept.
     loader : bool
         With a loader in the board's single-port RAMs.
-    program : Program, optional
-        A program that takes pixels, for the board's flash: ``flash.bin`` has the bitstream and the program.
+    program : Program or Streamed, optional
+        A program that takes pixels, for the board's flash: ``flash.bin`` has the bitstream and the program. Or a
+        network in stages, whose programs and weights come from the flash, and its maps from a host.
+    quad : bool
+        Read the flash on four lines; its bit QE must be set.
     camera : str
         Name of a sensor (`hdl.camera.sensors.SENSORS`), the source of the program's images.
     progress : callable
@@ -195,26 +201,32 @@ def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | No
         If the design is too slow for the clock; the report is written, the bitstream is not.
     BuildError, ToolError
         If a tool fails (such as for a design that does not fit) or is missing.
-    PLLError, BoardError
-        If the clock, the line or the loader cannot be had.
+    PLLError, BoardError, BootImageError
+        If the clock, the line or the loader cannot be had, or the flash cannot hold the program.
     """
     family = board.family
     pll = board.pll(board.frequency if frequency is None else frequency)
     line = line or board.line()
     line.check(pll.frequency)
     words = board.loader_words() if loader else 0
-    image = boot_image(program) if program else b""
+    if quad and program is None:
+        raise BoardError("quad must be left out without a network in the flash")
+    if loader and isinstance(program, Streamed):
+        raise BoardError("write lists in the flash must be without another loader, and without a camera")
+    contents = flash_contents(board, program, quad=quad) if program else None
     view = None
     if camera:
         if program is None:
             raise BoardError("network must be given for a camera")
+        if isinstance(program, Streamed):
+            raise BoardError("network must fit into the banks to take its images from a camera, not in stages")
         view = camera_view(board.sensor(camera), program)
     out.mkdir(parents=True, exist_ok=True)
     for name in OUTPUTS:
         (out / name).unlink(missing_ok=True)
     progress("synthesis")
-    counts = synthesize(board, config, pll, line, out, loader=loader, boot=program is not None, camera=camera,
-                        view=view)
+    counts = synthesize(board, config, pll, line, out, loader=loader, boot=contents.place if contents else None,
+                        camera=camera, view=view)
     seed, placed, reached, stalled = place_best(board, range(seed, seed + seeds), out, pll.frequency, progress)
     fmax, clock = fmax_mhz(placed), pll.frequency / 1e6
     use = utilization(placed, family)
@@ -224,7 +236,10 @@ def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | No
         "family": family.name,
         "config": config.to_dict(),
         "loader": words,
-        "flash_image_bytes": len(image),
+        "flash_image_bytes": len(contents.image) if contents else 0,
+        "flash_lines": contents.place.lines if contents else 0,
+        "power_up_ms": contents and round(1000 * contents.power_up_cycles(pll.frequency) / pll.frequency, 2),
+        "stages": len(program.stages) if isinstance(program, Streamed) else 0,
         "camera": camera,
         "binops_per_cycle": config.binops_per_cycle,
         **use,
@@ -253,7 +268,7 @@ def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | No
         raise
     progress("bitstream")
     run_tool(family.pack, [*board.chip.pack, *family.pack_options], out)
-    if program:
+    if contents:
         bitstream = (out / family.bitstream).read_bytes()
-        (out / FLASH).write_bytes(joined(bitstream, image, board.boot_place().address))
+        (out / FLASH).write_bytes(joined(bitstream, contents.image, contents.place.image_address))
     return report

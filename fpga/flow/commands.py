@@ -8,8 +8,6 @@ from rich.console import Console
 from rich.table import Table
 
 from signum.golden.compiler.allocation import CapacityError
-from signum.golden.compiler.answers import Answers
-from signum.golden.compiler.compile import compile_graph
 from signum.golden.compiler.graph import Graph
 from signum.golden.compiler.program import Program
 from signum.golden.compiler.weight_streaming import Streamed
@@ -22,6 +20,7 @@ from .boot_image import BootImageError
 from .build import build
 from .families.pll import PLLError
 from .flash import flash
+from .flash_contents import flash_program
 from .lines.board_line import BoardError
 from .program_file import ProgramFile, ProgramFileError
 from .report import (
@@ -50,16 +49,14 @@ board_option = click.option("--board", type=OneOf(sorted(BOARDS)), default="iceb
                             metavar="NAME", help=f"One of: {', '.join(sorted(BOARDS))}.")
 
 
-def boot_program(path: Path, config: ArrayConfig, *, given: bool) -> Program:
-    """The program of a file, for a board's flash; a network is compiled for the array, an image a run.
+def boot_program(path: Path, config: ArrayConfig, *, given: bool) -> Program | Streamed:
+    """The program of a file, for a board's flash; a network is compiled for the array (`flash_program`).
 
-    BoardError where the program is for another array than a ``given`` one, or needs a host.
+    BoardError where the program is for another array than a ``given`` one.
     """
     found = ProgramFile.load(path).program
     if isinstance(found, Graph):
-        return compile_graph(found, config, split=True, answers=Answers())
-    if isinstance(found, Streamed):
-        raise BoardError(f"network must fit into the banks to run without a host, not in stages: {path}")
+        return flash_program(found, config)
     if given and found.config != config:
         raise BoardError(f"the array must be that of {path}, which is compiled: leave preset and config out")
     return found
@@ -75,14 +72,15 @@ def boot_program(path: Path, config: ArrayConfig, *, given: bool) -> Program:
 @click.option("--address", metavar="IPV4", help="Address of the board in the network, with ethernet.")
 @click.option("--loader", is_flag=True, help="With a loader in the board's single-port RAMs (UP5K).")
 @click.option("--network", type=FILE, help="Program file (.sgn) of a network, for the board's flash.")
+@click.option("--quad", is_flag=True, help="Read the flash on four lines; its bit QE must be set.")
 @click.option("--camera", default="", metavar="NAME", help="Sensor of the images, with a network in the flash.")
 @click.option("--seed", type=Integer(0), default=1, show_default=True, metavar="N", help="Seed of the placement.")
 @click.option("--seeds", type=Integer(1), default=1, show_default=True, metavar="N",
               help="Try so many and keep the fastest.")
 @click.option("--out", type=Folder(), help="Folder of the files; by default build/BOARD.")
 def build_command(board: str, preset: str | None, config: Path | None, frequency: float | None, line: str,
-                  baud: int | None, address: str | None, loader: bool, network: Path | None, camera: str, seed: int,
-                  seeds: int, out: Path | None) -> None:
+                  baud: int | None, address: str | None, loader: bool, network: Path | None, quad: bool, camera: str,
+                  seed: int, seeds: int, out: Path | None) -> None:
     """Make a bitstream for a board.
 
     Synthesis, placement, routing and packing write signum.bin (ECP5: .bit, Gowin: .fs) and report.json (cells, RAM,
@@ -105,8 +103,8 @@ def build_command(board: str, preset: str | None, config: Path | None, frequency
 
     report = build(chosen, array, out=folder, line=chosen.line(line, baud, address), seed=seed, seeds=seeds,
                    frequency=None if frequency is None else frequency * 1e6, loader=loader, program=program,
-                   camera=camera, progress=progress)
-    if not loader and line in ("", chosen.line_names[0]):
+                   quad=quad, camera=camera, progress=progress)
+    if not loader and not isinstance(program, Streamed) and line in ("", chosen.line_names[0]):
         keep_board_row(board_row(report))
     progress(f"done: {folder / chosen.family.bitstream}")
     rows = Table(show_header=False)

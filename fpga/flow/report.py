@@ -111,6 +111,9 @@ def table(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("clock", f"{report['clock_mhz']:.3f} MHz, at most {report['fmax_mhz']:.2f}"),
         ("line", report["line"]),
         ("seed", str(report["seed"])),
+        *([("image in the flash", f"{report['flash_image_bytes']:,} bytes, read on {report['flash_lines']} lines"
+            + (f", {report['stages']} stages" if report["stages"] else "")),
+           ("power-up to the first answer", f"{report['power_up_ms']} ms")] if report.get("flash_image_bytes") else []),
     ]
 
 

@@ -119,11 +119,12 @@ struct Cable {
     }
 };
 
-// A SPI NOR flash at the pins flash_*, in deep power-down at first: it knows the commands of wake-up (0xAB), read (0x03)
-// and fast read (0x0B), mode 0, and takes `wake` cycles to wake up.
+// A SPI NOR flash at the pins flash_*, in deep power-down at first: it knows the commands of wake-up (0xAB), read (0x03),
+// fast read (0x0B) and, where it has four data pins, quad output (0x6B), mode 0, and takes `wake` cycles to wake up.
 struct Flash {
     std::vector<uint8_t> bytes;
     Port cs, sck, copi, cipo;
+    bool quad = false;
     uint64_t wake = 0;
     uint64_t awake_at = UINT64_MAX;
     bool selected = false, clock = false;
@@ -139,10 +140,13 @@ struct Flash {
             else if (bits < 32) address = address << 1 | (copi.get() & 1);
             ++bits;
         } else if (!level && clock && now >= awake_at) {
-            const uint32_t head = command == 0x0B ? 40 : command == 0x03 ? 32 : UINT32_MAX;
+            const bool fourfold = quad && command == 0x6B;
+            const uint32_t head = command == 0x0B || fourfold ? 40 : command == 0x03 ? 32 : UINT32_MAX;
             if (bits >= head) {
-                const uint64_t bit = bits - head, at = address + bit / 8;
-                cipo.put(at < bytes.size() ? bytes[at] >> (7 - bit % 8) & 1 : 1);
+                const uint32_t width = fourfold ? 4 : 1, level_mask = (1u << width) - 1;
+                const uint64_t bit = (bits - head) * uint64_t{width}, at = address + bit / 8;
+                const uint32_t value = at < bytes.size() ? bytes[at] >> (8 - width - bit % 8) & level_mask : level_mask;
+                cipo.put(quad && !fourfold ? value << 1 : value);
             }
         }
         selected = select;
@@ -484,6 +488,7 @@ void model_flash(Model* model, const uint8_t* bytes, uint64_t count, uint64_t wa
     flash.sck = model->port("flash_sck");
     flash.copi = model->port("flash_copi");
     flash.cipo = model->port("flash_cipo");
+    flash.quad = model->ports.count("flash_drive") != 0;
     flash.wake = wake;
 }
 

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from signum.fpga.flow.boards import board_named
+from signum.fpga.flow.flash_contents import flash_program
 from signum.fpga.flow.lines.board_line import BoardError
 from signum.fpga.flow.lines.ethernet_line import Ethernet
 from signum.fpga.flow.program_file import ProgramFile, ProgramFileError
@@ -30,6 +31,7 @@ from signum.hdl.host.write_list_dma import UP5K_WORDS
 from signum.hdl.lib.command import FILE, Command, Integer
 
 from .device import Device, DeviceError
+from .flash_staged_device import FlashStagedDevice
 from .images import ImagesError, read_images, save_results
 from .link import Link, LinkError
 from .model import ModelError
@@ -75,22 +77,37 @@ def virtual_board(config: ArrayConfig, console: Console, loader: int = 0,
         yield board, server.port
 
 
+def device_of(link: Link, program: Program | Graph | Streamed | None, *, flash: bool) -> Device:
+    """The driver of a board for a program; a network in a flash may be in stages."""
+    if not flash:
+        return (StagedDevice if isinstance(program, Streamed) else Device)(link)
+    device = Device(link)
+    if isinstance(program, Graph):
+        try:
+            program = flash_program(program, device.config)
+        except CapacityError as error:
+            raise DataError(f"the network must fit the board's array: {error}") from None
+    return FlashStagedDevice(link) if isinstance(program, Streamed) else device
+
+
 @contextlib.contextmanager
-def connect(port: str, baud: int, program: Program | Streamed | None, console: Console) -> Iterator[Device]:
+def connect(port: str, baud: int, program: Program | Graph | Streamed | None, console: Console, *,
+            flash: bool = False) -> Iterator[Device]:
     """The board at a port (`open_port`); for "sim" a virtual board with the program's array, and a loader if needed.
 
-    A real board may be asked for its array first, without a program.
+    A real board may be asked for its array first, without a program; with ``flash`` it has the program.
     """
     staged = isinstance(program, Streamed)
     with contextlib.ExitStack() as stack:
         timeout = 0.2 + WINDOW_BITS / baud
         if port == SIM:
             assert program is not None
+            assert not isinstance(program, Graph)
             _, port = stack.enter_context(virtual_board(program.config, console, UP5K_WORDS if staged else 0))
             timeout = 5.0                       # large arrays simulate slowly
         transport = open_port(port, baud)
         stack.callback(transport.close)
-        yield (StagedDevice if staged else Device)(Link(transport, timeout=timeout))
+        yield device_of(Link(transport, timeout=timeout), program, flash=flash)
 
 
 def read_array(path: Path) -> np.ndarray:
@@ -136,11 +153,13 @@ def inputs_of(program: Program | Streamed, encoder: Encoder | None, images: np.n
         raise DataError(str(error)) from None
 
 
-def compiled(file: ProgramFile, config: ArrayConfig) -> ProgramFile:
-    """The file with its network compiled for an array; DataError where it does not fit."""
+def compiled(file: ProgramFile, config: ArrayConfig, *, flash: bool = False) -> ProgramFile:
+    """The file with its network compiled for an array, or as a build has it in the flash; DataError where it does not
+    fit."""
     assert isinstance(file.program, Graph)
     try:
-        return dataclasses.replace(file, program=compile_graph(file.program, config))
+        program = flash_program(file.program, config) if flash else compile_graph(file.program, config)
+        return dataclasses.replace(file, program=program)
     except CapacityError as error:
         raise DataError(f"the network must fit the board's array: {error}") from None
 
@@ -167,10 +186,10 @@ def accuracy(results: np.ndarray, labels: np.ndarray, *, classes: bool = False) 
     return float((found.reshape(labels[:len(found)].shape) == labels[:len(found)]).mean())
 
 
-def load_and_infer(device: Device, program: Program | Streamed) -> Callable[[Maps, Told], np.ndarray]:
-    """Load a program, or the stages of a network; returns the inference function."""
+def load_and_infer(device: Device, program: Program | Streamed, *, flash: bool) -> Callable[[Maps, Told], np.ndarray]:
+    """Load a program, or the stages of a network, or use those in the flash; returns the inference function."""
     if not isinstance(program, Streamed):
-        device.load(program)
+        (device.attach if flash else device.load)(program)
         return device.answer if program.streams else device.infer
     assert isinstance(device, StagedDevice)
     staged, name = device, program.output
@@ -183,14 +202,14 @@ def load_and_infer(device: Device, program: Program | Streamed) -> Callable[[Map
 
 
 def run_program(device: Device, file: ProgramFile, images: np.ndarray, labels: np.ndarray | None,
-                console: Console) -> np.ndarray:
+                console: Console, *, flash: bool = False) -> np.ndarray:
     """Load a program, run it on images with a progress bar, and print a summary; returns the results."""
     assert not isinstance(file.program, Graph)
     maps = inputs_of(file.program, file.encoder, images)
     ranks = isinstance(file.program, Program) and file.program.streams and (
         file.program.answer_fields.get("kind", AnswerKind.RANKS) == AnswerKind.RANKS)
     began = time.monotonic()
-    infer = load_and_infer(device, file.program)
+    infer = load_and_infer(device, file.program, flash=flash)
     loaded = time.monotonic() - began
     parts: list[np.ndarray] = []
     latencies: list[float] = []
@@ -247,10 +266,11 @@ def run_program(device: Device, file: ProgramFile, images: np.ndarray, labels: n
 @click.option("--out", type=FILE, help="File for the results (.npy).")
 @click.option("--board", default="icebreaker", show_default=True, metavar="NAME", help="The board, for its baud rate.")
 @click.option("--baud", type=Integer(1), metavar="N", help="Bits a second; by default the board's.")
+@click.option("--flash", is_flag=True, help="The board has the program, or the network, in its flash.")
 @click.option("--preset", default=PRESET, show_default=True, metavar="NAME",
               help="Size of a virtual board's array, for a network that is not compiled.")
 def run_command(port: str, program: Path, images_path: Path, labels_path: Path | None, out: Path | None,
-                board: str, baud: int | None, preset: str) -> None:
+                board: str, baud: int | None, flash: bool, preset: str) -> None:
     """Run a program file on the board at a serial port, or in a network.
 
     A network of `signum import` is compiled for the array that the board tells.
@@ -264,13 +284,15 @@ def run_command(port: str, program: Path, images_path: Path, labels_path: Path |
             raise DataError(f"the {name} must be an array of one or more axes, not one number")
     if labels is not None and len(labels) != len(images):
         raise DataError(f"the labels must be as many as the images, {len(images)}, not {len(labels)}")
+    if flash and port == SIM:
+        raise DataError(f"flash must be left out with the port {SIM}, whose board has none")
     if isinstance(file.program, Graph) and port == SIM:
         file = fitted_to(file, preset)
     rate = baud or board_named(board).baud
-    with connect(port, rate, None if isinstance(file.program, Graph) else file.program, console) as device:
+    with connect(port, rate, file.program, console, flash=flash) as device:
         if isinstance(file.program, Graph):
-            file = compiled(file, device.config)
-        results = run_program(device, file, images, labels, console)
+            file = compiled(file, device.config, flash=flash)
+        results = run_program(device, file, images, labels, console, flash=flash)
     if out:
         save_results(out, results)
         console.print(f"results of shape {results.shape} in {out}")

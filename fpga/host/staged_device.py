@@ -43,6 +43,8 @@ class StagedDevice(Device):
         If the board has no accelerator of this version, or no loader.
     """
 
+    REMEDY = "build its bitstream with one"
+
     def __init__(self, link: Link) -> None:
         super().__init__(link)
         self._begin = LoaderMap.register(LoaderRegister.BEGIN)
@@ -50,7 +52,7 @@ class StagedDevice(Device):
         self.depth, going = (link.read([LoaderMap.register(register)])[0] for register in LoaderRegister)
         if self.depth < 2 or self.depth & self.depth - 1 or going > 1:
             raise DeviceError(f"{self.config.rows} x {self.config.cols} elements on the board must have a loader: "
-                              "build its bitstream with one")
+                              f"{self.REMEDY}")
         self._graph: Graph | None = None
         self._stages: tuple[Stage, ...] = ()
         self._image: LoaderImage | None = None
@@ -74,10 +76,17 @@ class StagedDevice(Device):
         LinkError
             If the link fails.
         """
+        self._expect_stages(stages)
+        self._image = loader_image(stages, self.depth - 1)
+        self._use(graph, stages)
+
+    def _expect_stages(self, stages: Sequence[Stage]) -> None:
         if not stages:
             raise DeviceError("the stages must be at least one, not none")
         self._expect_config(stages[0].program.config)
-        self._image = loader_image(stages, self.depth - 1)
+
+    def _use(self, graph: Graph, stages: Sequence[Stage]) -> None:
+        """Load the stages of the loader's image."""
         self._graph, self._stages = graph, tuple(stages)
         self.program = None
         self._loaded = False

@@ -1,7 +1,6 @@
 """The virtual board: the board's top in Verilator and the host's end of its line."""
 
 from collections.abc import Callable, Mapping
-from math import ceil
 from typing import Protocol
 
 import numpy as np
@@ -217,7 +216,7 @@ class VirtualBoard:
             model.clock(f"{name}_clk", self.clock / frequency / 2)
         self.end.attach(model)
         if self._boot:
-            model.flash(self._flash or b"\xFF", ceil(self._boot.wake * self.clock))
+            model.flash(self._flash or b"\xFF", self._boot.wake_cycles(self.clock))
         model.reset()
         return model
 

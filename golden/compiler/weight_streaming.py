@@ -18,11 +18,12 @@ from .cycles import predict_cycles
 from .graph import Graph, MapShape
 from .stages import Resident, Stage, plan_stages
 
-__all__ = ["LoaderImage", "Streamed", "StreamedCost", "Transfer", "loader_costs", "loader_image", "plan_streamed",
-           "streamed_costs", "transfers"]
+__all__ = ["LoaderImage", "Streamed", "StreamedCost", "Transfer", "flash_words", "load_sequence", "loader_costs",
+           "loader_image", "plan_streamed", "streamed_costs", "transfers"]
 
 Writes = list[tuple[int, int]]
 
+LARGEST = 1 << 32
 LOADER_CYCLES = 2
 """Cycles of a loader for each of its words; the accelerator takes more for a threshold."""
 
@@ -224,7 +225,26 @@ def loader_image(stages: Sequence[Stage], depth: int) -> LoaderImage:
     return LoaderImage(words, tuple(begins), tuple(fresh))
 
 
-def loader_costs(stages: Sequence[Stage], words_per_cycle: Fraction | float) -> list[StreamedCost]:
+def load_sequence(stages: Iterable[Stage]) -> list[int]:
+    """The sequence of a loader that writes what a first pass over the stages needs: all of their programs, as if
+    written one after the other."""
+    last: dict[int, int] = {}
+    for stage in stages:
+        for address, value in stage.program.load_writes():
+            last.pop(address, None)         # in the order of the last writes, for one address may stand for others
+            last[address] = value
+        layout = stage.program.address_map
+    return [*_sequence(layout, list(last.items())), 0]
+
+
+def flash_words(stages: Sequence[Stage]) -> tuple[LoaderImage, int]:
+    """The image of a loader whose words are in a flash: with `load_sequence` at its end, and the first word of that."""
+    image = loader_image(stages, LARGEST)
+    return replace(image, words=image.words + load_sequence(stages)), len(image.words)
+
+
+def loader_costs(stages: Sequence[Stage], words_per_cycle: Fraction | float, *, word: int = LOADER_CYCLES,
+                 begin: int = 0) -> list[StreamedCost]:
     """The costs of successive stages fed by a loader: the link carries only input maps and results.
 
     Parameters
@@ -232,6 +252,8 @@ def loader_costs(stages: Sequence[Stage], words_per_cycle: Fraction | float) -> 
     stages : sequence of Stage
     words_per_cycle : number
         32-bit words that the link carries in a cycle of the array.
+    word, begin : int
+        Cycles of the loader for each of its words, and before the first one of a sequence.
 
     Raises
     ------
@@ -244,10 +266,10 @@ def loader_costs(stages: Sequence[Stage], words_per_cycle: Fraction | float) -> 
         program = load.stage.program
         regions = [program.address_map.decode(address).region for address, _ in load.others]
         thresholds = regions.count(Region.THRESHOLDS) + regions.count(Region.ALL_THRESHOLDS)
+        settling = max(0, settling_cycles(program.config) + LOADER_CYCLES - word)
         costs.append(StreamedCost(load.stage.name, predict_cycles(program.config, program.records),
-                                  Fraction(LOADER_CYCLES * len(after)),
-                                  LOADER_CYCLES * len(before) + settling_cycles(program.config) * thresholds
-                                  + load.maps / rate))
+                                  Fraction(word * len(after)),
+                                  begin + word * len(before) + settling * thresholds + load.maps / rate))
     return costs
 
 

@@ -1,6 +1,6 @@
 """Boot loader: checks an image in the flash, and makes its writes on the bus of the accelerator.
 
-An image is a sequence of words of 32 bits, big-endian in the flash:
+An image is a sequence of words of 32 bits, big-endian in the flash. That of a program:
 
 =======  ==========================================================================
 word     meaning
@@ -12,6 +12,9 @@ word     meaning
 1+n      0
 2+n      `CRC` of all words before
 =======  ==========================================================================
+
+An image of write lists has their words (`hdl.host.write_list_dma`) in place of runs and 0; the boot loader checks it,
+and writes nothing.
 """
 
 import enum
@@ -45,16 +48,19 @@ class BootStatus(enum.IntEnum):
     DAMAGED = 3
 
 
-def fingerprint(config: ArrayConfig) -> int:
-    """32 bits that tell an array from another: a CRC-32 of its configuration and of the version of its bus."""
-    return zlib.crc32(f"Signum {VERSION} {sorted(config.to_dict().items())}".encode())
+def fingerprint(config: ArrayConfig, depth: int = 0) -> int:
+    """32 bits that tell an array from another: a CRC-32 of its configuration and of the version of its bus; with
+    ``depth``, of an image of write lists as well, for a board that reads so many words of them."""
+    lists = f" lists of {depth}" if depth else ""
+    return zlib.crc32(f"Signum {VERSION} {sorted(config.to_dict().items())}{lists}".encode())
 
 
 class BootLoader(wiring.Component):
     """Between a host and an accelerator: at reset the writes of an image in the flash, then the requests of the host.
 
     The image is read twice: first it is checked, and then written, so that a damaged or foreign one writes nothing.
-    A word takes the time of `FlashReader`. Requests of the host wait until the boot has ended.
+    A word takes the time of `FlashReader`. Requests of the host wait until the boot has ended. An image of write lists
+    is read once, and writes nothing.
 
     Parameters
     ----------
@@ -62,6 +68,8 @@ class BootLoader(wiring.Component):
         Of the accelerator.
     address, wake_cycles, divisor, lines : int
         See `FlashReader`.
+    depth : int
+        Words of write lists that the board reads (`hdl.boot.flash_write_list`); 0 for the image of a program.
     address_bits : int
         Address width of both buses; by default the accelerator's.
 
@@ -77,9 +85,10 @@ class BootLoader(wiring.Component):
     """
 
     def __init__(self, *, config: ArrayConfig, address: int, wake_cycles: int, divisor: int = 1, lines: int = 1,
-                 address_bits: int = 0) -> None:
+                 depth: int = 0, address_bits: int = 0) -> None:
         self.map = AddressMap(config)
-        self.fingerprint = fingerprint(config)
+        self.depth = depth
+        self.fingerprint = fingerprint(config, depth)
         self.flash = FlashReader(address=address, wake_cycles=wake_cycles, divisor=divisor, lines=lines)
         bits = address_bits or self.map.address_bits
         super().__init__({
@@ -140,8 +149,9 @@ class BootLoader(wiring.Component):
                 m.d.sync += left.eq(words.payload)
                 with m.If(taken):
                     m.next = "check"
-                    with m.If(checked):
-                        m.next = "count"
+                    if not self.depth:
+                        with m.If(checked):
+                            m.next = "count"
             with m.State("check"):
                 m.d.comb += words.ready.eq(1)
                 with m.If(taken):
@@ -153,26 +163,27 @@ class BootLoader(wiring.Component):
                 m.next = "begin"
                 with m.If(~fits):
                     end(BootStatus.DAMAGED)
-                with m.Elif(checked):
+                with m.Elif(checked | bool(self.depth)):
                     end(BootStatus.RUNNING)
-            with m.State("count"):
-                m.d.comb += words.ready.eq(1)
-                m.d.sync += left.eq(words.payload)
-                with m.If(taken):
-                    m.next = "address"
-                    with m.If(words.payload[:LENGTH_BITS] == 0):
-                        m.next = "check"            # the CRC alone
-            with m.State("address"):
-                m.d.comb += words.ready.eq(1)
-                m.d.sync += address.eq(words.payload)
-                with m.If(taken):
-                    m.next = "words"
-            with m.State("words"):
-                m.d.comb += [mine.eq(words.valid), words.ready.eq(target.ready)]
-                with m.If(taken):
-                    m.d.sync += [left.eq(left - 1), address.eq(following(m, self.map, address))]
-                    with m.If(last):
-                        m.next = "count"
+            if not self.depth:
+                with m.State("count"):
+                    m.d.comb += words.ready.eq(1)
+                    m.d.sync += left.eq(words.payload)
+                    with m.If(taken):
+                        m.next = "address"
+                        with m.If(words.payload[:LENGTH_BITS] == 0):
+                            m.next = "check"            # the CRC alone
+                with m.State("address"):
+                    m.d.comb += words.ready.eq(1)
+                    m.d.sync += address.eq(words.payload)
+                    with m.If(taken):
+                        m.next = "words"
+                with m.State("words"):
+                    m.d.comb += [mine.eq(words.valid), words.ready.eq(target.ready)]
+                    with m.If(taken):
+                        m.d.sync += [left.eq(left - 1), address.eq(following(m, self.map, address))]
+                        with m.If(last):
+                            m.next = "count"
             with m.State("host"):
                 m.d.comb += done.eq(1)
         return m

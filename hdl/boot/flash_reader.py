@@ -1,10 +1,13 @@
 """Reader of a SPI NOR flash: words of 32 bits from an address on."""
 
+from dataclasses import dataclass
+from typing import Self
+
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["ADDRESS_BITS", "COMMAND_BITS", "DESELECT_CYCLES", "FlashReader"]
+__all__ = ["ADDRESS_BITS", "COMMAND_BITS", "DESELECT_CYCLES", "FlashReader", "FlashTiming"]
 
 ADDRESS_BITS = 24
 COMMAND_BITS = 8
@@ -14,6 +17,26 @@ WAKE = 0xAB
 READ_BITS = COMMAND_BITS + ADDRESS_BITS + DUMMY_BITS
 WORD_BITS = 32
 DESELECT_CYCLES = 16
+
+
+@dataclass(frozen=True)
+class FlashTiming:
+    """Cycles of a `FlashReader`, to within some: of a word, before the first one of a read, and of its wake-up."""
+
+    word: int
+    begin: int
+    wake: int
+
+    @classmethod
+    def of(cls, *, wake_cycles: int, divisor: int, lines: int) -> Self:
+        """Of a reader with these parameters."""
+        return cls(word=2 * divisor * WORD_BITS // lines + (divisor == 1),
+                   begin=DESELECT_CYCLES + 2 * divisor * READ_BITS,
+                   wake=DESELECT_CYCLES + 2 * divisor * COMMAND_BITS + wake_cycles)
+
+    def read(self, words: int) -> int:
+        """Of a read of so many words."""
+        return self.begin + words * self.word
 
 
 class FlashReader(wiring.Component):

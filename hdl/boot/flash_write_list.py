@@ -1,6 +1,7 @@
 """Write lists from a flash: sequences of bus writes, for networks whose weights exceed the banks and the RAMs."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.lib.wiring import In
 from amaranth.utils import bits_for
 
 from signum.hdl.config import ArrayConfig
@@ -31,6 +32,8 @@ class FlashWriteListDMA(WriteListSender):
     -------
     bus, target, target_busy, busy
         See `hdl.host.write_list_dma.WriteListSender`.
+    whole : In(1)
+        The flash has the words. Without, `LoaderRegister.DEPTH` tells 0, and a host may begin no sequence.
     cs, sck, copi : Out(1), cipo : In(lines), drive : Out(1), only with four lines
         Pins of the flash.
 
@@ -45,7 +48,10 @@ class FlashWriteListDMA(WriteListSender):
         self.flash = flash = FlashReader(address=address, wake_cycles=wake_cycles, divisor=divisor, lines=lines,
                                          word_bits=bits_for(depth - 1))
         super().__init__(config=config, depth=depth,
-                         pins={name: flash.signature.members[name] for name in flash.pins})
+                         pins={name: flash.signature.members[name] for name in flash.pins} | {"whole": In(1)})
+
+    def depth_told(self) -> Value:
+        return Mux(self.whole, self.depth, 0)
 
     def words(self, m: Module) -> None:
         m.submodules.flash = flash = self.flash

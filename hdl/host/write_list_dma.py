@@ -44,7 +44,7 @@ UP5K_WORDS = 2 * SPRAM_WORDS
 class LoaderRegister(enum.IntEnum):
     """Registers, at words above the memory."""
 
-    DEPTH = 0       # read only: words of the memory
+    DEPTH = 0       # read only: words of the memory; 0 of a flash that was refused
     BEGIN = 1       # a write begins the sequence at the written address; reads 1 while a sequence runs
 
 
@@ -191,6 +191,10 @@ class WriteListSender(wiring.Component):
     def words(self, m: Module) -> None:
         """Drive ``word`` and ``here`` from ``begin`` and ``on``, and ``word`` and ``found`` from ``take``."""
 
+    def depth_told(self) -> Value | int:
+        """The value of `LoaderRegister.DEPTH`."""
+        return self.depth
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         self.word = Signal(DATA_BITS)
@@ -281,7 +285,7 @@ class WriteListSender(wiring.Component):
             m.d.sync += ready.eq(1)
             with m.Switch(register):
                 with m.Case(0b10 | LoaderRegister.DEPTH):
-                    m.d.sync += word.eq(self.depth)
+                    m.d.sync += word.eq(self.depth_told())
                 with m.Case(0b10 | LoaderRegister.BEGIN):
                     m.d.sync += word.eq(self.going)
                 with m.Default():

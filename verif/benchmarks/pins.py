@@ -2,7 +2,9 @@
 
 `make bench-pins`. The top of each board, as emitted, runs in Verilator at the board's clock, with a serial line, a USB
 cable or a network at its pins; the host is `fpga.host.device.Device`. Bytes to the board wait in the port of the host
-and leave without a gap, or as its bus has them; bytes from it are seen after the host's latency.
+and leave without a gap, or as its bus has them; bytes from it are seen after the host's latency. A board that boots
+from its flash has a model of the flash at its pins; its power-up ends with the first answer, to a host that waits with
+an image. The iCEBreaker with a camera has no host: the sensor's pins have frames, and the answers are text.
 """
 
 import contextlib
@@ -18,6 +20,7 @@ from rich.table import Table
 from signum.fpga.flow.board_top import SERIAL
 from signum.fpga.flow.boards import board_named
 from signum.fpga.flow.boot_image import boot_image, joined
+from signum.fpga.flow.build import camera_view
 from signum.fpga.flow.lines.board_line import BoardLine
 from signum.fpga.flow.lines.serial_line import SerialPort
 from signum.fpga.flow.lines.usb_line import USB
@@ -31,11 +34,14 @@ from signum.golden.compiler.stream_cycles import interval_cycles
 from signum.golden.layers.encoder import Encoder, Thermometer
 from signum.golden.networks.digits import digits_encoder, digits_graph_untrained
 from signum.golden.networks.geometry import cnv, with_random_weights
+from signum.golden.reference.camera import scaled_frame
 from signum.golden.training.data import digits
 from signum.hdl.config import ArrayConfig
 from signum.verif.bench.delayed_line import DelayedLine
+from signum.verif.bench.sensor import SensorWave
 from signum.verif.bench.usb_cable import USBEnd
 from signum.verif.benchmarks.record import Row, save, versions
+from signum.verif.runs.camera import camera_frame, expected_classes, run_camera
 
 __all__ = ["DELAYS", "measure", "rows"]
 
@@ -46,6 +52,7 @@ BITS_OF_BYTE = 10
 FULL_SPEED_BYTES = 19 * 64 * 1000       # a second: so many packets in a frame of the bus (USB 2.0, 5.8.4)
 NETWORK_BYTES = 125e6
 STEP = 1000
+FRAMES = 12             # of the camera
 SHARE = 0.95
 """Of a bound, above which it binds."""
 
@@ -130,6 +137,7 @@ def run_case(case: Case, delay: float) -> Row:
         begin = virtual.cycles
         one = device.answer(case.values(1)[:1])
         latency = (virtual.cycles - begin) / clock
+        power_up = round(1000 * virtual.cycles / clock, 2) if boot else None
         found = device.answer(case.values(case.repeats), note)
         retries = device.link.retries
     expected = case.expected(case.repeats)
@@ -147,7 +155,32 @@ def run_case(case: Case, delay: float) -> Row:
             "network": case.network, "clock_mhz": round(clock / 1e6, 3), "bytes_in": size,
             "host_latency_ms": 1000 * delay, "images": len(found), "images_per_s": round(rate),
             "array_images_per_s": round(array), "line_images_per_s": round(bounds["line"]),
-            "latency_ms": round(1000 * latency, 3), "binds": binds}
+            "latency_ms": round(1000 * latency, 3), "power_up_ms": power_up, "binds": binds}
+
+
+def camera_row() -> Row:
+    """Digits from frames of a sensor, by the program in the flash of the iCEBreaker: a camera has no latency."""
+    board, name = board_named("icebreaker"), "hm01b0"
+    config, sensor = ArrayConfig.preset(board.camera_preset), board.sensor(name)
+    clock, rng, graph = board.pll(board.frequency).frequency, np.random.default_rng(1), digits_graph_untrained(0)
+    program = compile_graph(graph, config, split=True, answers=Answers())
+    boot, view, wave = board.boot_place(), camera_view(sensor, program), SensorWave(sensor, rng)
+    frames = [camera_frame(digit[0], sensor.height, sensor.width, rng) for digit in digits().test.images[:FRAMES]]
+    virtual = VirtualBoard(config, clock=clock, line=board.line(), boot=boot, camera=view,
+                           flash=joined(b"", boot_image(program), boot.address))
+    with contextlib.closing(virtual):
+        run = run_camera(virtual, wave, frames, {})
+    expected = expected_classes(graph, digits_encoder(), np.stack([scaled_frame(frame, view.scaling)
+                                                                   for frame in frames]))
+    if run.classes != expected.tolist():
+        raise AssertionError("frames of the camera must be answered as by golden")
+    array = clock / interval_cycles(program)
+    rate = clock / float(np.mean([wave.frame(frame)[:, 1].sum() for frame in frames]))
+    return {"board": board.name, "preset": board.camera_preset, "link": "camera, HM01B0", "network": "digits",
+            "clock_mhz": round(clock / 1e6, 3), "bytes_in": sensor.height * sensor.width, "host_latency_ms": 0.0,
+            "images": FRAMES, "images_per_s": round(rate), "array_images_per_s": round(array),
+            "line_images_per_s": round(rate), "latency_ms": None,
+            "power_up_ms": round(1000 * run.power_up_cycles / clock, 2), "binds": "sensor"}
 
 
 def rows(cases: Iterator[Case] | list[Case], progress: Callable[[str], None] = lambda text: None) -> Iterator[Row]:
@@ -161,10 +194,13 @@ def measure(console: Console) -> Path:
     """Write ``pins.json`` and show it as a table."""
     with console.status("") as status:
         found = list(rows([digits_case(), cnv_case(), usb_case(), ethernet_case()], status.update))
-    table = Table("board", "link", "network", "MHz", "host, ms", "images/s", "array", "latency, ms", "binds", box=None)
+        status.update("digits from a camera")
+        found.append(camera_row())
+    shown = ("board", "link", "network", "clock_mhz", "host_latency_ms", "images_per_s", "array_images_per_s",
+             "latency_ms", "power_up_ms", "binds")
+    table = Table("board", "link", "network", "MHz", "host, ms", "images/s", "array", "latency, ms", "power-up, ms",
+                  "binds", box=None)
     for row in found:
-        table.add_row(*(str(row[name]) for name in (
-            "board", "link", "network", "clock_mhz", "host_latency_ms", "images_per_s", "array_images_per_s",
-            "latency_ms", "binds")))
+        table.add_row(*("" if row[name] is None else str(row[name]) for name in shown))
     console.print(table)
     return save("pins", found, versions("verilator"))

@@ -78,6 +78,14 @@ class PLL:
                 and within(self.frequency, self.OUTPUT))
 
     @classmethod
+    def check(cls, reference: int, wanted: float) -> None:
+        """PLLError if the reference or the wanted frequency (Hz) is out of the PLL's range."""
+        for name, value, limits in (("reference", reference, cls.REFERENCE), ("frequency", wanted, cls.OUTPUT)):
+            if not within(value, limits):
+                least, most = map(megahertz, limits)
+                raise PLLError(f"{name} must be {least} to {most}, not {megahertz(value)}")
+
+    @classmethod
     def nearest(cls, reference: int, wanted: float) -> Self:
         """The settings whose output is nearest to ``wanted`` (both in Hz), at the fastest phase detector and with the
         oscillator nearest to the middle of its range.
@@ -87,10 +95,7 @@ class PLL:
         PLLError
             If the reference or the wanted frequency is out of the PLL's range.
         """
-        for name, value, limits in (("reference", reference, cls.REFERENCE), ("frequency", wanted, cls.OUTPUT)):
-            if not within(value, limits):
-                least, most = map(megahertz, limits)
-                raise PLLError(f"{name} must be {least} to {most}, not {megahertz(value)}")
+        cls.check(reference, wanted)
         return min((pll for pll in cls.choices(reference, wanted) if pll.allowed),
                    key=lambda pll: (abs(pll.frequency - wanted), -pll.detector, abs(pll.vco - sum(cls.VCO) / 2)))
 

@@ -47,14 +47,18 @@ class LinePLL:
         Raises
         ------
         PLLError
-            If there is none.
+            If a frequency is out of the PLL's range, or no oscillator makes them all.
         """
+        for frequency in wanted:
+            ECP5PLL.check(reference, frequency)
         middle = sum(ECP5PLL.VCO) / 2
         found = min(cls._choices(reference, wanted), default=None, key=lambda pll: (
             max(abs(made / asked - 1) for made, asked in zip(pll.frequencies, wanted, strict=True)),
             -pll.loop.detector, abs(pll.loop.vco - middle), pll.loop.post))
         if found is None:
-            raise PLLError(f"reference must be {ECP5PLL.REFERENCE[0] / 1e6:g} MHz or more, not {reference / 1e6:g} MHz")
+            asked = ", ".join(f"{frequency / 1e6:g}" for frequency in wanted)
+            raise PLLError(f"frequencies must be parts of one oscillator of {ECP5PLL.VCO[0] / 1e6:g} to "
+                           f"{ECP5PLL.VCO[1] / 1e6:g} MHz, not {asked} MHz")
         return found
 
     @classmethod

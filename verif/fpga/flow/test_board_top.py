@@ -69,6 +69,10 @@ def test_a_network_at_the_rates_of_the_boards(name: str) -> None:
     ({"streams": True, "camera": True}, "a camera must have its program in the flash, and no loader"),
     ({"streams": True, "camera": True, "boot": Boot(address=0), "loader": 4},
      "a camera must have its program in the flash, and no loader"),
+    ({"boot": Boot(address=0, depth=4), "loader": 4},
+     "write lists in the flash must be without another loader, and without a camera"),
+    ({"streams": True, "camera": True, "boot": Boot(address=0, depth=4)},
+     "write lists in the flash must be without another loader, and without a camera"),
 ])
 def test_parts_that_do_not_go_together(parts: dict[str, object], message: str) -> None:
     config = ArrayConfig.preset("icebreaker_camera") if parts.pop("streams", False) else CONFIG

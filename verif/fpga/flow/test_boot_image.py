@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 from signum.fpga.flow.board_top import Boot
-from signum.fpga.flow.boot_image import BootImageError, boot_image, boot_writes, checksum, flash_address, joined
+from signum.fpga.flow.boot_image import (
+    BootImageError,
+    boot_image,
+    boot_writes,
+    checksum,
+    flash_address,
+    joined,
+    list_depth,
+    list_image,
+)
 from signum.fpga.flow.lines.serial_line import SerialPort
 from signum.fpga.host.device import Device, DeviceError
 from signum.fpga.host.link import Link
@@ -65,6 +74,17 @@ def test_wrong_runs_with_the_right_crc(body, message):
         boot_writes(image + checksum(image).to_bytes(4, "big"), CONFIG)
 
 
+def test_write_lists():
+    for count, depth in ((1, 2), (3, 4), (4, 8), (1000, 1024), (1024, 2048)):
+        words = list(range(count))
+        image = list_image(words, CONFIG)
+        assert list_depth(words) == depth
+        assert struct.unpack(f">{count + 2}I", image[:-4]) == (fingerprint(CONFIG, depth), count, *words)
+        assert checksum(image) == 0
+    with pytest.raises(BootImageError, match=r"^an image must have fewer than 1048576 words, not 1048576$"):
+        list_image([0] * (1 << 20), CONFIG)
+
+
 def test_the_contents_of_a_flash():
     assert flash_address(1) == flash_address(65536) == 65536
     assert joined(b"ab", b"cd", 4) == b"ab\xff\xffcd"
@@ -72,16 +92,17 @@ def test_the_contents_of_a_flash():
         joined(b"ab", b"cd", 1)
 
 
-@pytest.mark.parametrize("wrong", [None, 1234])
-def test_a_board_answers_from_power_up_on(wrong):
-    """Its host sends pixels alone; with a wrong bit in the image there is nothing to answer them."""
+@pytest.mark.parametrize(("wrong", "loader"), [(None, 0), (1234, 0), (None, 16)])
+def test_a_board_answers_from_power_up_on(wrong, loader):
+    """Its host sends pixels alone; with a wrong bit in the image there is nothing to answer them. A loader in its
+    single-port RAMs lets all pass."""
     config, boot, clock = ArrayConfig.preset("icebreaker_pixels"), Boot(address=1 << 17), 30e6
     graph = digits_graph_untrained(0)
     program = compile_graph(graph, config, split=True, answers=Answers())
     image = bytearray(boot_image(program))
     if wrong is not None:
         image[wrong] ^= 1
-    board = VirtualBoard(config, clock=clock, line=SerialPort(6_000_000), boot=boot,
+    board = VirtualBoard(config, clock=clock, line=SerialPort(6_000_000), boot=boot, loader=loader,
                          flash=joined(b"", bytes(image), boot.address))
     images = digits().test.images[:5]
     values = digits_encoder().values(images).astype(np.uint8)

@@ -15,6 +15,7 @@ from signum.fpga.flow.families.gowin import GOWIN
 from signum.fpga.flow.families.ice40 import ICE40
 from signum.fpga.flow.lines.board_line import BoardError
 from signum.fpga.flow.lines.serial_line import baud_divisor
+from signum.fpga.flow.program_file import ProgramFile
 from signum.fpga.flow.report import (
     ReportError,
     TimingError,
@@ -30,6 +31,8 @@ from signum.fpga.flow.report import (
     utilization,
 )
 from signum.fpga.flow.tools import BuildError
+from signum.golden.compiler.weight_streaming import plan_streamed
+from signum.golden.networks.geometry import fully_connected, with_random_weights
 from signum.hdl.config import PRESETS, ArrayConfig
 from signum.verif.command_line import main
 
@@ -132,6 +135,7 @@ def test_a_baud_rate_that_cannot_be_had(clock, baud, message):
     (["--frequency", "0"], "frequency must be positive, not 0"),
     (["--baud", "1.5"], "baud must be an integer, not '1.5'"),
     (["--seed", "-1"], "seed must be at least 0, not -1"),
+    (["--quad"], "quad must be left out without a network in the flash"),
     (["--preset", "tiny", "--config", "x.toml"], "preset must not be given together with config, not tiny"),
 ])
 def test_bad_arguments_get_one_line(arguments, message, capsys, tmp_path):
@@ -154,6 +158,36 @@ def pretend(monkeypatch, fmax):
     monkeypatch.setattr(signum.fpga.flow.build, "synthesize", lambda *_, **__: {"ff": 1, "carry": 2, "lut4": 3})
     monkeypatch.setattr(signum.fpga.flow.build, "place", place)
     monkeypatch.setattr(signum.fpga.flow.build, "run_tool", pack)
+
+
+def test_a_network_larger_than_the_banks(monkeypatch, tmp_path, capsys):
+    """Its stages go behind the bitstream; the report has the time to the first answer."""
+    pretend(monkeypatch, {1: 31.0})
+    graph = with_random_weights(fully_connected(256), 1)
+    path = tmp_path / "net.sgn"
+    ProgramFile(graph, None, "large").save(path)
+    assert main(["build", "--preset", "icebreaker", "--network", str(path), "--quad", "--out", str(tmp_path)]) == 0
+    report = json.loads((tmp_path / "report.json").read_text())
+    flash = (tmp_path / "flash.bin").read_bytes()
+    assert flash.startswith(b"seed 1")
+    assert flash[-report["flash_image_bytes"] + 8:][:4] != b"\xFF" * 4
+    assert len(flash) - report["flash_image_bytes"] == (3 << 16) - 8
+    assert (report["stages"], report["flash_lines"]) == (
+        len(plan_streamed(graph, ArrayConfig.preset("icebreaker"), split=True)), 4)
+    assert 10 < report["power_up_ms"] < 1000
+    assert f"{report['power_up_ms']} ms" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["--camera", "hm01b0"], "network must fit into the banks to take its images from a camera, not in stages"),
+    (["--board", "icesugar"], "network must be left out on icesugar, whose flash holds no program"),
+    (["--loader"], "write lists in the flash must be without another loader, and without a camera"),
+])
+def test_what_a_network_in_stages_cannot_have(arguments, message, tmp_path, capsys):
+    path = tmp_path / "net.sgn"
+    ProgramFile(with_random_weights(fully_connected(256), 1), None, "large").save(path)
+    assert main(["build", "--preset", "icebreaker", "--network", str(path), *arguments]) == 2
+    assert capsys.readouterr().err == message + "\n"
 
 
 def test_the_best_of_several_seeds(monkeypatch, tmp_path):

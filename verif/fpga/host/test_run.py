@@ -1,5 +1,6 @@
 """The commands ``run`` and ``board-sim``: a program file on a virtual board, and every refusal in one line."""
 
+import contextlib
 import re
 import threading
 
@@ -7,9 +8,14 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from signum.fpga.flow.boards import board_named
+from signum.fpga.flow.boot_image import joined
+from signum.fpga.flow.flash_contents import flash_contents
 from signum.fpga.flow.program_file import ProgramFile
 from signum.fpga.host.model import ModelError
+from signum.fpga.host.pseudo_terminal import PseudoTerminal
 from signum.fpga.host.run import DataError, accuracy, input_maps, virtual_board
+from signum.fpga.host.virtual_board import VirtualBoard
 from signum.golden.compiler.compile import compile_graph
 from signum.golden.compiler.program import Program
 from signum.golden.compiler.weight_streaming import Streamed
@@ -80,6 +86,27 @@ def test_run_of_a_network_of_stages(capsys, tmp_path, seed):
     assert (np.load(tmp_path / "found.npy").reshape(expected.shape) == expected).all()
 
 
+def test_run_of_a_network_in_the_flash(capsys, tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    while True:
+        graph, stages = draw_plan(rng, 3)
+        if len(graph.inputs) == 1:
+            break
+    streamed = Streamed(graph, stages)
+    ProgramFile(streamed, None, "stages").save(tmp_path / "case.sgn")
+    maps = draw_maps(rng, graph, 3)
+    np.save(tmp_path / "x.npy", next(iter(maps.values())))
+    contents = flash_contents(board_named("icebreaker"), streamed)
+    board = VirtualBoard(streamed.config, boot=contents.place,
+                         flash=joined(b"", contents.image, contents.place.image_address))
+    with contextlib.closing(board), PseudoTerminal(board) as server:
+        status = main(["run", "--port", server.port, "--program", str(tmp_path / "case.sgn"), "--input",
+                       str(tmp_path / "x.npy"), "--out", str(tmp_path / "found.npy"), "--flash", "--baud", "9600"])
+    assert (status, capsys.readouterr().err) == (0, "")
+    expected = expected_maps(graph, maps)[graph.layers[-1].name]
+    assert (np.load(tmp_path / "found.npy").reshape(expected.shape) == expected).all()
+
+
 def test_run_at_the_port_of_a_virtual_board(files, capsys):
     with virtual_board(CONFIG, Console(quiet=True)) as (_, port):
         status, out, _ = run(files, capsys, port=port)
@@ -95,6 +122,7 @@ def test_run_at_the_port_of_a_virtual_board(files, capsys):
     ({"images": "none.npy"}, 2, "the labels must be as many as the images, 0, not 2"),
     ({"images": "away.npy"}, 2, r"\S+away.npy must be a readable file: No such file or directory"),
     ({"labels": "short.npy"}, 2, "the labels must be as many as the images, 2, not 1"),
+    ({"more": ["--flash"]}, 2, "flash must be left out with the port sim, whose board has none"),
     ({"more": ["--baud", "0"]}, 2, "baud must be at least 1, not 0"),
     ({"images": "none.npy", "labels": "none.npy"}, 2, "the input must be at least one image, not none"),
     ({"images": "y.npy"}, 1, r"input map \S+ must be \(B, .*\), not "),

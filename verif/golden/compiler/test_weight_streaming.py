@@ -9,7 +9,13 @@ from signum.fpga.host.accelerator_model import AcceleratorModel
 from signum.golden.compiler.compile import CapacityError
 from signum.golden.compiler.graph import Graph, GraphError, MapShape
 from signum.golden.compiler.stages import run_stages
-from signum.golden.compiler.weight_streaming import plan_streamed, streamed_costs, transfers
+from signum.golden.compiler.weight_streaming import (
+    flash_words,
+    loader_image,
+    plan_streamed,
+    streamed_costs,
+    transfers,
+)
 from signum.golden.networks.geometry import Builder
 from signum.hdl.config import ArrayConfig
 from signum.hdl.host.bus import Region, Register, Status
@@ -93,6 +99,24 @@ def test_a_slow_link_binds_and_a_fast_one_does_not():
     assert [100 * cost.weights for cost in fast] == [cost.weights for cost in slow]
     assert all(cost.cycles == cost.between + max(cost.array, cost.weights) for cost in fast + slow)
     assert fast[-1].weights == 0
+
+
+def test_the_words_of_a_flash(seed):
+    """The sequences of a loader, and one that leaves every address as the programs of all stages in turn leave it."""
+    _, stages = draw_plan(np.random.default_rng(seed), 3)
+    image, load = flash_words(stages)
+    loader = loader_image(stages, 1 << 20)
+    assert (image.words[:load], image.begins, image.fresh) == (loader.words, loader.begins, loader.fresh)
+    layout, words = stages[0].program.address_map, iter(image.words[load:])
+    found = {}
+    while count := next(words):
+        address = next(words)
+        for _ in range(count):
+            assert address not in found
+            found[address] = next(words)
+            address = layout.following(address)
+    assert not list(words)
+    assert found == {address: value for stage in stages for address, value in stage.program.load_writes()}
 
 
 def test_a_link_must_carry_something():

@@ -6,7 +6,7 @@ import struct
 import pytest
 from amaranth.sim import Simulator
 
-from signum.fpga.flow.boot_image import BootImageError, boot_writes
+from signum.fpga.flow.boot_image import BootImageError, boot_writes, list_depth, list_image
 from signum.hdl.boot.boot_loader import CRC, LENGTH_BITS, BootLoader, BootStatus, fingerprint
 from signum.hdl.boot.flash_reader import DESELECT_CYCLES
 from signum.hdl.config import ArrayConfig
@@ -43,8 +43,8 @@ def flipped(image: bytes, bits: list[int]) -> bytes:
 class Board:
     """A boot loader between a flash, a host and a target; each boot begins with a reset."""
 
-    def __init__(self, lines: int = 1) -> None:
-        self.loader = BootLoader(config=CONFIG, address=ADDRESS, wake_cycles=WAKE_CYCLES, lines=lines)
+    def __init__(self, lines: int = 1, depth: int = 0) -> None:
+        self.loader = BootLoader(config=CONFIG, address=ADDRESS, wake_cycles=WAKE_CYCLES, lines=lines, depth=depth)
         self.simulator = Simulator(self.loader)
         self.simulator.add_clock(1e-6)
         self.simulator.add_testbench(self._flash, background=True)
@@ -116,6 +116,22 @@ def test_the_writes_of_a_whole_image(lines, stall, seed):
     assert status == BootStatus.RUNNING
     assert writes == boot_writes(image, CONFIG)
     assert board.flash.commands == [WAKE] + 2 * [FAST_READ if lines == 1 else QUAD_READ]
+
+
+@pytest.mark.parametrize("lines", [1, 4])
+def test_write_lists_are_checked_once_and_not_written(lines, seed):
+    rng = random.Random(seed)
+    words = [rng.getrandbits(32) for _ in range(rng.randrange(1, 20))]
+    image, depth = list_image(words, CONFIG), list_depth(words)
+    board = Board(lines, depth)
+    assert board.boot(image + rng.randbytes(20), rng) == (BootStatus.RUNNING, [])
+    assert board.flash.commands == [WAKE, FAST_READ if lines == 1 else QUAD_READ]
+    for _ in range(8):
+        broken = flipped(image, [rng.randrange(64, 8 * len(image))])
+        assert board.boot(broken, rng) == (BootStatus.DAMAGED, [])
+    # a program, and lists for a board that reads more of them
+    for foreign in (image_of(rng), list_image([0] * depth, CONFIG)):
+        assert board.boot(foreign, rng) == (BootStatus.FOREIGN, [])
 
 
 def test_no_write_of_an_image_with_a_wrong_bit(board, seed):

@@ -7,7 +7,7 @@ import re
 import pytest
 from amaranth.sim import Simulator
 
-from signum.hdl.boot.flash_reader import DESELECT_CYCLES, FlashReader
+from signum.hdl.boot.flash_reader import DESELECT_CYCLES, FlashReader, FlashTiming
 from signum.verif.bench.flash import FAST_READ, QUAD_READ, WAKE, Flash
 
 ADDRESS = 0x1234
@@ -64,6 +64,9 @@ def test_words_at_the_stated_rate(divisor, lines, late, seed):
     steps = 32 // lines
     assert {b - a for a, b in itertools.pairwise(times)} == {2 * steps * divisor + (divisor == 1)}
     assert times[0] <= DESELECT_CYCLES + 3 + 2 * divisor * (40 + steps)
+    timing = FlashTiming.of(wake_cycles=WAKE_CYCLES, divisor=divisor, lines=lines)
+    assert timing.word == times[1] - times[0]
+    assert abs(timing.read(10) - times[-1]) < 2 * DESELECT_CYCLES
     assert (flash.commands, flash.ignored) == ([WAKE, FAST_READ if lines == 1 else QUAD_READ], [])
     text = "".join(f"{part:0{lines}b}" for part in parts)
     assert [int(text[32 * i:32 * i + 32], 2) for i in range(10)] == found

@@ -37,6 +37,7 @@ class Board:
     def run(self, bench):
         """Run a bench with ``ctx`` and the board."""
         async def main(ctx):
+            ctx.set(self.dma.whole, 1)
             await bench(ctx, self)
 
         async def serve(ctx):
@@ -155,6 +156,8 @@ def test_words_and_registers_are_read(lines, seed):
             await board.write(ctx, LoaderMap.word(at), 0)           # of no effect
             assert await board.read(ctx, BEGIN) == 0
             assert await board.read(ctx, LoaderMap.word(at)) == words[at]
+        ctx.set(board.dma.whole, 0)
+        assert await board.read(ctx, DEPTH_AT) == 0
 
     board.run(bench)
     assert not board.writes

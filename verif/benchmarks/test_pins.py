@@ -1,0 +1,44 @@
+"""The record of the pins: its columns, the goals, and a short case measured again."""
+
+import dataclasses
+
+import pytest
+
+from signum.fpga.flow.boards import board_named
+from signum.verif.benchmarks.pins import digits_case, run_case
+from signum.verif.benchmarks.record import load
+
+COLUMNS = {"board", "link", "network", "clock_mhz", "images_per_s", "array_images_per_s", "host_latency_ms",
+           "latency_ms", "power_up_ms", "binds"}
+ROWS = {(row["board"], row["link"], row["host_latency_ms"]): row for row in load("pins")["rows"]}
+
+
+def test_every_row_is_of_a_board_at_its_clock() -> None:
+    for row in ROWS.values():
+        board = board_named(row["board"])
+        assert set(row) >= COLUMNS
+        assert row["clock_mhz"] == round(board.pll(board.frequency).frequency / 1e6, 3)
+        assert row["power_up_ms"] is None or board.boot is not None
+
+
+@pytest.mark.parametrize(("place", "least"), [
+    (("icebreaker", "serial, 6 Mbaud", 0.0), 8_000), (("icebreaker", "serial, 6 Mbaud", 1.0), 5_000),
+    (("ulx3s-85f", "USB, full speed", 0.0), 300),
+])
+def test_goals_of_images(place: tuple[str, str, float], least: int) -> None:
+    assert ROWS[place]["images_per_s"] >= least
+
+
+def test_goal_of_power_up() -> None:
+    assert ROWS["icebreaker", "camera, HM01B0", 0.0]["power_up_ms"] <= 100
+
+
+@pytest.mark.slow
+def test_a_short_case_measured_again() -> None:
+    """Its answers are compared with golden's; fewer images give the rate less exactly."""
+    case = digits_case()
+    found = run_case(dataclasses.replace(case, images=case.images[:60], repeats=2), 0.0)
+    recorded = ROWS["icebreaker", "serial, 6 Mbaud", 0.0]
+    assert found["images_per_s"] == pytest.approx(recorded["images_per_s"], rel=0.02)
+    same = ("array_images_per_s", "line_images_per_s", "clock_mhz", "latency_ms", "power_up_ms", "binds")
+    assert {name: found[name] for name in same} == {name: recorded[name] for name in same}

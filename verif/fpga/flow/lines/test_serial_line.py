@@ -1,0 +1,83 @@
+"""A serial port as a line: its rates, its name, and bytes in both directions at once."""
+
+import random
+import re
+
+import pytest
+from amaranth.sim import Simulator
+
+from signum.fpga.flow.lines.board_line import BoardError
+from signum.fpga.flow.lines.serial_line import SerialLine, SerialPort
+
+
+@pytest.mark.parametrize(("baud", "text"), [(6_000_000, "serial, 6 Mbaud"), (115_200, "serial, 0.1152 Mbaud")])
+def test_a_port_and_its_unit(baud: int, text: str) -> None:
+    port = SerialPort(baud)
+    assert port.text == text
+    port.check(30e6)
+    unit = port.unit(30e6)
+    assert unit.divisor == round(30e6 / baud)
+    assert (unit.ordered, unit.slow, unit.clocks) == (True, True, {})
+    assert (port.sources(), port.models(), port.window) == ({}, {}, None)
+
+
+@pytest.mark.parametrize(("clock", "baud", "message"), [
+    (30e6, 9_000_000, "baud must be 1 to 7500000 at 30 MHz, not 9000000"),
+    (30e6, 7_000_000, "baud must divide 30 MHz to within 2%, not 7000000: the nearest is 7500000"),
+])
+def test_a_rate_that_the_clock_does_not_make(clock: float, baud: int, message: str) -> None:
+    for ask in (SerialPort(baud).check, SerialPort(baud).unit):
+        with pytest.raises(BoardError, match=f"^{re.escape(message)}$"):
+            ask(clock)
+
+
+def frame(byte: int) -> list[int]:
+    """The bits of a byte on the line: start, eight from the lowest on, stop."""
+    return [0, *(byte >> bit & 1 for bit in range(8)), 1]
+
+
+@pytest.mark.parametrize("divisor", [4, 5, 13])
+def test_bytes_in_both_directions(divisor: int, seed: int) -> None:
+    rng = random.Random(seed)
+    sent, received = rng.randbytes(8), rng.randbytes(8)
+    line = SerialLine(divisor=divisor)
+    levels: list[int] = []
+    heard: list[int] = []
+
+    async def host(ctx):
+        """Drives ``rx``, and notes ``tx`` in the middle of bits from the first start bit on."""
+        for level in [1] * 3 + [bit for byte in sent for bit in frame(byte)] + [1] * 14:
+            ctx.set(line.rx, level)
+            for _ in range(divisor):
+                await ctx.tick()
+
+    async def listen(ctx):
+        await ctx.tick().until(~line.tx)
+        await ctx.tick().repeat(divisor // 2)
+        for _ in range(10 * len(received)):
+            levels.append(ctx.get(line.tx))
+            await ctx.tick().repeat(divisor)
+
+    async def write(ctx):
+        bus = line.line.sent
+        for byte in received:
+            ctx.set(bus.p.byte, byte)
+            ctx.set(bus.valid, 1)
+            await ctx.tick().until(bus.ready)
+        ctx.set(bus.valid, 0)
+
+    async def read(ctx):
+        bus = line.line.received
+        ctx.set(bus.ready, 1)
+        async for _, _, valid, byte in ctx.tick().sample(bus.valid, bus.payload):
+            if valid:
+                heard.append(byte)
+
+    simulator = Simulator(line)
+    simulator.add_clock(1e-6)
+    for bench in (host, listen, write):
+        simulator.add_testbench(bench)
+    simulator.add_testbench(read, background=True)
+    simulator.run()
+    assert bytes(heard) == sent
+    assert levels == [bit for byte in received for bit in frame(byte)]
