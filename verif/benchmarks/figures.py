@@ -36,7 +36,7 @@ KEYS: Mapping[str, Sequence[str]] = {
 COMMANDS: Mapping[str, str] = {
     **{name: f"make bench-{name}" for name in KEYS}, "boards": "make boards", "camera": "make demo-camera",
     "demo": "make demo", "faults": "make faults", "formal": "make formal", "fuzz": "make fuzz",
-    "ladder": "make ladder", "soak": "make soak"}
+    "ladder": "make ladder", "mutate": "make mutate", "soak": "make soak"}
 """The command of each record; a page that quotes a record names its command."""
 
 EIGHT_BITS = 8
@@ -224,6 +224,22 @@ def formal_table() -> str:
                                                        for (unit, method), count in counts.items()])
 
 
+def mutate_table() -> str:
+    report = load("mutate")
+    sums = [{"unit": f"all of {name}", "level": "", **report[where]} for name, where in (
+        ("the array", "array"), ("the hardware", "hardware"), ("the sources", "source"))]
+    return markdown(["unit", "mutants", "equivalent", "killed", "survived", "score"], [
+        [f"`{row['unit']}`" if row["level"] else row["unit"], *(f"{row[name]:,}" for name in (
+            "mutants", "equivalent", "killed", "survived")), f"{100 * row['score']:.1f} %"]
+        for row in (*report["rows"], *sums) if row["mutants"]])
+
+
+def survivors_table() -> str:
+    return markdown(["unit", "change", "where", "reason"], [
+        [f"`{each['unit']}`", *(f"`{text}`".replace("|", "\\|") for text in (each["change"], each["place"])),
+         each["reason"]] for each in load("mutate")["survivors"]])
+
+
 def boards_table() -> str:
     return markdown(["board", "device", "crystal", "default clock", "default preset", "lines"], [
         [f"`{board.name}`", board.device, f"{board.crystal_frequency / 1e6:g} MHz", f"{board.frequency / 1e6:g} MHz",
@@ -264,6 +280,8 @@ TABLES: Mapping[str, Table] = {
     "faults": Table("faults", faults_table),
     "formal": Table("formal", formal_table),
     "fuzz": Table("fuzz", fuzz_table),
+    "mutate": Table("mutate", mutate_table),
+    "survivors": Table("mutate", survivors_table),
     "pins": Table("pins", pins_table),
     "boards": Table("fpga/flow/boards.py", boards_table),
     "builds": Table("boards", builds_table),

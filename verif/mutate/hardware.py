@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from signum.hdl.lib.emit import Target, to_verilog, write_whole
 from signum.hdl.lib.folders import REPOSITORY
 from signum.verif.formal.prove import models_of
 
-from .cosimulation import Configuration, cosimulate
+from .cosimulation import Configuration, FirstError, cosimulate
 from .items import collect, run
 from .netlist import SELECT, TOP, Mutants, equivalent, mutants_of
 from .outcome import Outcome
@@ -24,6 +25,7 @@ from .outcome import Outcome
 __all__ = ["Unit", "judge_unit"]
 
 LIMIT = 600.0           # seconds of the processor for a test without mutants
+PLACE = re.compile(r"design\.v:(\d+)\$")
 OFTEN = 20              # mutants between two writes of the state
 FACTOR, SLACK = 3, 2    # times, and seconds more, for a test with a mutant
 
@@ -66,23 +68,19 @@ class Netlist:
     items: list[pytest.Item]
 
 
-def _recorded(unit: Unit, kind: type, items: Sequence[pytest.Item]) -> tuple[list[Netlist], dict[pytest.Item, float]]:
-    """The sizes that the tests make, and the seconds of each test."""
+def _sizes(unit: Unit, kind: type, items: Sequence[pytest.Item]) -> list[Netlist]:
+    """The sizes of the unit: of each test the first one, if the test begins with the unit."""
     users: dict[str, list[pytest.Item]] = {}
     configurations: dict[str, Configuration] = {}
-    seconds: dict[pytest.Item, float] = {}
 
     for item in items:
         def note(configuration: Configuration, item: pytest.Item = item) -> None:
             configurations.setdefault(configuration.key, configuration)
-            if item not in users.setdefault(configuration.key, []):
-                users[configuration.key].append(item)
+            users.setdefault(configuration.key, []).append(item)
+            raise FirstError
 
-        with cosimulate(kind, note):
-            verdict = run(item, LIMIT)
-        if not verdict.passed:
-            raise RuntimeError(f"{item.nodeid} must pass before mutants are made")
-        seconds[item] = verdict.seconds
+        with cosimulate(kind, note, first=True):
+            run(item, LIMIT)
     texts: dict[str, Netlist] = {}
     for key, found in configurations.items():
         platform = Target(unit.family) if unit.family else found.platform
@@ -94,7 +92,7 @@ def _recorded(unit: Unit, kind: type, items: Sequence[pytest.Item]) -> tuple[lis
             texts[verilog] = Netlist(found, verilog, {key}, users[key])
     if not texts:
         raise RuntimeError(f"tests of {unit.name} must run it on Amaranth's simulator: {' '.join(unit.tests)}")
-    return list(texts.values()), seconds
+    return list(texts.values())
 
 
 def _drawn(unit: Unit, netlists: list[Netlist], seed: int) -> list[Netlist]:
@@ -143,8 +141,7 @@ def judge_unit(unit: Unit, count: int, seed: int, folder: Path,
         module, _, name = unit.kind.partition(":")
         kind = getattr(items[0].module if module == "test" else importlib.import_module(module),  # type: ignore
                        name)
-        netlists, seconds = _recorded(unit, kind, items)
-        drawn = _drawn(unit, netlists, seed)
+        drawn = _drawn(unit, _sizes(unit, kind, items), seed)
         done = 0
         for number, netlist in enumerate(drawn):
             share = count * (number + 1) // len(drawn) - count * number // len(drawn)
@@ -152,6 +149,7 @@ def judge_unit(unit: Unit, count: int, seed: int, folder: Path,
                 continue
             mutants = mutants_of(netlist.verilog, share, seed,
                                  models_of(Target(unit.family) if unit.family else netlist.configuration.platform))
+            (folder / f"{mutants.name}.v").write_text(netlist.verilog)      # changes name its lines
             entry: dict[str, Any] = {"name": mutants.name, "parameters": netlist.configuration.key, "mutants": []}
             state["netlists"].append(entry)
 
@@ -161,7 +159,7 @@ def judge_unit(unit: Unit, count: int, seed: int, folder: Path,
                 if len(rows) % OFTEN == 0:
                     save()
 
-            entry["mutants"] = _judge(kind, netlist, mutants, seconds, known.get(mutants.name, {}), progress)
+            entry["mutants"] = _judge(kind, netlist, mutants, known.get(mutants.name, {}), progress)
             done += len(mutants.changes)
             save()
 
@@ -170,7 +168,7 @@ def judge_unit(unit: Unit, count: int, seed: int, folder: Path,
     return state
 
 
-def _judge(kind: type, netlist: Netlist, mutants: Mutants, seconds: dict[pytest.Item, float],
+def _judge(kind: type, netlist: Netlist, mutants: Mutants,
            known: dict[str, dict[str, Any]], progress: Callable[[list[dict[str, Any]]], None]) -> list[dict[str, Any]]:
     """The rows of the mutants of a netlist."""
     chosen = 0
@@ -184,15 +182,14 @@ def _judge(kind: type, netlist: Netlist, mutants: Mutants, seconds: dict[pytest.
 
     rows: dict[int, dict[str, Any]] = {}
     kills: Counter[pytest.Item] = Counter()
-    limits: dict[pytest.Item, float] = {}
+    seconds: dict[pytest.Item, float] = {}
     missing = [number for number, change in enumerate(mutants.changes, 1) if change not in known]
-    with cosimulate(kind, meets):
+    with cosimulate(kind, meets, {}):
         for item in netlist.items if missing else ():
             verdict = run(item, LIMIT)
             if not verdict.passed:
                 raise RuntimeError(f"{item.nodeid} must pass on the netlist without a mutant")
             seconds[item] = verdict.seconds
-            limits[item] = FACTOR * verdict.seconds + SLACK
         for chosen, change in enumerate(mutants.changes, 1):
             progress(list(rows.values()))
             if change in known:
@@ -200,14 +197,17 @@ def _judge(kind: type, netlist: Netlist, mutants: Mutants, seconds: dict[pytest.
                 continue
             rows[chosen] = {"change": change, "outcome": Outcome.SURVIVED, "test": ""}
             for item in _tests_of(netlist.items, seconds, kills):
-                verdict = run(item, limits[item])
+                verdict = run(item, FACTOR * seconds[item] + SLACK)
                 if not verdict.passed:
                     kills[item] += 1
                     rows[chosen] |= {"outcome": Outcome.TIMEOUT if verdict.late else Outcome.KILLED,
                                      "test": item.nodeid}
                     break
     left = [number for number in missing if rows[number]["outcome"] == Outcome.SURVIVED]
+    lines = netlist.verilog.splitlines()
     for number, proved in equivalent(mutants, left).items():
         if proved:
             rows[number]["outcome"] = Outcome.EQUIVALENT
+        elif place := PLACE.search(rows[number]["change"]):
+            rows[number]["line"] = lines[int(place[1]) - 1].strip()
     return [rows[number] for number in sorted(rows)]

@@ -73,8 +73,8 @@ def collect(paths: Sequence[str], body: Callable[[list[pytest.Item]], None], log
     before = os.getcwd()
     with open(log, "w") as out, contextlib.redirect_stdout(out):
         try:
-            status = pytest.main([*ARGUMENTS, "--rootdir", str(REPOSITORY), *(str(REPOSITORY / path) for path in paths)],
-                                 plugins=[Plugin()])
+            status = pytest.main([*ARGUMENTS, "--rootdir", str(REPOSITORY),
+                                  *(str(REPOSITORY / path) for path in paths)], plugins=[Plugin()])
         finally:
             os.chdir(before)
     if raised:

@@ -15,8 +15,9 @@ __all__ = ["SELECT", "TOP", "Mutants", "equivalent", "mutants_of"]
 TOP = "unit"
 SELECT = "mutant_select"
 BITS = 16
-CLOCKS = re.compile(r" -port \\?\S*CLK ")       # of flip-flops and of memories
-SPARE = 2               # candidates for each mutant: those of clocks and those that are equal are left out
+# Yosys would lose the initial value of a flip-flop whose Q changes, and cannot change resets of memories
+KEPT = re.compile(r" -port \\?(?:\S*CLK|Q|RD_[AS]RST) ")
+SPARE = 2               # candidates for each mutant: some of them are left out
 HISTORY = 6             # cycles of the induction, and of the comparison from the beginning
 
 READ = """\
@@ -37,9 +38,12 @@ splitnets -driver
 write_rtlil mutants.il
 write_verilog -noattr mutants.v
 """
-PAIR = """\
-design -reset
+BEGIN = """\
 read_rtlil mutants.il
+design -save mutants
+"""
+PAIR = """\
+design -load mutants
 connect -set {select} {bits}'d{number} -nounset
 delete -input w:{select}
 memory
@@ -66,6 +70,7 @@ equiv_struct
 equiv_simple
 equiv_induct -seq {history}
 equiv_status
+log mutant {number} ends
 """
 
 
@@ -94,7 +99,7 @@ class Mutants:
 def mutants_of(verilog: str, count: int, seed: int, models: str = "") -> Mutants:
     """Up to ``count`` different mutants of module `TOP`, flattened, drawn evenly over its source lines and wires.
 
-    Clocks stay as they are.
+    Clocks and outputs of flip-flops stay as they are; the inputs of flip-flops and of what reads them change.
 
     Parameters
     ----------
@@ -113,7 +118,7 @@ def mutants_of(verilog: str, count: int, seed: int, models: str = "") -> Mutants
         run_yosys(read + LIST.format(count=SPARE * count, seed=seed % 2**31), directory)
         lines = (directory / "mutants.txt").read_text().splitlines()
         found = list(dict.fromkeys(re.sub(r" -(?:src|wire|wirebit) \S+", "", line) for line in lines
-                                   if not CLOCKS.search(line)))
+                                   if not KEPT.search(line)))
         found = sorted(random.Random(seed).sample(found, min(count, len(found))))
         chosen = "\n".join(line.replace("mutate ", f"mutate -ctrl {SELECT} {BITS} {number} ", 1)
                            for number, line in enumerate(found, 1))
@@ -129,13 +134,15 @@ def equivalent(mutants: Mutants, numbers: Sequence[int]) -> dict[int, bool]:
 
     Registers of the same name are equal by induction; in the first cycles after power-up the outputs are equal, too.
     """
-    found = {}
+    if not numbers:
+        return {}
+    script = BEGIN + PAIR.format(select=SELECT, bits=BITS, number=0, top=TOP, side="gold")
+    for number in numbers:
+        script += PAIR.format(select=SELECT, bits=BITS, number=number, top=TOP, side="gate")
+        script += COMPARE.format(history=HISTORY, number=number)
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)
         (directory / "mutants.il").write_text(mutants.rtlil)
-        for number in numbers:
-            sides = [PAIR.format(select=SELECT, bits=BITS, number=value, top=TOP, side=side)
-                     for side, value in (("gold", 0), ("gate", number))]
-            log = run_yosys("".join(sides) + COMPARE.format(history=HISTORY), directory)
-            found[number] = "SUCCESS!" in log and "Equivalence successfully proven!" in log
-    return found
+        logs = re.split(r"^mutant \d+ ends$", run_yosys(script, directory), flags=re.MULTILINE)
+    return {number: "SUCCESS!" in log and "Equivalence successfully proven!" in log
+            for number, log in zip(numbers, logs, strict=False)}

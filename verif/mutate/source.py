@@ -21,6 +21,7 @@ OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.FloorDiv, ast.FloorDiv: ast.Mult, ast.Div: ast.Mult,
     ast.Mod: ast.Mult, ast.LShift: ast.RShift, ast.RShift: ast.LShift, ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd,
     ast.BitXor: ast.BitOr, ast.Pow: ast.Mult, ast.MatMult: ast.Add}
+NOT_CHANGED = "annotation", "returns", "decorator_list", "args"
 FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
 
 Edit = Callable[[], None]
@@ -119,13 +120,13 @@ def _short(node: ast.AST) -> str:
 def _within(node: ast.AST, statement: range) -> Iterator[tuple[int, range, str, Edit]]:
     """The changes of a node and of those in it."""
     if isinstance(node, ast.stmt):
-        body = getattr(node, "body", [])
-        statement = range(node.lineno, max(body[0].lineno, node.lineno + 1) if body else (node.end_lineno or node.lineno) + 1)
+        body, end = getattr(node, "body", []), (node.end_lineno or node.lineno) + 1
+        statement = range(node.lineno, max(body[0].lineno, node.lineno + 1) if body else end)
     line = getattr(node, "lineno", statement.start)
     for text, edit in _of_node(node):
         yield line, statement, text, edit
     for name, value in ast.iter_fields(node):
-        if name in ("annotation", "returns", "decorator_list", "args") and not isinstance(node, ast.Call | ast.Lambda):
+        if name in NOT_CHANGED and not isinstance(node, ast.Call):
             continue
         if isinstance(node, ast.JoinedStr | ast.Raise):       # texts of errors
             continue
@@ -142,7 +143,7 @@ def _of_node(node: ast.AST) -> Iterator[tuple[str, Edit]]:
                 yield f"{kind.__name__} for {type(operator).__name__} in {_short(node)}", _setting(node, "ops", ops)
     elif isinstance(node, ast.BinOp | ast.AugAssign):
         text = isinstance(node, ast.BinOp) and any(
-            isinstance(side, ast.JoinedStr) or isinstance(side, ast.Constant) and isinstance(side.value, str | bytes)
+            isinstance(side, ast.JoinedStr) or (isinstance(side, ast.Constant) and isinstance(side.value, str | bytes))
             for side in (node.left, node.right))
         if not text and (other := OPERATORS.get(type(node.op))):
             yield (f"{other.__name__} for {type(node.op).__name__} in {_short(node)}",
@@ -166,8 +167,9 @@ def _of_node(node: ast.AST) -> Iterator[tuple[str, Edit]]:
     elif isinstance(node, ast.Return) and node.value is not None and not (
             isinstance(node.value, ast.Constant) and node.value.value is None):
         yield f"None for {_short(node.value)}", _setting(node, "value", ast.Constant(None))
-    if isinstance(node, ast.Assign | ast.AugAssign | ast.Raise | ast.Break | ast.Continue) or (
-            isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant | ast.Yield | ast.YieldFrom)):
+    removable = isinstance(node, ast.Assign | ast.AugAssign | ast.Raise | ast.Break | ast.Continue) or (
+        isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant | ast.Yield | ast.YieldFrom))
+    if removable and "super()" not in _short(node):         # without it the function would have other cells
         yield f"without {_short(node)}", _replacing(node, ast.copy_location(ast.Pass(), node))
 
 

@@ -1,5 +1,6 @@
 """The mutants of the compiler, the importers and the driver, and the tests that run the changed lines."""
 
+import contextlib
 import json
 import os
 import pickle
@@ -29,7 +30,7 @@ __all__ = ["GROUPS", "Group", "forked", "judge_sources"]
 
 LIMIT = 600.0           # seconds of the processor for a test without mutants
 FACTOR, SLACK = 3, 3    # times, and seconds more, for a test with a mutant
-MOST = 60.0             # seconds of tests for a mutant: those of the same name, then the shortest
+MOST = 20.0             # seconds of tests for a mutant: those of the same name, then the shortest
 WALL = 900.0            # seconds until a process of tests is given up
 
 
@@ -90,10 +91,8 @@ def forked(function: Callable[[], Any], seconds: float = WALL) -> Any:
             if not part:
                 break
             data += part
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process, signal.SIGKILL)      # with the simulators of its tests
-    except ProcessLookupError:
-        pass
     os.waitpid(process, 0)
     return pickle.loads(data) if data else None
 
@@ -165,9 +164,9 @@ def judge_sources(group: Group, count: int, seed: int, folder: Path,
                   told: Callable[[int, int], None] = lambda done, of: None) -> dict[str, Any]:
     """Run tests on ``count`` mutants of a group; returns its state, which is kept in ``folder``.
 
-    ``told`` is called with the number of mutants done, and of all. Each mutant is judged by the tests that run its line: those of the same name, then the shortest, up to a minute.
-    Mutants of an earlier run with the same source are not run again, but those that survived are if the tests that run
-    their lines are others now.
+    ``told`` is called with the number of mutants done, and of all. Each mutant is judged by the tests that run its
+    line: those of the same name, then the shortest, up to `MOST` seconds. Mutants of an earlier run with the same
+    source are not run again, but those that survived are if the tests that run their lines are others now.
 
     Raises
     ------

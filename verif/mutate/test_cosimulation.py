@@ -1,6 +1,7 @@
 """A netlist in the place of a unit: the same cycles, also inside of another unit, and with mutants."""
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -42,8 +43,8 @@ class Pair(wiring.Component):
         m = Module()
         m.submodules.first = first = Counter(bits=3)
         m.submodules.second = second = Counter(bits=3, init=2)
-        m.d.comb += [first.step.eq(self.step), first.limit.eq(self.limit), second.step.eq(first.last), second.limit.eq(0),
-                     self.low.eq(first.count), self.high.eq(second.count)]
+        m.d.comb += [first.step.eq(self.step), first.limit.eq(self.limit), second.step.eq(first.last),
+                     second.limit.eq(0), self.low.eq(first.count), self.high.eq(second.count)]
         return m
 
 
@@ -55,10 +56,9 @@ def netlist(**parameters: int) -> str:
     return to_verilog(Counter(**parameters), TOP)[0]
 
 
-@pytest.mark.parametrize(("unit", "boxed"), [(Counter(bits=3), 1), (Pair(), 2)])
-def test_the_netlist_has_the_cycles_of_the_unit(unit: wiring.Component, boxed: int) -> None:
-    again = type(unit)(bits=3) if isinstance(unit, Counter) else Pair()
-    wanted = play(again, STEPS)
+@pytest.mark.parametrize(("make", "boxed"), [(lambda: Counter(bits=3), 1), (Pair, 2)])
+def test_the_netlist_has_the_cycles_of_the_unit(make: Callable[[], wiring.Component], boxed: int) -> None:
+    wanted = play(make(), STEPS)
     met: list[Configuration] = []
 
     def meets(configuration: Configuration) -> Model:
@@ -66,26 +66,26 @@ def test_the_netlist_has_the_cycles_of_the_unit(unit: wiring.Component, boxed: i
         return Model(netlist(**configuration.parameters), TOP)
 
     with cosimulate(Counter, meets):
-        found = play(Counter(bits=3) if isinstance(unit, Counter) else Pair(), STEPS)
+        found = play(make(), STEPS)
     assert found == wanted
     assert len(met) == boxed
     assert len({each.key for each in met}) == boxed
-    assert play(type(unit)(bits=3) if isinstance(unit, Counter) else Pair(), STEPS) == wanted
+    assert play(make(), STEPS) == wanted
 
 
 def test_a_mutant_differs() -> None:
     mutants = mutants_of(netlist(bits=3), 12, 1)
-    chosen = 0
 
-    def meets(configuration: Configuration) -> Model:
-        model = Model(mutants.verilog, TOP)
-        model[SELECT] = chosen
-        return model
+    def trace(number: int) -> list[dict[str, Any]]:
+        def meets(configuration: Configuration) -> Model:
+            model = Model(mutants.verilog, TOP)
+            model[SELECT] = number
+            return model
 
-    traces: list[list[dict[str, Any]]] = []
-    with cosimulate(Counter, meets):
-        for chosen in range(len(mutants.changes) + 1):
-            traces.append(play(Counter(bits=3), STEPS))
+        with cosimulate(Counter, meets):
+            return play(Counter(bits=3), STEPS)
+
+    traces = [trace(number) for number in range(len(mutants.changes) + 1)]
     assert traces[0] == play(Counter(bits=3), STEPS)
     assert all(trace != traces[0] for trace in traces[1:])
 

@@ -24,7 +24,12 @@ def test_the_same_seed_draws_the_same_mutants() -> None:
     assert first == second
     assert first.changes != other.changes
     assert len(set(first.changes)) == 20
-    assert not any("CLK" in change for change in first.changes)
+
+
+def test_clocks_and_outputs_of_flip_flops_stay() -> None:
+    changes = mutants_of(MODULE, 5000, 1).changes
+    assert any("-port D " in change for change in changes)
+    assert not any("-port CLK " in change or "-port Q " in change for change in changes)
 
 
 def test_no_more_mutants_than_there_are() -> None:

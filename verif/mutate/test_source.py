@@ -83,7 +83,8 @@ def loaded(path: Path) -> Any:
 
 
 @pytest.mark.parametrize(("text", "clamped", "boxed"), [
-    ("Sub for Add in value + 1", 1, [4]), ("FloorDiv for Mult in value * 2", 3, [1]), ("no condition value > 1", 3, [2, 4])])
+    ("Sub for Add in value + 1", 1, [4]), ("FloorDiv for Mult in value * 2", 3, [1]),
+    ("no condition value > 1", 3, [2, 4])])
 def test_functions_that_are_imported_change(text: str, clamped: int, boxed: list[int], tmp_path: Path) -> None:
     path = tmp_path / "changed.py"
     path.write_text(SOURCE)

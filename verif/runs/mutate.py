@@ -89,8 +89,10 @@ def save_rows(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     found: dict[str, dict[str, Any]] = {}
     if path.exists():
         before = json.loads(path.read_text())
-        found = {row["unit"]: {**row, "survivors": [each for each in before["survivors"] if each["unit"] == row["unit"]]}
-                 for row in before["rows"] if row["unit"] in NAMES}
+        for row in before["rows"]:
+            if row["unit"] in NAMES:
+                survivors = [each for each in before["survivors"] if each["unit"] == row["unit"]]
+                found[row["unit"]] = {**row, "survivors": survivors}
     whole = report([*(found | {row["unit"]: row for row in rows}).values()])
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, json.dumps(whole, indent=1) + "\n")
@@ -102,7 +104,7 @@ def save_rows(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
               help="Mutants of each unit; by default each has a number of its own.")
 @click.option("--seed", type=Integer(0), default=1, show_default=True, help="Which mutants are drawn.")
 @click.option("--unit", "names", type=OneOf(NAMES), multiple=True, metavar="NAME",
-              help="Only this unit, or this group of sources; may be repeated. The report keeps the rows of the others.")
+              help="Only this unit, or these sources; may be repeated. The report keeps the rows of the others.")
 @click.option("--jobs", type=Integer(1), default=2, show_default=True, metavar="N", help="Processes.")
 @click.option("--record", is_flag=True, help="Keep the report for the pages, in docs/performance.")
 def command(n: int | None, seed: int, names: tuple[str, ...], jobs: int, record: bool) -> int:

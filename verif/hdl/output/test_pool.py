@@ -70,6 +70,15 @@ def test_several_columns_at_once(cols: int, width: int, bits: int, seed: int) ->
     assert rtl(windows, bits, rng, width=width) == ref(windows, width)
 
 
+@pytest.mark.parametrize(("cols", "width"), [(1, 1), (3, 1), (2, 2), (6, 2)])
+def test_numbers_that_differ_in_few_bits(cols: int, width: int, seed: int) -> None:
+    """The elements of a window differ from one number in a bit each: every bit decides a comparison."""
+    rng = random.Random(f"{seed} {cols} {width}")
+    draw = np.random.default_rng(rng.getrandbits(32))
+    windows = [draw.integers(0, 256, (1, cols, 2)) ^ 1 << draw.integers(0, 8, (4, cols, 2)) for _ in range(80)]
+    assert rtl(windows, 8, rng, width=width) == ref(windows, width)
+
+
 @pytest.mark.parametrize("levels", [(1, 3), (2, 3), (3, 3), (2, 2)])
 def test_levels(levels: tuple[int, int], seed: int) -> None:
     """The levels of a position follow each other; each has its own largest element."""
