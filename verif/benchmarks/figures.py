@@ -228,15 +228,18 @@ def mutate_table() -> str:
     report = load("mutate")
     sums = [{"unit": f"all of {name}", "level": "", **report[where]} for name, where in (
         ("the array", "array"), ("the hardware", "hardware"), ("the sources", "source"))]
-    return markdown(["unit", "mutants", "equivalent", "killed", "survived", "score"], [
+    table = markdown(["unit", "mutants", "equivalent", "killed", "survived", "score"], [
         [f"`{row['unit']}`" if row["level"] else row["unit"], *(f"{row[name]:,}" for name in (
             "mutants", "equivalent", "killed", "survived")), f"{100 * row['score']:.1f} %"]
         for row in (*report["rows"], *sums) if row["mutants"]])
+    missing = ", ".join(f"`{name}`" for name in report["missing"])
+    return table + (f"\nNot judged in this record: {missing}.\n" if missing else "")
 
 
 def survivors_table() -> str:
-    return markdown(["unit", "change", "where", "reason"], [
-        [f"`{each['unit']}`", *(f"`{text}`".replace("|", "\\|") for text in (each["change"], each["place"])),
+    return markdown(["unit", "change", "line", "reason"], [
+        [f"`{each['unit']}`", *(f"`{text}`".replace("|", "\\|") if text else "" for text in (
+            each["change"].replace("-module unit ", ""), each.get("line", ""))),
          each["reason"]] for each in load("mutate")["survivors"]])
 
 

@@ -126,11 +126,12 @@ def judge_unit(unit: Unit, count: int, seed: int, folder: Path,
         If a test fails without a mutant.
     """
     path = folder / f"{unit.name}-{count}-{seed}.json"
-    before = json.loads(path.read_text()) if path.exists() else {"tests": "", "netlists": []}
+    before: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"tests": "", "netlists": []}
     tests = digest(*((REPOSITORY / test).read_text() for test in unit.tests))
-    known = {netlist["name"]: {each["change"]: each for each in netlist["mutants"]
-                               if each["outcome"] != Outcome.SURVIVED or before["tests"] == tests}
-             for netlist in before["netlists"]}
+    known: dict[str, dict[str, dict[str, Any]]] = {
+        netlist["name"]: {each["change"]: each for each in netlist["mutants"]
+                          if each["outcome"] != Outcome.SURVIVED or before["tests"] == tests}
+        for netlist in before["netlists"]}
     state: dict[str, Any] = {"unit": unit.name, "seed": seed, "tests": tests, "netlists": []}
 
     def save() -> None:

@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping
 
-__all__ = ["REASONS", "reason_of"]
+__all__ = ["NONE", "REASONS", "reason_of"]
 
 NONE = "none was found"
 
+BEGUN = "the value of a register in a reset, which the first `restart` replaces before it has an effect"
+
 REASONS: Mapping[tuple[str, str], str] = {
+    ("loop", "-mode const1 -module unit -cell $ternary$design.v:84$24 -port B -portbit 0"): BEGUN,
+    ("loop", "-mode const1 -module unit -cell $ternary$design.v:88$28 -port B -portbit 0"): BEGUN,
 }
 
 

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
@@ -126,7 +127,7 @@ def _coverage(items: Sequence[pytest.Item], files: Sequence[str], path: Path) ->
     for number, item in enumerate(items):
         mark = digest(sources, item.path.read_text())
         if known.get(item.nodeid, {}).get("mark") != mark:
-            result = forked(lambda item=item: _lines(item, full))
+            result = forked(partial(_lines, item, full))
             if result is None or not result[0]:
                 raise RuntimeError(f"{item.nodeid} must pass before mutants are made")
             known[item.nodeid] = {"mark": mark, "seconds": result[1], "lines": {
@@ -198,7 +199,7 @@ def judge_sources(group: Group, count: int, seed: int, folder: Path,
             if old and (old["outcome"] != Outcome.SURVIVED or old["tests"] == tests):
                 state["mutants"].append(old)
                 continue
-            result = forked(lambda name=name, change=change, fit=fit: _judge(name, change, fit, seconds)) if fit else {
+            result = forked(partial(_judge, name, change, fit, seconds)) if fit else {
                 "outcome": Outcome.SURVIVED, "test": "", "why": "no test runs its line"}
             # a process that dies or hangs as a whole
             state["mutants"].append(row | (result or {"outcome": Outcome.TIMEOUT, "test": ""}))

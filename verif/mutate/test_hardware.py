@@ -8,6 +8,7 @@ import pytest
 
 from . import hardware
 from .hardware import Unit, judge_unit
+from .items import Verdict
 from .outcome import Outcome
 from .sources import forked
 
@@ -53,10 +54,10 @@ def judged(unit: Unit, folder: Path) -> tuple[dict[str, Any] | str, int]:
     def judge() -> tuple[dict[str, Any] | str, int]:
         count, run = 0, hardware.run
 
-        def counted(*arguments: Any) -> Any:
+        def counted(item: pytest.Item, seconds: float) -> Verdict:
             nonlocal count
             count += 1
-            return run(*arguments)
+            return run(item, seconds)
 
         hardware.run = counted
         try:

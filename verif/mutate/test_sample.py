@@ -1,32 +1,23 @@
-"""A sample of fifty mutants, of hardware and of sources, all of which the tests find."""
+"""A sample of the mutants of `make mutate`: fifty of each of some units, all of which the tests find."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from .hardware import judge_unit
 from .outcome import Outcome, counts
-from .sources import Group, forked, judge_sources
+from .sources import forked
 from .units import UNITS
 
 SEED = 1
-FRAMING = Group("framing", ("fpga/host/framing.py",), ("verif/fpga/host/test_framing.py",), 10)
+COUNT = 50
 
 
-def check(mutants: list[dict[str, Any]], count: int) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["address_generator", "pixel_dispatcher", "run_controller"])
+def test_all_are_killed(name: str, tmp_path: Path) -> None:
+    state = forked(lambda: judge_unit(UNITS[name], COUNT, SEED, tmp_path))
+    mutants = [mutant for netlist in state["netlists"] for mutant in netlist["mutants"]]
     assert [mutant for mutant in mutants if mutant["outcome"] == Outcome.SURVIVED] == []
-    assert len(mutants) == count
+    assert len(mutants) == COUNT
     assert counts(mutant["outcome"] for mutant in mutants)["score"] == 1
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "count"), [("pe", 15), ("pool", 10), ("packer", 10), ("address_generator", 5)])
-def test_hardware(name: str, count: int, tmp_path: Path) -> None:
-    state = forked(lambda: judge_unit(UNITS[name], count, SEED, tmp_path))
-    check([mutant for netlist in state["netlists"] for mutant in netlist["mutants"]], count)
-
-
-@pytest.mark.slow
-def test_sources(tmp_path: Path) -> None:
-    check(forked(lambda: judge_sources(FRAMING, 10, SEED, tmp_path))["mutants"], 10)

@@ -1,11 +1,12 @@
 """Mutants of one source: its tests kill them, and what was judged is not judged again."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from . import sources
 from .outcome import Outcome
-from .sources import Group, forked, judge_sources
+from .sources import WALL, Group, forked, judge_sources
 
 GROUP = Group("packing", ("golden/compiler/packing.py",), ("verif/golden/compiler/test_packing.py",), 6)
 
@@ -15,10 +16,10 @@ def judged(folder: Path) -> tuple[dict[str, Any], int]:
     def judge() -> tuple[dict[str, Any], int]:
         count, fork = 0, sources.forked
 
-        def counted(*arguments: Any) -> Any:
+        def counted(function: Callable[[], Any], seconds: float = WALL) -> Any:
             nonlocal count
             count += 1
-            return fork(*arguments)
+            return fork(function, seconds)
 
         sources.forked = counted
         return judge_sources(GROUP, 6, 1, folder), count

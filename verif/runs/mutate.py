@@ -27,7 +27,8 @@ from signum.verif.mutate.units import ARRAY, UNITS
 __all__ = ["NAMES", "OUT", "command", "report", "row_of"]
 
 OUT = Path("build/mutate")
-NAMES = (*UNITS, *GROUPS)
+MUTANTS = {name: unit.mutants for name, unit in UNITS.items()} | {name: group.mutants for name, group in GROUPS.items()}
+NAMES = tuple(MUTANTS)
 COLUMNS = ("mutants", "equivalent", "killed", "timeouts", "survived")
 
 _told: "SimpleQueue[tuple[str, int, int]] | None" = None
@@ -61,8 +62,7 @@ def row_of(name: str, n: int | None, seed: int, folder: Path, told: Any = lambda
     for mutant in mutants:
         if mutant["outcome"] == Outcome.SURVIVED:
             place = mutant.get("file") or mutant["parameters"]
-            survivors.append({"unit": name, "place": place, "change": mutant["change"],
-                              "reason": reason_of(name, mutant["change"])})
+            survivors.append({"unit": name, "place": place, "change": mutant["change"], "line": mutant.get("line", "")})
     return {"unit": name, **where, "seed": seed, **counts(each["outcome"] for each in mutants), "survivors": survivors}
 
 
@@ -74,13 +74,16 @@ def total(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def report(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The report of some rows: all of them, those of the array, of all hardware and of the sources; the survivors."""
+    """The report of some rows: all of them, those of the array, of all hardware and of the sources; the units that were
+    not judged, and the survivors."""
     rows = sorted(rows, key=lambda row: NAMES.index(row["unit"]))
     hardware = [row for row in rows if row["level"] != "source"]
     return {**total(rows), "array": total([row for row in rows if row["level"] == "array"]),
             "hardware": total(hardware), "source": total([row for row in rows if row["level"] == "source"]),
+            "missing": [name for name in NAMES if name not in {row["unit"] for row in rows}],
             "rows": [{name: value for name, value in row.items() if name != "survivors"} for row in rows],
-            "survivors": [survivor for row in rows for survivor in row["survivors"]]}
+            "survivors": [{**survivor, "reason": reason_of(survivor["unit"], survivor["change"])}
+                          for row in rows for survivor in row["survivors"]]}
 
 
 def save_rows(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -123,7 +126,7 @@ def command(n: int | None, seed: int, names: tuple[str, ...], jobs: int, record:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     chosen = [name for name in NAMES if not names or name in names]
     with Progress(*columns, console=console) as bar:
-        tasks = {name: bar.add_task(name, total=n or (UNITS | GROUPS)[name].mutants, visible=False) for name in chosen}
+        tasks = {name: bar.add_task(name, total=n or MUTANTS[name], visible=False) for name in chosen}
 
         def follow() -> None:
             while (told := queue.get())[0]:

@@ -8,6 +8,7 @@ import pytest
 
 from signum.verif.command_line import main
 from signum.verif.mutate.outcome import Outcome, counts
+from signum.verif.mutate.reasons import NONE
 from signum.verif.runs import mutate
 from signum.verif.runs.mutate import NAMES, report, save_rows
 
@@ -21,7 +22,7 @@ def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def row(unit: str, level: str, killed: int, equivalent: int = 0, survived: int = 0) -> dict[str, Any]:
     outcomes = [Outcome.KILLED] * killed + [Outcome.EQUIVALENT] * equivalent + [Outcome.SURVIVED] * survived
     return {"unit": unit, "netlists": 1, "level": level, "seed": 1, **counts(outcomes),
-            "survivors": [{"unit": unit, "place": "x", "change": str(number), "reason": "y"}
+            "survivors": [{"unit": unit, "place": "x", "change": str(number), "line": ""}
                           for number in range(survived)]}
 
 
@@ -46,7 +47,8 @@ def test_sums_by_level() -> None:
         "mutants": 24, "equivalent": 2, "killed": 20, "score": 0.9091}
     assert [found[level]["mutants"] for level in ("array", "hardware", "source")] == [10, 20, 4]
     assert [each["unit"] for each in found["rows"]] == ["pe", "pool", "driver"]
-    assert [each["unit"] for each in found["survivors"]] == ["pool", "driver"]
+    assert set(found["missing"]) == set(NAMES) - {"pe", "pool", "driver"}
+    assert [(each["unit"], each["reason"]) for each in found["survivors"]] == [("pool", NONE), ("driver", NONE)]
 
 
 def test_rows_of_other_units_stay() -> None:

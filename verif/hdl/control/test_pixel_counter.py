@@ -113,8 +113,9 @@ def test_simulators(simulator: str, seed: int) -> None:
     check(4, [step for _ in range(5) for step in draw_steps(rng, 4, 200)], simulator)
 
 
-def test_reset_goes_to_the_first_pixel() -> None:
+@pytest.mark.parametrize("bits", [1, 2, 3, 6])
+def test_reset_goes_to_the_first_pixel(bits: int) -> None:
     size = {"x_last": 1, "y_last": 1}
     steps = [size | {"step": 1}] * 5 + [size | {"rst": 1}, size]
-    last = play(Followed(bits=2), steps)[-1]
+    last = play(Followed(bits=bits), steps)[-1]
     assert (last["x"], last["y"], last["past"]) == (0, 0, 0)
