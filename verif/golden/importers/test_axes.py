@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from onnx import ModelProto
 
-from signum.golden.importers.imported import Imported
-from signum.golden.importers.qonnx import load_qonnx
+from signum.golden.importers.qonnx import QonnxNetwork, load_qonnx
 from signum.golden.importers.refusal import NetworkError
 from signum.verif.bench.onnx_networks import OnnxNetwork
 
@@ -14,7 +13,7 @@ def reshaped(net: OnnxNetwork, x: str, *shape: int) -> str:
     return net.node("Reshape", [x, net.constant(shape, np.int64)])
 
 
-def differences(network: Imported) -> int:
+def differences(network: QonnxNetwork) -> int:
     rng = np.random.default_rng(1)
     return network.differences(rng.integers(0, 256, (50, *network.input_shape)))
 
