@@ -85,6 +85,8 @@ def forked(function: Callable[[], Any], seconds: float = WALL) -> Any:
         finally:
             os._exit(0)
     os.close(writes)
+    with contextlib.suppress(OSError):          # both processes make the group: one of them is first
+        os.setpgid(process, process)
     data, end = b"", time.monotonic() + seconds
     with open(reads, "rb", buffering=0) as source:
         while select.select([source], [], [], max(0.0, end - time.monotonic()))[0]:

@@ -90,7 +90,7 @@ def test_a_weak_test_and_a_better_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("text", "message"), [
-    (TOY + "    assert False\n", "test_toy.py::test_toy must pass on the netlist without a mutant"),
+    (TOY + "    assert False\n", "::test_toy must pass on the netlist without a mutant"),
     (TOY.replace("play(Toy(bits=2), steps)", "[{'both': step.get('a', 0) & step.get('b', 0)} for step in steps]"),
      "tests of toy must run it on Amaranth's simulator: "),
     ("import nothing_of_this_name\n" + TOY, "the tests must be collected, not end with "),
