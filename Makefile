@@ -27,7 +27,7 @@ CHOSEN = $(call given,PRESET CONFIG FREQUENCY LINE BAUD ADDRESS SEED SEEDS $(if 
          $(if $(filter command line,$(origin OUT)),--out='$(OUT)')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv verilog test test-quick soak fuzz bitstream demo demo-camera task train ablation resnet18 paper boards board-sim faults formal ladder explore bench bench-table doctor lint pages lock wheel clean
+.PHONY: help venv verilog test test-quick soak fuzz bitstream demo demo-camera task train ablation resnet18 paper boards board-sim faults formal mutate ladder explore bench bench-table doctor lint pages lock wheel clean
 
 help:
 	@echo 'make demo                           train digits, run them on the hardware, build the bitstream'
@@ -50,6 +50,8 @@ help:
 	@echo 'make board-sim                      a virtual board at a serial port; make boards: what was built for which'
 	@echo 'make faults                         noise on the line to the board, 10,000 times: no wrong answer'
 	@echo 'make formal                         proofs of the units: build/formal/report.json; SUBJECT=pe'
+	@echo 'make mutate                         small changes of the hardware and the sources, and which of them the tests find'
+	@echo '                                    UNIT=pe N=50 SEED=1, RECORD=1; build/mutate/report.json'
 	@echo 'make ladder                         digits on the netlist of each family, and on an iCE40 bitstream read back'
 	@echo 'make explore NETWORK=cnv BOARD=ulx3s-85f  which array is best for a network on a board'
 	@echo 'make bench                          areas, clocks, networks, generator, simulation: docs/performance.md'
@@ -129,6 +131,9 @@ faults: $(STAMP)
 
 formal: $(STAMP)
 	$(SIGNUM) formal $(call given,SUBJECT) $(if $(RECORD),--record)
+
+mutate: $(STAMP)
+	$(SIGNUM) mutate --jobs='$(JOBS)' $(if $(filter command line,$(origin N)),--n='$(N)') $(call given,SEED UNIT) $(if $(RECORD),--record)
 
 ladder: $(STAMP)
 	$(SIGNUM) ladder $(call given,IMAGES PRESET) $(if $(RECORD),--record)

@@ -76,6 +76,8 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
                         "Run digits on each family's netlist, and on a bitstream read back."),
         "formal": Entry("signum.verif.runs.formal", "command",
                         "Prove the properties of the units, by SAT and by decision diagrams."),
+        "mutate": Entry("signum.verif.runs.mutate", "command",
+                        "Count which small changes of the hardware and the sources the tests find."),
         "bench": Entry("signum.verif.benchmarks.commands", "bench",
                        "Measure areas, clocks, cycles, the generator and the simulation."),
         "clock": Entry("signum.verif.benchmarks.commands", "clock_command",

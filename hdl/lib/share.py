@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In
 
 from .keywords import is_reserved
 
-__all__ = ["Units", "Vector", "add_shared", "collect", "portions", "ports"]
+__all__ = ["Units", "Vector", "add_shared", "collect", "emitting", "portions", "ports"]
 
 STACK = 8                           # tile rows, or stacks of tile rows, in one module
 _units: ContextVar["Units | None"] = ContextVar("units", default=None)
@@ -107,6 +107,11 @@ def collect(prefix: str) -> Iterator[Units]:
         yield units
     finally:
         _units.reset(token)
+
+
+def emitting() -> bool:
+    """Whether a design is emitted now, in `collect`; else it is elaborated for a simulation, or as part of another."""
+    return _units.get() is not None
 
 
 def add_shared(m: Module, name: str, component: Any) -> None:

@@ -11,7 +11,7 @@ from signum.hdl.lib.share import ports
 from signum.verif.bench.simulate import simulate
 from signum.verif.bench.streams import pack
 
-__all__ = ["AMARANTH", "play"]
+__all__ = ["AMARANTH", "play", "simulated"]
 
 AMARANTH = "amaranth"
 RESET = "rst"
@@ -47,7 +47,7 @@ def play(unit: wiring.Component, steps: Sequence[Mapping[str, Any]], simulator: 
             for packed in (_pack(step, shapes) for step in steps)]
     if simulator == AMARANTH:
         values = {name: Value.cast(value) for name, (_, value) in members.items()}
-        trace = _amaranth(unit, [values[name] for name in inputs], [values[name] for name in outputs], rows,
+        trace = simulated(unit, [values[name] for name in inputs], [values[name] for name in outputs], rows,
                           platform)
     else:
         assert platform is None, "only Amaranth's simulator elaborates for a platform"
@@ -95,8 +95,9 @@ def _number(text: str) -> int | None:
     return int(text, 2) if set(text) <= {"0", "1"} else None
 
 
-def _amaranth(unit: wiring.Component, inputs: list[Value], outputs: list[Value], rows: list[list[int]],
+def simulated(unit: wiring.Component, inputs: list[Value], outputs: list[Value], rows: list[list[int]],
               platform: object) -> list[list[str]]:
+    """On Amaranth's simulator: the bits of the outputs for the numbers of the inputs, and of the reset, by cycle."""
     m = Module()
     m.domains.sync = domain = ClockDomain()
     m.submodules.unit = unit

@@ -38,7 +38,7 @@ KEYS: Mapping[str, Sequence[str]] = {
 COMMANDS: Mapping[str, str] = {
     **{name: f"make bench-{name}" for name in KEYS}, "boards": "make boards", "camera": "make demo-camera",
     "demo": "make demo", "faults": "make faults", "formal": "make formal", "fuzz": "make fuzz",
-    "ladder": "make ladder", "soak": "make soak"}
+    "ladder": "make ladder", "mutate": "make mutate", "soak": "make soak"}
 """The command of each record; a page that quotes a record names its command."""
 
 EIGHT_BITS = 8
@@ -240,6 +240,25 @@ def tasks_table() -> str:
         for name, report in data["tasks"].items()])
 
 
+def mutate_table() -> str:
+    report = load("mutate")
+    sums = [{"unit": f"all of {name}", "level": "", **report[where]} for name, where in (
+        ("the array", "array"), ("the hardware", "hardware"), ("the sources", "source"))]
+    table = markdown(["unit", "mutants", "equivalent", "killed", "survived", "score"], [
+        [f"`{row['unit']}`" if row["level"] else row["unit"], *(f"{row[name]:,}" for name in (
+            "mutants", "equivalent", "killed", "survived")), f"{100 * row['score']:.1f} %"]
+        for row in (*report["rows"], *sums) if row["mutants"]])
+    missing = ", ".join(f"`{name}`" for name in report["missing"])
+    return table + (f"\nNot judged in this record: {missing}.\n" if missing else "")
+
+
+def survivors_table() -> str:
+    return markdown(["unit", "change", "line", "reason"], [
+        [f"`{each['unit']}`", *(f"`{text}`".replace("|", "\\|") if text else "" for text in (
+            each["change"].replace("-module unit ", ""), each.get("line", ""))),
+         each["reason"]] for each in load("mutate")["survivors"]])
+
+
 def boards_table() -> str:
     return markdown(["board", "device", "crystal", "default clock", "default preset", "lines"], [
         [f"`{board.name}`", board.device, f"{board.crystal_frequency / 1e6:g} MHz", f"{board.frequency / 1e6:g} MHz",
@@ -280,6 +299,8 @@ TABLES: Mapping[str, Table] = {
     "faults": Table("faults", faults_table),
     "formal": Table("formal", formal_table),
     "fuzz": Table("fuzz", fuzz_table),
+    "mutate": Table("mutate", mutate_table),
+    "survivors": Table("mutate", survivors_table),
     "pins": Table("pins", pins_table),
     "tasks": Table("docs/paper/reports.json", tasks_table),
     "boards": Table("fpga/flow/boards.py", boards_table),

@@ -16,14 +16,16 @@ SIZES = [(1, 1, 0, 1), (1, 1, 0, 4), (1, 4, 0, 3), (1, 7, 0, 5), (1, 7, 1, 3), (
 
 
 class Case:
-    """A pair of words each cycle, whether each begins a sum, and the loads of the drain."""
+    """A pair of words each cycle, some of them equal in all bits or in none, whether each begins a sum, and the loads
+    of the drain."""
 
     def __init__(self, config: ArrayConfig, rng: random.Random, cycles: int) -> None:
         bits = config.word_bits
         rare = rng.choice([0.02, 0.3, 0.9])
         self.config = config
-        self.pairs = [(rng.getrandbits(bits), rng.getrandbits(bits), cycle == 0 or rng.random() < rare)
-                      for cycle in range(cycles)]
+        ones = (1 << bits) - 1
+        self.pairs = [(a, rng.choice([a, a ^ ones, *[rng.getrandbits(bits)] * 8]), cycle == 0 or rng.random() < rare)
+                      for cycle in range(cycles) for a in (rng.getrandbits(bits),)]
         self.loads = [cycle > config.pipeline and rng.random() < 0.4 for cycle in range(cycles)]
         self.neighbours = [rng.getrandbits(config.acc_bits) for _ in range(cycles)]
         self.resets = [rng.random() < 0.05 for _ in range(cycles)]

@@ -95,13 +95,27 @@ def test_strobes(bits: int, seed: int) -> None:
         check(bits, draw_steps(random.Random(f"{seed} {bits} {number}"), bits, 400))
 
 
+@pytest.mark.parametrize(("bits", "x_last", "y_last"), [
+    (1, 1, 1), (3, 7, 7), (3, 4, 5), (6, 63, 1), (6, 1, 63), (6, 42, 3), (6, 2, 37)])
+def test_every_pixel_of_large_maps(bits: int, x_last: int, y_last: int, seed: int) -> None:
+    """Coordinates and what is left of a line and of a map take all their values, also behind a ``back``."""
+    rng = random.Random(f"{seed} {x_last} {y_last}")
+    geometry = {"x_last": x_last, "y_last": y_last, **{name: rng.getrandbits(bits) for name in ("start", "by", "line")}}
+    pixels = (x_last + 1) * (y_last + 1)
+    strobes = [{"restart": 1}, {"mark": 1}, *[{"step": 1}] * (pixels + 1), {"back": 1}]
+    for _ in range(3 * pixels):
+        strobes += [{"step": 1, "mark": int(rng.random() < 0.1)}, *[{"back": 1}] * (rng.random() < 0.03)]
+    check(bits, [geometry | dict.fromkeys(STROBES, 0) | now for now in strobes])
+
+
 def test_simulators(simulator: str, seed: int) -> None:
     rng = random.Random(seed)
     check(4, [step for _ in range(5) for step in draw_steps(rng, 4, 200)], simulator)
 
 
-def test_reset_goes_to_the_first_pixel() -> None:
+@pytest.mark.parametrize("bits", [1, 2, 3, 6])
+def test_reset_goes_to_the_first_pixel(bits: int) -> None:
     size = {"x_last": 1, "y_last": 1}
     steps = [size | {"step": 1}] * 5 + [size | {"rst": 1}, size]
-    last = play(Followed(bits=2), steps)[-1]
+    last = play(Followed(bits=bits), steps)[-1]
     assert (last["x"], last["y"], last["past"]) == (0, 0, 0)

@@ -43,7 +43,7 @@ def draw_steps(rng: random.Random, rows: int, maps: int) -> tuple[list[dict[str,
     seen: list[dict[str, int]] = []
     for _ in range(maps):
         split = rng.randrange(2)
-        x_last, y_last = rng.randrange(5), rng.randrange(3)
+        x_last, y_last = (rng.choice([rng.randrange(size), (1 << BITS) - 1]) for size in (5, 3))
         pixels = pixel_positions(x_last, y_last)
         burst = rows if split else 1
         strobe = {"restart": 1, "take": rng.randrange(2)}

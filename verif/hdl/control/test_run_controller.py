@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from signum.hdl.config import ArrayConfig
 from signum.hdl.control.run_controller import RunController
 from signum.verif.bench.trace import play
@@ -48,6 +50,30 @@ def test_a_flush_runs_what_is_there_after_the_image_that_comes() -> None:
     steps = [{**ON, "count": 2, "quiet": 0, "flush": 1}, {"enable": 1, "count": 2}, {**ON, "count": 3},
              {**ON, "busy": 1}, ON, {**ON, "count": 1}, {**ON, "count": 1}]
     assert events(steps) == [(2, "start", 0), (4, "read", 3)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_flush_runs_any_number_of_images(count: int) -> None:
+    waiting = {**ON, "count": count}
+    assert events([{**waiting, "flush": 1}, waiting, {**ON, "busy": 1}, ON]) == [(1, "start", 0), (3, "read", count)]
+
+
+def test_nothing_begins_while_the_host_runs_a_program() -> None:
+    assert events([{**WAITING, "busy": 1}] * 3 + [WAITING]) == [(3, "start", 0)]
+
+
+def test_a_run_is_forgotten_when_it_is_off() -> None:
+    """Its results are not read, and the next run does not wait for them."""
+    off = {"quiet": 1, "busy": 1}
+    assert events([WAITING, {**ON, "busy": 1}, off, {**ON, "busy": 1}, ON, WAITING]) == [
+        (0, "start", 0), (5, "start", 4)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_a_flush_waits_for_the_run_before(count: int) -> None:
+    waiting = {**ON, "count": count}
+    steps = [WAITING, {**waiting, "busy": 1, "flush": 1}, {**waiting, "busy": 1}, waiting, waiting, {**ON, "busy": 1}]
+    assert events(steps) == [(0, "start", 0), (3, "read", 4), (4, "start", 4)]
 
 
 def test_a_flush_of_nothing_ends() -> None:

@@ -9,7 +9,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from signum.hdl.lib.emit import module_rtlil, to_verilog
-from signum.hdl.lib.share import Vector, add_shared, collect, ports
+from signum.hdl.lib.share import Vector, add_shared, collect, emitting, ports
 
 
 class Leaf(wiring.Component):
@@ -118,3 +118,10 @@ def test_zero_wide_ports_are_refused() -> None:
 def test_a_vector_is_one_wire(count: int) -> None:
     wires = [module_rtlil(Wires(shape), "wires").count("\n  wire ") for shape in (7, Vector(7, count))]
     assert wires[0] == wires[1]
+
+
+def test_a_design_is_emitted_in_a_collection_alone() -> None:
+    assert not emitting()
+    with collect("top"):
+        assert emitting()
+    assert not emitting()

@@ -70,6 +70,17 @@ def test_several_columns_at_once(cols: int, width: int, bits: int, seed: int) ->
     assert rtl(windows, bits, rng, width=width) == ref(windows, width)
 
 
+@pytest.mark.parametrize(("rows", "cols", "width"), [(1, 1, 1), (5, 8, 1), (3, 2, 2), (3, 6, 2)])
+def test_numbers_that_differ_in_few_bits(rows: int, cols: int, width: int, seed: int) -> None:
+    """The elements of a window are one number, some with another bit: every bit decides comparisons."""
+    rng = random.Random(f"{seed} {rows} {cols} {width}")
+    draw = np.random.default_rng(rng.getrandbits(32))
+    size = 4, cols, rows
+    windows = [draw.integers(0, 256, (1, cols, rows)) ^ (1 << draw.integers(0, 8, size)) * (draw.random(size) < 0.6)
+               for _ in range(80)]
+    assert rtl(windows, 8, rng, width=width) == ref(windows, width)
+
+
 @pytest.mark.parametrize("levels", [(1, 3), (2, 3), (3, 3), (2, 2)])
 def test_levels(levels: tuple[int, int], seed: int) -> None:
     """The levels of a position follow each other; each has its own largest element."""

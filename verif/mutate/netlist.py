@@ -1,0 +1,148 @@
+"""Mutants of a netlist: Yosys's ``mutate`` on the emitted Verilog, all in one module with an input that chooses one."""
+
+import random
+import re
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from signum.fpga.host.verilate import digest
+from signum.hdl.lib.emit import run_yosys
+
+__all__ = ["SELECT", "TOP", "Mutants", "equivalent", "mutants_of"]
+
+TOP = "unit"
+SELECT = "mutant_select"
+BITS = 16
+# Yosys would lose the initial value of a flip-flop whose Q changes, and cannot change resets of memories
+KEPT = re.compile(r" -port \\?(?:\S*CLK|Q|RD_[AS]RST) ")
+SPARE = 2               # candidates for each mutant: some of them are left out
+HISTORY = 6             # cycles of the induction, and of the comparison from the beginning
+
+READ = """\
+{models}
+read_verilog design.v
+hierarchy -check -top {top}
+proc
+flatten -wb -noscopeinfo
+delete t:$specify*
+memory_collect
+opt_clean
+"""
+LIST = """\
+mutate -list {count} -seed {seed} -o mutants.txt
+"""
+WRITE = """\
+splitnets -driver
+write_rtlil mutants.il
+write_verilog -noattr mutants.v
+"""
+BEGIN = """\
+read_rtlil mutants.il
+design -save mutants
+"""
+PAIR = """\
+design -load mutants
+connect -set {select} {bits}'d{number} -nounset
+delete -input w:{select}
+memory
+opt -full
+select -set kept t:$*dff* %co1:+[Q] w:* %i
+rename -hide w:* @kept %d
+rename {top} {side}
+design -stash {side}
+"""
+COMPARE = """\
+design -reset
+design -copy-from gold -as gold gold
+design -copy-from gate -as gate gate
+design -save both
+expose -shared -dff gold gate
+miter -equiv -make_assert -flatten gold gate miter
+chformal -lower
+sat -seq {history} -prove-asserts -timeout 20 miter
+design -load both
+equiv_make gold gate equiv
+hierarchy -top equiv
+opt -share_all
+equiv_struct
+equiv_simple
+equiv_induct -seq {history}
+equiv_status
+log mutant {number} ends
+"""
+
+
+@dataclass(frozen=True)
+class Mutants:
+    """Mutants of a module.
+
+    Members
+    -------
+    changes : tuple of str
+        The options of Yosys's ``mutate`` for each.
+    verilog : str
+        Module `TOP` with all of them; its input `SELECT` chooses the first by 1, and by 0 none.
+    rtlil : str
+        The same.
+    name : str
+        Short name of the module and its mutants.
+    """
+
+    changes: tuple[str, ...]
+    verilog: str
+    rtlil: str
+    name: str
+
+
+def mutants_of(verilog: str, count: int, seed: int, models: str = "") -> Mutants:
+    """Up to ``count`` different mutants of module `TOP`, flattened, drawn evenly over its source lines and wires.
+
+    Clocks and outputs of flip-flops stay as they are; the inputs of flip-flops and of what reads them change.
+
+    Parameters
+    ----------
+    models : str
+        The Yosys command that reads models of cells (`signum.verif.formal.prove.models_of`).
+
+    Raises
+    ------
+    EmitError
+        If Yosys refuses the module.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder)
+        (directory / "design.v").write_text(verilog)
+        read = READ.format(models=models, top=TOP)
+        run_yosys(read + LIST.format(count=SPARE * count, seed=seed % 2**31), directory)
+        lines = (directory / "mutants.txt").read_text().splitlines()
+        found = list(dict.fromkeys(re.sub(r" -(?:src|wire|wirebit) \S+", "", line) for line in lines
+                                   if not KEPT.search(line)))
+        found = sorted(random.Random(seed).sample(found, min(count, len(found))))
+        chosen = "\n".join(line.replace("mutate ", f"mutate -ctrl {SELECT} {BITS} {number} ", 1)
+                           for number, line in enumerate(found, 1))
+        run_yosys(f"{read}{chosen}\n{WRITE}", directory)
+        text = (directory / "mutants.v").read_text()
+        text = "/* verilator lint_off UNOPTFLAT */\n" + text.split("\n", 1)[1]
+        return Mutants(tuple(line.removeprefix("mutate ") for line in found), text,
+                       (directory / "mutants.il").read_text(), digest(verilog, count, seed, models))
+
+
+def equivalent(mutants: Mutants, numbers: Sequence[int]) -> dict[int, bool]:
+    """Which mutants, by number from 1, are proved equal to the module.
+
+    Registers of the same name are equal by induction; in the first cycles after power-up the outputs are equal, too.
+    """
+    if not numbers:
+        return {}
+    script = BEGIN + PAIR.format(select=SELECT, bits=BITS, number=0, top=TOP, side="gold")
+    for number in numbers:
+        script += PAIR.format(select=SELECT, bits=BITS, number=number, top=TOP, side="gate")
+        script += COMPARE.format(history=HISTORY, number=number)
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder)
+        (directory / "mutants.il").write_text(mutants.rtlil)
+        logs = re.split(r"^mutant \d+ ends$", run_yosys(script, directory), flags=re.MULTILINE)
+    return {number: "SUCCESS!" in log and "Equivalence successfully proven!" in log
+            for number, log in zip(numbers, logs, strict=False)}
