@@ -19,15 +19,18 @@ from signum.hdl.host.bus import (
     Control,
     Region,
     Register,
+    Status,
     StreamField,
     bus_signature,
     config_registers,
     stream_registers,
+    told_wrong,
 )
 from signum.hdl.host.bus_interface import BusInterface, choices, choose_row
+from signum.hdl.host.fault_recorder import FaultRecorder, fault, first_of
 from signum.hdl.input.frame_receiver import pixel_layout
 from signum.hdl.input.input_unit import InputUnit
-from signum.hdl.lib.delay import delay, skew
+from signum.hdl.lib.delay import behind_registers, delay, skew
 from signum.hdl.lib.memory import Bank
 from signum.hdl.lib.share import add_shared
 from signum.hdl.output.answer_unit import AnswerUnit, answer_layout
@@ -38,7 +41,7 @@ from signum.hdl.output.pool import Pool
 from signum.hdl.output.result_controller import ResultController
 from signum.hdl.output.writeback import WritebackUnit
 
-from .config import ArrayConfig
+from .config import ArrayConfig, bits_to_hold
 
 __all__ = ["Accelerator"]
 
@@ -68,6 +71,7 @@ class Accelerator(wiring.Component):
     pixels : In(stream.Signature(pixel_layout)), answers : Out(stream.Signature(answer_layout))
         Images and their answers; only with ``config.streams``. See `InputUnit` and `AnswerUnit`. Answers leave here,
         or by `Register.ANSWER` where ``ready`` stays low.
+        With ``config.parity`` no answer leaves between a fault and its clearing (see `Status.FAULT`).
     expects_first, expects_last : Out(1), only with ``config.streams``
         The marks of the next value, for a source that has none; see `FrameReceiver`.
     """
@@ -93,9 +97,11 @@ class Accelerator(wiring.Component):
                          levels=max(1, config.threshold_levels))
         self.packer = Packer(rows=config.rows, lanes=config.lanes, bits=config.element_bits, width=config.drain_width)
         self.writer = WritebackUnit(config=config)
-        self.program = Bank(width=isa.word_bits, depth=config.program_depth, registers=config.memory_registers)
-        self.weights = [Bank(width=config.word_bits, depth=config.weight_depth, registers=config.memory_registers)
-                        for _ in range(config.cols)]
+        parity = bool(config.parity)
+        self.program = Bank(width=isa.word_bits, depth=config.program_depth, registers=config.memory_registers,
+                            parity=parity)
+        self.weights = [Bank(width=config.word_bits, depth=config.weight_depth, registers=config.memory_registers,
+                             parity=parity) for _ in range(config.cols)]
         self.ends = Epilogue(config=config, rows=config.rows)
         # shared modules: their ports, as wide as the array, stay whole signals
         for name in ("array", "ends", "pool", "packer", "writer", "program"):
@@ -104,7 +110,7 @@ class Accelerator(wiring.Component):
             add_shared(m, f"weights_{c}", self.weights[c])
         if config.requantize_depth:
             # scales and offsets in turn, for each sum of a beat
-            self.coefficients = [Bank(width=width, depth=config.requantize_depth)
+            self.coefficients = [Bank(width=width, depth=config.requantize_depth, parity=parity)
                                  for width in (config.scale_bits, config.offset_bits) * config.drain_width]
             for k, bank in enumerate(self.coefficients):
                 add_shared(m, f"{('scales', 'offsets')[k % 2]}_{k // 2}", bank)
@@ -114,9 +120,19 @@ class Accelerator(wiring.Component):
             m.submodules.controller = self.controller = RunController(config=config)
             self.streaming = Signal()
             self.number = Signal(8)             # of the part of an answer that waits, for the host
+        if config.parity:
+            # program, weights, rows, reads, coefficients
+            m.submodules.recorder = self.recorder = FaultRecorder(config=config,
+                                                                  sources=4 + bool(config.requantize_depth))
+            self.wrong: Value = Signal()        # the row that is read: its word, and each of its results
+            self.late = Signal()                # a run has ended, and words that it used are still to be checked
+        if config.streams:
+            self.passed = self._passed_answers(m)
         self._front(m)
         self._back(m)
         self._host(m)
+        if config.parity:
+            self._faults(m)
         return m
 
     def _front(self, m: Module) -> None:
@@ -134,7 +150,7 @@ class Accelerator(wiring.Component):
             array.a.eq(self.ends.activations),
         ]
         counted_after = config.memory_latency + config.pipeline
-        weights = skew(m, sequencer.weight, config.tile_cols, "weight")
+        self.weight_addresses = weights = skew(m, sequencer.weight, config.tile_cols, "weight")
         for c, bank in enumerate(self.weights):
             m.d.comb += [bank.read_address.eq(weights[c // config.tile]), array.w[c].eq(bank.read_data)]
         m.d.comb += [
@@ -166,6 +182,11 @@ class Accelerator(wiring.Component):
             control.combine.enable.eq(later.enable),
             control.combine.store.eq(later.valid & later.out & later.raw),
         ]
+        if config.parity:
+            m.d.comb += [
+                control.steps.eq(sequencer.steps),
+                control.compares.eq(0 if config.signed else later.valid & later.out & ~later.raw),
+            ]
         if config.requantize_depth:
             self._requantization(m)
         if config.zero_padding:
@@ -233,8 +254,8 @@ class Accelerator(wiring.Component):
         """Connect the bus to the memories and the registers."""
         config, decoder = self.config, self.decoder
         m.d.comb += [
-            self.busy.eq(self.sequencer.busy | decoder.starting),
-            decoder.busy.eq(self.sequencer.busy | (self.answer.busy if config.streams else 0)),
+            self.busy.eq(self._running | decoder.starting),
+            decoder.busy.eq(self._running | (self.answer.busy if config.streams else 0)),
         ]
         if config.streams:
             self._streams(m)
@@ -247,11 +268,15 @@ class Accelerator(wiring.Component):
         wiring.connect(m, wiring.flipped(self.bus), decoder.bus)
         self._host_writes(m)
         rows = [Cat(result, word) for result, word in zip(self.ends.results, self.ends.activations, strict=True)]
+        if config.parity:
+            rows = [Cat(row, wrong) for row, wrong in zip(rows, self.ends.wrong, strict=True)]
         unit: Value = decoder.unit
         if config.streams:
             unit = Mux(self.answer.busy, self.answer.row, unit)
         row = choose_row(m, rows, unit)
         results, activations = row[:len(self.ends.results[0])], row[len(self.ends.results[0]):]
+        if config.parity:
+            activations, self.wrong = activations[:config.word_bits], activations[config.word_bits:]
         slices = Choice(activations[s * DATA_BITS:][:DATA_BITS] for s in range(self.map.slices))
         columns = Choice(results.word_select(k, config.sum_bits) for k in range(config.drain_width))
         if config.streams:
@@ -312,6 +337,11 @@ class Accelerator(wiring.Component):
             m.d.comb += self.sequencer.begin.eq(Mux(pixels.turn, pixels.geometry.begin, 0))
 
     @property
+    def _running(self) -> Value:
+        """A program runs, or the words that it used are still to be checked."""
+        return self.sequencer.busy | self.late if self.config.parity else self.sequencer.busy
+
+    @property
     def _wide(self) -> Value:
         """The bus's data in every slice of a word."""
         return Cat([self.decoder.data] * self.map.slices)[:self.config.word_bits]
@@ -326,10 +356,10 @@ class Accelerator(wiring.Component):
         slices = decoder.parts[:self.map.slices]
         for c, bank in enumerate(self.weights):
             m.d.comb += [bank.write_address.eq(decoder.word), bank.write_data.eq(self._wide),
-                         bank.write.eq(Mux(decoder.write[Region.WEIGHTS] & (decoder.unit == c), slices, 0))]
+                         bank.write.eq(Mux(decoder.write[Region.WEIGHTS] & self._chosen(c), slices, 0))]
         for i, bank in enumerate(self.coefficients if config.requantize_depth else ()):
             m.d.comb += [bank.write_address.eq(decoder.word), bank.write_data.eq(decoder.data),
-                         bank.write.eq(decoder.write[Region.COEFFICIENTS] & (decoder.unit == i))]
+                         bank.write.eq(decoder.write[Region.COEFFICIENTS] & self._chosen(i))]
         host = self.ends.host
         unit, row, rows = decoder.unit, decoder.write[Region.ACTIVATIONS], decoder.write[Region.ALL_ACTIVATIONS]
         if config.streams:
@@ -349,6 +379,11 @@ class Accelerator(wiring.Component):
             host.data.eq(decoder.data),
         ]
 
+    def _chosen(self, unit: int) -> Value:
+        """A write of the host is for this unit."""
+        chosen = self.decoder.unit == unit
+        return chosen | self.decoder.clearing if self.config.parity else chosen
+
     def _registers(self, m: Module) -> Value:
         """The value of the addressed register; starts runs, and counts runs and cycles."""
         cycles, runs = Signal(32), Signal(8)
@@ -366,11 +401,12 @@ class Accelerator(wiring.Component):
         fixed |= {place: values[name] for name, place in config_registers(self.config).items()}
         places = stream_registers(self.config)
         # in three steps, while the bus interface waits: one-hot select, constant value, value; a write needs the first
-        live: dict[int, Value] = {Register.STATUS: busy, Register.CYCLES: cycles, Register.RUNS: runs}
-        if places:
-            live[Register.STATUS] = self._status()
-            if self.polled:
-                live[Register.ANSWER] = self.answer.answers.p.value
+        live: dict[int, Value] = {Register.STATUS: self._status(), Register.CYCLES: cycles, Register.RUNS: runs}
+        if self.config.parity:
+            held = self.recorder.held
+            live[Register.PARITY] = told_wrong(held.wrong, held.region, held.unit, held.word)
+        if places and self.polled:
+            live[Register.ANSWER] = self.passed.p.value
         low = max(*fixed, *(place.word for place in places.values())).bit_length()
         which, chosen = Signal(1 << low), Signal(len(live))
         constant, read = Signal(DATA_BITS), Signal(DATA_BITS)
@@ -380,6 +416,9 @@ class Accelerator(wiring.Component):
                             for bit in range(DATA_BITS))),
             chosen.eq(Cat(which[at] for at in live)),
         ]
+        if self.config.parity:
+            m.d.comb += self.recorder.clear.eq(self.decoder.write[Region.REGISTERS] & which[Register.CONTROL] & ~busy
+                                               & ~(self.decoder.data & Control.STREAM).any())
         if places:
             self._stream_registers(m, which, places)
         value: Value = constant
@@ -400,7 +439,7 @@ class Accelerator(wiring.Component):
                     m.d.sync += geometry[field].eq(decoder.data[place.offset:])
         written = decoder.write[Region.REGISTERS]
         taken = Signal()
-        answers = self.answer.answers
+        answers = self.passed
         m.d.comb += [
             self.controller.flush.eq(written & which[Register.CONTROL] & (decoder.data & Control.FLUSH).any()),
             taken.eq(self.polled & written & which[Register.ANSWER] & answers.valid
@@ -414,10 +453,88 @@ class Accelerator(wiring.Component):
         with m.If(written & which[Register.CONTROL]):
             m.d.sync += self.streaming.eq((decoder.data & Control.STREAM).any())
 
+    def _passed_answers(self, m: Module) -> stream.Interface:
+        """The answers; after a fault, none but a number that is already offered."""
+        answers: stream.Interface = self.answer.answers
+        if not self.config.parity:
+            return answers
+        passed = stream.Signature(answer_layout).create(path=("passed",))
+        blocked = Signal()
+        m.d.comb += [passed.payload.eq(answers.payload), passed.valid.eq(answers.valid & ~blocked),
+                     answers.ready.eq(passed.ready & ~blocked)]
+        with m.If(~passed.valid | passed.ready):
+            m.d.sync += blocked.eq(self.recorder.held.wrong | self.late)
+        return passed
+
+    def _faults(self, m: Module) -> None:
+        """The words with a wrong parity that are used: of the run, each kind of memory with its address, and of reads.
+
+        Those of a tile column pass on to the right, with the weights' addresses, and arrive in step with the last.
+        """
+        config, sequencer, latency = self.config, self.sequencer, self.config.memory_latency
+        used = skew(m, delay(m, sequencer.steps, latency, "weight_use"), config.tile_cols, "weight_use")
+        wrong, column = Value.cast(C(0, 1)), Value.cast(C(0, 1))
+        for j, strobe in enumerate(used):
+            banks = range(j * config.tile, min((j + 1) * config.tile, config.cols))
+            found = first_of([Cat(wrong, column), *(
+                Cat(self.weights[c].wrong & strobe, C(c, bits_to_hold(config.cols - 1))) for c in banks)])
+            passed = Signal(1 + bits_to_hold(config.cols - 1), name=f"weight_fault_{j}")
+            m.d.sync += passed.eq(found)
+            wrong, column = passed[0], passed[1:]
+        sources = [
+            fault(config, wrong=self.program.wrong & sequencer.fetches, region=Region.PROGRAM, unit=0,
+                  word=behind_registers(m, sequencer.program_address, latency, "program_place")),
+            fault(config, wrong=wrong, region=Region.WEIGHTS, unit=column,
+                  word=behind_registers(m, self.weight_addresses[-1], latency + 1, "weight_at")),
+            self.ends.fault_next.as_value(),
+            self._read_fault(),
+        ]
+        if config.requantize_depth:
+            bad = Cat(bank.wrong for bank in self.coefficients)
+            unit = first_of([Cat(one, C(i, bits_to_hold(len(bad) - 1))) for i, one in enumerate(bad)])[1:]
+            use = delay(m, self.drain.beat.valid, 1, "coefficient_use") & self.ends.residual
+            sources.append(fault(config, wrong=bad.any() & use, region=Region.COEFFICIENTS, unit=unit,
+                                 word=behind_registers(m, self.drain.coefficient, 1, "coefficient_place")))
+        m.d.comb += [place.eq(source) for place, source in zip(self.recorder.faults, sources, strict=True)]
+        # a run ends so many cycles after its last step, at least: the faults of few tile columns have arrived
+        ends = 2 * latency + config.pipeline + config.requantize_cycles + config.tile_rows + 5
+        cycles = max(0, config.tile_cols + latency + 1 - ends)
+        if cycles:
+            ended = Signal(cycles)
+            m.d.sync += ended.eq(Cat(sequencer.busy, ended))
+            m.d.comb += self.late.eq(ended.any())
+
+    def _read_fault(self) -> Value:
+        """The fault of a word that the host reads, or an answer."""
+        config, decoder = self.config, self.decoder
+        results = Choice(self.wrong[1:])
+        reads = decoder.region == Region.ACTIVATIONS, decoder.region == Region.THRESHOLDS
+        host = fault(config, wrong=decoder.read & Mux(reads[0], self.wrong[0], reads[1] & results[decoder.part]),
+                     region=decoder.region, unit=decoder.unit, word=decoder.word)
+        if not config.streams:
+            return host
+        answer = self.answer
+        return first_of([
+            fault(config, wrong=answer.sum_used & results[answer.lane], region=Region.THRESHOLDS, unit=answer.row,
+                  word=answer.sum_address),
+            fault(config, wrong=answer.word_used & self.wrong[0], region=Region.ACTIVATIONS, unit=answer.row,
+                  word=answer.activation_address),
+            host])
+
     def _status(self) -> Value:
-        answers = self.answer.answers
-        bits = [self.sequencer.busy, self.streaming]
+        """The value of `Register.STATUS`."""
+        if not self.config.streams:
+            bits = [self._running]
+            if self.config.parity:
+                bits += [C(0, Status.FAULT.bit_length() - 1 - len(bits)), self.recorder.held.wrong]
+            return Cat(*bits)
+        answers = self.passed
+        bits = [self._running, self.streaming]
         if not self.polled:
+            if self.config.parity:
+                bits += [C(0, Status.FAULT.bit_length() - 1 - len(bits)), self.recorder.held.wrong]
             return Cat(*bits)
         bits += [answers.valid, answers.p.last, self.input.waits]
+        if self.config.parity:
+            bits.append(self.recorder.held.wrong)
         return Cat(*bits, C(0, DROPPED_AT - len(bits)), self.input.dropped, self.input.received, self.number)

@@ -16,7 +16,7 @@ WIDEST_SCALE = 18                   # bits of an operand of an FPGA's multiplier
 MAY_BE_ZERO = {"pipeline", "zero_padding", "requantize_depth", "requantize_shift", "memory_registers", "input_depth",
                "input_planes", "input_levels", "input_maximum", "answer_ranks", "answer_values",
                "answer_bytes", "answer_shuffle", "threshold_levels", "weight_repeats", "accumulator_shift",
-               "input_places"}
+               "input_places", "parity"}
 MOST_LEVELS = 7                     # thresholds of a sum
 WIDEST_SIGNAL = 1 << 16             # bits of a signal too wide for Amaranth; one signal holds the words of all rows
 LARGEST = (1 << 32) - 1             # value of a parameter, which a board tells in a register
@@ -148,6 +148,9 @@ class ArrayConfig:
     answer_shuffle : int
         Most answers along a side of a pixel of the last layer, in the order of a pixel shuffle or all alike; 0 for one.
         Needs ``answer_values``.
+    parity : int
+        1 if the words of program, weights, activations, thresholds and coefficients have a parity bit for each 32 bits,
+        which is checked where a word is used; see `hdl.host.fault_recorder`. 0 saves the hardware.
 
     Raises
     ------
@@ -187,6 +190,7 @@ class ArrayConfig:
     answer_values: int = 0
     answer_bytes: int = 0
     answer_shuffle: int = 0
+    parity: int = 0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -227,7 +231,7 @@ class ArrayConfig:
                   "fetch_width": 32, "input_planes": 8, "input_maximum": 255, "input_depth": 65536,
                   "answer_ranks": 8, "answer_values": 1, "answer_bytes": 1, "answer_shuffle": 8,
                   "input_places": 2, "threshold_levels": MOST_LEVELS, "weight_repeats": 1,
-                  "accumulator_shift": 1}
+                  "accumulator_shift": 1, "parity": 1}
         for name, most in limits.items():
             if getattr(self, name) > most:
                 raise ConfigError(f"{name} must be at most {most}, not {getattr(self, name)}")

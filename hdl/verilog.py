@@ -8,9 +8,13 @@ import click
 from signum.hdl.array.popcount.registry import STRUCTURES, structure_of
 from signum.hdl.host.axi import AxiAccelerator, AxisAccelerator, StreamRegister, stream_register
 from signum.hdl.host.bus import (
+    FAULT_BIT,
     MAGIC,
     NUMBER_AT,
+    REGION_AT,
+    UNIT_AT,
     VERSION,
+    WORD_AT,
     AddressMap,
     Control,
     Region,
@@ -41,6 +45,7 @@ __all__ = ["WRAPPERS", "describe", "verilog"]
 
 PORTABLE = "portable"
 PROTOCOL = {"magic": MAGIC, "version": VERSION, "number_at": NUMBER_AT,
+            "fault_bit": FAULT_BIT, "region_at": REGION_AT, "unit_at": UNIT_AT, "word_at": WORD_AT,
             **{bit.name.lower(): bit.value for bit in Control if bit.name},
             **{bit.name.lower(): bit.value for bit in Status if bit.name and bit != Status.STREAM}}
 POPCOUNTS = tuple(structure.name for structure in STRUCTURES)

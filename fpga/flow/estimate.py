@@ -151,7 +151,7 @@ def memories(config: ArrayConfig) -> list[tuple[int, int, int]]:
         (config.drain_width, config.requantize_depth, config.scale_bits),
         (config.drain_width, config.requantize_depth, config.offset_bits),
     ]
-    slices = [(count * whole, depth, bits) for count, depth, width in banks
+    slices = [(count * whole, depth, bits + config.parity) for count, depth, width in banks
               for whole, bits in ((width // DATA_BITS, DATA_BITS), (min(1, width % DATA_BITS), width % DATA_BITS))]
     return [entry for entry in (*slices, (units, config.beats, config.sum_bits)) if all(entry)]
 

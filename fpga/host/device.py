@@ -13,9 +13,9 @@ from signum.golden.compiler.cycles import predict_cycles
 from signum.golden.compiler.program import Program
 from signum.hdl.config import ArrayConfig, ConfigError
 from signum.hdl.control.answer_geometry import answer_bits
-from signum.hdl.host.bus import DATA_BITS, MAGIC, VERSION, AddressMap, Control, Register, Status
+from signum.hdl.host.bus import DATA_BITS, MAGIC, VERSION, AddressMap, Control, Register, Status, wrong_word
 
-from .link import BoardResetError, Link
+from .link import BoardResetError, Link, LinkError
 
 __all__ = ["Counters", "Device", "DeviceError"]
 
@@ -109,9 +109,10 @@ class Device:
         return Register.CONTROL * self._step, int(bits)
 
     def _read_config(self) -> ArrayConfig:
-        names = [field.name for field in dataclasses.fields(ArrayConfig)]
+        names = [field.name for field in dataclasses.fields(ArrayConfig) if field.name != "parity"]
+        parity, *values = self._registers(Register.PARITY, 1 + len(names))      # the registers before the others
         try:
-            return ArrayConfig(**dict(zip(names, self._registers(Register.CONFIG, len(names)), strict=True)))
+            return ArrayConfig(**dict(zip(names, values, strict=True)), parity=parity & 1)
         except ConfigError as error:
             raise DeviceError(f"the board must tell a configuration that there can be: {error}") from None
 
@@ -175,6 +176,23 @@ class Device:
                 return
         raise DeviceError("the board must be idle, not run on and on: reset it")
 
+    def _await_end(self) -> None:
+        """Wait for the end of a run, or for a fault: a wrong program may run on and on."""
+        for _ in range(PATIENCE):
+            status = self._status()[0]
+            self._refuse_fault(status)
+            if not status & Status.BUSY:
+                return
+        raise DeviceError("the board must be idle, not run on and on: reset it")
+
+    def _refuse_fault(self, status: int | None = None) -> None:
+        """DeviceError if the board has used a word with the wrong parity."""
+        if not self.config.parity or not (self._status()[0] if status is None else status) & Status.FAULT:
+            return
+        [told] = self._registers(Register.PARITY, 1)
+        self._loaded = False                # the next run loads everything again
+        raise DeviceError(f"{wrong_word(told)} must have the right parity: a bit has flipped in the board's memory")
+
     def _load(self) -> None:
         program = self.program
         assert program
@@ -207,7 +225,7 @@ class Device:
         Raises
         ------
         DeviceError
-            If no program is loaded, or a run differs from the prediction.
+            If no program is loaded, a run differs from the prediction, or has used a word with the wrong parity.
         LinkError
             If the link fails.
         """
@@ -241,7 +259,7 @@ class Device:
         Raises
         ------
         DeviceError
-            If no such program is loaded, or the images have another shape.
+            If no such program is loaded, the images have another shape, or a word with the wrong parity was used.
         LinkError
             If the link fails.
         """
@@ -253,7 +271,14 @@ class Device:
             raise DeviceError(f"the images must be uint8 (B, {channels}, {shape.height}, {shape.width}) with B of at "
                               f"least 1, not {images.dtype} {images.shape}")
         found: list[np.ndarray] = []
-        self._again(lambda: self._stream(images, found, progress))
+        try:
+            self._again(lambda: self._stream(images, found, progress))
+        except BoardResetError:
+            raise
+        except LinkError:
+            self._refuse_fault()                                    # it lets no answer leave
+            raise
+        self._refuse_fault()
         return np.concatenate(found)
 
     def _stream(self, images: np.ndarray, found: list[np.ndarray], progress: Callable[[np.ndarray], None]) -> None:
@@ -300,6 +325,8 @@ class Device:
         images = len(next(iter(maps.values())))
         self.link.write(program.input_writes(maps))
         self._start()
+        if self.config.parity:
+            self._await_end()
         words = self.link.read(program.result_reads(images))        # the accelerator lets them wait for the run's end
         self._expect_done()
         try:
@@ -310,15 +337,16 @@ class Device:
     def _run(self) -> None:
         """Run the program, and wait for its end."""
         self._start()
-        self._await_idle()
+        self._await_end()
         self._expect_done()
 
     def _start(self) -> None:
         self.link.write([self._control(Control.START)])
 
     def _expect_done(self) -> None:
-        """Check that the run took the predicted cycles."""
-        _, cycles, _ = self._status()
+        """Check that the run used no wrong word, and took the predicted cycles."""
+        status, cycles, _ = self._status()
+        self._refuse_fault(status)
         if cycles != self._cycles:
             raise DeviceError(f"a run must take {self._cycles} cycles, not {cycles}")
 

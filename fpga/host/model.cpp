@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "Vmodel.h"
+#include "verilated_syms.h"
 #include "ports.h"
 
 namespace {
@@ -283,6 +284,14 @@ void* model_port(Model* model, const char* name) { return model->port(name).at; 
 uint64_t model_port_bytes(Model* model, const char* name) { return model->port(name).bytes; }
 
 uint64_t model_count(Model* model) { return model->cycles; }
+
+// The first entry of a memory that Verilator keeps public, or null; its bytes an entry.
+void* model_memory(Model* model, const char* scope, const char* name, uint64_t* bytes) {
+    const VerilatedScope* const where = model->context.scopeFind(scope);
+    const VerilatedVar* const found = where ? where->varFind(name) : nullptr;
+    *bytes = found ? found->entSize() : 0;
+    return found ? found->datap() : nullptr;
+}
 
 // What the outputs make of the inputs, without a clock edge.
 void model_settle(Model* model) { model->low(); }

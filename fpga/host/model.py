@@ -58,6 +58,7 @@ SIGNATURES = {
     "model_free": (None, ctypes.c_void_p),
     "model_port": (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p),
     "model_port_bytes": (ctypes.c_uint64, ctypes.c_void_p, ctypes.c_char_p),
+    "model_memory": (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p),
     "model_count": (ctypes.c_uint64, ctypes.c_void_p),
     "model_settle": (None, ctypes.c_void_p),
     "model_cycles": (None, ctypes.c_void_p, ctypes.c_uint64),
@@ -146,6 +147,16 @@ class Model:
         if not 0 <= value < 1 << port.width:
             raise ModelError(f"{name} must be 0 to {(1 << port.width) - 1}, not {value}")
         self._places[name].raw = value.to_bytes(len(self._places[name]), "little")
+
+    def flip(self, scope: str, name: str, word: int, bit: int) -> None:
+        """Invert a bit of a memory ``name`` in the instance ``scope``, such as ``signum.program``; ModelError unless
+        the Verilog marks the memory with ``/*verilator public_flat_rw*/``."""
+        size = ctypes.c_uint64()
+        place = self._library.model_memory(self._model, scope.encode(), name.encode(), ctypes.byref(size))
+        if not place:
+            raise ModelError(f"{scope}.{name} must be a memory that the Verilog marks as public")
+        byte = ctypes.c_uint8.from_address(place + word * size.value + bit // 8)
+        byte.value ^= 1 << bit % 8
 
     def settle(self) -> None:
         """Let the outputs follow the inputs, without a cycle."""

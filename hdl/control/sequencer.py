@@ -67,6 +67,8 @@ class Sequencer(wiring.Component):
         The count of this step is added to twice the accumulator.
     released : Out(1), only with ``config.streams``
         With ``ends``: no later layer reads the inputs.
+    steps, fetches : Out(1), only with ``config.parity``
+        ``offset`` and ``weight`` are those of a step; ``program_data`` is a word of a record.
     done : In(1)
         The layer's last result is being stored, or will be in the next cycle.
     """
@@ -97,6 +99,7 @@ class Sequencer(wiring.Component):
             "doubles": Out(1),
             **({"shifts": Out(1)} if config.accumulator_shift else {}),
             **({"released": Out(1)} if config.streams else {}),
+            **({"steps": Out(1), "fetches": Out(1)} if config.parity else {}),
             "done": In(1),
         })
 
@@ -170,6 +173,8 @@ class Sequencer(wiring.Component):
 
         m.d.comb += Cat(arrived, arriving).eq(
             delay(m, Cat(reading & ~pause, index), config.memory_latency, "fetch"))
+        if config.parity:
+            m.d.comb += self.fetches.eq(arrived)
         with m.If(arrived), m.Switch(arriving):
             for i, fields in enumerate(words):
                 target = (self.registers if i < at_segment or i >= at_drain else
@@ -261,6 +266,8 @@ class Sequencer(wiring.Component):
             m.d.sync += self.shifts.eq(Mux(self.proceed, then, line_ends & now))
         if self.config.streams:
             m.d.comb += self.released.eq(self.ends & flag_of(self.layer, LayerFlag.RELEASE))
+        if self.config.parity:
+            m.d.comb += self.steps.eq(self.stepping)
         with m.If(self.proceed):
             m.d.sync += [signal.eq(self.fetched[name]) for name, signal in current.items()]
             m.d.sync += [self.stepping.eq(1), self.offset.eq(self.fetched["start"] + self.window_offset)]

@@ -10,6 +10,7 @@ import enum
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from amaranth.hdl import C, Cat, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -21,20 +22,27 @@ from signum.hdl.control.isa import Isa
 __all__ = [
     "DATA_BITS",
     "DROPPED_AT",
+    "FAULT_BIT",
     "MAGIC",
     "NUMBER_AT",
     "RECEIVED_AT",
+    "REGION_AT",
+    "UNIT_AT",
     "VERSION",
+    "WORD_AT",
     "AddressMap",
     "Control",
     "Region",
     "Register",
     "Status",
     "StreamField",
+    "WrongWord",
     "bus_signature",
     "config_registers",
     "request_layout",
     "stream_registers",
+    "told_wrong",
+    "wrong_word",
 ]
 
 MAGIC = 0x5347_4E4D
@@ -64,6 +72,7 @@ class Register(enum.IntEnum):
     CYCLES = 4              # cycles of the last run, or of the run so far
     RUNS = 5                # runs begun since reset, modulo 256
     ANSWER = 6              # a number of an answer that waits; a write takes it, if the data are its number in STATUS
+    PARITY = 7              # the parameter ``parity`` and, after a fault, the first wrong word; see `wrong_word`
     CONFIG = 8
 
 
@@ -85,6 +94,8 @@ class Status(enum.IntFlag):
     ANSWER = 4              # a number of an answer waits
     LAST = 8                # it is the last one of its answer
     WAIT = 16               # further images wait: the place of the input is full, or a run reads it
+    FAULT = 32              # a word that was used has the wrong parity; until `Register.CONTROL` is written without
+                            # `Control.STREAM` while no program runs, so until the next run of the host begins
 
 
 DROPPED_AT = 8
@@ -93,8 +104,40 @@ NUMBER_AT = 24
 
 
 def config_registers(config: ArrayConfig) -> dict[str, int]:
-    """Word of the register region for each field of the configuration."""
-    return {field.name: Register.CONFIG + i for i, field in enumerate(dataclasses.fields(config))}
+    """Word of the register region for each field of the configuration; ``parity`` is bit 0 of `Register.PARITY`."""
+    names = [field.name for field in dataclasses.fields(config) if field.name != "parity"]
+    return {**{name: Register.CONFIG + i for i, name in enumerate(names)}, "parity": int(Register.PARITY)}
+
+
+class WrongWord(NamedTuple):
+    """A word with the wrong parity: the region of its memory, the unit (row, column or coefficients), its address."""
+
+    region: Region
+    unit: int
+    word: int
+
+    def __str__(self) -> str:
+        place = {Region.WEIGHTS: f" of column {self.unit}", Region.THRESHOLDS: f" of row {self.unit}",
+                 Region.ACTIVATIONS: f" of row {self.unit}", Region.COEFFICIENTS: f" of unit {self.unit}"}
+        return f"word {self.word} of the {self.region.name.lower()}{place.get(self.region, '')}"
+
+
+FAULT_BIT, REGION_AT, UNIT_AT, WORD_AT = 1, 2, 5, 16
+"""Places in `Register.PARITY`: whether there is a wrong word; its region, unit and address."""
+
+
+def told_wrong(wrong: Value, region: Value, unit: Value, word: Value) -> Value:
+    """The value of `Register.PARITY` of an array with parity."""
+    return Cat(C(1, 1), wrong, region, C(0, UNIT_AT - REGION_AT - len(region)), unit,
+               C(0, WORD_AT - UNIT_AT - len(unit)), word)
+
+
+def wrong_word(value: int) -> WrongWord | None:
+    """The wrong word that a value of `Register.PARITY` tells, if any."""
+    if not value >> FAULT_BIT & 1:
+        return None
+    unit = value >> UNIT_AT & (1 << WORD_AT - UNIT_AT) - 1
+    return WrongWord(Region(value >> REGION_AT & (1 << UNIT_AT - REGION_AT) - 1), unit, value >> WORD_AT)
 
 
 class StreamField(NamedTuple):

@@ -10,7 +10,7 @@ from signum.hdl.lib.delay import behind_registers
 
 from .bus import DATA_BITS, AddressMap, Control, Region, Register, bus_signature
 
-__all__ = ["BusInterface", "choices", "choose_row", "following", "settling_cycles", "split_address"]
+__all__ = ["BusInterface", "choices", "choose_row", "clearing_cycles", "following", "settling_cycles", "split_address"]
 
 CHOICE_BITS = 2
 """Bits of a row number that a level of the multiplexer tree decodes."""
@@ -22,6 +22,9 @@ class BusInterface(wiring.Component):
     A write strobes two cycles after the request was taken at the earliest, and a request is taken every two cycles at
     most. Reads, and writes of thresholds, wait until their address has reached every row. While a program runs, only
     accesses to registers and writes of weights are served; other requests wait for its end.
+
+    With ``config.parity`` all memories are first written with zeros, after each reset, in `clearing_cycles`; requests
+    wait meanwhile. So every word that an array may read has a parity that is right.
 
     Parameters
     ----------
@@ -45,6 +48,8 @@ class BusInterface(wiring.Component):
     answer : In(32)
         Data read at ``region``, ``unit``, ``word`` and ``part``; from a row's memory, ``config.memory_latency + 1``
         cycles after the row has the address.
+    clearing : Out(1), read : Out(1), only with ``config.parity``
+        ``word`` is written in all units of all regions; strobe with ``answer``, the response to a read.
     """
 
     def __init__(self, *, config: ArrayConfig) -> None:
@@ -62,6 +67,7 @@ class BusInterface(wiring.Component):
             "write": Out(len(Region)),
             "starting": Out(1),
             "answer": In(DATA_BITS),
+            **({"clearing": Out(1, init=1), "read": Out(1)} if config.parity else {}),
         })
 
     def elaborate(self, platform: object) -> Module:
@@ -107,7 +113,27 @@ class BusInterface(wiring.Component):
             m.d.sync += response.valid.eq(0)
         with m.If(done & ~writes):
             m.d.sync += [response.valid.eq(1), response.payload.eq(self.answer)]
+        if self.config.parity:
+            m.d.comb += self.read.eq(done & ~writes)
+            self._clear(m, there)
         return m
+
+    def _clear(self, m: Module, there: Signal) -> None:
+        """Write zeros to all addresses after a reset."""
+        cycles = clearing_cycles(self.config)
+        left = Signal(range(cycles), init=cycles - 1)
+        with m.If(self.clearing):
+            m.d.comb += self.bus.request.ready.eq(0)
+            m.d.sync += [
+                left.eq(left - 1), self.clearing.eq(left != 0), there.eq(0), self.word.eq(left), self.data.eq(0),
+                self.parts.eq(~0), self.write.eq(Cat(region != Region.REGISTERS for region in Region)),
+            ]
+
+
+def clearing_cycles(config: ArrayConfig) -> int:
+    """Cycles in which an array with parity writes its memories after a reset: one for each address, and those that an
+    address takes to the last row."""
+    return (1 << AddressMap(config).word_bits) + config.tile_rows + config.memory_latency
 
 
 def settling_cycles(config: ArrayConfig) -> int:

@@ -56,6 +56,8 @@ static inline int {name}_check(const struct {name}_bus *bus)
     for (uint32_t i = 0; i < {fields}u; i++)
         if (bus->read(bus->context, {NAME}_CONFIG + i * {NAME}_STEP) != {name}_config[i])
             return 3;
+    if ((bus->read(bus->context, {NAME}_PARITY) & 1u) != {parity}u)
+        return 3;
     return 0;
 }}
 
@@ -85,8 +87,21 @@ static inline uint32_t {name}_cycles(const struct {name}_bus *bus)
 {{
     return bus->read(bus->context, {NAME}_CYCLES);
 }}
-{streams}
+{faults}{streams}
 #endif
+"""
+
+FAULTS = """
+/* Whether a word with the wrong parity was used since the last run began, and the first such word. Results are wrong
+ * then. The next run forgets it; load the program again before. */
+static inline int {name}_fault(const struct {name}_bus *bus, uint32_t *region, uint32_t *unit, uint32_t *word)
+{{
+    uint32_t told = bus->read(bus->context, {NAME}_PARITY);
+    *region = told >> {region_at} & 7u;
+    *unit = told >> {unit_at} & 0x7ffu;
+    *word = told >> {word_at};
+    return (told >> {fault_bit} & 1u) != 0;
+}}
 """
 
 STREAMS = """
@@ -123,20 +138,23 @@ def c_header(about: Mapping[str, Any], values: Mapping[str, int]) -> str:
     about : mapping
         The contents of the JSON file, with ``name``, ``config`` and ``address_map``.
     values : mapping
-        The numbers of the protocol: ``magic``, ``version``, the bits of control and status, ``number_at``.
+        The numbers of the protocol: ``magic``, ``version``, the bits of control and status, ``number_at``, the places
+        in the register of parity.
     """
     name, layout = about["name"], about["address_map"]
     step = 1 << layout["fields"]["slice"]
     registers = layout["registers"]
-    config = about["config"]
+    config = dict(about["config"])
+    parity = config.pop("parity")
     addresses = {register: registers[register] * step for register in
-                 ("magic", "version", "control", "status", "cycles", "runs", "answer")}
+                 ("magic", "version", "control", "status", "cycles", "runs", "answer", "parity")}
     addresses |= {"config": registers[next(iter(config))] * step, "step": step}
     constants = [f"#define {name.upper()}_{entry.upper()} {value:#x}u" for entry, value in addresses.items()]
     constants += [f"#define {name.upper()}_{entry.upper()}_VALUE {values[entry]:#x}u" for entry in ("magic", "version")]
-    known = {**values, "name": name, "NAME": name.upper()}
+    known = {**values, "name": name, "NAME": name.upper(), "parity": parity}
     return HEADER.format(**known, constants="\n".join(constants), fields=len(config),
                          config=", ".join(f"{value}u" for value in config.values()),
+                         faults=FAULTS.format(**known) if parity else "",
                          streams=STREAMS.format(**known) if config["input_depth"] else "")
 
 

@@ -75,6 +75,8 @@ class AnswerUnit(wiring.Component):
     lane : Out
         The lane of the beat whose sum arrives.
     answers : Out(stream.Signature(answer_layout))
+    sum_used, word_used : Out(1), sum_address : Out(threshold_bits), only with ``config.parity``
+        ``sum``, of this address, or ``map_word`` is used.
     """
 
     def __init__(self, *, config: ArrayConfig, levels: int) -> None:
@@ -97,6 +99,8 @@ class AnswerUnit(wiring.Component):
             "map_word": In(config.word_bits),
             "lane": Out(bits_to_hold(config.drain_width - 1)),
             "answers": Out(stream.Signature(answer_layout)),
+            **({"sum_used": Out(1), "word_used": Out(1), "sum_address": Out(config.threshold_bits)}
+               if config.parity else {}),
         })
         bits = config.sum_bits + 2
         self.ranking = Ranking(ranks=config.answer_ranks, bits=bits, index_bits=self.layout["channels"].width)
@@ -236,7 +240,8 @@ class AnswerUnit(wiring.Component):
         """Follow the addresses to their values; returns whether the last value of a unit has arrived."""
         config = self.config
         cycles = answer_latency(config, self.levels)
-        early = delay(m, Cat(unit_read, sum_read, offset_read, lane), cycles, "tags")
+        early = delay(m, Cat(unit_read, sum_read, offset_read, lane,
+                             *([self.threshold_address] if config.parity else [])), cycles, "tags")
         taps = [early]
         for i in range(1, config.tile_rows):
             taps.append(delay(m, taps[-1], 1, f"tags_{i}"))
@@ -252,6 +257,12 @@ class AnswerUnit(wiring.Component):
         read: Value = self.sum.as_signed() if config.signed else self.sum
         at = Signal.like(self.geometry.channels)
         m.d.comb += self.lane.eq(tags[3:])
+        if config.parity:
+            m.d.comb += [
+                self.sum_used.eq(has_sum | has_offset),
+                self.word_used.eq(done & (self.geometry.kind == AnswerKind.WORDS) if config.answer_values else 0),
+                self.sum_address.eq(tags[3 + len(lane):]),
+            ]
         with m.If(has_sum):
             m.d.sync += held.eq(Mux(self.geometry.double, read << 1, read))
         m.d.sync += self.arrives.eq(has_offset)

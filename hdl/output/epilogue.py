@@ -6,7 +6,9 @@ from amaranth.lib.wiring import In, Out
 
 from signum.hdl.config import ArrayConfig, bits_to_hold
 from signum.hdl.control.address_generator import AddressGenerator
-from signum.hdl.host.bus import DATA_BITS, AddressMap
+from signum.hdl.host.bus import DATA_BITS, AddressMap, Region
+from signum.hdl.host.fault_recorder import fault, fault_layout, first_of
+from signum.hdl.lib.delay import behind_registers, delay
 from signum.hdl.lib.memory import Bank
 from signum.hdl.lib.share import Vector, add_shared, portions
 
@@ -37,6 +39,8 @@ def control_layout(config: ArrayConfig) -> data.StructLayout:
         Scales and offsets of the sums of a beat; see `Requantize`.
     border : only with ``config.zero_padding``
         Border classes of the rows' pixels; see `ThresholdUnit`.
+    steps, compares : only with ``config.parity``
+        The word at ``offset`` and ``pattern`` is used, and the thresholds at the address in ``combine`` are.
     """
     fields: dict[str, data.ShapeLike] = {
         "pixel": fill_layout(config, next=data.ArrayLayout(config.activation_bits, config.access_patterns)),
@@ -50,6 +54,8 @@ def control_layout(config: ArrayConfig) -> data.StructLayout:
                    "bias": Vector(config.offset_bits, config.drain_width)}
     if config.zero_padding:
         fields["border"] = fill_layout(config, offset=config.threshold_bits)
+    if config.parity:
+        fields |= {"steps": 1, "compares": 1}
     return data.StructLayout(fields)
 
 
@@ -101,6 +107,10 @@ class Epilogue(wiring.Component):
     sums : In(drain_bits), one for each row
     elements : Out(drain_width * element_bits), results : Out(drain_width * sum_bits), one for each row
         ``element`` and ``host_read`` of each `ThresholdUnit`.
+    fault : In(fault_layout), fault_next : Out(fault_layout), only with ``config.parity``
+        The first fault of the rows, a cycle later for each tile row; see `hdl.host.fault_recorder`.
+    wrong : Out(1 + drain_width), one for each row, only with ``config.parity``
+        `Bank.wrong` of ``activations``, and of each of ``results``.
     """
 
     def __init__(self, *, config: ArrayConfig, rows: int) -> None:
@@ -120,7 +130,10 @@ class Epilogue(wiring.Component):
             "sums": In(Vector(config.drain_bits, rows)),
             "elements": Out(Vector(config.drain_width * config.element_bits, rows)),
             "results": Out(Vector(config.drain_width * config.sum_bits, rows)),
+            **({"fault": In(fault_layout(config)), "fault_next": Out(fault_layout(config)),
+                "wrong": Out(Vector(1 + config.drain_width, rows))} if config.parity else {}),
         })
+        self.faults: list[Value] = []
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -128,12 +141,15 @@ class Epilogue(wiring.Component):
             for r in range(self.rows):
                 self._row(m, r)
             m.d.sync += self.control_next.eq(self.control)
+            if self.config.parity:
+                m.d.sync += self.fault_next.eq(first_of([self.fault.as_value(), *self.faults]))
         else:
             self._stack(m)
         return m
 
     def _stack(self, m: Module) -> None:
         control = self.control
+        fault_before = self.fault if self.config.parity else None
         for number, rows in enumerate(portions(self.rows, self.config.tile)):
             part = Epilogue(config=self.config, rows=rows.stop - rows.start)
             add_shared(m, f"ends_{number}", part)
@@ -151,14 +167,20 @@ class Epilogue(wiring.Component):
             ]
             if self.config.requantize_depth:
                 m.d.comb += part.residual.eq(self.residual)
+            if self.config.parity:
+                m.d.comb += [part.fault.eq(fault_before), self.wrong[rows].eq(part.wrong)]
+                fault_before = part.fault_next
             control = part.control_next
         m.d.comb += self.control_next.eq(control)
+        if self.config.parity:
+            m.d.comb += self.fault_next.eq(fault_before)
 
     def _row(self, m: Module, r: int) -> None:
         config, control, host = self.config, self.control, self.host
         number = self.first_row + r
         mine = host.unit == number
-        bank = Bank(width=config.word_bits, depth=config.activation_depth, registers=config.memory_registers)
+        bank = Bank(width=config.word_bits, depth=config.activation_depth, registers=config.memory_registers,
+                    parity=bool(config.parity))
         address = AddressGenerator(config=config)
         add_shared(m, f"activations_{r}", bank)
         add_shared(m, f"address_{r}", address)
@@ -181,6 +203,22 @@ class Epilogue(wiring.Component):
             self.elements[r].eq(Cat(unit.element for unit in units)),
             self.results[r].eq(Cat(unit.host_read for unit in units)),
         ]
+        if config.parity:
+            self._check(m, r, number, bank.wrong, address.address, units)
+
+    def _check(self, m: Module, r: int, number: Value, wrong: Value, address: Value,
+               units: list[ThresholdUnit]) -> None:
+        """The faults of a row: a word of a step, and thresholds that are compared."""
+        config, control, latency = self.config, self.control, self.config.memory_latency
+        wrong_thresholds = Cat(unit.wrong for unit in units)
+        m.d.comb += self.wrong[r].eq(Cat(wrong, wrong_thresholds))
+        for region, strobe, bad, place in (
+                (Region.ACTIVATIONS, control.steps, wrong, address),
+                (Region.THRESHOLDS, control.compares, wrong_thresholds.any(), units[0].address)):
+            name = f"{region.name.lower()}_{r}"
+            self.faults.append(fault(
+                config, wrong=bad & delay(m, strobe, latency, f"use_{name}"), region=region, unit=number,
+                word=behind_registers(m, place, latency, f"address_{name}")))
 
     def _threshold(self, m: Module, r: int, k: int, number: Value, mine: Value) -> ThresholdUnit:
         """The threshold unit of the ``k``-th sum of a beat."""

@@ -53,12 +53,14 @@ class ThresholdUnit(wiring.Component):
         Write the threshold memory at ``combine.address``.
     host_read : Out(sum_bits)
         Entry at ``combine.address``, ``config.memory_latency`` later.
+    address : Out(threshold_bits), wrong : Out(1), only with ``config.parity``
+        The address that is read, and `Bank.wrong` of its entry.
     """
 
     def __init__(self, *, config: ArrayConfig) -> None:
         self.config = config
         self.share_key = (config.beats, config.operand_bits, config.sum_bits, config.threshold_depth,
-                          config.element_bits, config.memory_registers)
+                          config.element_bits, config.memory_registers, config.parity)
         super().__init__({
             "beat": In(bits_to_hold(config.beats - 1)),
             "sum": In(config.operand_bits),
@@ -71,6 +73,7 @@ class ThresholdUnit(wiring.Component):
             "host_write": In(1),
             "host_data": In(config.sum_bits),
             "host_read": Out(config.sum_bits),
+            **({"address": Out(config.threshold_bits), "wrong": Out(1)} if config.parity else {}),
         })
 
     def elaborate(self, platform: object) -> Module:
@@ -81,7 +84,8 @@ class ThresholdUnit(wiring.Component):
         # with one beat the next sum of a column may come in the next cycle
         sums_reader = sums.read_port(transparent_for=(sums_writer,) if config.beats == 1 else ())
         m.submodules.thresholds = thresholds = Bank(width=config.sum_bits, depth=config.threshold_depth,
-                                                    registers=config.memory_registers)
+                                                    registers=config.memory_registers,
+                                                    parity=bool(config.parity))
 
         held, used = Signal(config.threshold_bits), Signal(config.threshold_bits)
         with m.If(self.fill):
@@ -111,6 +115,8 @@ class ThresholdUnit(wiring.Component):
             thresholds.read_address.eq(address),
             self.host_read.eq(thresholds.read_data),
         ]
+        if config.parity:
+            m.d.comb += [self.address.eq(address), self.wrong.eq(thresholds.wrong)]
         m.d.sync += complete.eq(total)
         into = [address, self.host_write, combine.store, self.host_data, total]
         if config.memory_registers:

@@ -49,8 +49,8 @@ class Bus:
                 await with_timeout(FallingEdge(self.dut.busy), PERIOD * (2 * cycles + 1000), "ns")
         except SimTimeoutError:
             raise AssertionError(f"the run must end after {cycles} cycles, not run on") from None
-        busy, counted = await self.read([self.registers[Register.STATUS], self.registers[Register.CYCLES]])
-        assert not busy & Status.BUSY
+        status, counted = await self.read([self.registers[Register.STATUS], self.registers[Register.CYCLES]])
+        assert not status & (Status.BUSY | Status.FAULT)
         return counted
 
 

@@ -47,7 +47,9 @@ def draw_config(rng: np.random.Generator, element_bits: int | None = None) -> Ar
         "drain_width": wide, "memory_registers": rng.integers(0, 3), "fetch_width": rng.choice([1, 2, 5, 8, 32]),
         "weight_depth": 4096, "activation_depth": 4096, "threshold_depth": 4096, "program_depth": 512,
         "access_patterns": rng.integers(1, 4), "zero_padding": rng.integers(0, 2), "scale_bits": rng.integers(14, 19),
-        "element_bits": element_bits, "weight_repeats": rng.integers(0, 2)}
+        "element_bits": element_bits, "weight_repeats": rng.integers(0, 2),
+        # of a stream of its own: what follows from a seed stays the same
+        "parity": rng.spawn(1)[0].random() < 0.3}
     if element_bits == 1:
         lanes = int(rng.choice([lanes for lanes in (1, 2, 3, 5, 7, 8, 12, 16, 24, 32, 33, 40, 64, 70)
                                 if lanes % wide == 0]))

@@ -1,4 +1,4 @@
-"""A bank against a list of words: partial writes, reads during writes, one word, one bit."""
+"""A bank against a list of words: partial writes, reads during writes, one word, one bit, parity."""
 
 import json
 import random
@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from amaranth.sim import Simulator, SimulatorContext
 
 from signum.fpga.flow.families import FAMILIES
+from signum.hdl.config import DATA_BITS
 from signum.hdl.lib.emit import emit, run_yosys, to_rtlil
 from signum.hdl.lib.memory import Bank
 from signum.verif.bench.trace import AMARANTH, play
@@ -54,6 +56,57 @@ def test_sizes(width: int, depth: int, seed: int) -> None:
         access["rst"] = 0
     for registers in (0, 1, 2):
         assert rtl(accesses, width, depth, registers=registers) == ref(accesses, width, depth, registers)
+
+
+def parity_rtl(accesses: list[Access], width: int, depth: int, registers: int,
+               flips: list[tuple[int, int]]) -> tuple[list[int], list[list[bool]]]:
+    """A bank with parity: the words that are read, and after each flip of (word, bit), which words are wrong. The bits
+    of parity follow those of the word; each flip is undone."""
+    bank = Bank(width=width, depth=depth, registers=registers, parity=True)
+    latency = 1 + 2 * registers
+    design = bank.elaborate(None)
+    words: list[int] = []
+    wrong: list[list[bool]] = []
+
+    async def drive(ctx: SimulatorContext) -> None:
+        for access in [*accesses, *[{"write": 0}] * latency]:
+            for name in access.keys() - {"rst"}:
+                ctx.set(getattr(bank, name), access[name])
+            words.append(ctx.get(bank.read_data))
+            await ctx.tick()
+        for word, bit in flips:
+            number, place = (bit // DATA_BITS, bit % DATA_BITS) if bit < width else (bit - width, -1)
+            memory = getattr(design.submodules, f"slice_{number}").data
+            flip = 1 << (place if place >= 0 else memory.shape - 1)
+            ctx.set(memory[word], ctx.get(memory[word]) ^ flip)
+            found = []
+            for address in range(depth):
+                ctx.set(bank.read_address, address)
+                await ctx.tick().repeat(latency)
+                found.append(bool(ctx.get(bank.wrong)))
+            wrong.append(found)
+            ctx.set(memory[word], ctx.get(memory[word]) ^ flip)
+
+    simulator = Simulator(design)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(drive)
+    simulator.run()
+    return words[latency:], wrong
+
+
+@pytest.mark.parametrize("width", [1, 31, 32, 33, 64, 70])
+@pytest.mark.parametrize("registers", [0, 1, 2])
+def test_parity(width: int, registers: int, seed: int) -> None:
+    """With parity the words are the same; each flipped bit makes its word wrong, and no other one."""
+    rng = random.Random(f"{seed} {width} {registers}")
+    depth, slices = 3, -(-width // DATA_BITS)
+    accesses = draw_accesses(rng, width, depth, 60)
+    bits = [*range(width), *range(width, width + slices)]
+    flips = [(word, bit) for word in range(depth) for bit in rng.sample(bits, min(12, len(bits)))]
+    flips += [(0, bit) for bit in range(width, width + slices)]
+    words, wrong = parity_rtl(accesses, width, depth, registers, flips)
+    assert words == ref(accesses, width, depth, registers)
+    assert wrong == [[at == word for at in range(depth)] for word, _ in flips]
 
 
 def test_simulators(simulator: str, seed: int) -> None:
