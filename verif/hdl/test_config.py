@@ -77,6 +77,7 @@ def test_streams_are_there_or_not() -> None:
     refused("threshold_levels must be at most 7, not 8", threshold_levels=8)
     refused("weight_repeats must be at most 1, not 2", weight_repeats=2)
     refused("accumulator_shift must be at most 1, not 2", accumulator_shift=2)
+    refused("parity must be at most 1, not 2", parity=2)
     refused("accumulator_shift must be 0 where element_bits is 8, not 1", element_bits=8, lanes=4, acc_bits=20,
             sum_bits=32, accumulator_shift=1)
     refused("input_places must be 0 or 1 where input_depth is 0, not 2", input_places=2)

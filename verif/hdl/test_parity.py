@@ -79,7 +79,7 @@ def words_written(program: Program, maps: dict[str, np.ndarray]) -> Words:
     """The words that the host writes."""
     layout = AddressMap(program.config)
     found: Words = {}
-    for address, _ in [*program.load_writes(), *program.input_writes(maps)]:
+    for address, _ in [*program.load_writes(), *(program.input_writes(maps) if maps else ())]:
         place = layout.decode(address)
         found.setdefault((place.region, place.unit), set()).add(place.word)
     return found

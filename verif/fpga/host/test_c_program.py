@@ -17,7 +17,22 @@ from signum.golden.compiler.program import Program
 from signum.golden.networks.digits import digits_encoder, digits_graph_untrained
 from signum.golden.training.data import digits
 from signum.hdl.config import ArrayConfig
+from signum.hdl.host.bus import (
+    FAULT_BIT,
+    MAGIC,
+    REGION_AT,
+    UNIT_AT,
+    VERSION,
+    WORD_AT,
+    AddressMap,
+    Region,
+    Register,
+    config_registers,
+    wrong_word,
+)
 from signum.hdl.input.frame_receiver import pixel_layout
+from signum.hdl.lib.c_header import c_header
+from signum.hdl.verilog import PROTOCOL, describe
 from signum.verif.bench.simulate import default_seed
 from signum.verif.bench.stream_cases import draw_stream, with_streams
 from signum.verif.bench.stream_runs import expected_answers, stream_values
@@ -58,12 +73,40 @@ int answer(struct functions functions, uint32_t *value)
 }
 void flush(struct functions functions) { struct signum_bus bus = bus_of(functions); signum_flush(&bus); }
 """
+FAULT = """\
+#include "network.h"
+
+struct functions {
+    uint32_t (*read)(void *, uint32_t);
+    void (*write)(void *, uint32_t, uint32_t);
+};
+
+int check(struct functions functions)
+{
+    struct signum_bus bus = {0, functions.read, functions.write};
+    return signum_check(&bus);
+}
+
+int fault(struct functions functions, uint32_t told[3])
+{
+    struct signum_bus bus = {0, functions.read, functions.write};
+    return signum_fault(&bus, &told[0], &told[1], &told[2]);
+}
+"""
 READ = ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_void_p, ctypes.c_uint32)
 WRITE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32)
 
 
 class Functions(ctypes.Structure):
     _fields_ = (("read", READ), ("write", WRITE))
+
+
+def compiled(folder: Path) -> None:
+    """Compile ``calls.c``, without a warning, into ``driver.so``."""
+    done = subprocess.run(
+        [os.environ.get("CC", "cc"), "-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O1", "-shared",
+         "-fPIC", "-o", "driver.so", "calls.c"], cwd=folder, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
 
 
 class Driver:
@@ -76,10 +119,7 @@ class Driver:
         assert main(["verilog", f"--config={config_file}", f"--out={folder}"]) == 0
         assert main(["c-program", f"--program={folder / 'network.sgn'}", f"--out={folder / 'network.h'}"]) == 0
         (folder / "calls.c").write_text(CALLS + (STREAMS if config.streams else ""))
-        done = subprocess.run(
-            [os.environ.get("CC", "cc"), "-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O1", "-shared",
-             "-fPIC", "-o", "driver.so", "calls.c"], cwd=folder, text=True, capture_output=True)
-        assert done.returncode == 0, done.stderr
+        compiled(folder)
         self.library = ctypes.CDLL(str(folder / "driver.so"))
         self.model = AcceleratorModel(config)
         self.functions = Functions(READ(lambda _, address: self.model.read([address])[0]),
@@ -115,6 +155,30 @@ def test_another_array_is_found_out(tmp_path: Path) -> None:
     driver.functions = Functions(READ(lambda _, address: 0), WRITE(lambda _, address, word: None))
     assert driver.call("check") == 1
     driver.model.close()
+
+
+def test_the_wrong_word_in_c(tmp_path: Path) -> None:
+    """The driver of an array with parity, on a bus of registers alone."""
+    config = ArrayConfig(rows=2, cols=3, lanes=5, parity=1)
+    header = c_header({"name": "signum", **describe(config)}, PROTOCOL)
+    (tmp_path / "network.h").write_text(header)
+    (tmp_path / "calls.c").write_text(FAULT)
+    compiled(tmp_path)
+    library = ctypes.CDLL(str(tmp_path / "driver.so"))
+    registers = {config_registers(config)[name]: value for name, value in config.to_dict().items()}
+    registers |= {Register.MAGIC: MAGIC, Register.VERSION: VERSION}
+    step = 1 << AddressMap(config).slice_bits
+    functions = Functions(READ(lambda _, address: registers[address // step]), WRITE(lambda _, address, word: None))
+    told = (ctypes.c_uint32 * 3)()
+    assert library.check(functions) == 0
+    assert library.fault(functions, told) == 0
+    for region, unit, word in ((Region.WEIGHTS, 2, 1023), (Region.COEFFICIENTS, 2047, 65535), (Region.PROGRAM, 0, 7)):
+        registers[Register.PARITY] = 1 | 1 << FAULT_BIT | region << REGION_AT | unit << UNIT_AT | word << WORD_AT
+        assert library.fault(functions, told) == 1
+        assert tuple(told) == (region, unit, word) == wrong_word(registers[Register.PARITY])
+    assert library.check(functions) == 0
+    registers[Register.PARITY] = 0
+    assert library.check(functions) == 3
 
 
 def send(model: Model, values: list[tuple[int, int, int]]) -> None:
