@@ -50,6 +50,12 @@ def test_rows(data):
     assert all(set(row) == {"claim", "paper", "ours", "how", "why"} for row in rows)
     assert "89.0 (m=2) against 90.0" in rows[0]["ours"]
     assert "0 of 6170 results" in rows[-1]["ours"]
+    (together,) = [row for row in rows if row["claim"].startswith("the accuracy of 8-bit networks and")]
+    assert together["ours"] == "widths not trained yet"
+    narrow = {**data["tradeoff"][0], "width": 0.5}
+    (together,) = [row for row in claims({**data, "tradeoff": [narrow, *data["tradeoff"]]})
+                   if row["claim"].startswith("the accuracy of 8-bit networks and")]
+    assert together["ours"] == "classification 6.6x (m=1)"
     assert "0 of 1706984 results" in rows[-2]["ours"]
     data["tasks"]["detection"]["rtl_mismatches"] = 7
     assert "7 of 6170 results" in claims(data)[-1]["ours"]
