@@ -174,8 +174,8 @@ def _task_table(data: dict[str, Any]) -> str:
 
 def _hardware_table(data: dict[str, Any]) -> str:
     return _markdown(
-        ["network", "results compared", "differ", "cycles an image", "array used", "layers in bit planes"],
-        [[f"{name.replace('_', ' ')}, {kind.removeprefix('binary_')}", run["values"], run["mismatches"],
+        ["network", "image", "results compared", "differ", "cycles an image", "array used", "layers in bit planes"],
+        [[f"{name.replace('_', ' ')}, {kind.removeprefix('binary_')}", run["image"], run["values"], run["mismatches"],
           f"{run['per_image']:.0f}", f"{100 * run['utilization']:.0f} %",
           "all" if kind == "int8" else
           ", ".join(f"{row['layer']}: {row['where'].removeprefix('array, ')}" for row in report["where"].get(kind, [])
@@ -185,9 +185,10 @@ def _hardware_table(data: dict[str, Any]) -> str:
 
 def _stream_table(data: dict[str, Any]) -> str:
     return _markdown(
-        ["network", "mode", "bytes in", "bytes out", "cycles an image", "predicted", "latency", "predicted",
+        ["network", "image", "mode", "bytes in", "bytes out", "cycles an image", "predicted", "latency", "predicted",
          "layers of the host"],
-        [[f"{name.replace('_', ' ')}, {kind.removeprefix('binary_')}", "one on all rows" if run["split"] else "batch",
+        [[f"{name.replace('_', ' ')}, {kind.removeprefix('binary_')}", run["image"],
+          "one on all rows" if run["split"] else "batch",
           run["bytes_in"], run["bytes_out"], f"{run['interval_cycles']:.2f}", f"{run['interval_cycles_predicted']:.2f}",
           run["latency_cycles"], run["latency_cycles_predicted"], ", ".join(report["host_layers"]) or "none"]
          for name, report in data["tasks"].items() for kind, run in report["streams"].items()])
@@ -290,7 +291,8 @@ def page(data: dict[str, Any]) -> str:
         *(f"\n{name.replace('_', ' ').capitalize()} on the {title}: " + ", ".join(
             f"{kind.replace('_', ' ')} {score:.1f}" for kind, score in found.items()) + ".\n"
           for name, report in data["tasks"].items() for title, found in report["further"].items()),
-        "\nOn the array (`make task TASK=...`), the first seed's networks:\n",
+        "\nOn the array (`make task TASK=...`), the first seed's networks; images are cut where the maps of whole ones "
+        "do not fit into its banks:\n",
         _hardware_table(data),
         "\nThe same networks from pixels to answers, without a host between (docs/pixels.md), three images or batches, "
         "all equal to PyTorch's:\n",

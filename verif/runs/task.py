@@ -2,7 +2,9 @@
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
+from signum.golden.compiler.allocation import CapacityError
 from signum.golden.compiler.answers import Answers
 from signum.golden.compiler.compile import compile_graph
 from signum.golden.compiler.cycles import predict_cycles
@@ -38,7 +41,7 @@ from signum.hdl.lib.command import Command, Failure, Folder, Integer
 from signum.verif.bench.programs import program_job, run_on_model
 from signum.verif.bench.stream_runs import StreamCase, expected_answers, measure_streams, with_streams_for
 
-__all__ = ["ARRAY", "INT8_ARRAY", "Inputs", "OnArray", "array_inputs", "body_graph", "command", "host_layers",
+__all__ = ["ARRAY", "INT8_ARRAY", "Inputs", "OnArray", "array_inputs", "body_graph", "command", "fitted", "host_layers",
            "run_distances", "run_int8_on_array", "run_on_array", "run_streams", "run_task", "signs_of", "where"]
 
 ARRAY = ArrayConfig(rows=8, cols=16, lanes=32, tile=4, acc_bits=12, sum_bits=22, weight_depth=4096,
@@ -55,6 +58,9 @@ IMAGES = 16
 
 BINARY = ("binary_m1", "binary_m2")
 
+LEAST = 16
+"""Lines of an image on the array, at least."""
+
 LARGE = 1024
 """Values of an image above which the stream has an image at a time."""
 
@@ -65,10 +71,11 @@ MASK = (1 << DATA_BITS) - 1
 class OnArray:
     """Results of a network's body on the simulated array.
 
-    ``mismatches`` of ``values`` results differ from PyTorch's; ``predicted`` and ``measured`` are the cycles of each
-    of ``runs`` runs, ``per_image`` the cycles of an image in a full run.
+    ``image`` is the size of an image; ``mismatches`` of ``values`` results differ from PyTorch's; ``predicted`` and
+    ``measured`` are the cycles of each of ``runs`` runs, ``per_image`` the cycles of an image in a full run.
     """
 
+    image: str
     images: int
     values: int
     mismatches: int
@@ -128,9 +135,11 @@ def _compared(program: Program, maps: dict[str, np.ndarray], wanted: np.ndarray)
         found = np.where(found, 1, -1).reshape(*wanted.shape, -1).sum(axis=-1)
     found = found.reshape(wanted.shape)
     predicted = predict_cycles(program.config, program.records)
+    (elements, *_) = maps.values()
     return OnArray(
-        images=len(wanted), values=found.size, mismatches=int((found != wanted).sum()), runs=len(measured),
-        predicted=predicted, measured=measured, per_image=predicted / program.images,
+        image=f"{elements.shape[1]} x {elements.shape[2]}", images=len(wanted), values=found.size,
+        mismatches=int((found != wanted).sum()), runs=len(measured), predicted=predicted,
+        measured=measured, per_image=predicted / program.images,
         utilization=utilization(program), layers=[asdict(use) for use in layer_uses(program)])
 
 
@@ -156,6 +165,10 @@ def where(graph: Graph) -> list[dict[str, str]]:
     return rows
 
 
+def _size(images: np.ndarray) -> str:
+    return f"{images.shape[2]} x {images.shape[3]}"
+
+
 def host_layers(network: Network) -> list[str]:
     """Names of the modules with parameters of their own outside of a network's body, which the array computes."""
     return [name for name, module in network.named_modules()
@@ -170,14 +183,16 @@ def run_streams(task: Task, network: Network, images: np.ndarray) -> dict[str, A
     encoder = array_inputs(network, images[:1]).encoder
     assert isinstance(encoder, Thermometer | BitPlanes)
     answers = Answers(AnswerKind[task.answer.upper()], shuffle=task.shuffle)
-    graph = body_graph(network, images)
-    config = with_streams_for(ARRAY, encoder, shuffle=task.shuffle, requantized=graph.layers[-1].bytes is not None)
+    config = with_streams_for(ARRAY, encoder, shuffle=task.shuffle,
+                              requantized=body_graph(network, images).layers[-1].bytes is not None)
     # small images in batches, and of large ones each on all rows
-    program = compile_graph(graph, config, split=images[0].size > LARGE, answers=answers)
+    program, images = fitted(lambda given: compile_graph(body_graph(network, given), config, answers=answers,
+                                                         split=given[0].size > LARGE), images)
+    graph = body_graph(network, images)
     streamed = np.resize(images, (3 * program.images, *images.shape[1:]))
     case = StreamCase(program=program, graph=graph, encoder=encoder, answers=answers, images=streamed)
     assert expected_answers(case) == numbers_of(task, network, program, streamed)
-    return {"split": program.split, **measure_streams(case)}
+    return {"split": program.split, "image": _size(images), **measure_streams(case)}
 
 
 def numbers_of(task: Task, network: Network, program: Program, images: np.ndarray) -> list[list[int]]:
@@ -225,6 +240,26 @@ def _has_int8_body(network: Network) -> bool:
     return isinstance(network.body, nn.Sequential) and isinstance(last, Int8Conv2d)
 
 
+def fitted(compiled: Callable[[np.ndarray], Program], images: np.ndarray) -> tuple[Program, np.ndarray]:
+    """The program for images, and the images: without their last lines and columns, where the maps of whole ones do not
+    fit into the banks.
+
+    CapacityError where not even `LEAST` lines fit.
+    """
+    while True:
+        try:
+            return compiled(images), images
+        except CapacityError:
+            side = min(images.shape[2:]) - 8
+            if side < LEAST:
+                raise
+            images = images[:, :, :side, :side]
+
+
+def _program(network: Network, images: np.ndarray) -> Program:
+    return compile_graph(body_graph(network, images), ARRAY)
+
+
 def run_task(task: Task, out: Path, console: Console, images: int = IMAGES) -> dict[str, Any]:
     """Score, run and draw a task's kept networks; writes ``report.json`` and a picture to ``out``."""
     began = time.monotonic()
@@ -246,9 +281,9 @@ def run_task(task: Task, out: Path, console: Console, images: int = IMAGES) -> d
             hardware[name] = run_int8_on_array(network, pictures[:images])
         if name in BINARY:
             graph = body_graph(network, pictures)
-            program = compile_graph(graph, ARRAY)
+            program, fitting = fitted(partial(_program, network), pictures[:images])
             say(f"{name}: {images} of them on the array in Verilator")
-            hardware[name] = run_on_array(network, program, pictures[:images])
+            hardware[name] = run_on_array(network, program, fitting)
             places[name] = where(graph)
             outside += host_layers(network)
             say(f"{name}: images as a stream of pixels")

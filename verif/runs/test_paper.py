@@ -18,9 +18,9 @@ EQUALS = ("operand bandwidth", "processing elements", "LUT4")
 @pytest.fixture
 def data() -> dict[str, Any]:
     """Reports with distinctive figures."""
-    run = {"values": 1234, "mismatches": 0, "per_image": 777.0, "utilization": 0.5}
-    stream = {"split": True, "bytes_in": 4321, "bytes_out": 17, "interval_cycles": 888.25, "latency_cycles": 999,
-              "interval_cycles_predicted": 888.25, "latency_cycles_predicted": 999}
+    run = {"image": "9 x 8", "values": 1234, "mismatches": 0, "per_image": 777.0, "utilization": 0.5}
+    stream = {"split": True, "image": "7 x 6", "bytes_in": 4321, "bytes_out": 17, "interval_cycles": 888.25,
+              "latency_cycles": 999, "interval_cycles_predicted": 888.25, "latency_cycles_predicted": 999}
     tasks = {name: {
         "task": name, "metric": "score", "seeds": 3, "float": 91.01, "int8": 90.02, "binary_m1": 88.03,
         "binary_m2": 89.04, "baselines": {"guessing": 10.5}, "rtl_mismatches": 0, "further": {},
@@ -74,7 +74,7 @@ def test_page(data, monkeypatch):
     text = page(data)
     for figure in ("91.01", "90.02", "88.03", "89.04", "guessing 10.5", "first: 64 bit planes", "| 777 |", "| 888.25 |",
                    "**5.0**", "| 6.0 |", "**2.24**", "Not recorded yet", "77.77 ± 0.55",
-                   "13 images of ours", "| 4 | 654 | +0.12; +0.12 |",
+                   "13 images of ours", "| 9 x 8 | 1234 |", "| 7 x 6 | one on all rows |", "| 4 | 654 | +0.12; +0.12 |",
                    "| 4444 | 3333 | 6.6 | no width |"):
         assert figure in text, figure
     assert text.count("paper/matching.png") == 1

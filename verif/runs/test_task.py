@@ -9,6 +9,7 @@ import torch
 from rich.console import Console
 from torch import nn
 
+from signum.golden.compiler.allocation import CapacityError
 from signum.golden.compiler.compile import compile_graph
 from signum.golden.layers.binary import BatchNorm
 from signum.golden.layers.blocks import FLOAT, Network, Style
@@ -28,6 +29,7 @@ from signum.verif.runs.task import (
     INT8_ARRAY,
     array_inputs,
     body_graph,
+    fitted,
     host_layers,
     run_distances,
     run_int8_on_array,
@@ -112,6 +114,23 @@ def test_streams_of_a_task(answer, images):
     assert found["bytes_out"] == 4 * 17 * 14 * {"values": 8, "ranks": 4, "words": 1, "levels": 1, "bytes": 4}[answer]
     assert found["interval_cycles"] == found["interval_cycles_predicted"]
     assert found["latency_cycles"] == found["latency_cycles_predicted"]
+
+
+def test_images_are_cut_until_they_fit(images):
+    network = settled(Style(), images)
+    whole = compile_graph(body_graph(network, images), SMALL)
+
+    def compiled(given):
+        if given.shape[3] > 30:
+            raise CapacityError("too large", 1)
+        return whole
+
+    program, cut = fitted(compiled, np.zeros((2, 1, 64, 48)))
+    assert program is whole
+    assert cut.shape == (2, 1, 24, 24)
+    assert fitted(compiled, images)[1] is images
+    with pytest.raises(CapacityError):
+        fitted(compiled, np.zeros((2, 1, 16, 64)))
 
 
 def test_signs_of_levels():
