@@ -4,7 +4,8 @@
 packing. Element, row and array are mapped with the registers that forward their words; an accelerator is the whole
 design behind the bus. Equal modules are mapped once, without optimisation across modules. On ECP5 the
 popcount is built from carry cells (`hdl.array.popcount.carry`), and the portable popcount is measured for comparison.
-The baseline is an element of three lines, with each flow's default flags.
+The baseline is an element of three lines, with each flow's default flags. The accelerator is also measured with parity
+in its memories, at one width.
 """
 
 import json
@@ -30,13 +31,15 @@ from signum.hdl.config import ArrayConfig
 from signum.hdl.lib.emit import Target
 from signum.verif.benchmarks.record import BUILD, Row, save, versions
 
-__all__ = ["LANES", "UNITS", "PlainElement", "measure", "packed", "rows"]
+__all__ = ["LANES", "UNITS", "PlainElement", "measure", "packed", "rows", "units_of"]
 
 LANES = 16, 32, 64, 128
-SHAPES = {"pe": (1, 1), "row": (1, 16), "array": (8, 8), "accelerator": (4, 16)}
+SHAPES = {"pe": (1, 1), "row": (1, 16), "array": (8, 8), "accelerator": (4, 16), "accelerator_parity": (4, 16)}
 UNITS = tuple(SHAPES)
 PACKED = 64, ("pe", "array")
 """Lanes and units to pack as well, on families whose areas are Yosys's cells."""
+PARITY_LANES = 32
+"""Lanes of the accelerator whose memories have parity."""
 
 
 class PlainElement(ProcessingElement):
@@ -57,11 +60,16 @@ def config_of(unit: str, lanes: int) -> ArrayConfig:
     """The array of a measured unit: dot products of up to 4095 taps, tiles of 8, binary layers."""
     shape_rows, cols = SHAPES[unit]
     return ArrayConfig(rows=shape_rows, cols=cols, lanes=lanes, tile=8, pipeline=1, acc_bits=12, zero_padding=0,
-                       requantize_depth=0)
+                       requantize_depth=0, parity=int(unit == "accelerator_parity"))
+
+
+def units_of(units: Iterable[str], lanes: int) -> list[str]:
+    """Those units that are measured with so many lanes."""
+    return [unit for unit in units if unit != "accelerator_parity" or lanes == PARITY_LANES]
 
 
 def component(unit: str, lanes: int) -> wiring.Component:
-    kinds = {"pe": ProcessingElement, "accelerator": Accelerator}
+    kinds = {"pe": ProcessingElement, "accelerator": Accelerator, "accelerator_parity": Accelerator}
     return kinds.get(unit, Array)(config=config_of(unit, lanes))
 
 
@@ -98,7 +106,8 @@ def rows(families: Iterable[BoardFamily], units: Iterable[str], lanes: Iterable[
                 folder = Path(place)
                 plain = config_of("pe", count)
                 baseline = size(PlainElement(config=plain), plain, family, folder, default=True)
-                for unit, popcount in [(name, kind) for name in units for kind in popcounts(family, name)]:
+                for unit, popcount in [(name, kind) for name in units_of(units, count)
+                                       for kind in popcounts(family, name)]:
                     of_build = popcount == popcounts(family, unit)[0]
                     total = size(component(unit, count), config_of(unit, count), family, folder,
                                  portable=not of_build)
