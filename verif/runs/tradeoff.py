@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from signum.golden.layers.int8 import quantize
 from signum.golden.training.contest import CONTESTANTS, WIDTHS, contestant, record_of
@@ -92,6 +93,9 @@ def picture_tradeoff(path: Path, found: Sequence[Row]) -> None:
         for bits, colour, text in ((8, "#7a7a7a", "8 bits"), (1, "#2c7fb8", "binary weights")):
             _curve(axes, [row for row in mine if row["bits"] == bits], colour, text)
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_title(name.replace("_", " "), fontsize=10)
         axes.set_xlabel("cycles an image, equal LUT4s")
         axes.grid(alpha=0.3, which="both")
