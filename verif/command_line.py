@@ -57,7 +57,7 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
         "train-digits": Entry("signum.golden.training.commands", "train_digits_network",
                               "Train the digits network of the smallest board, and its float twin."),
         "ablation": Entry("signum.golden.training.commands", "ablation",
-                          "Measure what each part of the training scheme brings."),
+                          "Measure what each part of a training brings."),
     },
     "Whole runs": {
         "demo": Entry("signum.verif.runs.demo", "command",

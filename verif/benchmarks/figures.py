@@ -244,12 +244,14 @@ def mutate_table() -> str:
     report = load("mutate")
     sums = [{"unit": f"all of {name}", "level": "", **report[where]} for name, where in (
         ("the array", "array"), ("the hardware", "hardware"), ("the sources", "source"))]
-    table = markdown(["unit", "mutants", "equivalent", "killed", "survived", "score"], [
+    return markdown(["unit", "mutants", "equivalent", "killed", "survived", "score"], [
         [f"`{row['unit']}`" if row["level"] else row["unit"], *(f"{row[name]:,}" for name in (
             "mutants", "equivalent", "killed", "survived")), f"{100 * row['score']:.1f} %"]
         for row in (*report["rows"], *sums) if row["mutants"]])
-    missing = ", ".join(f"`{name}`" for name in report["missing"])
-    return table + (f"\nNot judged in this record: {missing}.\n" if missing else "")
+
+
+def unjudged_table() -> str:
+    return markdown(["not judged in this record"], [[", ".join(f"`{name}`" for name in load("mutate")["missing"])]])
 
 
 def survivors_table() -> str:
@@ -300,6 +302,7 @@ TABLES: Mapping[str, Table] = {
     "formal": Table("formal", formal_table),
     "fuzz": Table("fuzz", fuzz_table),
     "mutate": Table("mutate", mutate_table),
+    "unjudged": Table("mutate", unjudged_table),
     "survivors": Table("mutate", survivors_table),
     "pins": Table("pins", pins_table),
     "tasks": Table("docs/paper/reports.json", tasks_table),

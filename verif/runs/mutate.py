@@ -111,7 +111,7 @@ def save_rows(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 @click.option("--jobs", type=Integer(1), default=2, show_default=True, metavar="N", help="Processes.")
 @click.option("--record", is_flag=True, help="Keep the report for the pages, in docs/performance.")
 def command(n: int | None, seed: int, names: tuple[str, ...], jobs: int, record: bool) -> int:
-    """Change the hardware and the sources in small ways, and count the changes that the tests find.
+    """Count which small changes of the hardware and the sources the tests find.
 
     Mutants of a unit's netlist run the unit's own tests; equivalent mutants are removed by a proof. Mutants of the
     compiler, the importers and the driver run the tests of their lines. A run that was stopped goes on where it was.
