@@ -1,6 +1,6 @@
 """Memory bank of wide words with one read and one write port, in slices as wide as the bus."""
 
-from amaranth.hdl import Cat, Module, Value
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -86,7 +86,12 @@ class Bank(wiring.Component):
         word = behind_registers(m, Cat(parts), self.registers, "word")
         if self.parity:
             slices = [word[i * (DATA_BITS + 1):][:len(part)] for i, part in enumerate(parts)]
-            m.d.comb += self.wrong.eq(Cat(part.xor() for part in slices).any())
+            wrong = Cat(part.xor() for part in slices).any()
+            if self.depth & (self.depth - 1):       # behind the last address is no word
+                there = Signal()
+                m.d.sync += there.eq(address < self.depth)
+                wrong &= behind_registers(m, there, self.registers, "there")
+            m.d.comb += self.wrong.eq(wrong)
             word = Cat(part[:-1] for part in slices)
         m.d.comb += self.read_data.eq(word)
         return m

@@ -8,7 +8,7 @@ from amaranth.hdl import unsigned
 from cocotb.triggers import FallingEdge, RisingEdge, SimTimeoutError, with_timeout
 
 from signum.hdl.config import ArrayConfig
-from signum.hdl.host.bus import DATA_BITS, AddressMap, Control, Region, Register, Status
+from signum.hdl.host.bus import DATA_BITS, AddressMap, Control, Region, Register, Status, wrong_word
 from signum.verif.bench.streams import PERIOD, Driver, Monitor, give, parameters, read, start
 
 
@@ -50,7 +50,10 @@ class Bus:
         except SimTimeoutError:
             raise AssertionError(f"the run must end after {cycles} cycles, not run on") from None
         status, counted = await self.read([self.registers[Register.STATUS], self.registers[Register.CYCLES]])
-        assert not status & (Status.BUSY | Status.FAULT)
+        if status & Status.FAULT:
+            (told,) = await self.read([self.registers[Register.PARITY]])
+            raise AssertionError(f"each word must have the right parity, not {wrong_word(told)} a wrong one")
+        assert not status & Status.BUSY
         return counted
 
 
