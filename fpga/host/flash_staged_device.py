@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 from signum.fpga.flow.boot_image import list_image
-from signum.golden.compiler.graph import Graph
 from signum.golden.compiler.stages import Stage
-from signum.golden.compiler.weight_streaming import flash_words
+from signum.golden.compiler.weight_streaming import LoaderImage, flash_words
 from signum.hdl.host.write_list_dma import LoaderMap, LoaderRegister
 
 from .device import DeviceError
@@ -23,28 +22,10 @@ class FlashStagedDevice(StagedDevice):
 
     REMEDY = "build its bitstream with a network in stages, and write flash.bin; a light that blinks tells of damage"
 
-    def load_stages(self, graph: Graph, stages: Sequence[Stage]) -> None:
-        """Load a network from the flash into the array, and run its first stage once.
-
-        Parameters
-        ----------
-        graph : Graph
-        stages : sequence of Stage
-            Result of `golden.compiler.weight_streaming.plan_streamed` for the board's array; at least one.
-
-        Raises
-        ------
-        DeviceError
-            If the stages are none, are compiled for another array, or are not those in the flash, or do not run as
-            predicted.
-        LinkError
-            If the link fails.
-        """
-        self._expect_stages(stages)
-        self._image, self._loads = flash_words(stages)
-        words = self._image.words
-        self._crc = int.from_bytes(list_image(words, self.config)[-4:], "big")
-        self._use(graph, stages)
+    def _image_of(self, stages: Sequence[Stage]) -> LoaderImage:
+        image, self._loads = flash_words(stages)
+        self._crc = int.from_bytes(list_image(image.words, self.config)[-4:], "big")
+        return image
 
     def _load(self) -> None:
         image = self._image

@@ -72,25 +72,23 @@ class StagedDevice(Device):
         CapacityError
             If the loader's memory is too small.
         DeviceError
-            If the stages are none, are compiled for another array, or do not run as predicted.
+            If the stages are none, are compiled for another array, are not those that the board has, or do not run as
+            predicted.
         LinkError
             If the link fails.
         """
-        self._expect_stages(stages)
-        self._image = loader_image(stages, self.depth - 1)
-        self._use(graph, stages)
-
-    def _expect_stages(self, stages: Sequence[Stage]) -> None:
         if not stages:
             raise DeviceError("the stages must be at least one, not none")
         self._expect_config(stages[0].program.config)
-
-    def _use(self, graph: Graph, stages: Sequence[Stage]) -> None:
-        """Load the stages of the loader's image."""
+        self._image = self._image_of(stages)
         self._graph, self._stages = graph, tuple(stages)
         self.program = None
         self._loaded = False
         self._again(lambda: None)
+
+    def _image_of(self, stages: Sequence[Stage]) -> LoaderImage:
+        """The words of the loader."""
+        return loader_image(stages, self.depth - 1)
 
     def load(self, program: Program) -> None:
         self._image = None

@@ -239,6 +239,10 @@ class Layer:
         of the hardware: levels of one sum come in rising order, so the n-th of a channel is its level n."""
         return elements if self.shares is None else elements[..., np.argsort(self.shares, kind="stable")]
 
+    def placed(self, elements: np.ndarray) -> np.ndarray:
+        """Elements (..., M) in the network's order, each in its place in the hardware: the inverse of `ordered`."""
+        return elements if self.shares is None else elements[..., np.argsort(self.ordered(np.arange(self.channels)))]
+
     def _combined(self, parts: Iterable[np.ndarray]) -> np.ndarray:
         """S of the sums of each segment."""
         return np.asarray(self.row.total(

@@ -84,13 +84,17 @@ class Style:
             raise ValueError(f"residual must be one of {', '.join(RESIDUALS)}, not {self.residual}")
         if self.centred_weights and self.weight_gains is not None:
             raise ValueError(f"weight_gains must be None with centred_weights, not {self.weight_gains}")
-        counts = self.first_levels, self.levels, self.last_levels, self.code_levels
-        for count in counts:
+        for count in (self.first_levels, self.levels, self.last_levels, self.code_levels):
             check_count(count)
-        if self.residual == "int4" and max(counts) > 1:
-            raise ValueError(f"residual must be concat or none with activations of {max(counts)} signs, not int4")
+        if self.residual == "int4" and self.most_levels > 1:
+            raise ValueError(f"residual must be concat or none with activations of {self.most_levels} signs, not int4")
         for bits in (self.first_bits, self.last_bits):
             check_bits(bits)
+
+    @property
+    def most_levels(self) -> int:
+        """The most signs of an activation."""
+        return max(self.first_levels, self.levels, self.last_levels, self.code_levels)
 
     @property
     def name(self) -> str:
@@ -137,11 +141,17 @@ class Network(nn.Module):
 
 
 class Blocks(ABC):
-    """Makes the parts of one network, in the order of its forward pass."""
+    """Makes the parts of one network, in the order of its forward pass.
 
-    @abstractmethod
+    ``multiplier`` is a factor of all widths.
+    """
+
+    def __init__(self, multiplier: float) -> None:
+        self.multiplier = multiplier
+
     def width(self, channels: int) -> int:
-        """Channels of an inner map with ``channels`` in the float twin."""
+        """Channels of an inner map with ``channels`` in the task's network."""
+        return round(channels * self.multiplier)
 
     @abstractmethod
     def encode(self, images: np.ndarray) -> Tensor:
@@ -236,17 +246,11 @@ class _Grey(nn.Module):
 
 
 class FloatBlocks(Blocks):
-    """Real weights, batch norm and ReLU. Images, values 0..maximum, are scaled to 0..1.
-
-    ``multiplier`` is a factor of all widths.
-    """
+    """Real weights, batch norm and ReLU. Images, values 0..maximum, are scaled to 0..1."""
 
     def __init__(self, maximum: int, multiplier: float = 1.0) -> None:
+        super().__init__(multiplier)
         self.maximum = maximum
-        self.multiplier = multiplier
-
-    def width(self, channels: int) -> int:
-        return round(channels * self.multiplier)
 
     def encode(self, images: np.ndarray) -> Tensor:
         return torch.from_numpy((np.asarray(images) / self.maximum).astype(np.float32))
@@ -300,13 +304,11 @@ class BinaryBlocks(Blocks):
     """
 
     def __init__(self, style: Style, encoder: Encoder) -> None:
+        super().__init__(style.multiplier)
         self.style = style
         self.encoder = encoder
         self.last: GainSign | None = None
         self.signs = 1
-
-    def width(self, channels: int) -> int:
-        return round(channels * self.style.multiplier)
 
     def encode(self, images: np.ndarray) -> Tensor:
         return self.encoder.tensor(images)

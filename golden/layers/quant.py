@@ -152,7 +152,7 @@ class Levels(Sign):
         return torch.stack([self.binarizer(x - threshold) for threshold in self.thresholds()]).sum(0)
 
     def bits(self, x: Tensor) -> Tensor:
-        return torch.stack([x - threshold >= 0 for threshold in self.thresholds()], dim=2).flatten(1, 2)
+        return torch.stack([x >= threshold for threshold in self.thresholds()], dim=2).flatten(1, 2)
 
     def extra_repr(self) -> str:
         return f"{self.count}, spacing={self.spacing}"
@@ -199,9 +199,6 @@ class QuantReLU(Levels):
         if self.binarizer is not binarize:
             return super().forward(x)
         return _QuantizedReLU.apply(x, self.thresholds(), self.spacing)
-
-    def bits(self, x: Tensor) -> Tensor:
-        return torch.stack([x >= threshold for threshold in self.thresholds()], dim=2).flatten(1, 2)
 
 
 def _effective(layer: QuantConv2d | QuantLinear, weight: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from .checkpoint import load_network, save_network
 from .trainer import Trainer, evaluate, initial
 
 __all__ = ["CONTESTANTS", "KEPT", "OWN", "RECORD", "TRAINED", "WIDTHS", "compete", "contestant", "further_scores",
-           "home", "mean_scores", "record_of", "trained_network"]
+           "home", "kept_as", "mean_scores", "record_of", "trained_network"]
 
 TRAINED = Path(__file__).parent / "trained"
 """Folder of the kept networks and records."""
@@ -51,9 +51,19 @@ Tell = Callable[[str, int, int, str], None]
 """Called with the name of the network, the finished steps, all steps, and the state of the training."""
 
 
+def trained_as(name: str) -> str:
+    """The name of the trained network; "int8..." derives from the float network."""
+    return name.replace("int8", "float")
+
+
+def kept_as(name: str) -> str:
+    """The name of a trained network as it runs on an array: the 8-bit twin of a float network."""
+    return name.replace("float", "int8")
+
+
 def contestant(task: Task, name: str, seed: int) -> Network:
     """An untrained network; "int8..." is the float network."""
-    style = (CONTESTANTS | WIDTHS)[name.replace("int8", "float")]
+    style = (CONTESTANTS | WIDTHS)[trained_as(name)]
     if style.binary:
         style = replace(task.style, multiplier=style.multiplier)
     return initial(lambda: task.network(style.blocks(task.encoder, task.maximum)), seed)
@@ -154,7 +164,7 @@ def compete(task: Task, seeds: Sequence[int], folder: Path = TRAINED, checkpoint
         for seed in seeds:
             for name in names:
                 contest.run(name, seed, keep=seed == seeds[0])
-    record["runs"].sort(key=lambda run: (run["seed"], order[run["network"].replace("int8", "float")]))
+    record["runs"].sort(key=lambda run: (run["seed"], order[trained_as(run["network"])]))
     contest.write()
     return record
 
@@ -185,7 +195,7 @@ class _Contest:
         trained = {"seconds": round(trainer.seconds, 3), "converged": round(_converged(trainer), 3),
                    "curve": [asdict(point) for point in trainer.history]}
         whole = quantize(network, _calibration(task, network))
-        twin = name.replace("float", "int8")
+        twin = kept_as(name)
         runs = self.record["runs"]
         if twin != name:
             runs.append(_run(task, name, network, seed) | trained)

@@ -22,7 +22,8 @@ from signum.hdl.host.bus import DATA_BITS
 from signum.verif.bench.programs import CyclesError
 from signum.verif.bench.simulate import simulate
 
-__all__ = ["StreamCase", "check_streams", "expected_answers", "measure_streams", "stream_values", "with_streams_for"]
+__all__ = ["StreamCase", "check_streams", "expected_answers", "measure_streams", "stream_values", "with_streams_for",
+           "word_numbers"]
 
 Value = tuple[int, int, int]
 """A value of an image, and whether it is marked as the first and as the last."""
@@ -55,12 +56,7 @@ def expected_answers(case: StreamCase) -> list[list[int]]:
     layer = case.graph.layers[-1]
     result = case.graph.run(case.encoder.bits(case.images))[layer.name]
     if case.answers.kind == AnswerKind.WORDS:
-        if (shares := case.program.output.shares) is not None:      # each channel in its place in the hardware
-            result = result[..., np.argsort(np.argsort(shares, kind="stable"))]
-        words = case.program.maps[layer.name].to_words(result)
-        slices = case.program.address_map.slices
-        return [[word >> DATA_BITS * s & (1 << DATA_BITS) - 1 for word in words_to_ints(image) for s in range(slices)]
-                for image in words]
+        return word_numbers(case.program, result)
     values = layer.values(result)
     if case.answers.side > 1:
         maps = torch.from_numpy(values.transpose(0, 3, 1, 2))
@@ -71,6 +67,13 @@ def expected_answers(case: StreamCase) -> list[list[int]]:
     if case.answers.kind == AnswerKind.RANKS:
         values = ranked(values, case.answers.ranks)
     return [[int(value) & (1 << DATA_BITS) - 1 for value in image.reshape(-1)] for image in values]
+
+
+def word_numbers(program: Program, elements: np.ndarray) -> list[list[int]]:
+    """The numbers of answers of words, of the elements (B, H, W, C) of the last map in the network's order."""
+    words = program.maps[program.output.name].to_words(program.output.placed(elements))
+    return [[word >> DATA_BITS * part & (1 << DATA_BITS) - 1 for word in words_to_ints(image)
+             for part in range(program.address_map.slices)] for image in words]
 
 
 def job(case: StreamCase) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from signum.hdl.lib.emit import Target, run_yosys, to_rtlil, to_verilog
 from .pe import LOADS
 from .prove import Mutant, Outcome, Proof, models_of, verdict
 
-__all__ = ["PROOFS", "EquivalenceProof"]
+__all__ = ["COMPARE", "PROOFS", "EquivalenceProof"]
 
 ICE40_CELLS = Path(pyosys.__file__).parent / "share" / "ice40" / "cells_sim.v"
 # the macros at its beginning, and the cells of logic
@@ -63,6 +63,8 @@ equiv_simple
 equiv_induct -seq {history}
 equiv_status
 """
+"""Yosys commands that compare the designs "gold" and "gate": with the options ``start`` of ``sat``, from the beginning,
+and by induction over ``history`` cycles."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from signum.fpga.host.verilate import digest
 from signum.hdl.lib.emit import run_yosys
+from signum.verif.formal.equivalence import COMPARE
 
 __all__ = ["SELECT", "TOP", "Mutants", "equivalent", "mutants_of"]
 
@@ -52,25 +53,6 @@ select -set kept t:$*dff* %co1:+[Q] w:* %i
 rename -hide w:* @kept %d
 rename {top} {side}
 design -stash {side}
-"""
-COMPARE = """\
-design -reset
-design -copy-from gold -as gold gold
-design -copy-from gate -as gate gate
-design -save both
-expose -shared -dff gold gate
-miter -equiv -make_assert -flatten gold gate miter
-chformal -lower
-sat -seq {history} -prove-asserts -timeout 20 miter
-design -load both
-equiv_make gold gate equiv
-hierarchy -top equiv
-opt -share_all
-equiv_struct
-equiv_simple
-equiv_induct -seq {history}
-equiv_status
-log mutant {number} ends
 """
 
 
@@ -139,7 +121,8 @@ def equivalent(mutants: Mutants, numbers: Sequence[int]) -> dict[int, bool]:
     script = BEGIN + PAIR.format(select=SELECT, bits=BITS, number=0, top=TOP, side="gold")
     for number in numbers:
         script += PAIR.format(select=SELECT, bits=BITS, number=number, top=TOP, side="gate")
-        script += COMPARE.format(history=HISTORY, number=number)
+        script += "design -reset\n" + COMPARE.format(start=f"-seq {HISTORY} -timeout 20", history=HISTORY)
+        script += f"log mutant {number} ends\n"
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)
         (directory / "mutants.il").write_text(mutants.rtlil)

@@ -46,8 +46,7 @@ VECTOR_CYCLES = 4
 
 def binary_array(style: Style) -> ArrayConfig:
     """`BINARY_ARRAY`, with a threshold for each sign of an activation of the style."""
-    levels = max(style.first_levels, style.levels, style.last_levels, style.code_levels)
-    return BINARY_ARRAY.replace(threshold_levels=levels if levels > 1 else 0)
+    return BINARY_ARRAY.replace(threshold_levels=style.most_levels if style.most_levels > 1 else 0)
 
 
 def int8_array(lanes: int, *, rows: int = BINARY_ARRAY.rows) -> ArrayConfig:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 import numpy as np
@@ -28,7 +28,6 @@ from signum.golden.layers.blocks import BinaryBlocks, Network
 from signum.golden.layers.encoder import BitPlanes, Encoder, Thermometer
 from signum.golden.layers.int8 import Int8Conv2d
 from signum.golden.networks.distances import SOURCE, distance_graph
-from signum.golden.reference.encoding import words_to_ints
 from signum.golden.training.checkpoint import StoreError
 from signum.golden.training.contest import further_scores, mean_scores, record_of, trained_network
 from signum.golden.training.tasks import Task, TaskError, named
@@ -39,7 +38,7 @@ from signum.hdl.control.answer_geometry import AnswerKind
 from signum.hdl.host.bus import DATA_BITS
 from signum.hdl.lib.command import Command, Failure, Folder, Integer
 from signum.verif.bench.programs import program_job, run_on_model
-from signum.verif.bench.stream_runs import StreamCase, expected_answers, measure_streams, with_streams_for
+from signum.verif.bench.stream_runs import StreamCase, expected_answers, measure_streams, with_streams_for, word_numbers
 
 __all__ = ["ARRAY", "INT8_ARRAY", "Inputs", "OnArray", "array_inputs", "body_graph", "command", "fitted", "host_layers",
            "run_distances", "run_int8_on_array", "run_on_array", "run_streams", "run_task", "signs_of", "where"]
@@ -65,6 +64,8 @@ LARGE = 1024
 """Values of an image above which the stream has an image at a time."""
 
 MASK = (1 << DATA_BITS) - 1
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -183,12 +184,15 @@ def run_streams(task: Task, network: Network, images: np.ndarray) -> dict[str, A
     encoder = array_inputs(network, images[:1]).encoder
     assert isinstance(encoder, Thermometer | BitPlanes)
     answers = Answers(AnswerKind[task.answer.upper()], shuffle=task.shuffle)
-    config = with_streams_for(ARRAY, encoder, shuffle=task.shuffle,
-                              requantized=body_graph(network, images).layers[-1].bytes is not None)
-    # small images in batches, and of large ones each on all rows
-    program, images = fitted(lambda given: compile_graph(body_graph(network, given), config, answers=answers,
-                                                         split=given[0].size > LARGE), images)
-    graph = body_graph(network, images)
+
+    def compiled(given: np.ndarray) -> tuple[Graph, Program]:
+        graph = body_graph(network, given)
+        config = with_streams_for(ARRAY, encoder, shuffle=task.shuffle,
+                                  requantized=graph.layers[-1].bytes is not None)
+        # small images in batches, and of large ones each on all rows
+        return graph, compile_graph(graph, config, split=given[0].size > LARGE, answers=answers)
+
+    (graph, program), images = fitted(compiled, images)
     streamed = np.resize(images, (3 * program.images, *images.shape[1:]))
     case = StreamCase(program=program, graph=graph, encoder=encoder, answers=answers, images=streamed)
     assert expected_answers(case) == numbers_of(task, network, program, streamed)
@@ -202,13 +206,8 @@ def numbers_of(task: Task, network: Network, program: Program, images: np.ndarra
     if results.dim() == 2:
         results = results[:, :, None, None]
     if task.answer == "words":
-        place = program.maps[program.output.name]
-        slices = program.address_map.slices
         values = results.permute(0, 2, 3, 1).numpy()
-        order = np.argsort(program.output.ordered(np.arange(program.output.channels)))
-        words = place.to_words(signs_of(values, program.output.channels // values.shape[-1])[..., order])
-        return [[word >> DATA_BITS * part & MASK for word in words_to_ints(image) for part in range(slices)]
-                for image in words]
+        return word_numbers(program, signs_of(values, program.output.channels // values.shape[-1]))
     results = torch.nn.functional.pixel_shuffle(results, task.shuffle)
     if task.answer == "ranks":
         results = results.argmax(dim=1, keepdim=True)
@@ -240,9 +239,9 @@ def _has_int8_body(network: Network) -> bool:
     return isinstance(network.body, nn.Sequential) and isinstance(last, Int8Conv2d)
 
 
-def fitted(compiled: Callable[[np.ndarray], Program], images: np.ndarray) -> tuple[Program, np.ndarray]:
-    """The program for images, and the images: without their last lines and columns, where the maps of whole ones do not
-    fit into the banks.
+def fitted(compiled: Callable[[np.ndarray], T], images: np.ndarray) -> tuple[T, np.ndarray]:
+    """What ``compiled`` makes for images, and the images: without their last lines and columns, where the maps of whole
+    ones do not fit into the banks.
 
     CapacityError where not even `LEAST` lines fit.
     """
@@ -256,8 +255,9 @@ def fitted(compiled: Callable[[np.ndarray], Program], images: np.ndarray) -> tup
             images = images[:, :, :side, :side]
 
 
-def _program(network: Network, images: np.ndarray) -> Program:
-    return compile_graph(body_graph(network, images), ARRAY)
+def _compiled(network: Network, images: np.ndarray) -> tuple[Graph, Program]:
+    graph = body_graph(network, images)
+    return graph, compile_graph(graph, ARRAY)
 
 
 def run_task(task: Task, out: Path, console: Console, images: int = IMAGES) -> dict[str, Any]:
@@ -280,8 +280,7 @@ def run_task(task: Task, out: Path, console: Console, images: int = IMAGES) -> d
             say(f"{name}: {images} of them on the 8-bit array in Verilator")
             hardware[name] = run_int8_on_array(network, pictures[:images])
         if name in BINARY:
-            graph = body_graph(network, pictures)
-            program, fitting = fitted(partial(_program, network), pictures[:images])
+            (graph, program), fitting = fitted(partial(_compiled, network), pictures[:images])
             say(f"{name}: {images} of them on the array in Verilator")
             hardware[name] = run_on_array(network, program, fitting)
             places[name] = where(graph)

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from signum.golden.layers.int8 import quantize
-from signum.golden.training.contest import CONTESTANTS, WIDTHS, contestant, record_of
+from signum.golden.training.contest import CONTESTANTS, WIDTHS, contestant, kept_as, record_of
 from signum.golden.training.tasks import Task
 from signum.verif.runs.claims import binary_array, convolutions, graph_cycles, machines
 from signum.verif.runs.task import body_graph
@@ -50,10 +50,10 @@ def rows(task: Task) -> list[Row]:
     ``accuracy`` (the mean test score) with ``std``, the cycles, and their ``ratio_...`` of `eight_bit_cycles`."""
     record = record_of(task.name)
     found: list[Row] = []
-    for name in (kind.replace("float", "int8") for kind in (*CONTESTANTS, *WIDTHS)):
+    for trained, style in (CONTESTANTS | WIDTHS).items():
+        name = kept_as(trained)
         scores = [run["test"] for run in record["runs"] if run["network"] == name]
         if scores:
-            style = (CONTESTANTS | WIDTHS)[name.replace("int8", "float")]
             found.append({"task": task.name, "network": name, "bits": 1 if style.binary else 8,
                           "width": style.multiplier, "seeds": len(scores), "accuracy": mean(scores),
                           "std": stdev(scores) if len(scores) > 1 else None, **network_cycles(task, name)})

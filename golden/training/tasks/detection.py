@@ -28,6 +28,7 @@ STRIDE = 4
 NEAR = 4.0              # pixels between a peak and its digit, at most
 SPREAD = 0.7            # standard deviation of the target's peaks, in cells
 PEAK_PRIOR = 0.1        # share of peaks at an output of 0
+LOGIT_PRIOR = float(np.log(PEAK_PRIOR / (1 - PEAK_PRIOR)))
 BLUR = 11               # side of the mean filter, applied twice
 SHOWN = 6
 TRUE, FALSE, MISSED = "#37c871", "#e4572e", "#f4c430"
@@ -134,7 +135,7 @@ class Detection(Task):
         The logit is the output plus a constant: at an output of 0 the probability of a peak is `PEAK_PRIOR`.
         """
         (heat,) = targets
-        logits = outputs + float(np.log(PEAK_PRIOR / (1 - PEAK_PRIOR)))
+        logits = outputs + LOGIT_PRIOR
         probability = logits.sigmoid()
         centre = heat == 1
         hit = (1 - probability) ** 2 * functional.logsigmoid(logits)
@@ -143,8 +144,7 @@ class Detection(Task):
 
     def imitation(self, outputs: Tensor, teacher: Tensor, targets: tuple[Tensor, ...]) -> Tensor:
         """`loss` with the teacher's probabilities as targets, as binary cross entropy."""
-        prior = float(np.log(PEAK_PRIOR / (1 - PEAK_PRIOR)))
-        return functional.binary_cross_entropy_with_logits(outputs + prior, (teacher + prior).sigmoid())
+        return functional.binary_cross_entropy_with_logits(outputs + LOGIT_PRIOR, (teacher + LOGIT_PRIOR).sigmoid())
 
     def split(self, name: SplitName) -> tuple[np.ndarray, list[list[Box]]]:
         images, _, boxes = held_out(name)

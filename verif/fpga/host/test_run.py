@@ -68,34 +68,32 @@ def test_run_on_a_virtual_board(files, capsys, tmp_path):
     assert (np.load(tmp_path / "found.npy").reshape(expected.shape) == expected).all()
 
 
-def test_run_of_a_network_of_stages(capsys, tmp_path, seed):
-    rng = np.random.default_rng(seed)
-    while True:
-        graph, stages = draw_plan(rng, 3)
-        if len(graph.inputs) == 1:
-            break
-    ProgramFile(Streamed(graph, stages), None, "stages").save(tmp_path / "case.sgn")
-    maps = draw_maps(rng, graph, 3)
-    np.save(tmp_path / "x.npy", next(iter(maps.values())))
-    expected = expected_maps(graph, maps)[graph.layers[-1].name]
-    status = main(["run", "--port", "sim", "--program", str(tmp_path / "case.sgn"), "--input", str(tmp_path / "x.npy"),
-                   "--out", str(tmp_path / "found.npy")])
-    told = capsys.readouterr()
-    assert (status, told.err) == (0, "")
-    assert re.search(rf"stages\W+{len(stages)}\b", told.out)
-    assert (np.load(tmp_path / "found.npy").reshape(expected.shape) == expected).all()
-
-
-def test_run_of_a_network_in_the_flash(capsys, tmp_path, seed):
+def staged_files(folder, seed):
+    """Writes a network of stages and images; the network, and its results."""
     rng = np.random.default_rng(seed)
     while True:
         graph, stages = draw_plan(rng, 3)
         if len(graph.inputs) == 1:
             break
     streamed = Streamed(graph, stages)
-    ProgramFile(streamed, None, "stages").save(tmp_path / "case.sgn")
+    ProgramFile(streamed, None, "stages").save(folder / "case.sgn")
     maps = draw_maps(rng, graph, 3)
-    np.save(tmp_path / "x.npy", next(iter(maps.values())))
+    np.save(folder / "x.npy", next(iter(maps.values())))
+    return streamed, expected_maps(graph, maps)[graph.layers[-1].name]
+
+
+def test_run_of_a_network_of_stages(capsys, tmp_path, seed):
+    streamed, expected = staged_files(tmp_path, seed)
+    status = main(["run", "--port", "sim", "--program", str(tmp_path / "case.sgn"), "--input", str(tmp_path / "x.npy"),
+                   "--out", str(tmp_path / "found.npy")])
+    told = capsys.readouterr()
+    assert (status, told.err) == (0, "")
+    assert re.search(rf"stages\W+{len(streamed.stages)}\b", told.out)
+    assert (np.load(tmp_path / "found.npy").reshape(expected.shape) == expected).all()
+
+
+def test_run_of_a_network_in_the_flash(capsys, tmp_path, seed):
+    streamed, expected = staged_files(tmp_path, seed)
     contents = flash_contents(board_named("icebreaker"), streamed)
     board = VirtualBoard(streamed.config, boot=contents.place,
                          flash=joined(b"", contents.image, contents.place.image_address))
@@ -103,7 +101,6 @@ def test_run_of_a_network_in_the_flash(capsys, tmp_path, seed):
         status = main(["run", "--port", server.port, "--program", str(tmp_path / "case.sgn"), "--input",
                        str(tmp_path / "x.npy"), "--out", str(tmp_path / "found.npy"), "--flash", "--baud", "9600"])
     assert (status, capsys.readouterr().err) == (0, "")
-    expected = expected_maps(graph, maps)[graph.layers[-1].name]
     assert (np.load(tmp_path / "found.npy").reshape(expected.shape) == expected).all()
 
 

@@ -108,6 +108,7 @@ def test_a_last_layer_of_several_bits() -> None:
     expected = graph.run(maps)[program.output.name]
     assert not np.array_equal(found, expected)
     assert np.array_equal(program.output.ordered(found), expected)
+    assert np.array_equal(program.output.placed(expected), found)
 
 
 def test_layers_that_are_left_alone() -> None:

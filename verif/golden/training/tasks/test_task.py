@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from signum.golden.training.contest import OWN, compete, home, record_of, trained_network
+from signum.golden.training.contest import OWN, compete, contestant, home, record_of, trained_network
 from signum.golden.training.tasks import TaskError, named
-from signum.golden.training.trainer import evaluate
+from signum.golden.training.trainer import Trainer, evaluate
 from signum.hdl.lib.folders import REPOSITORY
 from signum.verif.command_line import main
 
@@ -53,16 +53,14 @@ def test_the_page_runs_on_the_array(stripes: Path) -> None:
     assert Path("build/task/stripes/picture.png").stat().st_size > 2000
 
 
-def test_patience_keeps_the_best(stripes: Path, tmp_path: Path) -> None:
+def test_patience_keeps_the_best(stripes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A training whose score stays the same ends after the patience, and its network is that of the best score."""
     task = named(str(stripes))
     task.recipe = type(task.recipe)(steps=40, scores=20, batch=8, patience=3)
     rising = iter([1.0, 5.0, 2.0, 3.0, 4.0] + [99.0] * 20)
-    task.score = lambda outputs, truth: next(rising) if len(outputs) == 400 else 0.0     # type: ignore[method-assign]
+    monkeypatch.setattr(task, "score", lambda outputs, truth: next(rising) if len(outputs) == 400 else 0.0)
     images, truth = task.split("validation")
-    task.split = lambda name: (images, truth)       # type: ignore[method-assign]
-    from signum.golden.training.contest import contestant
-    from signum.golden.training.trainer import Trainer
+    monkeypatch.setattr(task, "split", lambda name: (images, truth))
     trainer = Trainer(task, contestant(task, "float", 0), task.recipe, checkpoint=tmp_path / "state.pt", device="cpu")
     history = trainer.run()
     assert [point.score for point in history] == [1, 5, 2, 3, 4]
