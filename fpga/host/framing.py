@@ -4,7 +4,7 @@ import struct
 import zlib
 from typing import NamedTuple
 
-from signum.hdl.host.frames import COUNT_BITS, CRC_BYTES, RESPONSE_HEAD_BYTES, Command, Kind
+from signum.hdl.host.frames import COUNT_BITS, CRC_BYTES, RESPONSE_HEAD_BYTES, Command, Kind, count_bits
 from signum.hdl.host.hdlc import ESCAPE, FLAG, FLIPPED
 
 __all__ = ["Response", "ResponseParser", "encode", "encode_open"]
@@ -49,6 +49,11 @@ class Response(NamedTuple):
     held: int
     first: int
     payload: bytes
+
+    @property
+    def counts(self) -> int:
+        """The modulus of a count of answers."""
+        return 1 << count_bits(self.number_bits, self.sequence_bits)
 
 
 def decode(frame: bytes) -> Response | None:

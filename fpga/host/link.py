@@ -303,7 +303,7 @@ class Host:
 
     def _take(self, response: Response) -> None:
         """Take the answers of a frame that are new and follow those before."""
-        numbers = 1 << response.number_bits
+        numbers = response.counts
         known = (self.taken - response.first) % numbers
         if known > numbers // 2:
             self._gap = True

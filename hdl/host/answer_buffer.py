@@ -12,13 +12,15 @@ __all__ = ["AnswerBuffer"]
 class AnswerBuffer(wiring.Component):
     """Takes numbers, gives each to be sent, and gives it again after a ``rewind``, until it is ``taken``.
 
-    Numbers count from 0 on, modulo 2**number_bits; the buffer holds half as many, so that a count tells whether a
-    number is new. Takes a number a cycle.
+    Numbers count from 0 on, modulo 2**count_bits; the buffer holds at most half as many, so that a count tells whether
+    a number is new. Takes a number a cycle.
 
     Parameters
     ----------
     number_bits : int
-        Of the count of numbers, 2..16.
+        The buffer holds 2**(number_bits - 1) numbers; 2..16.
+    count_bits : int
+        Of the count of numbers, number_bits..16; by default number_bits.
     bits : int
         Of a number, 1..32.
     spram : bool
@@ -31,9 +33,9 @@ class AnswerBuffer(wiring.Component):
         The next number to send; a write may withdraw it for a cycle with ``spram``.
     more : Out(1)
         A number is offered, or will be.
-    first : Out(number_bits)
+    first : Out(count_bits)
         Count of the offered number.
-    taken : In(number_bits), take : In(1)
+    taken : In(count_bits), take : In(1)
         The host has all numbers before this one; ignored where that is less than before, or more than
         was sent since the last ``rewind``.
     rewind : In(1)
@@ -47,17 +49,20 @@ class AnswerBuffer(wiring.Component):
         If a parameter is out of its range.
     """
 
-    def __init__(self, *, number_bits: int, bits: int, spram: bool = False) -> None:
+    def __init__(self, *, number_bits: int, bits: int, count_bits: int = 0, spram: bool = False) -> None:
         if number_bits not in range(2, 17):
             raise ValueError(f"number_bits must be 2 to 16, not {number_bits!r}")
         self.number_bits = number_bits
+        self.count_bits = count_bits or number_bits
+        if self.count_bits not in range(number_bits, 17):
+            raise ValueError(f"count_bits must be {number_bits} to 16, not {count_bits!r}")
         self.memory = BufferMemory(depth=1 << number_bits - 1, bits=bits, spram=spram)
         super().__init__({
             "i": In(stream.Signature(bits)),
             "o": Out(stream.Signature(bits)),
             "more": Out(1),
-            "first": Out(number_bits),
-            "taken": In(number_bits),
+            "first": Out(self.count_bits),
+            "taken": In(self.count_bits),
             "take": In(1),
             "rewind": In(1),
             "clear": In(1),
@@ -66,17 +71,17 @@ class AnswerBuffer(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.memory = memory = self.memory
-        bits = self.number_bits
+        bits, place = self.count_bits, self.number_bits - 1
         end, send, kept = (Signal(bits, name=name) for name in ("end", "send", "kept"))
         here, sent, possible = Signal(), Signal(), Signal()
         known, held, ahead = Signal(bits), Signal(bits), Signal(bits)
         m.d.comb += [
             held.eq(end - kept),
-            self.i.ready.eq(~held[-1]),
+            self.i.ready.eq(~held[place]),
             memory.write.eq(self.i.valid & self.i.ready),
-            memory.write_address.eq(end[:-1]),
+            memory.write_address.eq(end[:place]),
             memory.write_data.eq(self.i.payload),
-            memory.read_address.eq(send[:-1]),
+            memory.read_address.eq(send[:place]),
             self.o.payload.eq(memory.read_data),
             self.o.valid.eq(here & ~self.rewind),
             sent.eq(self.o.valid & self.o.ready),

@@ -15,7 +15,7 @@ from .answer_buffer import AnswerBuffer
 from .bus import DATA_BITS, AddressMap, bus_signature
 from .bus_interface import following
 from .frame_transmitter import FrameTransmitter
-from .frames import WORD_BYTES, Command
+from .frames import SEQUENCE_BITS, WORD_BYTES, Command, count_bits
 from .hdlc import HDLCDecoder, HDLCEncoder
 from .line import line_signature
 from .receive_window import ReceiveWindow
@@ -39,7 +39,7 @@ class Bridge(wiring.Component):
     slots, slot_bytes : int
         See `ReceiveWindow`.
     ordered : bool
-        The line keeps the order of frames; sequence numbers are shorter then.
+        The line keeps the order of frames; sequence numbers and counts of answers are shorter then.
     number_bits : int
         See `AnswerBuffer`; 0 without a stream of pixels.
     answer_bits : int
@@ -71,11 +71,12 @@ class Bridge(wiring.Component):
         address_bits = address_bits or self.map.address_bits
         if address_bits not in range(self.map.address_bits, DATA_BITS + 1):
             raise ValueError(f"address_bits must be {self.map.address_bits} to {DATA_BITS}, not {address_bits!r}")
-        sequence_bits = slots.bit_length() if ordered else 8
+        sequence_bits = slots.bit_length() if ordered else SEQUENCE_BITS
+        counts = count_bits(number_bits, sequence_bits)
         self.window = ReceiveWindow(slots=slots, slot_bytes=slot_bytes, sequence_bits=sequence_bits, spram=spram,
-                                    serial=serial, number_bits=max(1, number_bits))
+                                    serial=serial, number_bits=max(1, counts))
         self.number_bits = number_bits
-        self.buffer = AnswerBuffer(number_bits=number_bits, bits=answer_bits,
+        self.buffer = AnswerBuffer(number_bits=number_bits, count_bits=counts, bits=answer_bits,
                                    spram=spram and answer_bits <= SPRAM_BITS) if number_bits else None
         self.transmitter = FrameTransmitter(number_bits=number_bits, answer_bits=answer_bits, slots=slots,
                                             slot_bytes=slot_bytes, sequence_bits=sequence_bits, serial=serial)

@@ -46,7 +46,7 @@ __all__ = [
 ]
 
 MAGIC = 0x5347_4E4D
-VERSION = 8
+VERSION = 9
 
 
 class Region(enum.IntEnum):

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
 from .crc import FrameCRC
-from .frames import COUNT_BITS, CRC_BYTES, MOST_SLOTS, RESPONSE_HEAD_BYTES, Kind
+from .frames import COUNT_BITS, CRC_BYTES, MOST_SLOTS, RESPONSE_HEAD_BYTES, Kind, count_bits
 from .line import sent_layout
 
 __all__ = ["BLOCK_BITS", "FrameTransmitter"]
@@ -25,7 +25,7 @@ class FrameTransmitter(wiring.Component):
     Parameters
     ----------
     number_bits : int
-        Bits of the count of answers; 0 for none.
+        See `hdl.host.answer_buffer.AnswerBuffer`; 0 without answers.
     answer_bits : int
         Bits of an answer, up to 32; it is sent in as many bytes as they need.
     slots, slot_bytes, sequence_bits : int
@@ -50,7 +50,7 @@ class FrameTransmitter(wiring.Component):
         Request `Kind.WORDS` of no word, until ``sent``.
     sent : Out(1)
         High for a cycle: a frame of `Kind.WORDS` has left.
-    answers : In(stream.Signature(answer_bits)), more : In(1), first : In(number_bits)
+    answers : In(stream.Signature(answer_bits)), more : In(1), first : In(count_bits)
         Request `Kind.ANSWERS`; see `hdl.host.answer_buffer.AnswerBuffer`. A frame has all numbers that wait, up to the
         next multiple of 2**`BLOCK_BITS`.
     status : In(1)
@@ -67,7 +67,7 @@ class FrameTransmitter(wiring.Component):
         self.counts = number_bits | sequence_bits - 1 << COUNT_BITS
         self.serial = serial
         answers = {"answers": In(stream.Signature(answer_bits)), "more": In(1),
-                   "first": In(number_bits)}
+                   "first": In(count_bits(number_bits, sequence_bits))}
         super().__init__({
             "o": Out(stream.Signature(sent_layout)),
             "session": In(8),

@@ -39,17 +39,20 @@ offset   bytes  meaning
 0        1      session
 1        1      `Kind`
 2        1      the window: log2 of ``slots`` (4 bits), log2 of the bytes of a slot (4 bits)
-3        1      bits of a count of answers (5 bits; 0: the bridge takes no pixels), of a sequence number, less 1 (3)
+3        1      ``number_bits``: twice the answers that the bridge keeps are 2**number_bits (5 bits; 0: the bridge
+                takes no pixels); the bits of a sequence number, less 1 (3)
 4        1      sequence number of the next frame to be executed; in a response to `READ`, of this frame
 5        2      frames that are held: bit i tells of the frame whose sequence number is i modulo ``slots``
-7        2      count of the first answer, modulo the bits of a count
+7        2      count of the first answer, modulo 2**`count_bits`
 9        n      words of 4 bytes, or answers of as many bytes as the widest one needs
 9+n      4      `CRC` of the bytes before
 =======  =====  ==========================================================================================
 
-The bridge keeps answers until the host has them. `CRC` is the CRC-32 of RFC 1662, whose register is sent complemented,
-so that bytes of 0 behind a frame do not pass for a part of it. A reset of the board ends the session; then the bridge
-responds with `Kind.CLOSED` to any frame but `OPEN`, and a host that sees it knows that the board has lost its program.
+The bridge keeps answers until the host has them. On a line that reorders frames, both numbers are as long as their
+fields, so that a late frame is not taken for one of the present: sequence numbers of 8 bits, counts of 16. `CRC` is the
+CRC-32 of RFC 1662, whose register is sent complemented, so that bytes of 0 behind a frame do not pass for a part of it.
+A reset of the board ends the session; then the bridge responds with `Kind.CLOSED` to any frame but `OPEN`, and a host
+that sees it knows that the board has lost its program.
 """
 
 import enum
@@ -59,7 +62,7 @@ from amaranth.lib.crc import catalog
 from .bus import DATA_BITS
 
 __all__ = ["COUNT_BITS", "CRC", "CRC_BYTES", "IN_SEQUENCE", "MOST_COUNT", "MOST_SLOTS", "RESPONSE_HEAD_BYTES",
-           "WORD_BYTES", "Command", "Kind", "most_values", "most_words"]
+           "SEQUENCE_BITS", "WORD_BYTES", "Command", "Kind", "count_bits", "most_values", "most_words"]
 
 CRC = catalog.CRC32_ISO_HDLC(data_width=8)
 CRC_BYTES = 4
@@ -72,7 +75,9 @@ MOST_COUNT = 255
 IN_SEQUENCE = 8
 """Commands from here on have a place in the sequence."""
 COUNT_BITS = 5
-"""Bits of the number of bits of a count."""
+"""Bits of ``number_bits``."""
+SEQUENCE_BITS, LONGEST_COUNT_BITS = 8, 16
+"""Of a sequence number and a count of answers on a line that reorders frames."""
 
 
 class Command(enum.IntEnum):
@@ -95,6 +100,11 @@ class Kind(enum.IntEnum):
     CLOSED = 2      # none; the session of the frame was not begun, or not on this board since its reset
     WORDS = 3       # those of a read
     ANSWERS = 4     # answers
+
+
+def count_bits(number_bits: int, sequence_bits: int) -> int:
+    """Bits of a count of answers of a bridge that keeps 2**(number_bits - 1), for the bits of its sequence numbers."""
+    return LONGEST_COUNT_BITS if number_bits and sequence_bits == SEQUENCE_BITS else number_bits
 
 
 def most_words(slot_bytes: int) -> int:

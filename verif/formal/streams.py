@@ -105,7 +105,7 @@ def ring_inputs(m: Module, unit: Any) -> None:
 
 def ring_counts(m: Module, unit: Any) -> None:
     """The counts of the buffer once more, and their order: taken, sent, held, at most the depth apart."""
-    end, send, kept = (Signal(unit.number_bits, name=f"spec_{name}") for name in ("end", "send", "kept"))
+    end, send, kept = (Signal(unit.count_bits, name=f"spec_{name}") for name in ("end", "send", "kept"))
     sent, ahead = unit.o.valid & unit.o.ready, Signal.like(end)
     held, known = Signal.like(end), Signal.like(end)
     m.d.comb += [held.eq(end - kept), ahead.eq(send - kept), known.eq(unit.taken - kept),
@@ -137,7 +137,7 @@ def proofs() -> Iterator[Proof]:
         ("WordReader", {"depth": 4, "bits": 4}, "",
          Mutant(f"{host}word_reader", "(self.o.valid & self.o.ready)", "self.o.valid"),
          {"further": ring_inputs}),
-        ("AnswerBuffer", {"number_bits": 3, "bits": 4}, ", but for rewind and clear",
+        ("AnswerBuffer", {"number_bits": 3, "count_bits": 4, "bits": 4}, ", but for rewind and clear",
          Mutant(f"{host}answer_buffer", "with m.If(sent):", "with m.If(self.o.valid):"),
          {"excuse": lambda unit: unit.rewind | unit.clear, "further": ring_counts,
           "links": {"unit.end": "spec_end", "unit.send": "spec_send", "unit.kept": "spec_kept"}}),

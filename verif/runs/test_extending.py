@@ -58,6 +58,11 @@ def test_a_walk_touches_few_files(walk: str) -> None:
     assert not any(name.startswith("verif/") for name in files)
 
 
+@pytest.mark.parametrize("walk", TESTS)
+def test_a_walk_applies(walk: str, tmp_path: Path) -> None:
+    applied(walks()[walk], tmp_path)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("walk", TESTS)
 def test_a_walk_passes_the_contract(walk: str, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ class Window:
     slots, slot_bytes : int
         Frames that wait on the board, and the bytes of the longest one.
     number_bits : int
-        Bits of a count of answers; half as many wait on the board.
+        2**(number_bits - 1) answers wait on the board.
     """
 
     slots: int = 4

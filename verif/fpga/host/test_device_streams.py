@@ -13,7 +13,7 @@ from signum.golden.training.data import digits
 from signum.hdl.config import ArrayConfig
 from signum.verif.bench.stream_cases import draw_stream, with_streams
 from signum.verif.bench.stream_runs import StreamCase, expected_answers
-from signum.verif.runs.faults import TIMEOUT, FaultyLine
+from signum.verif.runs.faults import TIMEOUT, WINDOW, FaultyLine
 
 CONFIG = with_streams(ArrayConfig(rows=2, cols=3, lanes=40, tile=2, acc_bits=8, sum_bits=16, weight_depth=256,
                                   activation_depth=512, threshold_depth=256))
@@ -21,7 +21,7 @@ CONFIG = with_streams(ArrayConfig(rows=2, cols=3, lanes=40, tile=2, acc_bits=8, 
 
 @pytest.fixture(scope="module")
 def board():
-    board = VirtualBoard(CONFIG)
+    board = VirtualBoard(CONFIG, window=WINDOW)         # long frames would hardly ever arrive whole
     yield board
     board.close()
 
@@ -62,7 +62,6 @@ def test_a_faulty_line_gives_no_wrong_answer(board: VirtualBoard, seed: int, rat
     rng = np.random.default_rng(seed)
     line = FaultyLine(board, rng, rate, "", within=10_000)
     device = Device(Link(line, timeout=TIMEOUT))
-    # long frames would hardly ever arrive whole
     case = min((draw_small(rng) for _ in range(8)), key=lambda case: sum(1 for _ in case.program.load_writes()))
     device.load(case.program)
     line.begin()

@@ -376,6 +376,44 @@ def test_a_full_buffer_of_answers_waits_for_the_host(seed):
     assert struct.unpack(f"<{len(payload) // 2}H", payload) == tuple(range(3, held + 3))
 
 
+def test_a_number_of_answers_that_is_late_by_a_whole_buffer(seed):
+    """The network held the frame back; its number is the present one modulo twice the buffer, and 3 more."""
+    line = BridgeLine(random.Random(seed))
+    line.write(encode_open(SESSION))
+    line.advance(300)
+    held = 1 << NUMBER_BITS - 1
+    for number in range(3):
+        line.inbox += encode(SESSION, 0, number * held, Command.TAKEN)
+        line.answers += range(number * held, (number + 1) * held)
+        responses(line, 1000)
+    line.inbox += encode(SESSION, 0, 3, Command.TAKEN) + encode(SESSION, 0, 2 * held, Command.POLL)
+    again = [response for response in responses(line, 1000) if response.kind == Kind.ANSWERS]
+    payload = b"".join(response.payload for response in again)
+    assert again[0].first == 2 * held
+    assert struct.unpack(f"<{len(payload) // 2}H", payload) == tuple(range(2 * held, 3 * held))
+
+
+def test_answers_that_are_late_by_a_whole_buffer(seed):
+    """The host has twice as many more when they come."""
+    line = BridgeLine(random.Random(seed))
+    link = opened(line)
+    late, found = bytearray(), bytearray()
+
+    def back(data: bytes) -> bytes:
+        late.extend(data)
+        return data
+
+    line.back = back
+    count = 1 << NUMBER_BITS
+    line.answers += range(count)
+    link.stream(bytes(count), count, 2, [], found.extend)
+    late_once = iter([bytes(late)])
+    line.back = lambda data: next(late_once, b"") + data
+    line.answers += range(count, count + 5)
+    link.stream(bytes(5), 5, 2, [], found.extend)
+    assert struct.unpack(f"<{count + 5}H", bytes(found)) == tuple(range(count + 5))
+
+
 @pytest.mark.parametrize(("values", "message"), [
     ({"address_bits": 33}, rf"address_bits must be {LAYOUT.address_bits} to 32, not 33"),
     ({"address_bits": 3}, rf"address_bits must be {LAYOUT.address_bits} to 32, not 3"),
