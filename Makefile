@@ -40,6 +40,7 @@ help:
 	@echo '                                    PRESET=, CONFIG=file.toml, FREQUENCY=MHz, SEEDS=n, OUT=folder, LOADER=1,'
 	@echo '                                    NETWORK=net.sgn, QUAD=1, CAMERA=hm01b0, LINE=ethernet ADDRESS=192.168.1.50'
 	@echo 'make soak N=200 SEED=1              random arrays and networks, as many as asked; RECORD=1'
+	@echo 'make soak N=5000 CROSS=1            those that fill the cross of functional coverage'
 	@echo 'make fuzz N=100000 SEED=1           damaged and made-up inputs to everything that reads; TARGET=config, RECORD=1'
 	@echo 'make task TASK=segmentation         a vision task: its networks judged, drawn, and run on the array in RTL'
 	@echo '                                    classification, detection, segmentation, super_resolution, matching'
@@ -91,7 +92,7 @@ test-quick: $(STAMP)
 	$(SIGNUM) test --quick --jobs='$(JOBS)'
 
 soak: $(STAMP)
-	$(SIGNUM) soak --n='$(N)' $(call given,SEED) $(if $(RECORD),--record)
+	$(SIGNUM) soak --n='$(N)' $(call given,SEED) $(if $(CROSS),--cross) $(if $(RECORD),--record)
 
 fuzz: $(STAMP)
 	$(SIGNUM) fuzz $(if $(filter command line,$(origin N)),--n='$(N)') $(call given,SEED TARGET NUMBER) $(if $(RECORD),--record)

@@ -95,6 +95,9 @@ def draw_segment(rng: np.random.Generator, source: str, shape: MapShape, channel
     pads = rng.integers(0, np.maximum(1, kernel // 2 + 1)).repeat(2).reshape(2, 2)
     if rng.random() < 0.2:
         pads[:, 1] = 0
+    further = rng.spawn(1)[0]       # a stream of its own: what follows from a seed stays the same
+    if not pads.any() and further.random() < 0.15:      # wider than half of the kernel: windows of padding alone
+        pads = further.integers(0, 3, (2, 2))
     pad = draw_elements(rng, (shape.channels,), element_bits)
     if padding == ZERO_PADDING:
         pad = np.zeros_like(pad)

@@ -11,17 +11,19 @@ import numpy as np
 
 from signum.fpga.flow.program_file import from_plain, to_plain
 from signum.golden.compiler.answers import Answers
-from signum.golden.compiler.compile import compile_graph
-from signum.golden.compiler.graph import Graph
+from signum.golden.compiler.compile import CapacityError, compile_graph
+from signum.golden.compiler.graph import Graph, GraphError
 from signum.hdl.config import ArrayConfig
 from signum.hdl.control.answer_geometry import AnswerKind
 from signum.hdl.lib.emit import write_whole
-from signum.verif.bench.cases import Case, draw_case, draw_config
+from signum.verif.bench.cases import Case, draw_case, draw_config, draw_graph, draw_maps
+from signum.verif.bench.crosses import Point, points
 from signum.verif.bench.programs import CyclesError, check_cases
 from signum.verif.bench.stream_cases import BIT, draw_stream, with_streams
 from signum.verif.bench.stream_runs import StreamCase, check_streams
 
-__all__ = ["Failure", "Trial", "TrialError", "draw_trials", "failure_of", "failures", "load_trial", "save_trial"]
+__all__ = ["Failure", "Trial", "TrialError", "draw_filling", "draw_trials",
+           "failure_of", "failures", "load_trial", "save_trial"]
 
 STREAMS = 3
 """Of so many arrays one takes pixels."""
@@ -98,6 +100,29 @@ def draw_trials(seed: int, index: int, count: int) -> list[Trial]:
     return [Trial(config, case.graph, case.program.split,
                   {next(iter(case.graph.inputs)): case.images.transpose(0, 2, 3, 1).astype(bool)}, case.answers,
                   stall=0.3 * (index // (2 * STREAMS) % 2)) for case in streams]
+
+
+def draw_filling(seed: int, index: int, left: set[Point], graphs: int) -> list[Trial]:
+    """Of ``graphs`` random networks for a random array those that reach points of a cross; they leave ``left``."""
+    rng = np.random.default_rng([seed, index])
+    config = draw_config(rng)
+    found = []
+    for _ in range(graphs):
+        try:
+            graph = draw_graph(rng, 3, config.element_bits, config.threshold_levels)
+        except GraphError:
+            continue
+        for split in (False, True):
+            reached = left.intersection(points(graph, config, split))
+            if not reached:
+                continue
+            try:
+                program = compile_graph(graph, config, split=split)
+            except (CapacityError, GraphError):
+                continue
+            found.append(Trial(config, graph, split, draw_maps(rng, graph, program.images), stall=0.1 * (index % 2)))
+            left -= reached
+    return found
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,87 @@
+"""The buffer of answers against a list: numbers in order, again after a rewind, kept until taken, forgotten."""
+
+import random
+
+import pytest
+from amaranth.sim import Simulator
+
+from signum.hdl.host.answer_buffer import AnswerBuffer
+
+
+def check(number_bits: int, count_bits: int, *, arrive: float, ready: float, cycles: int, seed: int,
+          clears: float = 0.003) -> int:
+    """Random numbers, counts of the host, rewinds and clears; returns the numbers that left."""
+    unit, rng = AnswerBuffer(number_bits=number_bits, count_bits=count_bits, bits=7), random.Random(seed)
+    depth, modulus = 1 << number_bits - 1, 1 << (count_bits or number_bits)
+    left = 0
+
+    async def bench(ctx):
+        nonlocal left
+        kept = send = 0                     # counts without a modulus
+        numbers: list[int] = []
+        waiting = None
+        idle = 0
+        for _ in range(cycles):
+            if waiting is None and rng.random() < arrive:
+                waiting = rng.getrandbits(7)
+            clear = rng.random() < clears
+            rewind = rng.random() < 0.03
+            # old numbers, and numbers that cannot be, as far as a count tells them apart
+            told = rng.choice([kept, send, rng.randint(kept, send), kept - rng.randint(1, min(3, modulus - depth - 1)),
+                               send + rng.randint(1, min(3, modulus - 1 - send + kept))])
+            take = not rewind and not clear and rng.random() < 0.1
+            ctx.set(unit.i.valid, waiting is not None)
+            ctx.set(unit.i.payload, waiting or 0)
+            ctx.set(unit.o.ready, not rewind and rng.random() < ready)
+            ctx.set(unit.clear, clear)
+            ctx.set(unit.rewind, rewind)
+            ctx.set(unit.take, take)
+            ctx.set(unit.taken, told % modulus)
+            *_, room, valid, go, number, first, more = await ctx.tick().sample(
+                unit.i.ready, unit.o.valid, unit.o.ready, unit.o.payload, unit.first, unit.more)
+            assert room == (len(numbers) - kept < depth)
+            assert first == send % modulus
+            assert more == (send < len(numbers))
+            assert not (rewind and valid)
+            idle = idle + 1 if more and not valid and not rewind else 0
+            assert idle <= 2, "a number waits for the memory alone"
+            if valid:
+                assert number == numbers[send]
+            before = kept, send
+            if waiting is not None and room:
+                numbers.append(waiting)
+                waiting = None
+            if valid and go:
+                send += 1
+                left += 1
+            if take and before[0] <= told <= before[1]:
+                kept = told
+            if rewind:
+                send = kept
+            if clear:
+                kept = send = 0
+                numbers.clear()
+
+    simulator = Simulator(unit)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+    return left
+
+
+@pytest.mark.parametrize(("number_bits", "count_bits"), [(2, 0), (3, 0), (3, 5), (4, 16)])
+@pytest.mark.parametrize(("arrive", "ready"), [(1.0, 1.0), (0.3, 1.0), (1.0, 0.3)])
+def test_numbers_in_order(number_bits: int, count_bits: int, arrive: float, ready: float, seed: int) -> None:
+    assert check(number_bits, count_bits, arrive=arrive, ready=ready, cycles=1500, seed=seed) > 100
+
+
+def test_counts_much_longer_than_the_buffer(seed: int) -> None:
+    assert check(4, 16, arrive=1.0, ready=1.0, cycles=10_000, seed=seed, clears=0.0) > 1 << 11
+
+
+@pytest.mark.parametrize(("number_bits", "count_bits", "message"), [
+    (1, 0, "number_bits must be 2 to 16, not 1"), (17, 0, "number_bits must be 2 to 16, not 17"),
+    (5, 4, "count_bits must be 5 to 16, not 4"), (5, 17, "count_bits must be 5 to 16, not 17")])
+def test_parameters_out_of_range(number_bits: int, count_bits: int, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        AnswerBuffer(bits=8, number_bits=number_bits, count_bits=count_bits)
