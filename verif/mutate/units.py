@@ -53,7 +53,7 @@ UNITS: Mapping[str, Unit] = {each.name: each for each in (
     unit("host/crc", "FrameCRC", 30, 1),
     unit("host/hdlc", "HDLCDecoder", 20, 1, name="hdlc_decoder"),
     unit("host/hdlc", "HDLCEncoder", 20, 1, name="hdlc_encoder"),
-    unit("host/receive_window", "ReceiveWindow", 60, 1, tests=BRIDGE),
+    unit("host/receive_window", "ReceiveWindow", 60, 1),
     unit("host/frame_transmitter", "FrameTransmitter", 60, 1, tests=BRIDGE),
     unit("host/bridge", "Bridge", 60, 1),
     unit("input/frame_receiver", "FrameReceiver", 40, 1, tests=INPUT),
