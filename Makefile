@@ -27,13 +27,15 @@ CHOSEN = $(call given,PRESET CONFIG FREQUENCY LINE BAUD ADDRESS SEED SEEDS $(if 
          $(if $(filter command line,$(origin OUT)),--out='$(OUT)')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv verilog test test-quick soak fuzz bitstream demo demo-camera task train ablation resnet18 paper boards board-sim faults formal mutate ladder explore bench bench-table doctor lint pages lock wheel clean
+.PHONY: help venv verilog test test-quick soak fuzz bitstream demo demo-camera task train ablation resnet18 paper boards board-sim faults formal mutate ladder explore plan bench bench-table doctor lint pages lock wheel clean
 
 help:
 	@echo 'make demo                           train digits, run them on the hardware, build the bitstream'
 	@echo 'make demo-camera                    digits shown to a camera: power-up to answers, without a host'
 	@echo 'make test                           the regression (13 minutes); make test-quick: 4 minutes'
 	@echo '                                    SEED=n, SIM=verilator or icarus, WAVES=1'
+	@echo 'make plan                           the test plan beside what the last make test ran: build/plan/report.json'
+	@echo '                                    GAPS=1 lists what no test covers, RECORD=1'
 	@echo 'make verilog ROWS=5 COLS=3 LANES=24 write build/verilog/signum.v, .json, .vlt and .core'
 	@echo '                                    OUT=folder, PRESET=icebreaker, TILE=2, WRAPPER=axi, axis or wishbone, CELLS=ecp5, POPCOUNT=, ...'
 	@echo 'make bitstream BOARD=icebreaker     synthesize, place, route, pack and report'
@@ -90,6 +92,9 @@ test: $(STAMP)
 
 test-quick: $(STAMP)
 	$(SIGNUM) test --quick --jobs='$(JOBS)'
+
+plan: $(STAMP)
+	@$(SIGNUM) plan $(if $(GAPS),--gaps) $(if $(RECORD),--record)
 
 soak: $(STAMP)
 	$(SIGNUM) soak --n='$(N)' $(call given,SEED) $(if $(CROSS),--cross) $(if $(RECORD),--record)

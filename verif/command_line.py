@@ -85,6 +85,8 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
     },
     "In the repository": {
         "test": Entry("signum.verif.runs.regression", "command", "Run the regression."),
+        "plan": Entry("signum.verif.runs.plan", "command",
+                      "Compare the test plan with the last whole run of the tests."),
         "paper": Entry("signum.verif.runs.paper", "command",
                        "Write docs/paper.md: each claim of the paper beside our figure."),
         "pages": Entry("signum.verif.runs.pages", "command",

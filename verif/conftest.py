@@ -1,4 +1,4 @@
-"""Fixtures of all tests: the simulators, and the seed in the header."""
+"""Fixtures of all tests: the simulators, the seed in the header, and the report of what ran."""
 
 import gc
 import os
@@ -6,9 +6,10 @@ import os
 import pytest
 
 from signum.verif.bench.simulate import SIMULATORS, default_seed, simulator_missing
+from signum.verif.plan import ran
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """One thread a process, set before torch is imported: the tests take the cores by processes (``-n``).
 
     Threads of OpenMP that wait for each other on cores in use take up to eighteen times the processor's seconds.
@@ -16,6 +17,9 @@ def pytest_configure() -> None:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     gc.set_threshold(50_000)            # designs are graphs of many objects that live as long as their test
+    if not hasattr(config, "workerinput") and not config.option.collectonly:       # a worker's reports come here
+        whole = ran.is_whole(config, os.environ)
+        config.pluginmanager.register(ran.Recorder(config.rootpath / ran.FOLDER, whole))
 
 
 def pytest_collection_finish() -> None:

@@ -12,6 +12,7 @@ from signum.fpga.flow.boards import BOARDS
 from signum.hdl.config import ArrayConfig
 from signum.hdl.lib.folders import REPOSITORY
 from signum.verif.benchmarks.record import load, markdown
+from signum.verif.plan.rows import STAGES, load_plan
 
 __all__ = ["COMMANDS", "KEYS", "TABLES", "FigureError", "Table", "figure", "figures", "formatted"]
 
@@ -38,7 +39,7 @@ KEYS: Mapping[str, Sequence[str]] = {
 COMMANDS: Mapping[str, str] = {
     **{name: f"make bench-{name}" for name in KEYS}, "boards": "make boards", "camera": "make demo-camera",
     "demo": "make demo", "faults": "make faults", "formal": "make formal", "fuzz": "make fuzz",
-    "ladder": "make ladder", "mutate": "make mutate", "soak": "make soak"}
+    "ladder": "make ladder", "mutate": "make mutate", "plan": "make plan", "soak": "make soak"}
 """The command of each record; a page that quotes a record names its command."""
 
 EIGHT_BITS = 8
@@ -230,6 +231,16 @@ def formal_table() -> str:
                                                        for (unit, method), count in counts.items()])
 
 
+def plan_table() -> str:
+    return markdown(["stage", "what it is", "rows"],
+                    [[stage, STAGES[stage], f"{rows:,}"] for stage, rows in load("plan")["stages"].items()])
+
+
+def gaps_table() -> str:
+    return markdown(["feature", "corner", "stage", "why there is no test"], [
+        [row.feature, row.corner, row.stage, row.gap] for row in load_plan().rows if not row.tests])
+
+
 def tasks_table() -> str:
     """Scores of each task, and the cycles of its 8-bit network over those of its binary network, on equal LUT4s."""
     data = json.loads(REPORTS.read_text())
@@ -304,6 +315,8 @@ TABLES: Mapping[str, Table] = {
     "mutate": Table("mutate", mutate_table),
     "unjudged": Table("mutate", unjudged_table),
     "survivors": Table("mutate", survivors_table),
+    "plan": Table("plan", plan_table),
+    "gaps": Table("verif/plan", gaps_table),
     "pins": Table("pins", pins_table),
     "tasks": Table("docs/paper/reports.json", tasks_table),
     "boards": Table("fpga/flow/boards.py", boards_table),

@@ -40,7 +40,7 @@ WORK = ("signum.hdl.verilog.emit", "signum.fpga.flow.commands.build", "signum.fp
 """Functions that a command calls once its options and files are checked."""
 
 WHOLE = ("demo", "demo-camera", "task", "resnet18", "soak", "fuzz", "formal", "mutate", "faults", "ladder", "bench",
-         "test", "paper", "pages", "lock", "doctor")
+         "test", "plan", "paper", "pages", "lock", "doctor")
 """Commands that are work from the beginning on: only their options are read."""
 
 

@@ -14,7 +14,7 @@ __all__ = ["FLOORS", "PAGE", "first_line", "map_page", "room_imports"]
 
 PAGE = REPOSITORY / "docs" / "map.md"
 FLOORS = ("hdl", "golden", "fpga", "verif")
-SUFFIXES = {".py", ".v", ".cpp", ".md"}
+SUFFIXES = {".py", ".v", ".cpp", ".md", ".toml"}
 
 
 def first_line(path: Path) -> str:
@@ -22,7 +22,7 @@ def first_line(path: Path) -> str:
     text = path.read_text()
     if path.suffix == ".py":
         return " ".join((ast.get_docstring(ast.parse(text)) or "").split("\n\n")[0].split())
-    marks = r"# " if path.suffix == ".md" else r"// ?|/\* ?"
+    marks = r"# " if path.suffix in (".md", ".toml") else r"// ?|/\* ?"
     found = re.search(rf"^(?:{marks})(.+?)(?: ?\*/)?$", text, re.MULTILINE)
     return found[1].strip() if found else ""
 

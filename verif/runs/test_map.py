@@ -32,6 +32,7 @@ def test_no_folder_imports_upward() -> None:
     ("a.v", "// Cells.\nmodule m;\n", "Cells."),
     ("a.cpp", "#include <x>\n/* The loop. */\n", "The loop."),
     ("a.md", "text\n# Title\n", "Title"),
+    ("a.toml", "# Rows.\n\n[[row]]\n", "Rows."),
 ])
 def test_the_line_of_a_file(tmp_path: Path, name: str, text: str, line: str) -> None:
     (tmp_path / name).write_text(text)
