@@ -16,35 +16,33 @@ from signum.verif.benchmarks.record import RECORDED
 from signum.verif.plan.ran import FAILED, FOLDER, PASSED, SKIPPED, WHOLE, RanError, Run, load_run
 from signum.verif.plan.rows import Plan, PlanError, Row, check_against_files, load_plan, matches
 
-__all__ = ["OUT", "command", "judged", "report"]
+__all__ = ["OUT", "by_feature", "command", "judged", "report"]
 
 OUT = Path("build/plan")
 MISSING, WITHOUT, GAP = "missing", "without", "gap"
+FAULTS = (FAILED, SKIPPED, MISSING)
 
 
 def judged(plan: Plan, row: Row, run: Run) -> dict[str, Any]:
-    """The row of the report: the node ids that ran by outcome, and the faults.
+    """The row of the report: the outcome of each node id that ran, of a planned test without any that it is missing,
+    and the faults.
 
-    A skip by design counts as ``without``: what the test needs is not installed.
+    A skip by design has the outcome ``without``: what the test needs is not installed.
     """
-    found: Counter[str] = Counter()
+    found: dict[str, str] = {}
     faults = []
     for test in row.tests:
         nodes = [node for node in run.outcomes if matches(test, node)]
-        if not nodes:
-            found[MISSING] += 1
-            faults.append(f"{test}: {MISSING}")
-        for node in nodes:
-            outcome, reason = run.outcomes[node], run.reasons.get(node, "")
+        for node in nodes or [test]:
+            outcome, reason = run.outcomes.get(node, MISSING), run.reasons.get(node, "")
             if outcome == SKIPPED and any(reason.startswith(begin) for begin in plan.skips):
                 outcome = WITHOUT
-            found[outcome] += 1
-            if outcome in (SKIPPED, FAILED):
+            found[node] = outcome
+            if outcome in FAULTS:
                 faults.append(f"{node}: {outcome}" + f", {reason}" * bool(reason))
-    result = (GAP if not row.tests else FAILED if faults else PASSED if found[PASSED] else WITHOUT)
+    result = GAP if not row.tests else FAILED if faults else PASSED if PASSED in found.values() else WITHOUT
     return {"feature": row.feature, "corner": row.corner, "stage": row.stage, "result": result, "gap": row.gap,
-            "planned": list(row.tests), **{name: found[name] for name in (PASSED, FAILED, SKIPPED, MISSING, WITHOUT)},
-            "faults": faults}
+            "planned": list(row.tests), "tests": found, "faults": faults}
 
 
 def report(plan: Plan, run: Run) -> dict[str, Any]:
@@ -55,15 +53,14 @@ def report(plan: Plan, run: Run) -> dict[str, Any]:
 
 
 def by_feature(rows: Sequence[dict[str, Any]]) -> Iterator[list[str]]:
-    """The lines of the table: corners, gaps, stages, tests and their outcomes of each feature."""
+    """The lines of the table: corners, gaps and stages of each feature, and its node ids, each once, by outcome."""
     for feature in dict.fromkeys(row["feature"] for row in rows):
         own = [row for row in rows if row["feature"] == feature]
-        bad = sum(row[name] for row in own for name in (FAILED, SKIPPED, MISSING))
-        ran = sum(row[name] for row in own for name in (PASSED, FAILED, SKIPPED, WITHOUT))
+        outcomes = Counter({node: outcome for row in own for node, outcome in row["tests"].items()}.values())
         numbers = (len({row["corner"] for row in own}), sum(row["result"] == GAP for row in own))
-        yield [feature, *map(str, numbers), ", ".join(dict.fromkeys(row["stage"] for row in own)),
-               str(ran), str(sum(row[PASSED] for row in own)), str(sum(row[WITHOUT] for row in own) or ""),
-               str(bad or "")]
+        ran = outcomes.total() - outcomes[MISSING]
+        yield [feature, *map(str, numbers), ", ".join(dict.fromkeys(row["stage"] for row in own)), str(ran),
+               str(outcomes[PASSED]), str(outcomes[WITHOUT] or ""), str(sum(outcomes[name] for name in FAULTS) or "")]
 
 
 @click.command("plan", cls=Command, refused=(PlanError,), failed=(RanError, OSError), repository=True)
@@ -84,7 +81,7 @@ def command(gaps: bool, record: bool) -> int:
     found = report(plan, load_run(FOLDER / WHOLE))
     OUT.mkdir(parents=True, exist_ok=True)
     write_whole(OUT / "report.json", json.dumps(found, indent=1) + "\n")
-    table = Table("feature", "corners", "gaps", "stages", "ran", "passed", "without", "faults")
+    table = Table("feature", "corners", "gaps", "stages", "ran", "passed", "without", "faults", box=None)
     for line in by_feature(found["names"]):
         table.add_row(*line)
     console.print(table)

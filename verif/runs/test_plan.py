@@ -11,7 +11,7 @@ from signum.verif.command_line import main
 from signum.verif.plan.ran import FOLDER, WHOLE, Run
 from signum.verif.plan.rows import load_plan, matches, plan_of
 from signum.verif.runs import plan as command
-from signum.verif.runs.plan import judged, report
+from signum.verif.runs.plan import by_feature, judged, report
 
 PLAN = plan_of({"a.toml": {
     "row": [
@@ -32,7 +32,13 @@ def test_all_passed() -> None:
     found = counted({})
     assert (found["features"], found["corners"], found["gaps"], found["tests"]) == (1, 3, 1, 3)
     assert found["results"] == {"passed": 2, "failed": 0, "without": 0, "gap": 1}
-    assert [row["passed"] for row in found["names"]] == [2, 2, 0]
+    assert [list(row["tests"].values()) for row in found["names"]] == [["passed"] * 2, ["passed"] * 2, []]
+
+
+def test_a_line_of_the_table_has_each_test_once() -> None:
+    rows = counted({"a.py::test_sim[icarus]": "skipped", "a.py::test_x": ""}, {
+        "a.py::test_sim[icarus]": "iverilog is missing"})["names"]
+    assert list(by_feature([*rows, rows[1]])) == [["pool", "3", "1", "unit, formal", "3", "2", "1", "1"]]
 
 
 @pytest.mark.parametrize(("changes", "faults"), [
@@ -49,7 +55,7 @@ def test_a_skip_by_design() -> None:
     missing = "iverilog is missing (simulation): apt-get install iverilog"
     found = counted({"a.py::test_sim[icarus]": "skipped"}, {"a.py::test_sim[icarus]": missing})
     assert found["results"] == {"passed": 2, "failed": 0, "without": 0, "gap": 1}
-    assert (found["names"][1]["passed"], found["names"][1]["without"]) == (1, 1)
+    assert sorted(found["names"][1]["tests"].values()) == ["passed", "without"]
     both = {"a.py::test_sim[icarus]": "skipped", "a.py::test_sim[verilator]": "skipped"}
     assert counted(both, dict.fromkeys(both, missing))["results"] == {"passed": 1, "failed": 0, "without": 1, "gap": 1}
     assert counted(both, {"a.py::test_sim[icarus]": missing})["results"]["failed"] == 1
