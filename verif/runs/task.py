@@ -40,8 +40,9 @@ from signum.hdl.lib.command import Command, Failure, Folder, Integer
 from signum.verif.bench.programs import program_job, run_on_model
 from signum.verif.bench.stream_runs import StreamCase, expected_answers, measure_streams, with_streams_for, word_numbers
 
-__all__ = ["ARRAY", "INT8_ARRAY", "Inputs", "OnArray", "array_inputs", "body_graph", "command", "fitted", "host_layers",
-           "run_distances", "run_int8_on_array", "run_on_array", "run_streams", "run_task", "signs_of", "where"]
+__all__ = ["ARRAY", "INT8_ARRAY", "Inputs", "OnArray", "array_inputs", "array_of", "body_graph", "command", "fitted",
+           "host_layers", "run_distances", "run_int8_on_array", "run_on_array", "run_streams", "run_task", "signs_of",
+           "where"]
 
 ARRAY = ArrayConfig(rows=8, cols=16, lanes=32, tile=4, acc_bits=12, sum_bits=22, weight_depth=4096,
                     activation_depth=65536, threshold_depth=16384, program_depth=1024, requantize_depth=1024,
@@ -144,6 +145,11 @@ def _compared(program: Program, maps: dict[str, np.ndarray], wanted: np.ndarray)
         utilization=utilization(program), layers=[asdict(use) for use in layer_uses(program)])
 
 
+def array_of(task: Task) -> ArrayConfig:
+    """`ARRAY`, with as many thresholds of a sum as the task's networks have."""
+    return ARRAY.replace(threshold_levels=max(ARRAY.threshold_levels, task.style.most_levels))
+
+
 def run_int8_on_array(network: Network, images: np.ndarray) -> OnArray:
     """Run the body of an 8-bit twin on an array of 8-bit elements, and compare every result with its graph."""
     x = network.encode(images)
@@ -187,7 +193,7 @@ def run_streams(task: Task, network: Network, images: np.ndarray) -> dict[str, A
 
     def compiled(given: np.ndarray) -> tuple[Graph, Program]:
         graph = body_graph(network, given)
-        config = with_streams_for(ARRAY, encoder, shuffle=task.shuffle,
+        config = with_streams_for(array_of(task), encoder, shuffle=task.shuffle,
                                   requantized=graph.layers[-1].bytes is not None)
         # small images in batches, and of large ones each on all rows
         return graph, compile_graph(graph, config, split=given[0].size > LARGE, answers=answers)
@@ -255,9 +261,9 @@ def fitted(compiled: Callable[[np.ndarray], T], images: np.ndarray) -> tuple[T, 
             images = images[:, :, :side, :side]
 
 
-def _compiled(network: Network, images: np.ndarray) -> tuple[Graph, Program]:
+def _compiled(network: Network, config: ArrayConfig, images: np.ndarray) -> tuple[Graph, Program]:
     graph = body_graph(network, images)
-    return graph, compile_graph(graph, ARRAY)
+    return graph, compile_graph(graph, config)
 
 
 def run_task(task: Task, out: Path, console: Console, images: int = IMAGES) -> dict[str, Any]:
@@ -280,7 +286,7 @@ def run_task(task: Task, out: Path, console: Console, images: int = IMAGES) -> d
             say(f"{name}: {images} of them on the 8-bit array in Verilator")
             hardware[name] = run_int8_on_array(network, pictures[:images])
         if name in BINARY:
-            (graph, program), fitting = fitted(partial(_compiled, network), pictures[:images])
+            (graph, program), fitting = fitted(partial(_compiled, network, array_of(task)), pictures[:images])
             say(f"{name}: {images} of them on the array in Verilator")
             hardware[name] = run_on_array(network, program, fitting)
             places[name] = where(graph)
@@ -303,7 +309,7 @@ def run_task(task: Task, out: Path, console: Console, images: int = IMAGES) -> d
         "further": further_scores(record),
         "rtl": {name: asdict(run) for name, run in hardware.items()}, "where": places,
         "host_layers": sorted(set(outside)), **streams[BINARY[-1]], "streams": streams,
-        "config": ARRAY.to_dict(),
+        "config": array_of(task).to_dict(),
     }
     (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     return report

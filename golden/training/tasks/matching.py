@@ -269,19 +269,21 @@ class Matching(Task):
     stride = 1
     encoder = BitPlanes(8)
     recipe = Recipe(steps=3000, batch=4, real_share=0.0, scores=8)
-    style = Style(residual="concat", first_levels=3, levels=3, last_levels=3, code_levels=3, first_bits=3)
+    style = Style(residual="concat", activation_gains=False, rectified=True, first_levels=3, levels=3, last_levels=3,
+                  code_levels=7, first_bits=3)
     answer = "words"
 
     def network(self, blocks: Blocks) -> Network:
-        """Filters of pixels, a pair of convolutions, and a convolution of pixels up to 6 apart.
+        """Filters of pixels, two pairs of convolutions, and a convolution of pixels up to 4 apart.
 
         The receptive field of a descriptor is 25x25 pixels.
         """
         width = blocks.width(16)
         return Network(blocks, nn.Sequential(
             blocks.pixels(1, width, kernel=5, centred=True),
+            blocks.pair(width, width),
             blocks.pair(width, width, dilation=2, last=True),
-            blocks.code(width, BITS, kernel=5, dilation=3)))
+            blocks.code(width, BITS, kernel=5, dilation=2)))
 
     def batch(self, rng: np.random.Generator, size: int) -> tuple[np.ndarray, tuple[Tensor, ...]]:
         """``size`` pairs (2 size, 1, 40, 40), and their points (N, 3) in A and in B, int64.
