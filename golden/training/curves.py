@@ -1,6 +1,7 @@
 """Pictures of trainings: learning curves and the table of an ablation."""
 
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from matplotlib.figure import Figure
 __all__ = ["picture_ablation", "picture_curves"]
 
 COLOURS = {"float": "#7a7a7a", "binary_m1": "#e08a2c", "binary_m2": "#2c7fb8"}
+LABEL = 15          # letters in a line
 
 
 def picture_curves(path: Path, record: dict[str, Any]) -> None:
@@ -50,7 +52,7 @@ def picture_ablation(path: Path, ablation: dict[str, Any]) -> None:
             place.plot([x] * len(found), found, "k.", markersize=4)
     everything = [run["test"] for run in ablation["runs"]]
     place.set_ylim(min(everything) - 1, max(everything) + 0.5)
-    names = [variant.replace(" + ", "\n+ ").replace(", ", ",\n") for variant in variants]
+    names = [fill(variant.replace(" + ", " +\u00a0"), LABEL) for variant in variants]
     place.set_xticks(range(len(variants)), names, fontsize=8)
     place.set_ylabel(f"test {ablation['metric']}")
     place.set_title(f"{ablation['task']}: what each part of a training brings ({ablation['steps']} steps)")
