@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from amaranth import tracer
 from amaranth.back import rtlil
 from amaranth.hdl._dsl import FSMNextStatement
 from amaranth.hdl._nir import Net
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 
 from signum.hdl.lib import emit
 from signum.hdl.lib.emit import Converted, run_yosys, to_rtlil
@@ -67,7 +68,7 @@ def _marking() -> Iterator[list[str]]:
     places: list[str] = []
     numbers: dict[str, int] = {}
     written, made = rtlil.ModuleEmitter.emit_assignment_list, rtlil.Design.module
-    resolve = FSMNextStatement.resolve
+    resolve, assign = FSMNextStatement.resolve, data.View.eq
 
     def number_of(place: str) -> int:
         if place not in numbers:
@@ -108,18 +109,23 @@ def _marking() -> Iterator[list[str]]:
             module.attributes["src"] = f"{file}:{line}"
         return module
 
+    def assigned(self: Any, other: Any) -> Any:
+        statement = assign(self, other)
+        statement.src_loc = tracer.get_src_loc()
+        return statement
+
     def resolved(self: Any) -> Any:
         statement = resolve(self)
         statement.src_loc = self.src_loc            # of ``m.next = ...``, not of the file in Amaranth
         return statement
 
     rtlil.ModuleEmitter.emit_assignment_list, rtlil.Design.module = marked, located
-    FSMNextStatement.resolve = resolved
+    FSMNextStatement.resolve, data.View.eq = resolved, assigned
     try:
         yield places
     finally:
         rtlil.ModuleEmitter.emit_assignment_list, rtlil.Design.module = written, made
-        FSMNextStatement.resolve = resolve
+        FSMNextStatement.resolve, data.View.eq = resolve, assign
 
 
 def convert(component: wiring.Component, name: str, platform: object = None) -> Converted:

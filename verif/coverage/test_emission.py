@@ -2,6 +2,8 @@
 
 import inspect
 
+from signum.hdl.config import ArrayConfig
+from signum.hdl.host.fault_recorder import FaultRecorder
 from signum.hdl.host.uart import UARTReceiver
 from signum.hdl.lib.emit import to_verilog
 from signum.verif.coverage import emission
@@ -43,6 +45,13 @@ def test_each_statement_has_its_place() -> None:
     described = inspect.getsourcelines(UARTReceiver.elaborate)[1] + 1
     assert f"// in hdl/host/uart.py:{described}\nmodule unit(" in verilog
     assert not [text for text in (emission.MARK, "(*", str(SOURCES)) if text in verilog]
+
+
+def test_structures_have_the_place_of_their_assignment() -> None:
+    with emitted_for_coverage():
+        verilog, _ = to_verilog(FaultRecorder(config=ArrayConfig.preset("tiny").replace(parity=1), sources=2), "unit")
+    found = {int(place[2]) for line in verilog.splitlines() if (place := PLACE.search(line))}
+    assert found == statements()["hdl/host/fault_recorder.py"]
 
 
 def test_the_ordinary_output_stays_as_it_is() -> None:

@@ -95,7 +95,7 @@ def test_a_share_is_never_rounded_up() -> None:
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (["--jobs", "0"], "jobs must be at least 1, not 0"),
-    (["--fail-under", "-1"], "fail-under must be at least 0, not -1"),
+    (["--fail-under", "-1"], "fail_under must be at least 0, not -1"),
     (["--stimulus", "x"], f"stimulus must be one of {', '.join(STIMULI)}, not x")])
 def test_wrong_options(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["coverage", *arguments]) == 2
