@@ -88,6 +88,10 @@ def _marking() -> Iterator[list[str]]:
                 if isinstance(item, rtlil.Switch):
                     for case in item.cases:
                         walk(case.contents)
+                    if item.cases and not any(item.cases[0].patterns):
+                        # of a value without bits, which is always matched, Yosys writes no pattern
+                        item.cases[:] = item.cases[:1]
+                        item.cases[0].patterns = ()
                 else:
                     assignment = next(queue)
                     # the same place as the signal's or the expression's: a reset, or a choice within an expression

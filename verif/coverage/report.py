@@ -7,7 +7,6 @@ from typing import Any
 from signum.hdl.lib.folders import REPOSITORY
 
 from .points import Coverage
-from .reasons import reason_of
 
 __all__ = ["report", "share"]
 
@@ -32,7 +31,7 @@ def report(coverage: Coverage, statements: Mapping[str, Iterable[int]], folder: 
     -------
     dict
         ``lines``, ``covered`` and ``share``; ``toggles``, ``toggled`` and ``toggled_share``; ``rows`` with the same of
-        each file; ``missed``, with file, line, source text, whether the line was ``emitted``, and a reason.
+        each file; ``missed``, with file, line, source text, and whether the line was ``emitted``.
     """
     lines = {(name, line): False for name, numbers in statements.items() for line in numbers} | coverage.lines
     rows, missed = list[dict[str, Any]](), list[dict[str, Any]]()
@@ -45,7 +44,7 @@ def report(coverage: Coverage, statements: Mapping[str, Iterable[int]], folder: 
                                                                                                len(toggles))})
         text = (folder / name).read_text().splitlines()
         missed += [{"file": name, "line": line, "source": text[line - 1].strip(),
-                    "emitted": (name, line) in coverage.lines, "reason": reason_of(name, text[line - 1].strip())}
+                    "emitted": (name, line) in coverage.lines}
                    for line, hit in sorted(hits.items()) if not hit]
     sums = {key: sum(row[key] for row in rows) for key in ("lines", "covered", "toggles", "toggled")}
     return {"lines": sums["lines"], "covered": sums["covered"], "share": share(sums["covered"], sums["lines"]),

@@ -2,6 +2,8 @@
 
 import inspect
 
+from signum.hdl.camera import downscale
+from signum.hdl.camera.downscale import Downscale, Scaling
 from signum.hdl.config import ArrayConfig
 from signum.hdl.host.fault_recorder import FaultRecorder
 from signum.hdl.host.uart import UARTReceiver
@@ -52,6 +54,17 @@ def test_structures_have_the_place_of_their_assignment() -> None:
         verilog, _ = to_verilog(FaultRecorder(config=ArrayConfig.preset("tiny").replace(parity=1), sources=2), "unit")
     found = {int(place[2]) for line in verilog.splitlines() if (place := PLACE.search(line))}
     assert found == statements()["hdl/host/fault_recorder.py"]
+
+
+def test_an_index_without_bits_keeps_its_assignment() -> None:
+    """Yosys's Verilog drops the case of a switch on a value of no bits."""
+    scaling = Scaling(frame_width=6, frame_height=4, width=3, height=2, box_width=2, box_height=2, shift=2)
+    with emitted_for_coverage():
+        verilog, _ = to_verilog(Downscale(scaling=scaling), "unit")
+    found = {int(place[2]) for line in verilog.splitlines() if (place := PLACE.search(line))}
+    source = inspect.getsource(downscale).splitlines()
+    (line,) = (number for number, text in enumerate(source, 1) if "partial[tags.channel].eq(total)" in text)
+    assert line in found
 
 
 def test_the_ordinary_output_stays_as_it_is() -> None:
