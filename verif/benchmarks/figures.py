@@ -261,6 +261,12 @@ def coverage_table() -> str:
         for row in (*report["rows"], report)])
 
 
+def uncovered_table() -> str:
+    return markdown(["missed line", "source"], [
+        [f"`{each['file']}:{each['line']}`", f"`{each['source']}`".replace("|", "\\|")]
+        for each in load("coverage")["missed"]])
+
+
 def unjudged_table() -> str:
     return markdown(["not judged in this record"], [[", ".join(f"`{name}`" for name in load("mutate")["missing"])]])
 
@@ -314,6 +320,7 @@ TABLES: Mapping[str, Table] = {
     "fuzz": Table("fuzz", fuzz_table),
     "mutate": Table("mutate", mutate_table),
     "coverage": Table("coverage", coverage_table),
+    "uncovered": Table("coverage", uncovered_table),
     "unjudged": Table("mutate", unjudged_table),
     "survivors": Table("mutate", survivors_table),
     "pins": Table("pins", pins_table),

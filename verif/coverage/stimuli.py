@@ -67,7 +67,7 @@ def drive(stimulus: Stimulus, folder: Path, told: Callable[[str], None] = lambda
     Raises
     ------
     RuntimeError
-        If the tests cannot be collected.
+        If the tests cannot be collected, or there are none.
     """
     outcome: dict[str, Any] = {"tests": 0, "failed": []}
 
@@ -97,6 +97,8 @@ def drive(stimulus: Stimulus, folder: Path, told: Callable[[str], None] = lambda
         collect(stimulus.tests, body, folder / "log.txt")
     else:
         body([])
+    if not outcome["tests"]:
+        raise RuntimeError(f"the stimulus {stimulus.name} must have tests that run")
     return outcome
 
 

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from signum.fpga.host.model import Model
 from signum.hdl.host.uart import UARTTransmitter
 from signum.hdl.lib.emit import to_verilog
@@ -10,7 +12,7 @@ from .points import fold, read_counts
 from .recording import recording
 from .report import report
 from .statements import statements
-from .stimuli import STIMULI, kinds_of
+from .stimuli import STIMULI, Stimulus, drive, kinds_of
 
 NAME = "hdl/host/uart.py"
 
@@ -39,6 +41,11 @@ def test_more_stimulus_covers_more(tmp_path: Path) -> None:
     assert report(busy, {})["share"] == 1
     (data,) = tmp_path.glob("*.dat")
     assert fold(data.with_suffix(".v").read_text(), read_counts(data.read_text())) == busy
+
+
+def test_a_stimulus_without_tests_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match=r"^the stimulus nothing must have tests that run$"):
+        drive(Stimulus("nothing"), tmp_path)
 
 
 def test_all_stimuli_are_there() -> None:

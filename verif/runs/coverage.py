@@ -79,8 +79,9 @@ def table_of(found: dict[str, Any]) -> Table:
     """The table of a report."""
     table = Table("unit", "lines", "covered", "share", "toggles", "toggled", "share")
     for row in (*found["rows"], {**found, "unit": "all"}):
-        table.add_row(row["unit"], *(str(row[name]) for name in ("lines", "covered")), f"{row['share']:.1%}",
-                      *(str(row[name]) for name in ("toggles", "toggled")), f"{row['toggled_share']:.1%}")
+        cells = [(str(row[whole]), str(row[part]), f"{row[share]:.1%}") if row[whole] else ("", "", "")
+                 for whole, part, share in (("lines", "covered", "share"), ("toggles", "toggled", "toggled_share"))]
+        table.add_row(row["unit"], *cells[0], *cells[1])
     return table
 
 
