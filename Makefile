@@ -27,7 +27,7 @@ CHOSEN = $(call given,PRESET CONFIG FREQUENCY LINE BAUD ADDRESS SEED SEEDS $(if 
          $(if $(filter command line,$(origin OUT)),--out='$(OUT)')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv verilog test test-quick soak fuzz bitstream demo demo-camera task train ablation resnet18 paper boards board-sim faults formal mutate ladder explore plan bench bench-table doctor lint pages lock wheel clean
+.PHONY: help venv verilog test test-quick soak fuzz bitstream demo demo-camera task train ablation resnet18 paper boards board-sim faults formal mutate coverage ladder explore plan bench bench-table doctor lint pages lock wheel clean
 
 help:
 	@echo 'make demo                           train digits, run them on the hardware, build the bitstream'
@@ -55,6 +55,7 @@ help:
 	@echo 'make formal                         proofs of the units: build/formal/report.json; SUBJECT=pe'
 	@echo 'make mutate                         small changes of the hardware and the sources, and which of them the tests find'
 	@echo '                                    UNIT=pe N=50 SEED=1, RECORD=1; build/mutate/report.json'
+	@echo 'make coverage                       lines and toggles of the hardware that Verilator sees in the tests; RECORD=1'
 	@echo 'make ladder                         digits on the netlist of each family, and on an iCE40 bitstream read back'
 	@echo 'make explore NETWORK=cnv BOARD=ulx3s-85f  which array is best for a network on a board'
 	@echo 'make bench                          areas, clocks, networks, generator, simulation: docs/performance.md'
@@ -140,6 +141,9 @@ formal: $(STAMP)
 
 mutate: $(STAMP)
 	$(SIGNUM) mutate --jobs='$(JOBS)' $(if $(filter command line,$(origin N)),--n='$(N)') $(call given,SEED UNIT) $(if $(RECORD),--record)
+
+coverage: $(STAMP)
+	$(SIGNUM) coverage --jobs='$(JOBS)' $(if $(RECORD),--record)
 
 ladder: $(STAMP)
 	$(SIGNUM) ladder $(call given,IMAGES PRESET) $(if $(RECORD),--record)

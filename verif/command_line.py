@@ -78,6 +78,8 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
                         "Prove the properties of the units, by SAT and by decision diagrams."),
         "mutate": Entry("signum.verif.runs.mutate", "command",
                         "Count which small changes of the hardware and the sources the tests find."),
+        "coverage": Entry("signum.verif.runs.coverage", "command",
+                          "Measure which lines and toggles of the hardware Verilator sees in the tests."),
         "bench": Entry("signum.verif.benchmarks.commands", "bench",
                        "Measure areas, clocks, cycles, the generator and the simulation."),
         "clock": Entry("signum.verif.benchmarks.commands", "clock_command",

@@ -11,6 +11,9 @@
 
 #include "Vmodel.h"
 #include "verilated_syms.h"
+#if VM_COVERAGE
+#include "verilated_cov.h"
+#endif
 #include "ports.h"
 
 namespace {
@@ -278,6 +281,16 @@ extern "C" {
 Model* model_new(uint32_t seed) { return new Model{seed}; }
 
 void model_free(Model* model) { delete model; }
+
+// Write the coverage so far: whether the module was built to count it.
+int model_coverage(Model* model, const char* path) {
+#if VM_COVERAGE
+    model->context.coveragep()->write(path);
+    return 1;
+#else
+    return 0;
+#endif
+}
 
 void* model_port(Model* model, const char* name) { return model->port(name).at; }
 

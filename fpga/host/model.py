@@ -56,6 +56,7 @@ def build_model(verilog: str, top: str, *, store: Path = MODELS) -> Path:
 SIGNATURES = {
     "model_new": (ctypes.c_void_p, ctypes.c_uint32),
     "model_free": (None, ctypes.c_void_p),
+    "model_coverage": (ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p),
     "model_port": (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p),
     "model_port_bytes": (ctypes.c_uint64, ctypes.c_void_p, ctypes.c_char_p),
     "model_memory": (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p),
@@ -281,6 +282,12 @@ class Model:
         if found < 0:
             raise ModelError(f"the bus must take a request within {limit} cycles")
         return words[:found].tolist()
+
+    def write_coverage(self, path: Path) -> None:
+        """Write the coverage since the beginning, in Verilator's format; ModelError unless ``--coverage-...`` is among
+        the options in `VERILATE`."""
+        if not self._library.model_coverage(self._model, str(path).encode()):
+            raise ModelError(f"the module must be built with coverage to write {path.name}")
 
     def close(self) -> None:
         """Free it; nothing may be used afterwards."""

@@ -125,7 +125,8 @@ def verilate(folder: Path, sources: Sequence[Path], top: str, options: Sequence[
     ToolError
         If one of them is missing.
     """
-    kept = runtime(waves)
+    coverage = any(option.startswith("--coverage") for option in options)
+    kept = runtime(waves, coverage)
     prefix = options[options.index("--prefix") + 1]
     _translate(folder, sources, top, options, waves)
     if optimise in PRECOMPILED_FOR:
@@ -134,7 +135,7 @@ def verilate(folder: Path, sources: Sequence[Path], top: str, options: Sequence[
         shutil.copy(path, folder)
     # all files at once: a large module's own precompiled headers would take the place of the run time's
     _run([str(tool("make").find()), "-f", f"{prefix}.mk", f"OPT_FAST={optimise}", f"VM_TRACE={int(waves)}",
-          "VM_PARALLEL_BUILDS=0"], folder, verilator_environment())
+          f"VM_COVERAGE={int(coverage)}", "VM_PARALLEL_BUILDS=0"], folder, verilator_environment())
     for pattern in ("*.[oa]", "*.gch"):             # a hundred megabytes
         for path in folder.glob(pattern):
             path.unlink()
@@ -149,11 +150,11 @@ def _translate(folder: Path, sources: Sequence[Path], top: str, options: Sequenc
           "--top-module", top, "--Mdir", ".", *names], folder, verilator_environment())
 
 
-def runtime(waves: bool = False) -> Path:
+def runtime(waves: bool = False, coverage: bool = False) -> Path:
     """Folder with the objects and the precompiled headers of Verilator's own run time, compiled once for all modules.
 
-    ``waves`` tells whether programs can write waves. The headers are for ``-O0`` and ``-O1``; at other levels the
-    compiler parses the sources.
+    ``waves`` tells whether programs can write waves, ``coverage`` whether they count coverage. The headers are for
+    ``-O0`` and ``-O1``; at other levels the compiler parses the sources.
 
     Raises
     ------
@@ -167,9 +168,10 @@ def runtime(waves: bool = False) -> Path:
                            *((name, HEADERS) for name in headers)):
             (folder / name).write_text(text)
         _translate(folder, [folder / "empty.v"], "empty", ["--vpi", "--prefix", "Vempty"], waves)
-        objects = [f"verilated{part}.o" for part in ("", "_threads", "_vpi", "_dpi", *(["_vcd_c"] if waves else []))]
+        parts = ["", "_threads", "_vpi", "_dpi", *(["_vcd_c"] if waves else []), *(["_cov"] if coverage else [])]
         # on all cores: other processes wait for it
         _run([str(tool("make").find()), f"-j{os.cpu_count() or 1}", "-f", "headers.mk", f"VM_TRACE={int(waves)}",
-              *(f"{name}.gch" for name in headers), *objects], folder, verilator_environment())
+              f"VM_COVERAGE={int(coverage)}", *(f"{name}.gch" for name in headers),
+              *(f"verilated{part}.o" for part in parts)], folder, verilator_environment())
 
-    return keep(RUNTIMES / digest(compilers(), waves, PRECOMPILE, PRECOMPILED_FOR), make)
+    return keep(RUNTIMES / digest(compilers(), waves, coverage, PRECOMPILE, PRECOMPILED_FOR), make)

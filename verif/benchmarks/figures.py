@@ -38,8 +38,8 @@ KEYS: Mapping[str, Sequence[str]] = {
 
 COMMANDS: Mapping[str, str] = {
     **{name: f"make bench-{name}" for name in KEYS}, "boards": "make boards", "camera": "make demo-camera",
-    "demo": "make demo", "faults": "make faults", "formal": "make formal", "fuzz": "make fuzz",
-    "ladder": "make ladder", "mutate": "make mutate", "plan": "make plan", "soak": "make soak"}
+    "coverage": "make coverage", "demo": "make demo", "faults": "make faults", "formal": "make formal",
+    "fuzz": "make fuzz", "ladder": "make ladder", "mutate": "make mutate", "plan": "make plan", "soak": "make soak"}
 """The command of each record; a page that quotes a record names its command."""
 
 EIGHT_BITS = 8
@@ -261,6 +261,23 @@ def mutate_table() -> str:
         for row in (*report["rows"], *sums) if row["mutants"]])
 
 
+def coverage_table() -> str:
+    report = load("coverage")
+
+    def of(row: Mapping[str, Any], part: str, whole: str) -> str:
+        return f"{row[part]:,} of {row[whole]:,}" if row[whole] else ""
+
+    return markdown(["unit", "lines", "toggles"], [
+        [f"`{row['unit']}`" if "unit" in row else "all", of(row, "covered", "lines"), of(row, "toggled", "toggles")]
+        for row in (*report["rows"], report)])
+
+
+def uncovered_table() -> str:
+    return markdown(["missed line", "source"], [
+        [f"`{each['file']}:{each['line']}`", f"`{each['source']}`".replace("|", "\\|")]
+        for each in load("coverage")["missed"]])
+
+
 def unjudged_table() -> str:
     return markdown(["not judged in this record"], [[", ".join(f"`{name}`" for name in load("mutate")["missing"])]])
 
@@ -313,6 +330,8 @@ TABLES: Mapping[str, Table] = {
     "formal": Table("formal", formal_table),
     "fuzz": Table("fuzz", fuzz_table),
     "mutate": Table("mutate", mutate_table),
+    "coverage": Table("coverage", coverage_table),
+    "uncovered": Table("coverage", uncovered_table),
     "unjudged": Table("mutate", unjudged_table),
     "survivors": Table("mutate", survivors_table),
     "plan": Table("plan", plan_table),

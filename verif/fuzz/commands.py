@@ -39,8 +39,8 @@ WORK = ("signum.hdl.verilog.emit", "signum.fpga.flow.commands.build", "signum.fp
         "signum.verif.benchmarks.clock.built")
 """Functions that a command calls once its options and files are checked."""
 
-WHOLE = ("demo", "demo-camera", "task", "resnet18", "soak", "fuzz", "formal", "mutate", "faults", "ladder", "bench",
-         "test", "plan", "paper", "pages", "lock", "doctor")
+WHOLE = ("demo", "demo-camera", "task", "resnet18", "soak", "fuzz", "formal", "mutate", "coverage", "faults", "ladder",
+         "bench", "test", "plan", "paper", "pages", "lock", "doctor")
 """Commands that are work from the beginning on: only their options are read."""
 
 

@@ -59,8 +59,9 @@ def cosimulate(kind: type[wiring.Component], meets: Meets, traces: dict[str, Any
                first: bool = False) -> Iterator[None]:
     """Ask, for each unit of a class that Amaranth's simulator elaborates, which netlist runs in its place.
 
-    The unit is in domain ``sync`` of the simulation. The netlist has its ports by their names in Verilog. Where
-    `verif.bench.trace.play` plays the unit itself, the netlist runs without Amaranth's simulator.
+    The unit is in domain ``sync`` of the simulation. The netlist has its ports by their names in Verilog, and is reset
+    where the simulation is. Where `verif.bench.trace.play` plays the unit itself, the netlist runs without Amaranth's
+    simulator.
 
     Parameters
     ----------
@@ -166,8 +167,14 @@ class _Box:
         """The process that hands inputs to the netlist, and its outputs to the simulation, in each cycle and change."""
         domain = simulator._design.fragment.domains.get("sync") if self.clocked else None
 
+        begun = False
+
         async def process(ctx: ProcessContext) -> None:
+            nonlocal begun
             model = self.model
+            if begun:               # the simulation was reset
+                model.reset()
+            begun = True
             named = dict(self.inputs)
             if domain and domain.rst is not None and "rst" in model.ports:
                 named["rst"] = domain.rst

@@ -55,6 +55,8 @@ def test_verilog_takes_every_parameter():
     ("formal SUBJECT=pe RECORD=1", "formal --subject=pe --record"),
     ("mutate", "mutate --jobs=2"),
     ("mutate UNIT=pe N=9 SEED=2 JOBS=1 RECORD=1", "mutate --jobs=1 --n=9 --seed=2 --unit=pe --record"),
+    ("coverage", "coverage --jobs=2"),
+    ("coverage JOBS=1 RECORD=1", "coverage --jobs=1 --record"),
     ("ladder IMAGES=2 PRESET=tiny RECORD=1", "ladder --images=2 --preset=tiny --record"),
     ("explore NETWORK=cnv BOARD=ulx3s-85f OBJECTIVE=latency",
      "explore --network=cnv --board=ulx3s-85f --objective=latency"),

@@ -1,0 +1,1 @@
+"""Line and toggle coverage of the hardware by Verilator, told as lines of the sources in `hdl`."""
