@@ -121,8 +121,8 @@ def test_an_old_figure_is_found_and_filled_in(tmp_path: Path, monkeypatch: pytes
     ("<!--=nothing/lut-->1<!--/-->", "a figure must be a value of a record of docs/performance, not nothing/lut"),
     ("<!--=demo/lut:.q-->1<!--/-->", f"the format of demo/lut must suit {figures('demo')['demo/lut']}, not .q"),
     ("<!--table none-->\n<!--/table-->", "a table must be one of demo, elements, precision, pixels, stream "
-                                         "units, ladder, camera, faults, formal, fuzz, mutate, unjudged, survivors, "
-                                         "plan, gaps, pins, tasks, boards, builds, not none"),
+                                         "units, ladder, camera, faults, formal, fuzz, mutate, coverage, uncovered, "
+                                         "unjudged, survivors, plan, gaps, pins, tasks, boards, builds, not none"),
     ("<!--=demo/lut-->1", "a figure or a table must have both of its comments, not <!--= alone"),
 ])
 def test_what_cannot_be_filled_in(text: str, message: str) -> None:
