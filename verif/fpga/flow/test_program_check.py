@@ -18,6 +18,7 @@ from signum.golden.compiler.graph import Graph, Layer, MapShape, Segment
 from signum.golden.compiler.program import Program
 from signum.golden.layers.encoder import Thermometer
 from signum.hdl.config import ArrayConfig
+from signum.hdl.host.bus import VERSION
 from signum.verif.fuzz.programs import container, saved, with_head
 
 CONFIG = ArrayConfig(rows=2, cols=3, lanes=4)
@@ -88,10 +89,10 @@ def test_an_encoder_of_other_maps(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("structure", [
-    None, 3, [], "x", {"hardware": 8}, {"hardware": 8, "program": 5, "encoder": None, "name": ""},
-    {"hardware": 8, "program": ["Graph"], "encoder": None, "name": ""},
-    {"hardware": 8, "program": ["os"], "encoder": None, "name": ""},
-    {"hardware": 8, "program": ["tuple", ["array", 7]], "encoder": {"encoder": "Thermometer"}, "name": 3}])
+    None, 3, [], "x", {"hardware": VERSION}, {"hardware": VERSION, "program": 5, "encoder": None, "name": ""},
+    {"hardware": VERSION, "program": ["Graph"], "encoder": None, "name": ""},
+    {"hardware": VERSION, "program": ["os"], "encoder": None, "name": ""},
+    {"hardware": VERSION, "program": ["tuple", ["array", 7]], "encoder": {"encoder": "Thermometer"}, "name": 3}])
 def test_structures(structure: Any, tmp_path: Path) -> None:
     text = np.frombuffer(json.dumps(structure).encode(), np.uint8)
     path = tmp_path / "x.sgn"
@@ -123,7 +124,8 @@ def test_an_encrypted_container(tmp_path: Path) -> None:
 
 def test_a_deep_structure(tmp_path: Path) -> None:
     for depth in (100, 100_000):
-        text = b'{"hardware": 8, "encoder": null, "name": "", "program": ' + b'["tuple", ' * depth + b"0" + b"]" * depth
+        text = b'{"hardware": %d, "encoder": null, "name": "", "program": ' % VERSION
+        text += b'["tuple", ' * depth + b"0" + b"]" * depth
         path = tmp_path / "x.sgn"
         path.write_bytes(with_head(container({f"{STRUCTURE}.npy": saved(np.frombuffer(text + b"}", np.uint8))})))
         with pytest.raises(ProgramFileError, match=r"levels deep|recursion"):
