@@ -10,9 +10,8 @@ from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from itertools import combinations, product
 
-from signum.golden.compiler.compile import share_sums
 from signum.golden.compiler.graph import Graph, Layer
-from signum.golden.compiler.shared_sums import levels_of
+from signum.golden.compiler.shared_sums import levels_of, share_sums
 from signum.hdl.config import ArrayConfig
 
 __all__ = ["AXES", "Point", "coverage", "excluded", "exclusions", "holes", "points", "reachable"]

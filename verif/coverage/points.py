@@ -10,7 +10,6 @@ from .emission import PLACE
 __all__ = ["Coverage", "Point", "PointsError", "fold", "merge", "read_counts", "read_point", "write_counts"]
 
 HEAD = "# SystemC::Coverage-3\n"
-LINE = re.compile(r"C '(?P<key>[^']*)' (?P<count>\d+)")
 ESCAPED = re.compile(r"__0([0-9A-F]{2})")
 TOGGLE = re.compile(r"(?P<signal>.*?)(?P<bits>(?:\[\d+\])*):(?P<edge>0->1|1->0)")
 OPERAND = "cond_"           # of a choice within an expression

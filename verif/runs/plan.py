@@ -85,12 +85,11 @@ def command(gaps: bool, record: bool) -> int:
     for line in by_feature(found["names"]):
         table.add_row(*line)
     console.print(table)
-    for row in found["names"]:
-        name = f"{row['feature']}, {row['corner']} ({row['stage']})"
-        if gaps and row["gap"]:
-            console.print(f"{name}: no test, {row['gap']}", soft_wrap=True, markup=False, highlight=False)
+    for planned, row in zip(plan.rows, found["names"], strict=True):
+        if gaps and planned.gap:
+            console.print(f"{planned.name}: no test, {planned.gap}", soft_wrap=True, markup=False, highlight=False)
         for fault in row["faults"]:
-            console.print(f"{name}: {fault}", soft_wrap=True, markup=False, highlight=False, style="red")
+            console.print(f"{planned.name}: {fault}", soft_wrap=True, markup=False, highlight=False, style="red")
     results = found["results"]
     console.print(f"{found['features']} features, {found['rows']} rows: {results[PASSED]} passed, {results[FAILED]} "
                   f"have faults, {results[WITHOUT]} need what is not installed, {results[GAP]} have no test: "

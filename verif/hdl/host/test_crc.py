@@ -9,6 +9,13 @@ from amaranth.sim import Simulator
 from signum.hdl.host.crc import FrameCRC
 
 
+def run(unit, bench) -> None:
+    simulator = Simulator(unit)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+
+
 def registers(data: list[int | None], *, serial: bool, seed: int = 1) -> list[tuple[int, int]]:
     """``crc`` and ``match`` behind each byte, and after a pause behind some; None begins anew."""
     unit, rng, found = FrameCRC(serial=serial), random.Random(seed), []
@@ -34,10 +41,7 @@ def registers(data: list[int | None], *, serial: bool, seed: int = 1) -> list[tu
                 await ctx.tick().repeat(rng.randint(1, 3))
                 assert (ctx.get(unit.crc), ctx.get(unit.match)) == found[-1]
 
-    simulator = Simulator(unit)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(bench)
-    simulator.run()
+    run(unit, bench)
     return found
 
 
@@ -70,7 +74,4 @@ def test_a_start_overrides_a_byte_under_way() -> None:
         await ctx.tick().repeat(10)
         assert ctx.get(unit.crc) == 0xFFFF_FFFF
 
-    simulator = Simulator(unit)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(bench)
-    simulator.run()
+    run(unit, bench)
