@@ -26,7 +26,7 @@ from .graph import Layer, MapShape, Requantize, Segment, zero_padding_border
 __all__ = ["FoldError", "Part", "Source", "Sums"]
 
 EXACT = 2**24       # every integer up to here is exact in float32
-CHUNK = 1 << 15     # sums evaluated at once
+CHUNK = 1 << 24     # values evaluated at once, of all channels
 
 
 class FoldError(ValueError):
@@ -89,11 +89,11 @@ class Part:
         inside = self.inside(border).astype(np.int64)
         if not self.source.offset:
             return np.zeros((*inside.shape[:2], self.channels), dtype=np.int64)
-        weights = np.zeros(self.weights.shape[1:], dtype=np.int64)
-        for exponent, plane in self._weighted:
-            weights += np.where(plane ^ self.source.inverted[:, None, None], 1, -1) << exponent
-        # the bits of a channel have equal weights
-        return self.source.offset * np.einsum("yxkl,nckl->yxn", inside, weights[:, ::self.source.copies])
+        sums = np.zeros((self.channels, *self.weights.shape[3:]), dtype=np.int64)
+        for exponent, plane in self._weighted:      # the bits of a channel have equal weights
+            positive = (plane ^ self.source.inverted[:, None, None])[:, ::self.source.copies]
+            sums += 2 * positive.sum(axis=1) - positive.shape[1] << exponent
+        return self.source.offset * np.einsum("yxkl,nkl->yxn", inside, sums)
 
     @property
     def _weighted(self) -> Iterator[tuple[int, np.ndarray]]:
@@ -103,7 +103,9 @@ class Part:
 
     @property
     def output_size(self) -> tuple[int, int]:
-        return self.planes(np.zeros(self.channels, dtype=bool))[0].segment.output_size(self.source.shape)
+        one = Segment(source=self.source.names[0], weights=self.weights[0, :1], stride=self.stride,
+                      dilation=self.dilation, padding=self.padding, pad=np.zeros(self.weights.shape[2], dtype=bool))
+        return one.output_size(self.source.shape)
 
     @property
     def channels(self) -> int:
@@ -352,7 +354,7 @@ class Sums:
     def _evaluate(self, sign: Sign, values: Tensor) -> "_Scan":
         """Results of the modules for sums ``values``, (Z,) in rising order."""
         scan = _Scan()
-        for z in values.split(CHUNK):
+        for z in values.split(max(1, CHUNK // self.channels)):
             value: Tensor = z.to(torch.float32)[:, None, None, None].expand(-1, self.channels // sign.count, 1, 1)
             for function in self.before:
                 value = function(value)

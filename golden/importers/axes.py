@@ -66,7 +66,7 @@ def squeeze(context: Context, name: str, node: NodeProto, given: list[State | No
 def transpose(context: Context, name: str, node: NodeProto, given: list[State | None]) -> State:
     state = given[0]
     order = tuple(attributes(node).get("perm", ()))
-    if isinstance(state, Pixels | Sums | Codes) and not (isinstance(state, Codes) and state.flat):
+    if isinstance(state, Pixels | Sums | Codes) and not (isinstance(state, Sums | Codes) and state.flat):
         turned = {(0, 2, 3, 1): (False, True), (0, 3, 1, 2): (True, False)}.get(order)
         if order == tuple(range(state.layout.rank)):
             context.passes(name, state)
@@ -91,9 +91,7 @@ def flattened(context: Context, state: State) -> State:
         last = state.layout.last
         return replace(state, flat=(channels, height, width), layout=Layout(2), flat_last=last)
     if isinstance(state, Sums):
-        shape = context.shape_of(state)
-        if int(np.prod(shape)) != state.channels:
-            raise UnsupportedError("must flatten quantized values, or one position", "a Quant in front of it")
-        return replace(state, layout=Layout(2), before=list(state.before), after=list(state.after),
-                       nodes=list(state.nodes))
+        several = int(np.prod(context.shape_of(state))) != state.channels
+        return replace(state, layout=state.layout if several else Layout(2), flat=several, before=list(state.before),
+                       after=list(state.after), nodes=list(state.nodes))
     raise UnsupportedError("must flatten a tensor of the network", "such a tensor")

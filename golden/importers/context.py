@@ -154,8 +154,8 @@ class Context:
             channels, height, width = state.channels, state.size[0] // pool[0], state.size[1] // pool[1]
         else:
             return ()
-        if isinstance(state, Codes) and state.flat:
-            return 1, int(np.prod(state.flat))
+        if isinstance(state, Sums | Codes) and state.flat:
+            return 1, channels * height * width
         assert isinstance(state, Pixels | Codes | Sums)
         if state.layout.rank == 2:
             return 1, channels * height * width

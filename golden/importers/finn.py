@@ -23,7 +23,7 @@ from signum.golden.layers.encoder import Encoder, TablePlanes, TableThermometer
 
 from .imported import Imported
 from .refusal import NetworkError
-from .states import Factor
+from .states import Factor, Layout
 
 __all__ = ["CLASSES", "load_finn"]
 
@@ -117,7 +117,7 @@ def load_finn(folder: Path | str, header: Path | str | None = None) -> Imported:
                 for sizes, layer in zip(layers, made, strict=True)}
     return Imported(name, graph, encoder, input_shape, absorbed, 0, (Factor(np.full(CLASSES, 0.5), bias),), {}, True,
                     {layer.name: sizes.thresholds
-                     for sizes, layer in zip(layers[:-1], made, strict=False)})
+                     for sizes, layer in zip(layers[:-1], made, strict=False)}, Layout(2), False)
 
 
 def _find_header(folder: Path, name: str) -> Path:

@@ -11,7 +11,7 @@ from .operators import attributes
 from .refusal import UnsupportedError
 from .states import Codes, Constant, Layout, Operator, Pixels, Ranking, State, Sums
 
-__all__ = ["FUNCTIONS", "function", "layout_of", "operator_of"]
+__all__ = ["FUNCTIONS", "function", "operator_of"]
 
 FUNCTIONS = frozenset({
     "Mul", "Add", "Sub", "Div", "BatchNormalization", "Relu", "LeakyRelu", "PRelu", "Clip", "Neg", "Tanh", "Sigmoid",
@@ -28,7 +28,7 @@ def function(context: Context, name: str, node: NodeProto, given: Sequence[State
     if node.op_type in PASSING and (node.op_type != "Cast" or attributes(node).get("to") == 1):
         context.passes(name, state)
         return state
-    operator = operator_of(context, node, given, layout_of(state))
+    operator = operator_of(context, node, given, state)
     if isinstance(state, Pixels):
         context.absorbed[name] = "input"
         return replace(state, functions=(*state.functions, operator))
@@ -43,12 +43,14 @@ def function(context: Context, name: str, node: NodeProto, given: Sequence[State
     return sums
 
 
-def operator_of(context: Context, node: NodeProto, given: Sequence[State | None], layout: Layout) -> Operator:
+def operator_of(context: Context, node: NodeProto, given: Sequence[State | None], state: State | None) -> Operator:
+    """The function that a node is of one of its inputs, whose state is told."""
+    layout = _layout_of(state)
     inputs: list[np.ndarray | None] = []
     moving = 0
-    for name, state in zip(node.input, given, strict=True):
-        if isinstance(state, Constant):
-            inputs.append(state.value)
+    for name, entry in zip(node.input, given, strict=True):
+        if isinstance(entry, Constant):
+            inputs.append(entry.value)
         else:
             inputs.append(None)
             moving += bool(name)
@@ -59,10 +61,13 @@ def operator_of(context: Context, node: NodeProto, given: Sequence[State | None]
         for value in inputs:
             if value is not None:
                 _check_broadcast(value, layout)
+    if isinstance(state, Sums) and state.flat and any(value is not None and _differs(node, value) for value in inputs):
+        raise UnsupportedError("must have one constant for all values of several positions that are flattened",
+                               "a Flatten behind it")
     return operator
 
 
-def layout_of(state: State | None) -> Layout:
+def _layout_of(state: State | None) -> Layout:
     """The axes of a tensor that moves."""
     assert isinstance(state, Pixels | Sums | Codes)
     return Layout(2) if isinstance(state, Codes) and state.flat else state.layout
@@ -95,6 +100,11 @@ def _scaled(state: Codes, node: NodeProto, operator: Operator) -> Codes | None:
         return None
     factors = operator.compute(np.ones((1, len(state.unit)), dtype=np.float32))[0].astype(np.float64)
     return replace(state, unit=state.unit * factors) if (factors > 0).all() else None
+
+
+def _differs(node: NodeProto, constant: np.ndarray) -> bool:
+    """Whether a constant may differ between channels: thresholds (N, T) have a row for each."""
+    return (len(constant) if node.op_type == "MultiThreshold" else constant.size) > 1
 
 
 def _check_broadcast(value: np.ndarray, layout: Layout) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from signum.golden.compiler.graph import Graph
 from signum.golden.layers.encoder import Encoder
 
-from .states import Function, computed
+from .states import Function, Layout, computed
 
 __all__ = ["Imported"]
 
@@ -37,6 +37,10 @@ class Imported:
         Bits of a channel of each map.
     exact : bool
         The outputs are, too; otherwise they differ by the rounding of the network's last sums.
+    layout : Layout
+        The axes of the outputs.
+    flat : bool
+        The positions of the outputs are flattened, in the order of ``layout``.
     """
 
     name: str
@@ -49,6 +53,8 @@ class Imported:
     near: dict[str, int]
     exact: bool
     bits: dict[str, int]
+    layout: Layout
+    flat: bool
 
     def outputs(self, results: np.ndarray) -> np.ndarray:
         """The network's outputs of the integers of its last layer, in its own float32 arithmetic.
@@ -60,7 +66,8 @@ class Imported:
 
         Returns
         -------
-        float32 (B, N, H, W), or int64 (B, ranks) of a network that ends with TopK or ArgMax
+        float32 (B, N, H, W), or (B, H, W, N) where the network has the channels last, or flattened (B, F, 1, 1); int64
+        (B, ranks) of a network that ends with TopK or ArgMax
         """
         batch, height, width, channels = results.shape
         values = results.reshape(-1, channels)
@@ -69,7 +76,10 @@ class Imported:
         found = computed(self.functions, values.astype(np.float32))
         if self.ranks:
             return np.argsort(-found, axis=1, kind="stable")[:, :self.ranks].reshape(batch, -1)
-        return found.reshape(batch, height, width, -1).transpose(0, 3, 1, 2)
+        found = found.reshape(batch, height, width, -1)
+        if not self.layout.last:
+            found = found.transpose(0, 3, 1, 2)
+        return found.reshape(batch, -1, 1, 1) if self.flat else found
 
     @property
     def ordered(self) -> bool:

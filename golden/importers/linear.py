@@ -71,7 +71,8 @@ def add(context: Context, name: str, given: Sequence[State | None]) -> State:
                      for source, factor in codes.maps)
         return Codes(maps, base * np.ones(len(one.unit)), one.layout, flat=one.flat, flat_last=one.flat_last)
     if isinstance(one, Sums) and isinstance(other, Sums) and one.bare and other.bare:
-        if one.size != other.size or one.channels != other.channels or one.layout != other.layout:
+        if one.size != other.size or one.channels != other.channels or one.layout != other.layout \
+                or one.flat != other.flat:
             raise UnsupportedError("must add tensors of one shape", "equal shapes")
         ratio = np.zeros((2, one.channels), dtype=np.int64)
         unit = np.zeros(one.channels)
@@ -80,7 +81,7 @@ def add(context: Context, name: str, given: Sequence[State | None]) -> State:
             ratio[:, channel] = parts
         terms = [replace(term, weights=term.weights * ratio[i][:, None, None, None])
                  for i, sums in enumerate((one, other)) for term in sums.terms]
-        return Sums(name, terms, unit, one.size, one.layout, nodes=[*one.nodes, *other.nodes, name])
+        return Sums(name, terms, unit, one.size, one.layout, nodes=[*one.nodes, *other.nodes, name], flat=one.flat)
     raise UnsupportedError("must add two quantized tensors, or two convolutions without functions between",
                            "a Quant in both branches")
 

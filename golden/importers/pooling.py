@@ -25,8 +25,7 @@ def max_pool(context: Context, name: str, node: NodeProto, given: list[State | N
     state, options = given[0], attributes(node)
     kernel = tuple(options.get("kernel_shape", ()))
     strides = tuple(options.get("strides", [1] * len(kernel)))
-    if len(kernel) != 2:
-        raise UnsupportedError("must pool in two dimensions", "a tensor (1, C, H, W)")
+    _check_axes(context, state, kernel)
     pads = tuple(options.get("pads", (0, 0, 0, 0)))
     if options.get("ceil_mode", 0) or any(value != 1 for value in options.get("dilations", ())) or len(pads) != 4 \
             or options.get("auto_pad", "NOTSET") != "NOTSET":
@@ -96,7 +95,8 @@ def average_pool(context: Context, name: str, node: NodeProto, given: list[State
     options = attributes(node)
     kernel = tuple(options.get("kernel_shape", ()))
     strides = tuple(options.get("strides", [1] * len(kernel)))
-    if options.get("ceil_mode", 0) or any(options.get("pads", ())) or len(kernel) != 2:
+    _check_axes(context, given[0], kernel)
+    if options.get("ceil_mode", 0) or any(options.get("pads", ())):
         raise UnsupportedError("must have windows inside the map: pads of 0, ceil_mode of 0", "such windows")
     return _averaged(context, name, given[0], kernel, strides)
 
@@ -145,6 +145,10 @@ def _averaged(context: Context, name: str, state: State | None, kernel: tuple[in
     return Sums(name, terms, sums.unit / (kernel[0] * kernel[1]), output_size(terms[0]), nodes=[name])
 
 
+
+def _check_axes(context: Context, state: State | None, kernel: tuple[int, ...]) -> None:
+    if state is None or len(context.shape_of(state)) != 4 or len(kernel) != 2:
+        raise UnsupportedError("must pool in two dimensions", "a tensor (1, C, H, W)")
 
 
 def _check_window(kernel: tuple[int, ...], size: tuple[int, int]) -> None:

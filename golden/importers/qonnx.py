@@ -18,7 +18,7 @@ from .context import Context
 from .imported import Imported
 from .operators import Operators, opsets_of, tensor
 from .refusal import NetworkError, Refusal, UnsupportedError
-from .states import Constant, Function, Layout, Levels, Pixels, Ranking, Unknown
+from .states import Codes, Constant, Function, Layout, Levels, Pixels, Ranking, State, Sums, Unknown
 from .translate import DOMAINS, INVALID, Translator
 
 __all__ = ["Normalization", "QonnxNetwork", "load_qonnx", "read_model"]
@@ -235,7 +235,14 @@ def _import(model: ModelProto, name: str, normalization: Normalization) -> Qonnx
     input_shape = context.shape.channels, context.shape.height, context.shape.width
     return QonnxNetwork(name, graph, _encoder(context, levels, source.planes), input_shape, absorbed,
                         end.count if isinstance(end, Ranking) else 0, tuple(functions), context.near, exact,
-                        context.bits, model, normalization)
+                        context.bits, *_order(end), model, normalization)
+
+
+def _order(end: State) -> tuple[Layout, bool]:
+    """The axes of the network's output, and whether its positions are flattened."""
+    if isinstance(end, Ranking):
+        end = end.of
+    return (end.layout, isinstance(end, Sums) and end.flat) if isinstance(end, Sums | Codes) else (Layout(), False)
 
 
 def _encoder(context: Context, levels: Levels, planes: bool) -> Encoder:

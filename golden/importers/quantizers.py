@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from onnx import NodeProto
 
+from .axes import flattened
 from .context import Context
-from .functions import layout_of, operator_of
+from .functions import operator_of
 from .levels import quantized_levels, whole
 from .refusal import UnsupportedError
 from .states import Codes, Open, Operator, Pixels, State, Sums
@@ -14,7 +15,7 @@ from .terms import values_of
 
 __all__ = ["MOST_LEVELS", "QUANTIZERS", "quantize"]
 
-MOST_LEVELS = 15
+MOST_LEVELS = 255
 """Levels of a quantizer, less one: bits of a channel."""
 
 MOST_SUM = 1 << 22
@@ -27,8 +28,7 @@ QUANTIZERS = frozenset({"Quant", "IntQuant", "BipolarQuant", "MultiThreshold", "
 
 def quantize(context: Context, name: str, node: NodeProto, given: Sequence[State | None]) -> State:
     state = given[0]
-    layout = layout_of(state)
-    operator = operator_of(context, node, given, layout)
+    operator = operator_of(context, node, given, state)
     if isinstance(state, Pixels):
         context.absorbed[name] = "input"
         return context.pixel_codes(state, operator)
@@ -42,6 +42,8 @@ def quantize(context: Context, name: str, node: NodeProto, given: Sequence[State
     whole(levels.offset)
     (sums.before if sums.pool is None else sums.after).append(operator)
     codes = Codes((), levels.unit / 2, sums.layout, Open(sums, levels))
+    if sums.flat:
+        return flattened(context, codes)
     return codes if context.uses.get(node.output[0], 0) == 1 else context.close(codes)
 
 

@@ -25,7 +25,7 @@ def arg_max(context: Context, name: str, node: NodeProto, given: list[State | No
 
 
 def _ranked(context: Context, name: str, state: State | None, count: int, axis: int) -> State:
-    if not isinstance(state, Sums) or axis % len(context.shape_of(state)) != 1:
+    if not isinstance(state, Sums) or state.flat or axis % len(context.shape_of(state)) != 1:
         raise UnsupportedError("must rank the channels of the last layer", "an axis of 1")
     if not 1 <= count <= state.channels:
         raise UnsupportedError(f"must rank 1 to {state.channels} channels, not {count}", "fewer ranks")

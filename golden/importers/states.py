@@ -173,6 +173,7 @@ class Sums:
     after: list[Operator] = field(default_factory=list)
     pool: tuple[int, int] | None = None
     nodes: list[str] = field(default_factory=list)
+    flat: bool = False                              # several positions were flattened, (1, F) in the order of layout
 
     @property
     def channels(self) -> int:

@@ -137,12 +137,31 @@ def test_the_program_of_an_array_gives_the_same(name: str, split: bool) -> None:
     assert np.array_equal(network.outputs(found), network.run(images))
 
 
+def fine_levels(bits: int, signed: int) -> onnx.ModelProto:
+    """Activations of many levels between 8-bit pixels and a linear layer."""
+    net = OnnxNetwork((1, 1, 4, 4), 9)
+    x = net.conv(net.quant("x", 8, 1 / 256, signed=0), (3, 1, 2, 2), 3)
+    x = net.quant(net.norm(x, 3, 0.1), bits, 2.0**-bits * (8 if signed else 2), signed=signed)
+    return net.model(net.dense(net.flatten(x), 27, 4, 3))
+
+
+@pytest.mark.parametrize(("bits", "signed"), [(5, 0), (6, 1), (7, 0), (8, 1), (8, 0)])
+def test_activations_of_more_than_4_bits(bits: int, signed: int) -> None:
+    network = load_qonnx(fine_levels(bits, signed))
+    assert network.bits["conv2"] == (1 << bits) - 1
+    images = images_of(network, 200)
+    assert network.differences(images) == 0
+    maps = network.graph.run(network.encoder.bits(images))
+    levels = maps["conv2"].reshape(*maps["conv2"].shape[:3], 3, -1).sum(axis=-1)
+    assert len(np.unique(levels)) > 1 << bits - 2
+
+
 def test_in_rtl() -> None:
-    """All styles on one simulated array, results and cycles."""
+    """All styles, and activations of 6 bits, on one simulated array, results and cycles."""
     config = ArrayConfig(rows=2, cols=8, lanes=16, tile=4, acc_bits=10, sum_bits=22, weight_depth=8192,
                          activation_depth=8192, threshold_depth=4096, program_depth=2048, access_patterns=4,
                          threshold_levels=3, weight_repeats=1)
-    networks = [load_qonnx(make()) for make in STYLES.values()]
+    networks = [load_qonnx(make()) for make in (*STYLES.values(), lambda: fine_levels(6, 1))]
     programs = [compile_graph(network.graph, config, split=number % 2 == 1) for number, network in enumerate(networks)]
     images = [images_of(network, program.images, seed=5) for network, program in zip(networks, programs, strict=True)]
     jobs = [{"writes": list(program.load_writes()), "cycles": predict_cycles(config, program.records), "runs": [
@@ -189,7 +208,7 @@ def one(change: str) -> onnx.ModelProto:
     if change == "moving weights":
         return net.model(net.node("Conv", [x, x]))
     if change == "levels":
-        return net.model(net.conv(net.quant(net.conv(x, (4, 3, 3, 3), 4, 0.1), 6, 0.05), (2, 4, 1, 1)))
+        return net.model(net.conv(net.quant(net.conv(x, (4, 3, 3, 3), 7, 0.1), 9, 0.05), (2, 4, 1, 1)))
     if change == "sine":
         x = net.conv(x, (4, 3, 3, 3))
         return net.model(net.conv(net.bipolar(net.node("Mul", [x, net.constant(np.full((1, 4, 6, 6), 2.0))])),
@@ -212,7 +231,7 @@ def one(change: str) -> onnx.ModelProto:
     ("no quantizer", r"conv5 \(Conv\) must read a quantized tensor; a Quant or BipolarQuant in front of it would make "
                      r"it fit"),
     ("moving weights", r"conv2 \(Conv\) must have constant weights; weights in the file would make it fit"),
-    ("levels", r"quant4 \(Quant\) must have at most 16 levels, not \d+; a bit width of 4 or less would make it fit"),
+    ("levels", r"quant4 \(Quant\) must have at most 256 levels, not \d+; a bit width of 8 or less would make it fit"),
     ("sine", r"mul4 \(Mul\) must have constants that are alike for all positions, not of the shape \(1, 4, 6, 6\); "
              r"one constant for each channel would make it fit"),
     ("branches", r"add7 \(Add\) must add two quantized tensors, or two convolutions without functions between; a Quant "
