@@ -31,15 +31,15 @@ def bench(config: ArrayConfig) -> Any:
         unit = bench.unit
         bits = config.sum_bits
         combine = unit.combine
+        gated = combine.gated if config.gate else C(0, 1)
         sums = Array(Signal(bits, name=f"spec_s{i}") for i in range(config.beats))
         levels = Array(Signal(bits, name=f"spec_t{i}") for i in range(config.threshold_depth))
         held, used, total = Signal(1, name="spec_held"), Signal(1, name="spec_used"), Signal(bits, name="spec_total")
         gates = Array(Signal(name=f"spec_g{i}") for i in range(config.beats))
-        gated = combine.gated if config.gate else C(0, 1)
         gate = gated & gates[combine.beat]
         address = (combine.address + used + gate)[:1]
         m.d.comb += [Assume(combine.beat == past(m, unit.beat, "beat")), Assume(unit.beat < config.beats),
-                     Assume(past(m, C(1), "read") | ~(combine.enable | combine.store))]
+                     Assume(past(m, C(1), "read") | ~(combine.enable | combine.store | gated))]
         if config.beats > 1:
             m.d.comb += Assume(~past(m, combine.enable, "enable") | (combine.beat != past(m, combine.beat, "column")))
 
@@ -88,7 +88,7 @@ def bench(config: ArrayConfig) -> Any:
     return lambda module: Bench(module.ThresholdUnit(config=config), specify)
 
 
-ADDEND = Mutant("signum.hdl.output.threshold", "addend + self.sum", "addend | self.sum")
+ADDEND = Mutant("signum.hdl.output.threshold", "addend + operand", "addend | operand")
 COMPARE = Mutant("signum.hdl.output.threshold", "complete >= thresholds", "complete > thresholds")
 DOUBLE = Mutant("signum.hdl.output.threshold", "sums_reader.data << 1", "sums_reader.data")
 CLIP = Mutant("signum.hdl.output.threshold", "high.any()", "high[:-2].any()")
