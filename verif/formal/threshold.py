@@ -76,8 +76,10 @@ def bench(config: ArrayConfig) -> Any:
         late = config.memory_latency + 1
         if config.gate:
             decides = combine.enable & ~gated
-            with m.If(past(m, decides, "decides", late - 1)):
-                m.d.sync += gates[past(m, combine.beat, "decided", late - 1)].eq(past(m, element, "gate", late - 1))
+            decided, column, met = (past(m, value, name, late - 1) for value, name in (
+                (decides, "decides"), (combine.beat, "decided"), (element, "gate")))
+            with m.If(decided):
+                m.d.sync += gates[column].eq(met)
             for cycles in range(1, config.gate_cycles):
                 m.d.comb += Assume(~(gated & past(m, decides, f"decides{cycles}", cycles))
                                    | (combine.beat != past(m, combine.beat, f"decided{cycles}", cycles)))
