@@ -149,8 +149,8 @@ class ResultController(wiring.Component):
         drains, windows, blocks = nest.loops.values()
         last_drain, last_window, last_block = drains.at_end, windows.at_end, blocks.at_end
         columns = Signal.like(last_number)
-        # of a block of columns: a word for each beat; with gates three, the gate, and the thresholds for closed and open
-        words = columns + 1 + Mux(gates, columns + 1 << 1, 0) if self.config.gate else columns + 1
+        # with gates a beat has three words: the gate, and the thresholds where it is closed and open
+        more = Mux(gates, columns + 1 << 1, 0)
         out = Signal()
         m.d.comb += [
             columns.eq(Mux(last_block, layer.last_channel_block, layer.channel_block)),
@@ -174,14 +174,17 @@ class ResultController(wiring.Component):
                 beat.raw.eq(raw), final.eq(self.ends), beat.double.eq(self.doubles),
             ]
         if several:
-            self._several(m, out, address, block_address, last_drain, last_window, last_block & ~raw, words)
+            self._several(m, out, address, block_address, last_drain, last_window, last_block & ~raw,
+                          columns + 1 + more if self.config.gate else columns + 1)
         else:
             m.d.comb += out.eq(last_drain)
             with m.If(self.strobe & last_drain):
                 m.d.sync += address.eq(Mux(last_window, next_block, address + layer.thresholds_window))
             with m.If(self.strobe & last_drain & last_window):
                 m.d.sync += block_address.eq(next_block)
-            m.d[self.early] += next_block.eq(Mux(last_block & ~raw, layer.thresholds, block_address + words))
+            after = block_address + columns + 1
+            m.d[self.early] += next_block.eq(Mux(last_block & ~raw, layer.thresholds,
+                                                 after + more if self.config.gate else after))
         if self.config.gate:
             self._gated(m, address, last_drain)
         if self.config.requantize_depth:
