@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Array as Choice
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from signum.hdl.array.array import Array
@@ -179,13 +179,14 @@ class Accelerator(wiring.Component):
             control.combine.address.eq(self._threshold_address(later.address)),
             *(control.combine[name].eq(later[name]) for name in addends(config)),
             control.combine.double.eq(later.double),
+            *([control.combine.gated.eq(later.enable & later.gated)] if config.gate else []),
             control.combine.enable.eq(later.enable),
             control.combine.store.eq(later.valid & later.out & later.raw),
         ]
         if config.parity:
             m.d.comb += [
                 control.steps.eq(sequencer.steps),
-                control.compares.eq(0 if config.signed else later.valid & later.out & ~later.raw),
+                control.compares.eq(0 if config.signed else later.valid & self._compared(later) & ~later.raw),
             ]
         if config.requantize_depth:
             self._requantization(m)
@@ -207,6 +208,13 @@ class Accelerator(wiring.Component):
             self.writer.flush_layer_end.eq(self.packer.flush_layer_end),
             sequencer.done.eq(self.writer.done),
         ]
+
+    def _compared(self, beat: data.View) -> Value:
+        """The sums of a beat are compared: with a threshold, or with a gate."""
+        if not self.config.gate:
+            return beat.out
+        gates = Cat(flag_of(self.sequencer.layer, row.flag) for row in combines_of(self.config) if row.gates).any()
+        return beat.out | (gates & ~beat.gated)
 
     def _ends(self, m: Module) -> None:
         """Connect the epilogues; the elements of all rows are brought in step."""

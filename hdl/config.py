@@ -16,7 +16,7 @@ WIDEST_SCALE = 18                   # bits of an operand of an FPGA's multiplier
 MAY_BE_ZERO = {"pipeline", "zero_padding", "requantize_depth", "requantize_shift", "memory_registers", "input_depth",
                "input_planes", "input_levels", "input_maximum", "answer_ranks", "answer_values",
                "answer_bytes", "answer_shuffle", "threshold_levels", "weight_repeats", "accumulator_shift",
-               "input_places", "parity"}
+               "input_places", "parity", "gate"}
 MOST_LEVELS = 7                     # thresholds of a sum
 WIDEST_SIGNAL = 1 << 16             # bits of a signal too wide for Amaranth; one signal holds the words of all rows
 LARGEST = (1 << 32) - 1             # value of a parameter, which a board tells in a register
@@ -151,6 +151,10 @@ class ArrayConfig:
     parity : int
         1 if the words of program, weights, activations, thresholds and coefficients have a parity bit for each 32 bits,
         which is checked where a word is used; see `hdl.host.fault_recorder`. 0 saves the hardware.
+    gate : int
+        1 if the last segments of a layer may be gated: their sums count only where the sum before them exceeds a
+        threshold of the channel, as the second plane of FracBNN (Zhang et al., 2021). 0 saves the hardware. Binary
+        arrays only.
 
     Raises
     ------
@@ -191,6 +195,7 @@ class ArrayConfig:
     answer_bytes: int = 0
     answer_shuffle: int = 0
     parity: int = 0
+    gate: int = 0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -226,12 +231,14 @@ class ArrayConfig:
         if self.element_bits > 1 and self.accumulator_shift:
             raise ConfigError(f"accumulator_shift must be 0 where element_bits is {self.element_bits}, "
                               f"not {self.accumulator_shift}")
+        if self.element_bits > 1 and self.gate:
+            raise ConfigError(f"gate must be 0 where element_bits is {self.element_bits}, not {self.gate}")
         limits = {"rows": 1024, "cols": 1024, "lanes": 4096, "acc_bits": 32, "sum_bits": 32, "access_patterns": 8,
                   "zero_padding": 1, "memory_registers": 2, "requantize_shift": 24, "scale_bits": WIDEST_SCALE,
                   "fetch_width": 32, "input_planes": 8, "input_maximum": 255, "input_depth": 65536,
                   "answer_ranks": 8, "answer_values": 1, "answer_bytes": 1, "answer_shuffle": 8,
                   "input_places": 2, "threshold_levels": MOST_LEVELS, "weight_repeats": 1,
-                  "accumulator_shift": 1, "parity": 1}
+                  "accumulator_shift": 1, "parity": 1, "gate": 1}
         for name, most in limits.items():
             if getattr(self, name) > most:
                 raise ConfigError(f"{name} must be at most {most}, not {getattr(self, name)}")
@@ -390,6 +397,11 @@ class ArrayConfig:
     def memory_latency(self) -> int:
         """Cycles from the address to the word of a bank."""
         return 1 + 2 * self.memory_registers
+
+    @property
+    def gate_cycles(self) -> int:
+        """Cycles from a sum that a gate compares to the first sum of its column that the gate may mask."""
+        return self.memory_latency + 2
 
     @property
     def code_latency(self) -> int:

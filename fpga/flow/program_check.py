@@ -206,9 +206,10 @@ def _check_layer(layer: Layer, what: str) -> None:
         ((layer.shares >= 0) & (layer.shares < outputs)).all())), f"{what}.shares", f"be of 0..{outputs - 1}",
         layer.shares)
     channels = layer.channels
-    if layer.thresholds is not None:
-        need(_is_array(layer.thresholds, "i", (None, None, channels), 8) and layer.thresholds.size > 0,
-             f"{what}.thresholds", f"be int64 (CY, CX, {channels})", layer.thresholds.shape)
+    for name in ("thresholds", "gates", "open_thresholds"):
+        numbers = getattr(layer, name)
+        need(numbers is None or (_is_array(numbers, "i", (None, None, channels), 8) and numbers.size > 0),
+             f"{what}.{name}", f"be int64 (CY, CX, {channels})", getattr(numbers, "shape", None))
     if layer.inverted is not None:
         need(_is_array(layer.inverted, "b", (channels,)), f"{what}.inverted", f"be bool ({channels},)",
              layer.inverted.shape)

@@ -109,10 +109,12 @@ class Device:
         return Register.CONTROL * self._step, int(bits)
 
     def _read_config(self) -> ArrayConfig:
-        names = [field.name for field in dataclasses.fields(ArrayConfig) if field.name != "parity"]
-        parity, *values = self._registers(Register.PARITY, 1 + len(names))      # the registers before the others
+        names = [field.name for field in dataclasses.fields(ArrayConfig) if field.name not in ("parity", "gate")]
+        # the registers apart from the others, and the others
+        [gate] = self._registers(Register.CONTROL, 1)
+        parity, *values = self._registers(Register.PARITY, 1 + len(names))
         try:
-            return ArrayConfig(**dict(zip(names, values, strict=True)), parity=parity & 1)
+            return ArrayConfig(**dict(zip(names, values, strict=True)), parity=parity & 1, gate=gate)
         except ConfigError as error:
             raise DeviceError(f"the board must tell a configuration that there can be: {error}") from None
 

@@ -113,8 +113,7 @@ class Compiler:
                 if self.answers:
                     thresholds.append(self._in_beats(answer_offsets(config, layer), 0))
             elif layer.thresholds is not None:
-                never = (1 << config.sum_bits) - 1      # missing channels of a beat give the tail's element
-                thresholds.append(self._in_beats(self._thresholds(layer.thresholds, layer), never))
+                thresholds.append(self._entries(layer))
         weight_words = np.concatenate(weights, axis=1)
         width = config.drain_width
         entries = np.concatenate([np.zeros((0, width), dtype=np.int64), *thresholds])
@@ -157,6 +156,17 @@ class Compiler:
         filled = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, missing)], constant_values=fill)
         return filled.reshape(-1, width)
 
+    def _entries(self, layer: Layer) -> np.ndarray:
+        """Thresholds as words of their memory; with gates three for each beat: gate, closed and open thresholds."""
+        never = (1 << self.config.sum_bits) - 1     # missing channels of a beat give the tail's element
+        found = [self._in_beats(self._thresholds(values, layer), never)
+                 for values in (layer.gates, layer.thresholds, layer.open_thresholds) if values is not None]
+        return np.stack(found, axis=1).reshape(-1, self.config.drain_width)
+
+    def _entry_beats(self, layer: Layer) -> int:
+        """Words of the thresholds of a layer's channels, of one border class and window position."""
+        return self._beats(layer.channels) * (3 if layer.row.gates else 1)
+
     def _useful(self, layer: Layer) -> int:
         height, width = self.original.sums_size(layer)
         pixels = height // layer.pool[0] * layer.pool[0] * (width // layer.pool[1]) * layer.pool[1]
@@ -182,6 +192,9 @@ class Compiler:
         if any(layer.border) and not config.zero_padding:
             raise CapacityError(f"layer {layer.name} pads with zeros, which this array leaves out: "
                                 "zero_padding of 1 would make it fit, or padding with +1 or -1", 1)
+        if layer.row.gates and not config.gate:
+            raise CapacityError(f"layer {layer.name} is gated, which this array leaves out: gate of 1 would make it fit",
+                                1)
         block, idle = self._block(layer, ranges, raw)
         blocks = words_per(layer.outputs, block)
         flags = 0
@@ -202,6 +215,8 @@ class Compiler:
             "thresholds": threshold_base if raw or layer.thresholds is not None else 0,
             **pattern_fields, **self._class_fields(layer), **self._out_fields(layer, raw),
         }
+        if config.gate:
+            fields["gated"] = sum(taps.drains for taps in ranges if taps.gated)
         if config.requantize_depth:
             fields |= {"coefficients": coefficient_base if layer.row.requantized else 0,
                        "coefficients_step": self._beats(layer.channels) if layer.row.requantized else 0}
@@ -248,7 +263,8 @@ class Compiler:
                 continue
             sizes = [] if raw else [self._beats(size) for size in [block] * (blocks - 1)
                                     + [layer.outputs - (blocks - 1) * block]]
-            idle = gaps(self.config, dots, last_segments, windows, sizes, self.split, levels)
+            idle = gaps(self.config, dots, last_segments, windows, sizes, self.split, levels,
+                        sum(taps.drains for taps in ranges if taps.gated))
             if idle is None:
                 continue
             cycles = blocks * (sum(dots) + sum(idle))
@@ -296,7 +312,7 @@ class Compiler:
             return dict.fromkeys(names, 0)
         classes = self._pixel_classes(layer)
         windows = layer.pool[0] * layer.pool[1]
-        beats = self._beats(layer.channels)
+        beats = self._entry_beats(layer)
         step = beats * windows
         (low_y, high_y, _), (low_x, high_x, classes_x) = classes
         return dict(zip(names, (low_x, high_x, step, low_y, high_y, step * classes_x, beats), strict=True))

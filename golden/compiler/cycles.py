@@ -189,7 +189,7 @@ def predict_cycles(config: ArrayConfig, records: Sequence[LayerRecord]) -> int:
 
 
 def gaps(config: ArrayConfig, dots: Sequence[int], last_segments: Sequence[int], windows: int,
-         block_sizes: Sequence[int], split: bool, levels: int = 1) -> list[int] | None:
+         block_sizes: Sequence[int], split: bool, levels: int = 1, gated: int = 0) -> list[int] | None:
     """Least idle cycles after each dot product of a window position with which the units after the array keep up.
 
     Sums must have left the rows (`ArrayConfig.drain_cycles`) before the next drain, and with several segments the next
@@ -210,6 +210,8 @@ def gaps(config: ArrayConfig, dots: Sequence[int], last_segments: Sequence[int],
     split : bool
     levels : int
         Thresholds of a sum: as many of the last dot products give elements.
+    gated : int
+        So many of the last dot products are gated: the drain of the first waits for the gate.
 
     Returns
     -------
@@ -219,6 +221,9 @@ def gaps(config: ArrayConfig, dots: Sequence[int], last_segments: Sequence[int],
     fetch = Isa(config).segment_fetch if several else 0
     found = [max(0, config.drain_cycles - following, fetch - last)
              for following, last in zip([*dots[1:], dots[0]], last_segments, strict=True)]
+    if gated:
+        first = len(dots) - gated
+        found[first - 1] = max(found[first - 1], config.gate_cycles - dots[first])
     if not split or not block_sizes:
         return found
     if levels > 1:

@@ -87,6 +87,8 @@ class Segment:
     double : bool
         The sum of the segments before is doubled before this segment's is added: bit planes, those of the largest
         weight first.
+    gated : bool
+        The sum counts only where the gate of the layer is open: the last segments of a "gated" layer.
     """
 
     source: str
@@ -97,6 +99,7 @@ class Segment:
     pad: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
     requantize: Requantize | None = None
     double: bool = False
+    gated: bool = False
 
     @property
     def taps(self) -> int:
@@ -178,7 +181,12 @@ class Layer:
         row takes ``requantize.levels(p)``, or with elements of 8 bits ``requantize.scaled(p)``.
     thresholds : int (CY, CX, N), or None
         A bit is ``S >= thresholds[border class of y, border class of x]``; None gives the raw sums.
-        CY = CX = 1 unless the padding counts as zero. An element of 8 bits is S clipped to 0..255.
+        CY = CX = 1 unless the padding counts as zero. An element of 8 bits is S clipped to 0..255. Of a "gated" layer
+        where the gate is closed.
+    gates, open_thresholds : int (CY, CX, N), or None
+        Of a "gated" layer: its gate is open where the sum of the segments before the gated ones, before a doubling, is
+        at least ``gates``, as a threshold: ``S > G`` of FracBNN with G + 1. Its bits there are ``S >=
+        open_thresholds``. Where it is closed, gated segments add nothing; S is doubled as where it is open.
     border : (int, int, int, int)
         Output positions of the convolution (before pooling) of the top, left, bottom and right
         whose thresholds differ; see `golden.reference.encoding.border_class`.
@@ -209,6 +217,8 @@ class Layer:
     step: int = 2
     shares: np.ndarray | None = None
     bytes: tuple[int, int] | None = None
+    gates: np.ndarray | None = None
+    open_thresholds: np.ndarray | None = None
 
     @property
     def outputs(self) -> int:
@@ -263,23 +273,41 @@ class Layer:
 
     def sums(self, maps: dict[str, np.ndarray]) -> np.ndarray:
         """Combined sums S of all positions before pooling, int64 (B, OH, OW, N)."""
-        return self._combined(segment.sums(maps[segment.source]) for segment in self.segments)
+        return self._gated_sums(maps)[0]
+
+    def _gated_sums(self, maps: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Combined sums, and where the gate is open, bool (B, OH, OW, N)."""
+        parts = [segment.sums(maps[segment.source]) for segment in self.segments]
+        if self.gates is None:
+            return self._combined(parts), np.zeros(parts[0].shape, dtype=bool)
+        first = sum(not segment.gated for segment in self.segments)
+        before = self.row.total(parts[:first], (segment.double for segment in self.segments))
+        opens = before >= self._of_positions(self.gates, before)
+        return self._combined([*parts[:first], *(part * opens for part in parts[first:])]), opens
+
+    def _of_positions(self, thresholds: np.ndarray, sums: np.ndarray) -> np.ndarray:
+        """The thresholds (CY, CX, N) of the border class of each position of sums (B, OH, OW, N): (OH, OW, N)."""
+        _, oh, ow, _ = sums.shape
+        top, left, bottom, right = self.border
+        class_y = border_class(np.arange(oh), oh, top, bottom)
+        class_x = border_class(np.arange(ow), ow, left, right)
+        found: np.ndarray = thresholds[class_y[:, None], class_x[None, :]]
+        return found
 
     def evaluate(self, maps: dict[str, np.ndarray]) -> np.ndarray:
         """The elements, bool or uint8 (B, PH, PW, N), or the raw sums, int64 (B, OH, OW, N)."""
-        sums = self.sums(maps)
+        sums, opens = self._gated_sums(maps)
         if self.raw:
             return sums
         _, oh, ow, _ = sums.shape
         if self.thresholds is None:
             elements = np.clip(sums, 0, 255).astype(ELEMENT_TYPES[self.element_bits])
         else:
-            top, left, bottom, right = self.border
-            class_y = border_class(np.arange(oh), oh, top, bottom)
-            class_x = border_class(np.arange(ow), ow, left, right)
             if self.shares is not None:
-                sums = sums[..., self.shares]
-            elements = sums >= self.thresholds[class_y[:, None], class_x[None, :]]
+                sums, opens = sums[..., self.shares], opens[..., self.shares]
+            elements = sums >= self._of_positions(self.thresholds, sums)
+            if self.open_thresholds is not None:
+                elements = np.where(opens, sums >= self._of_positions(self.open_thresholds, sums), elements)
         ph, pw = oh // self.pool[0], ow // self.pool[1]
         elements = elements[:, :ph * self.pool[0], :pw * self.pool[1]]
         return elements.reshape(-1, ph, self.pool[0], pw, self.pool[1], self.channels).max(axis=(2, 4))
@@ -337,11 +365,31 @@ class Graph:
             if layer.row.requantized and any(layer.border):
                 raise GraphError(f"layer {layer.name} must not have border classes, for it is {layer.combine}: "
                                  "zeros that are padded would move its levels")
+            self._check_gates(layer)
             if len(sizes) != 1:
                 raise GraphError(f"the segments of layer {layer.name} must have equal output sizes")
             if layer.name in shapes:
                 raise GraphError(f"the name {layer.name} must be used once")
             shapes[layer.name] = self._shape(layer, shapes)
+
+    @staticmethod
+    def _check_gates(layer: Layer) -> None:
+        gated = [segment.gated for segment in layer.segments]
+        if not layer.row.gates:
+            if any(gated) or layer.gates is not None or layer.open_thresholds is not None:
+                raise GraphError(f"layer {layer.name} must not have gates or gated segments, for it is {layer.combine}")
+            return
+        if layer.thresholds is None or layer.gates is None or layer.open_thresholds is None:
+            raise GraphError(f"the gated layer {layer.name} must have gates, thresholds and open thresholds, not raw "
+                             "sums: their value differs with the gate")
+        if gated[0] or not gated[-1] or gated != sorted(gated):
+            raise GraphError(f"the gated segments of layer {layer.name} must be one or more, behind all others, for its "
+                             "gate is decided once")
+        if layer.shares is not None:
+            raise GraphError(f"the channels of the gated layer {layer.name} must not share sums")
+        if not layer.thresholds.shape == layer.gates.shape == layer.open_thresholds.shape:
+            raise GraphError(f"gates, thresholds and open thresholds of layer {layer.name} must be of one shape, not "
+                             f"{layer.gates.shape}, {layer.thresholds.shape} and {layer.open_thresholds.shape}")
 
     def _check_elements(self, layer: Layer) -> None:
         expected = "bool" if self.element_bits == 1 else "int8"

@@ -59,7 +59,7 @@ def pack_segment(segment: Segment, both: bool) -> tuple[Packing, Segment]:
     if both:
         weights = by_tap.reshape(n, 1, 1, -1).transpose(0, 3, 1, 2)
         return packing, Segment(source=segment.source, weights=weights, requantize=segment.requantize,
-                            double=segment.double)
+                            double=segment.double, gated=segment.gated)
     weights = by_tap.reshape(n, kernel_h, -1).transpose(0, 2, 1)[..., None]
     return packing, dataclasses.replace(
         segment, weights=weights, stride=(segment.stride[0], 1), dilation=(segment.dilation[0], 1),

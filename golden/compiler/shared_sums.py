@@ -59,7 +59,7 @@ def _follow(segment: Segment, orders: Mapping[str, np.ndarray]) -> Segment:
 
 def _levels(layer: Layer, config: ArrayConfig) -> int:
     """The thresholds of a sum with the fewest cycles of the array, 1 for sums that are not shared."""
-    if layer.thresholds is None or layer.row.requantized or layer.shares is not None:
+    if layer.thresholds is None or layer.row.requantized or layer.row.gates or layer.shares is not None:
         return 1
     steps = sum(words_per(segment.weights.shape[1], config.lanes) * segment.weights[0, 0].size
                 for segment in layer.segments)

@@ -35,10 +35,11 @@ def widened(graph: Graph, config: ArrayConfig) -> ArrayConfig:
     shapes = graph.shapes
     patterns = max(len({(segment.stride, shapes[segment.source], border_of(graph, segment.source))
                      for segment in layer.segments}) for layer in graph.layers)
+    gated = any(layer.row.gates for layer in graph.layers)
     requantized = any(layer.row.requantized for layer in graph.layers)
     return config.replace(acc_bits=acc_bits, sum_bits=sum_bits, access_patterns=patterns,
                           zero_padding=int(any(any(layer.border) for layer in graph.layers)),
-                          requantize_depth=config.requantize_depth if requantized else 0)
+                          requantize_depth=config.requantize_depth if requantized else 0, gate=int(gated))
 
 
 def compile_fitted(graph: Graph, config: ArrayConfig, *, split: bool = False) -> Program:

@@ -26,7 +26,8 @@ class TapRange:
     half the weight of the one before, so that the accumulators double before each. The map of each begins ``apart``
     words behind the map of the one before. With ``drains`` the sum is drained after the range, and with ``doubles``
     added to twice the sum before. A ``replay`` reads a word twice, with all weights -1 and then +1: the dot product is
-    the lanes. With ``repeats`` all positions have the same weights, which are in memory once.
+    the lanes. With ``repeats`` all positions have the same weights, which are in memory once. The drain of a
+    ``gated`` range counts only where the gate is open.
     """
 
     segments: tuple[Segment, ...]
@@ -39,6 +40,10 @@ class TapRange:
     apart: int = 0
     replay: bool = False
     repeats: bool = False
+
+    @property
+    def gated(self) -> bool:
+        return self.segment.gated
 
     @property
     def segment(self) -> Segment:
@@ -127,7 +132,8 @@ def tap_ranges(layer: Layer, config: ArrayConfig, places: Mapping[str, MapAlloca
     taps = 0
     for part in _merged(rest, config, places):
         taps += part.taps(config.lanes)
-        if joined and not part.doubles and taps <= config.most_taps and joined[-1].steps >= fetch:
+        alike = bool(joined) and joined[-1].gated == part.gated
+        if alike and not part.doubles and taps <= config.most_taps and joined[-1].steps >= fetch:
             part = dataclasses.replace(part, doubles=joined[-1].doubles)
             joined[-1] = dataclasses.replace(joined[-1], drains=False)
         else:
@@ -146,7 +152,7 @@ def _shifted(ranges: Iterable[TapRange], config: ArrayConfig, places: Mapping[st
     taps, fetch = first.taps(config.lanes), Isa(config).segment_fetch
     for part in others:
         taps = (taps << part.doubles) + part.taps(config.lanes)
-        if taps > config.most_taps:
+        if taps > config.most_taps or part.gated:
             break
         last = chain[-1]
         # the accumulators may double before each line of a range, and so before each plane or before its only one
@@ -196,7 +202,7 @@ def _alike(one: TapRange, other: TapRange, places: Mapping[str, MapAllocation]) 
     """Whether two ranges read maps of one layout by the same steps, and leave one of the loops free."""
     def access(part: TapRange) -> tuple[object, ...]:
         place, segment = places[part.segment.source], part.segment
-        return (part.ky, part.kx, part.words, place.words, place.pitch, place.border, segment.stride, segment.dilation,
+        return (part.gated, part.ky, part.kx, part.words, place.words, place.pitch, place.border, segment.stride, segment.dilation,
                 segment.padding, segment.weights.shape)
 
     return access(one) == access(other) and _one_line(dataclasses.replace(one, segments=one.segments[:1]), places)

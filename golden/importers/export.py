@@ -151,6 +151,8 @@ class _Exporter:
 
         Where border classes stand for padding with zeros, V is padded with zeros, and the constants differ.
         """
+        if layer.row.gates:
+            raise NetworkError(f"layer {layer.name} must not be gated, for QONNX has no operator of it")
         doubled = np.cumsum([segment.double for segment in layer.segments][::-1])[::-1]
         exponents = [int(total - segment.double) for total, segment in zip(doubled, layer.segments, strict=True)]
         mixed = any(not self.codes[segment.source].planes for segment in layer.segments)

@@ -49,7 +49,7 @@ def interpret(program: Program, maps: dict[str, np.ndarray]) -> tuple[np.ndarray
         layer = LayerRun(program, record)
         if record.has(LayerFlag.RAW):
             assert program.result is not None
-            results = layer.sums(memory, 0, 0)[-1][..., :program.result.channels]
+            results = layer.sums(memory, 0, 0)[0][-1][..., :program.result.channels]
         else:
             layer.store(memory, layer.elements(memory))
     return memory, results
@@ -84,8 +84,11 @@ class LayerRun:
         whole_line = segment["runs"] * whole_run + segment["words"] + segment["line_step"]
         return (segment["start"] + line[:, None, None] * whole_line + run[None, :, None] * whole_run + word).reshape(-1)
 
-    def sums(self, memory: np.ndarray, window_y: int, window_x: int) -> list[np.ndarray]:
-        """Combined sums at one position of the pooling window after each drain, int64 (B, pixels, channels)."""
+    def sums(self, memory: np.ndarray, window_y: int, window_x: int) -> tuple[list[np.ndarray], np.ndarray]:
+        """At one position of the pooling window the combined sums after each drain, int64 (B, pixels, channels).
+
+        Also where the gate is open, bool (B, pixels, channels).
+        """
         f = self.fields
         offset = (window_x * f["window_step"]
                   + window_y * (f["window_x"] * f["window_step"] + f["window_line"]))
@@ -99,6 +102,8 @@ class LayerRun:
         acc = np.zeros_like(total)
         combine = self.record.combine
         drained = 0
+        opens = np.zeros(total.shape, dtype=bool)
+        ungated = f["drains"] + 1 - f.get("gated", 0)
         after: list[np.ndarray] = []
         for segment, offsets, count in zip(self.record.segments, steps, kept, strict=True):
             pattern = segment["flags"] >> PATTERN_BIT
@@ -119,11 +124,15 @@ class LayerRun:
                     acc = self._requantized(acc, drained)
                 if segment["flags"] & SegmentFlag.DOUBLE:
                     total = 2 * total
+                if drained >= ungated:
+                    acc = acc * opens
                 total = self._wrapped(combine.reference(total, acc) if drained else acc, self.config.sum_bits)
                 acc = np.zeros_like(total)
                 drained += 1
                 after.append(total)
-        return after
+                if combine.gates and drained == ungated:
+                    opens = total >= self._thresholds(window_y * (f["window_x"] + 1) + window_x)[0]
+        return after, opens
 
     def _wrapped(self, values: np.ndarray, bits: int) -> np.ndarray:
         """Values modulo the width of a register, signed as in the register."""
@@ -156,15 +165,18 @@ class LayerRun:
             counts[image] = np.rint(self._numbers(bank[addresses], signed=False) @ weights)
         return counts if self.config.signed else (counts + len(weights)) // 2
 
-    def _thresholds(self, window: int) -> np.ndarray:
-        """Thresholds at one position of the window, int (pixels, channels)."""
+    def _thresholds(self, window: int) -> list[np.ndarray]:
+        """Thresholds at one position of the window, int (pixels, channels); with gates, these before and two of them.
+        """
         f = self.fields
         first = np.full(len(self.x), f["thresholds"] + window * f["thresholds_window"])
         if self.config.zero_padding:
             first += border_class(self.y, f["y"] + 1, f["class_y_low"], f["y"] - f["class_y_high"]) * f["class_y_step"]
             first += border_class(self.x, f["x"] + 1, f["class_x_low"], f["x"] - f["class_x_high"]) * f["class_x_step"]
-        beats = np.arange(self.levels * self.beats)
-        return self.program.thresholds[first[:, None] + beats].reshape(len(first), -1)
+        entries = 3 if self.record.combine.gates else 1
+        beats = np.arange(self.levels * self.beats) * entries
+        return [self.program.thresholds[first[:, None] + beats + entry].reshape(len(first), -1)
+                for entry in range(entries)]
 
     def _in_order(self, sums: list[np.ndarray]) -> np.ndarray:
         """The sums of all levels as they leave: of each block of columns a level after another."""
@@ -179,11 +191,13 @@ class LayerRun:
         pooled = np.zeros(shape, dtype=ELEMENT_TYPES[self.config.element_bits])
         for window_y in range(f["window_y"] + 1):
             for window_x in range(f["window_x"] + 1):
-                sums = self._in_order(self.sums(memory, window_y, window_x)[-self.levels:])
+                after, opens = self.sums(memory, window_y, window_x)
+                sums = self._in_order(after[-self.levels:])
                 if self.config.signed:
                     found = np.clip(sums, 0, 255).astype(pooled.dtype)
                 else:
-                    found = sums >= self._thresholds(window_y * (f["window_x"] + 1) + window_x)
+                    *closed, last = self._thresholds(window_y * (f["window_x"] + 1) + window_x)
+                    found = sums >= (np.where(opens, last, closed[1]) if closed else last)
                 pooled = np.maximum(pooled, found)
         return pooled
 

@@ -96,7 +96,7 @@ class Beat:
     The fields are the fields of `hdl.output.result_controller.beat_layout`, and the entry of its coefficients;
     ``address``, ``end`` and ``coefficient`` are None for columns without a channel, ``coefficient`` also on arrays
     without requantization. ``addend`` is the name of the selected addend, or None;
-    with ``double`` the addend is of twice the sum.
+    with ``double`` the addend is of twice the sum. ``gated`` is None on arrays without gates.
     """
 
     cycle: int
@@ -105,6 +105,7 @@ class Beat:
     address: int | None
     addend: str | None
     double: bool
+    gated: bool | None
     out: bool
     first_window: bool
     last_window: bool
@@ -120,7 +121,9 @@ def result_controller(config: ArrayConfig, layer: Mapping[str, int], groups: int
 
     ``doubles`` has the drains of a window position that double the sum before.
     """
-    raw, addend = bool(layer["flags"] & LayerFlag.RAW), combine_of(layer["flags"]).addend.__name__
+    combine = combine_of(layer["flags"])
+    raw, addend = bool(layer["flags"] & LayerFlag.RAW), combine.addend.__name__
+    entries = 3 if combine.gates else 1         # of a beat
     beats = layer["channel_blocks"] * (layer["channel_block"] + 1) + layer["last_channel_block"] + 1
     levels = layer.get("levels", 0) + 1
     for group in range(groups):
@@ -129,16 +132,18 @@ def result_controller(config: ArrayConfig, layer: Mapping[str, int], groups: int
             size = layer["last_channel_block" if last_block else "channel_block"] + 1
             for window in range(layer["windows"] + 1):
                 first = layer["thresholds"] + window * layer["thresholds_window"]
-                first += block * levels * (layer["channel_block"] + 1) + (group * beats if raw else 0)
+                first += entries * (block * levels * (layer["channel_block"] + 1) + (group * beats if raw else 0))
                 for part in range(layer["drains"] + 1):
-                    first += size if part > layer["drains"] - levels + 1 else 0
+                    first += entries * size if part > layer["drains"] - levels + 1 else 0
+                    gated = part > layer["drains"] - layer.get("gated", 0)
                     ends = last_block and (part == layer["drains"] or config.threshold_levels < 2)
                     numbers = (layer.get("coefficients", 0) + block * (layer["channel_block"] + 1)
                                + part * layer.get("coefficients_step", 0))
                     yield block == window == part == 0, [Beat(
                         cycle=1 + beat + beat * config.drain_width // config.tile, number=beat, valid=beat < size,
-                        address=(first + beat) % (1 << config.threshold_bits) if beat < size else None,
-                        addend=addend if part else None, double=doubles[part],
+                        address=(first + entries * beat + gated) % (1 << config.threshold_bits)
+                        if beat < size else None,
+                        addend=addend if part else None, double=doubles[part], gated=gated if config.gate else None,
                         out=part > layer["drains"] - levels, first_window=window == 0,
                         last_window=window == layer["windows"],
                         end=ends and beat == size - 1 if beat < size else None, raw=raw,
@@ -161,7 +166,11 @@ def int4_level(number: int) -> int:
 
 @dataclass(frozen=True)
 class Sum:
-    """An input of a threshold unit, and its combine with the previous sum; None for the first sum of a beat."""
+    """An input of a threshold unit, and its combine with the previous sum; None for the first sum of a beat.
+
+    A ``gated`` sum counts as 0 where the last sum of its beat that was not had no bit, and is compared with the next
+    threshold where it had one.
+    """
 
     beat: int
     value: int
@@ -169,25 +178,31 @@ class Sum:
     address: int
     store: bool = False
     double: bool = False
+    gated: bool = False
 
 
 def threshold_unit(config: ArrayConfig, sums: Iterable[Sum], thresholds: list[int]) -> list[tuple[int, int]]:
     """The combined sum and the element for each sum; stored sums change ``thresholds``."""
     size = 1 << config.sum_bits
     combined: dict[int, int] = {}
+    gates: dict[int, int] = {}
     results = []
     for item in sums:
-        total = item.value
+        gate = gates.get(item.beat, 0) if item.gated else 0
+        total = item.value if gate or not item.gated else 0
+        address = (item.address + gate) % (1 << config.threshold_bits)
         if item.combine:
-            total = item.combine.reference(combined[item.beat] << item.double, item.value)
+            total = item.combine.reference(combined[item.beat] << item.double, total)
         total = combined[item.beat] = total % size
         if config.signed:
             element = min(max(total - size if 2 * total >= size else total, 0), 255)
         else:
-            element = int(total >= thresholds[item.address])
+            element = int(total >= thresholds[address])
+        if not item.gated:
+            gates[item.beat] = element
         results.append((total, element))
         if item.store:
-            thresholds[item.address] = total
+            thresholds[address] = total
     return results
 
 

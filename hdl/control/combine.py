@@ -23,8 +23,7 @@ Addend = Callable[[Value, Value], Value]
 class Combine:
     """A combine: the first segment gives S = p, each further segment a new S from S and its p.
 
-    A segment may double S first, under a row that is linear and without requantization: the sums of bit planes. The new
-    S must be non-decreasing in S and in p: the bounds of S are computed from the bounds of p.
+    A segment may double S first, under a row that ``doubles``: the sums of bit planes. The new S must be non-decreasing in S and in p: the bounds of S are computed from the bounds of p.
 
     Parameters
     ----------
@@ -44,6 +43,10 @@ class Combine:
         equal offsets, and channels whose bits fall with S keep inverted bits.
     joins : bool
         A long dot product may be split into segments, and neighbouring segments may share a drain.
+    gates : bool
+        The last segments may be gated: their p counts only where the S before them reaches the gate of its channel, and
+        as 0 elsewhere. Such a layer has a threshold for either case, no raw sums, and needs an array with ``gate``. S
+        is compared as it stands, before a gated segment doubles it; the doubling does not depend on the gate.
     requantized : bool
         p is a requantized sum (`hdl.output.requantize`); the array must have ``requantize_depth``.
     element_bits : tuple of int
@@ -56,13 +59,14 @@ class Combine:
     addend: Addend
     linear: bool = True
     joins: bool = False
+    gates: bool = False
     requantized: bool = False
     element_bits: tuple[int, ...] = (1, 8)
 
     @property
     def doubles(self) -> bool:
         """Segments may double S."""
-        return self.linear and not self.requantized
+        return (self.linear or self.gates) and not self.requantized
 
     def total(self, operands: Iterable[Any], doubles: Iterable[bool] = repeat(False)) -> Any:
         """S of the operands of all segments, in their order; ``doubles`` has the segments that double S first."""
@@ -79,13 +83,18 @@ COMBINES = {row.name: row for row in (
     Combine(name="sum", flag=0, reference=lambda total, p: total + p, addend=keep, joins=True),
     # the paths of a residual block
     Combine(name="residual", flag=4, reference=lambda total, p: total + p, addend=keep, requantized=True),
+    # activations of two planes, the lighter added only where the sum of the heavier exceeds a gate (FracBNN: Zhang et
+    # al., 2021). Not linear: inverted weights would turn the gate around
+    Combine(name="gated", flag=32, reference=lambda total, p: total + p, addend=keep, linear=False, joins=True,
+            gates=True, element_bits=(1,)),
 )}
 """All rows by name."""
 
 
 def combines_of(config: ArrayConfig) -> list[Combine]:
     """The rows in the hardware of an array."""
-    return [row for row in COMBINES.values() if config.requantize_depth or not row.requantized]
+    return [row for row in COMBINES.values() if (config.requantize_depth or not row.requantized)
+            and (config.gate or not row.gates)]
 
 
 def combine_of(flags: int) -> Combine:

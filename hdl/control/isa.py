@@ -116,6 +116,9 @@ class Isa:
         levels = (
             Field("levels", bits_to_hold(config.threshold_levels - 1)),     # last threshold of a sum
         ) if config.threshold_levels > 1 else ()
+        gated = (
+            Field("gated", SEGMENTS_BITS),          # so many last drains of a window position are gated
+        ) if config.gate else ()
         flags = [flag for flag in LayerFlag if config.streams or flag != LayerFlag.RELEASE]
         self.config = config
         self.front = (
@@ -140,6 +143,7 @@ class Isa:
             Field("channel_block", beat),           # last beat of a block: drain_width channels each
             Field("last_channel_block", beat),      # last beat of the last block
             Field("drains", SEGMENTS_BITS),         # last drain of a window position
+            *gated,
             Field("windows", 2 * WINDOW_BITS),      # last position of the window
             Field("thresholds", t),                 # first threshold, or first raw result
             Field("thresholds_window", t),          # step to the thresholds of the next window position

@@ -67,7 +67,7 @@ class Register(enum.IntEnum):
 
     MAGIC = 0
     VERSION = 1
-    CONTROL = 2             # write only
+    CONTROL = 2             # tells the parameter ``gate`` when read; see `Control`
     STATUS = 3
     CYCLES = 4              # cycles of the last run, or of the run so far
     RUNS = 5                # runs begun since reset, modulo 256
@@ -104,9 +104,13 @@ NUMBER_AT = 24
 
 
 def config_registers(config: ArrayConfig) -> dict[str, int]:
-    """Word of the register region for each field of the configuration; ``parity`` is bit 0 of `Register.PARITY`."""
-    names = [field.name for field in dataclasses.fields(config) if field.name != "parity"]
-    return {**{name: Register.CONFIG + i for i, name in enumerate(names)}, "parity": int(Register.PARITY)}
+    """Word of the register region for each field of the configuration.
+
+    ``parity`` is bit 0 of `Register.PARITY`, and ``gate`` the value of `Register.CONTROL`.
+    """
+    apart = {"parity": int(Register.PARITY), "gate": int(Register.CONTROL)}
+    names = [field.name for field in dataclasses.fields(config) if field.name not in apart]
+    return {**{name: Register.CONFIG + i for i, name in enumerate(names)}, **apart}
 
 
 class WrongWord(NamedTuple):

@@ -5,7 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from signum.hdl.config import ArrayConfig, bits_to_hold
-from signum.hdl.control.combine import addends
+from signum.hdl.control.combine import addends, combines_of
 from signum.hdl.control.isa import Isa, LayerFlag, flag_of
 from signum.hdl.control.loop import Nest
 
@@ -29,6 +29,8 @@ def beat_layout(config: ArrayConfig) -> data.StructLayout:
         Selects its addend in `hdl.control.combine.addends`; none for the first segment.
     double
         The sum of the earlier segments is doubled first.
+    gated : only with ``config.gate``
+        Its sums count only where the gate is open; its address is that of the threshold where the gate is closed.
     out
         The sum is complete, and compared with its first or, after a further drain, with its next threshold.
     first_window, last_window
@@ -47,6 +49,7 @@ def beat_layout(config: ArrayConfig) -> data.StructLayout:
         "address": config.threshold_bits,
         **dict.fromkeys(addends(config), 1),
         "double": 1,
+        **({"gated": 1} if config.gate else {}),
         "out": 1,
         "first_window": 1,
         "last_window": 1,
@@ -139,12 +142,15 @@ class ResultController(wiring.Component):
         last_number = Signal.like(number)
         counted, ends, final = Signal(), Signal(), Signal()
         several = self.config.threshold_levels > 1
+        gates = Cat(flag_of(layer, row.flag) for row in combines_of(self.config) if row.gates).any()
         # drains of a window position, positions of a channel block, blocks of a pixel
         nest = Nest(m, {name: layer[name] for name in ("drains", "windows", "channel_blocks")},
                     restart=self.restart, step=self.strobe)
         drains, windows, blocks = nest.loops.values()
         last_drain, last_window, last_block = drains.at_end, windows.at_end, blocks.at_end
         columns = Signal.like(last_number)
+        # with gates a beat has three words: the gate, and the thresholds where it is closed and open
+        more = Mux(gates, columns + 1 << 1, 0)
         out = Signal()
         m.d.comb += [
             columns.eq(Mux(last_block, layer.last_channel_block, layer.channel_block)),
@@ -153,7 +159,7 @@ class ResultController(wiring.Component):
             beat.layer_end.eq(final & enable & counted & (number == last_number)),
         ]
         with m.If(enable):
-            m.d.sync += beat.address.eq(beat.address + 1)
+            m.d.sync += beat.address.eq(beat.address + (Cat(1, gates) if self.config.gate else 1))
             with m.If(number == last_number):
                 m.d.sync += counted.eq(0)
         m.d.sync += self.group.eq(self.strobe & drains.first & windows.first & blocks.first)
@@ -168,19 +174,35 @@ class ResultController(wiring.Component):
                 beat.raw.eq(raw), final.eq(self.ends), beat.double.eq(self.doubles),
             ]
         if several:
-            self._several(m, out, address, block_address, last_drain, last_window, last_block & ~raw, columns)
+            self._several(m, out, address, block_address, last_drain, last_window, last_block & ~raw,
+                          columns + 1 + more if self.config.gate else columns + 1)
         else:
             m.d.comb += out.eq(last_drain)
             with m.If(self.strobe & last_drain):
                 m.d.sync += address.eq(Mux(last_window, next_block, address + layer.thresholds_window))
             with m.If(self.strobe & last_drain & last_window):
                 m.d.sync += block_address.eq(next_block)
-            m.d[self.early] += next_block.eq(Mux(last_block & ~raw, layer.thresholds, block_address + columns + 1))
+            after = block_address + columns + 1
+            m.d[self.early] += next_block.eq(Mux(last_block & ~raw, layer.thresholds,
+                                                 after + more if self.config.gate else after))
+        if self.config.gate:
+            self._gated(m, address, last_drain)
         if self.config.requantize_depth:
             self._coefficients(m, columns, last_drain, last_drain & last_window, last_block)
 
+    def _gated(self, m: Module, address: Signal, last_drain: Value) -> None:
+        """The last drains of a window position are gated; thresholds stand behind the gate."""
+        layer, beat = self.layer, self.beat
+        left = Signal.like(layer.drains)                # drains left of the window position
+        gated = left < layer.gated
+        with m.If(self.restart):
+            m.d.sync += left.eq(layer.drains)
+        with m.Elif(self.strobe):
+            m.d.sync += [left.eq(Mux(last_drain, layer.drains, left - 1)), beat.gated.eq(gated),
+                         beat.address.eq(address + gated)]
+
     def _several(self, m: Module, out: Signal, address: Signal, block_address: Signal, last_drain: Value,
-                 last_window: Value, wraps: Value, columns: Value) -> None:
+                 last_window: Value, wraps: Value, beats: Value) -> None:
         """The addresses of several thresholds of a sum: in a block those of a level behind those of the level before.
 
         The last drains of a window position are out, as many as levels. ``block_address`` moves on to the next block
@@ -189,7 +211,6 @@ class ResultController(wiring.Component):
         layer = self.layer
         left = Signal.like(layer.drains)                # drains left of the window position
         window_address = Signal.like(address)           # of the window position's first level
-        beats = columns + 1
         begin = Mux(last_window, Mux(wraps, layer.thresholds, block_address + beats),
                     window_address + layer.thresholds_window)
         m.d.comb += out.eq(left <= layer.levels)

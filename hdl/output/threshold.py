@@ -1,6 +1,6 @@
 """The threshold unit at the end of a row: combines the sums of a layer's segments into an element."""
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -21,6 +21,7 @@ def combine_layout(config: ArrayConfig) -> data.StructLayout:
         "address": config.threshold_bits,
         **dict.fromkeys(addends(config), 1),
         "double": 1,
+        **({"gated": 1} if config.gate else {}),
         "enable": 1,
         "store": 1,
     })
@@ -34,6 +35,10 @@ class ThresholdUnit(wiring.Component):
     ``p`` plus the addend that the beat selects (see `hdl.control.combine`), of S or of 2S. A bit is ``S >= T``, with
     T from the row's threshold memory at ``address`` plus the offset of the pixel's border class; an element of 8 bits
     is S clipped to 0..255. With ``store`` the sum is written to the memory instead.
+
+    With ``config.gate``, the bit of a sum without ``gated`` is also the gate of its column, for the sums with ``gated``
+    that follow: their p counts as 0 where the gate is 0, and T is the next entry where it is 1. The first of them comes
+    ``config.gate_cycles`` later at the earliest.
 
     Parameters
     ----------
@@ -50,7 +55,7 @@ class ThresholdUnit(wiring.Component):
     fill, take, clear, offset : In
         Border class of the next pixel, and its strobes; see `AddressGenerator`.
     host_write : In(1), host_data : In(sum_bits)
-        Write the threshold memory at ``combine.address``.
+        Write the threshold memory at ``combine.address``, without ``combine.gated``.
     host_read : Out(sum_bits)
         Entry at ``combine.address``, ``config.memory_latency`` later.
     address : Out(threshold_bits), wrong : Out(1), only with ``config.parity``
@@ -60,7 +65,7 @@ class ThresholdUnit(wiring.Component):
     def __init__(self, *, config: ArrayConfig) -> None:
         self.config = config
         self.share_key = (config.beats, config.operand_bits, config.sum_bits, config.threshold_depth,
-                          config.element_bits, config.memory_registers, config.parity)
+                          config.element_bits, config.memory_registers, config.parity, config.gate)
         super().__init__({
             "beat": In(bits_to_hold(config.beats - 1)),
             "sum": In(config.operand_bits),
@@ -75,6 +80,7 @@ class ThresholdUnit(wiring.Component):
             "host_read": Out(config.sum_bits),
             **({"address": Out(config.threshold_bits), "wrong": Out(1)} if config.parity else {}),
         })
+        self.decision = Signal()        # the bit of the sum that came ``memory_latency`` cycles ago
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -95,19 +101,20 @@ class ThresholdUnit(wiring.Component):
         with m.Elif(self.take):
             m.d.sync += used.eq(held)
 
+        operand, gate = self._gated(m) if config.gate else (self.sum, 0)
         before = Signal(config.sum_bits)
         m.d.comb += before.eq(Mux(combine.double, sums_reader.data << 1, sums_reader.data))
         chosen: Value = Const(0)
         for name, (function, _) in addends(config).items():
-            chosen = Mux(combine[name], function(before, self.sum), chosen)
+            chosen = Mux(combine[name], function(before, operand), chosen)
         addend = Signal(config.sum_bits)
         total = Signal(config.sum_bits)
         complete = Signal(config.sum_bits, reset_less=True)
         address = Signal(config.threshold_bits)
         m.d.comb += [
             addend.eq(chosen),
-            total.eq(addend + self.sum),
-            address.eq(combine.address + used),
+            total.eq(addend + operand),
+            address.eq(combine.address + used + gate if config.gate else combine.address + used),
             sums_reader.addr.eq(self.beat),
             sums_writer.addr.eq(combine.beat),
             sums_writer.data.eq(total),
@@ -130,8 +137,26 @@ class ThresholdUnit(wiring.Component):
         ]
         complete = delay(m, complete, config.memory_latency - 1, "complete")
         if config.element_bits == 1:
-            m.d.sync += self.element.eq(complete >= thresholds.read_data)
+            met = complete >= thresholds.read_data
+            m.d.sync += self.element.eq(met)
+            if config.gate:
+                m.d.comb += self.decision.eq(met)
         else:
             low, high = complete[:config.element_bits], complete[config.element_bits:]
             m.d.sync += self.element.eq(Mux(complete[-1], 0, low | high.any().replicate(config.element_bits)))
         return m
+
+    def _gated(self, m: Module) -> tuple[Value, Value]:
+        """The operand behind the gate of its column, and the gate, 0 for a sum without ``gated``."""
+        config, combine = self.config, self.combine
+        m.submodules.gates = gates = Memory(shape=1, depth=config.beats, init=[])
+        reader, writer = gates.read_port(), gates.write_port()
+        decides = Cat(combine.enable & ~combine.gated, combine.beat)
+        decided = delay(m, decides, config.memory_latency, "decided")
+        m.d.comb += [
+            reader.addr.eq(self.beat),
+            writer.en.eq(decided[0]),
+            writer.addr.eq(decided[1:]),
+            writer.data.eq(self.decision),
+        ]
+        return Mux(combine.gated & ~reader.data, 0, self.sum), combine.gated & reader.data

@@ -1,5 +1,6 @@
 """Random arrays and random layers, drawn from a seed: the cases of the regression and of the soak run."""
 
+import copy
 import dataclasses
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +30,7 @@ class Case:
     def __str__(self) -> str:
         layers = ", ".join(
             f"{layer.name}: {layer.combine} of " + " and ".join(
-                f"{'twice the sum, ' if s.double else ''}{s.weights.shape} stride {s.stride} dilation {s.dilation} "
+                f"{'gated, ' if s.gated else ''}{'twice the sum, ' if s.double else ''}{s.weights.shape} stride {s.stride} dilation {s.dilation} "
                 f"padding {s.padding} on {s.source}"
                 for s in layer.segments) + f", border {layer.border}, pool {layer.pool}"
             for layer in self.graph.layers)
@@ -42,14 +43,15 @@ def draw_config(rng: np.random.Generator, element_bits: int | None = None) -> Ar
         element_bits = int(rng.choice([1, 1, 8]))
     # drain width: any divisor of the lanes
     wide = int(rng.choice([1, 1, 2, 4])) if element_bits == 1 else int(rng.choice([1, 1, 2]))
+    further = rng.spawn(1)[0]       # a stream of its own: what follows from a seed stays the same
     common: dict[str, Any] = {
         "rows": rng.integers(1, 6), "cols": rng.integers(1, 8) * wide, "tile": rng.integers(1, 5) * wide,
         "drain_width": wide, "memory_registers": rng.integers(0, 3), "fetch_width": rng.choice([1, 2, 5, 8, 32]),
         "weight_depth": 4096, "activation_depth": 4096, "threshold_depth": 4096, "program_depth": 512,
         "access_patterns": rng.integers(1, 4), "zero_padding": rng.integers(0, 2), "scale_bits": rng.integers(14, 19),
         "element_bits": element_bits, "weight_repeats": rng.integers(0, 2),
-        # of a stream of its own: what follows from a seed stays the same
-        "parity": rng.spawn(1)[0].random() < 0.3}
+        "parity": further.random() < 0.3,
+        "gate": element_bits == 1 and further.random() < 0.3}
     if element_bits == 1:
         lanes = int(rng.choice([lanes for lanes in (1, 2, 3, 5, 7, 8, 12, 16, 24, 32, 33, 40, 64, 70)
                                 if lanes % wide == 0]))
@@ -127,16 +129,34 @@ def draw_requantize(rng: np.random.Generator, segment: Segment) -> Requantize:
 def draw_combine(rng: np.random.Generator, element_bits: int, raw: bool) -> Combine:
     """A combine for a layer of these elements; a layer of 8 bits requantizes unless it is raw."""
     rows = [row for row in COMBINES.values()
-            if element_bits in row.element_bits and (element_bits == 1 or row.requantized != raw)]
+            if element_bits in row.element_bits and (element_bits == 1 or row.requantized != raw) and not row.gates]
     return rows[int(rng.integers(len(rows)))]
 
 
+def draw_gate(rng: np.random.Generator, layer: Layer) -> Layer:
+    """The layer with its last segments gated, one of them further if it has but one; gates near the middle of S."""
+    assert layer.thresholds is not None
+    first = int(rng.integers(1, max(2, len(layer.segments))))
+    segments = [*layer.segments]
+    if len(segments) == 1:
+        weights = draw_weights(rng, segments[0].weights.shape, 1)
+        segments.append(dataclasses.replace(segments[0], weights=weights, double=bool(rng.random() < 0.5)))
+    segments[first:] = [dataclasses.replace(part, gated=True) for part in segments[first:]]
+    classes = layer.thresholds.shape[:2]
+    decided = dataclasses.replace(layer, segments=tuple(segments[:first]))
+    layer = dataclasses.replace(layer, segments=tuple(segments), combine=next(
+        row.name for row in COMBINES.values() if row.gates))
+    return dataclasses.replace(layer, gates=draw_thresholds(rng, decided, classes), **{
+        name: draw_thresholds(rng, layer, classes) for name in ("thresholds", "open_thresholds")})
+
+
 def draw_layer(rng: np.random.Generator, name: str, maps: dict[str, MapShape], raw: bool, element_bits: int,
-               levels: int = 1) -> Layer:
+               levels: int = 1, gate: bool = False) -> Layer:
     """A layer over some of the maps: a convolution, a fully connected layer, or several combined by any row.
 
-    As many neighbouring channels as ``levels`` have equal weights.
+    As many neighbouring channels as ``levels`` have equal weights. With ``gate`` half of the sums are gated.
     """
+    further = np.random.default_rng(copy.deepcopy(rng).integers(1 << 62))
     source = str(rng.choice(list(maps)))
     shape = maps[source]
     channels = int(rng.integers(1, 20)) if levels == 1 else levels * int(rng.choice([4, 8, 12, 20]))
@@ -177,14 +197,17 @@ def draw_layer(rng: np.random.Generator, name: str, maps: dict[str, MapShape], r
                   border=border, pool=pool, offset=np.zeros(channels, dtype=np.int64) if raw else None)
     if raw or element_bits > 1:
         return layer
-    return Layer(name=name, segments=layer.segments, combine=layer.combine, border=border, pool=pool,
-                 thresholds=draw_thresholds(rng, layer, classes))
+    layer = Layer(name=name, segments=layer.segments, combine=layer.combine, border=border, pool=pool,
+                  thresholds=draw_thresholds(rng, layer, classes))
+    return draw_gate(further, layer) if gate and not combine.requantized and further.random() < 0.5 else layer
 
 
-def draw_graph(rng: np.random.Generator, layers: int = 2, element_bits: int = 1, levels: int = 1) -> Graph:
+def draw_graph(rng: np.random.Generator, layers: int = 2, element_bits: int = 1, levels: int = 1,
+               gate: bool = False) -> Graph:
     """One to ``layers`` random layers over one or two input maps; GraphError where sizes do not fit.
 
-    In layers before the last up to ``levels`` neighbouring channels have equal weights.
+    In layers before the last up to ``levels`` neighbouring channels have equal weights. With ``gate`` half of the sums
+    are gated.
     """
     shape = MapShape(int(rng.integers(1, 9)), int(rng.integers(1, 9)), int(rng.integers(1, 40)))
     inputs = {"input": shape}
@@ -196,7 +219,7 @@ def draw_graph(rng: np.random.Generator, layers: int = 2, element_bits: int = 1,
     for i in range(count):
         last = i == count - 1
         made.append(draw_layer(rng, f"layer{i}", maps, raw=last and rng.random() < 0.4, element_bits=element_bits,
-                               levels=1 if last else int(rng.integers(1, max(1, levels) + 1))))
+                               levels=1 if last else int(rng.integers(1, max(1, levels) + 1)), gate=gate))
         if i < count - 1:
             maps[made[-1].name] = Graph(inputs=inputs, layers=tuple(made)).shapes[made[-1].name]
     return Graph(inputs=inputs, layers=tuple(made))
@@ -212,7 +235,7 @@ def draw_case(rng: np.random.Generator, config: ArrayConfig, layers: int = 2) ->
     """A random graph that fits the array; others are drawn again."""
     while True:
         try:
-            graph = draw_graph(rng, layers, config.element_bits, config.threshold_levels)
+            graph = draw_graph(rng, layers, config.element_bits, config.threshold_levels, bool(config.gate))
             program = compile_graph(graph, config, split=bool(rng.random() < 0.5))
         except (GraphError, CapacityError):
             continue

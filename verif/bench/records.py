@@ -19,7 +19,7 @@ def draw_array(rng: random.Random) -> ArrayConfig:
         activation_depth=rng.choice([1, 20, 64]), threshold_depth=rng.choice([1, 50, 128]),
         weight_depth=rng.choice([1, 30, 256]), requantize_depth=rng.choice([0, 1, 30]),
         memory_registers=rng.randint(0, 2), threshold_levels=rng.choice([1, 1, 2, 3]),
-        weight_repeats=rng.randint(0, 1), accumulator_shift=rng.randint(0, 1))
+        weight_repeats=rng.randint(0, 1), accumulator_shift=rng.randint(0, 1), gate=rng.randint(0, 1))
 
 
 def most(isa: Isa, name: str, limit: int) -> int:
@@ -57,8 +57,9 @@ def draw_record(rng: random.Random, config: ArrayConfig, *, last: bool = True) -
     """A layer of a few pixels, with any starts and steps, sometimes raw or in split mode."""
     isa = Isa(config)
     fields = {field.name: rng.randrange(1 << field.bits) for field in isa.layer}
-    flags = rng.choice(combines_of(config)).flag
-    for flag in (LayerFlag.SPLIT, LayerFlag.RAW):
+    combine = rng.choice(combines_of(config))
+    flags = combine.flag
+    for flag in (LayerFlag.SPLIT, *(() if combine.gates else (LayerFlag.RAW,))):
         flags |= flag if rng.random() < 0.4 else 0
     segments = draw_segments(rng, isa)
     raw = bool(flags & LayerFlag.RAW)
@@ -76,5 +77,7 @@ def draw_record(rng: random.Random, config: ArrayConfig, *, last: bool = True) -
     }
     if "levels" in fields:
         fields["levels"] = 0 if raw else rng.randint(0, min(fields["drains"], config.threshold_levels - 1))
+    if "gated" in fields:
+        fields["gated"] = rng.randint(0, fields["drains"]) if combine.gates else 0
     return LayerRecord(fields, segments)
 

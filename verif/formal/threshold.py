@@ -13,10 +13,10 @@ from .prove import Bench, Mutant, Proof, SatProof, past
 __all__ = ["PROOFS", "config_of"]
 
 
-def config_of(beats: int, registers: int, requantized: int = 0, element_bits: int = 1) -> ArrayConfig:
+def config_of(beats: int, registers: int, requantized: int = 0, element_bits: int = 1, gate: int = 0) -> ArrayConfig:
     """An array whose threshold units have small memories; sums keep their usual widths."""
     return ArrayConfig(rows=1, cols=beats, lanes=4, tile=beats, threshold_depth=2, memory_registers=registers,
-                       requantize_depth=4 * requantized, element_bits=element_bits,
+                       requantize_depth=4 * requantized, element_bits=element_bits, gate=gate,
                        acc_bits=12 if element_bits == 1 else 18, sum_bits=16 if element_bits == 1 else 20)
 
 
@@ -24,24 +24,28 @@ def bench(config: ArrayConfig) -> Any:
     """From the module of the unit to a bench: S of each column and T at each address in registers of their own.
 
     The beat of a sum comes one cycle before it, and a column has no sums in two successive cycles, unless there is
-    one column.
+    one column. The gate of each column is in a register of its own, and a gated sum of it comes ``config.gate_cycles``
+    after a sum that decides, at the earliest.
     """
     def specify(m: Module, bench: Any) -> None:
         unit = bench.unit
         bits = config.sum_bits
         combine = unit.combine
+        gated = combine.gated if config.gate else C(0, 1)
         sums = Array(Signal(bits, name=f"spec_s{i}") for i in range(config.beats))
         levels = Array(Signal(bits, name=f"spec_t{i}") for i in range(config.threshold_depth))
         held, used, total = Signal(1, name="spec_held"), Signal(1, name="spec_used"), Signal(bits, name="spec_total")
-        address = (combine.address + used)[:1]
+        gates = Array(Signal(name=f"spec_g{i}") for i in range(config.beats))
+        gate = gated & gates[combine.beat]
+        address = (combine.address + used + gate)[:1]
         m.d.comb += [Assume(combine.beat == past(m, unit.beat, "beat")), Assume(unit.beat < config.beats),
-                     Assume(past(m, C(1), "read") | ~(combine.enable | combine.store))]
+                     Assume(past(m, C(1), "read") | ~(combine.enable | combine.store | gated))]
         if config.beats > 1:
             m.d.comb += Assume(~past(m, combine.enable, "enable") | (combine.beat != past(m, combine.beat, "column")))
 
         # the first segment, then each row of the table by its reference
         before = Mux(combine.double, 2 * sums[combine.beat], sums[combine.beat])
-        operand = unit.sum.as_signed() if config.signed else unit.sum
+        operand = unit.sum.as_signed() if config.signed else Mux(gated & ~gate, 0, unit.sum)
         m.d.comb += total.eq(operand)
         for row in combines_of(config):
             with m.If(combine[row.addend.__name__]):
@@ -70,6 +74,15 @@ def bench(config: ArrayConfig) -> Any:
         else:
             element = Mux(total.as_signed() < 0, 0, Mux(total.as_signed() > 255, 255, total))[:8]
         late = config.memory_latency + 1
+        if config.gate:
+            decides = combine.enable & ~gated
+            decided, column, met = (past(m, value, name, late - 1) for value, name in (
+                (decides, "decides"), (combine.beat, "decided"), (element, "gate")))
+            with m.If(decided):
+                m.d.sync += gates[column].eq(met)
+            for cycles in range(1, config.gate_cycles):
+                m.d.comb += Assume(~(gated & past(m, decides, f"decides{cycles}", cycles))
+                                   | (combine.beat != past(m, combine.beat, f"decided{cycles}", cycles)))
         m.d.comb += Assert(~past(m, C(1), "begun", late + 1) | (unit.element == past(m, element, "element", late)))
         m.d.comb += Assert(~past(m, C(1), "kept", late + 1) | (
             unit.host_read == past(m, level, "level", config.memory_latency)))
@@ -77,25 +90,30 @@ def bench(config: ArrayConfig) -> Any:
     return lambda module: Bench(module.ThresholdUnit(config=config), specify)
 
 
-ADDEND = Mutant("signum.hdl.output.threshold", "addend + self.sum", "addend | self.sum")
+ADDEND = Mutant("signum.hdl.output.threshold", "addend + operand", "addend | operand")
 COMPARE = Mutant("signum.hdl.output.threshold", "complete >= thresholds", "complete > thresholds")
 DOUBLE = Mutant("signum.hdl.output.threshold", "sums_reader.data << 1", "sums_reader.data")
 CLIP = Mutant("signum.hdl.output.threshold", "high.any()", "high[:-2].any()")
+GATE = Mutant("signum.hdl.output.threshold", "combine.gated & ~reader.data", "combine.gated & reader.data")
+OPEN = Mutant("signum.hdl.output.threshold", "used + gate if", "used if")
+DECIDES = Mutant("signum.hdl.output.threshold", "combine.enable & ~combine.gated", "combine.enable")
 TAKE = Mutant("signum.hdl.output.threshold", "used.eq(held)", "used.eq(self.offset)")
 
 
 def proofs() -> Iterator[Proof]:
-    for beats, registers, requantized, bits, mutant in (
-            (1, 0, 0, 1, COMPARE), (2, 0, 0, 1, DOUBLE), (2, 0, 1, 1, ADDEND), (3, 1, 0, 1, TAKE),
-            (2, 2, 0, 1, COMPARE), (2, 0, 1, 8, CLIP)):
-        config = config_of(beats, registers, requantized, bits)
+    for beats, registers, requantized, bits, gate, mutant in (
+            (1, 0, 0, 1, 0, COMPARE), (2, 0, 0, 1, 0, DOUBLE), (2, 0, 1, 1, 0, ADDEND), (3, 1, 0, 1, 0, TAKE),
+            (2, 2, 0, 1, 0, COMPARE), (2, 0, 1, 8, 0, CLIP), (1, 0, 0, 1, 1, GATE), (2, 0, 0, 1, 1, OPEN),
+            (2, 1, 0, 1, 1, DECIDES)):
+        config = config_of(beats, registers, requantized, bits, gate)
         yield SatProof(
             unit="ThresholdUnit",
             claim=f"S and element are those of the combine table for each p, T and flag: {beats} columns, "
-                  f"{registers} memory registers{', residual' if requantized else ''}, elements of {bits} bits",
+                  f"{registers} memory registers{', residual' if requantized else ''}{', gated' if gate else ''}, elements of {bits} bits",
             mutant=mutant, bench=bench(config), steps=8,
             links={"unit.$signal": "spec_held", "unit.used": "spec_used",
                    **{f"unit.sums[{column}]": f"spec_s{column}" for column in range(beats)},
+                   **{f"unit.gates[{column}]": f"spec_g{column}" for column in range(beats) if gate},
                    **{f"unit.thresholds.slice_0[{place}]": f"spec_word{place}" for place in range(2)}})
 
 

@@ -7,6 +7,7 @@ from torch import nn
 
 from signum.golden.compiler.compile import compile_graph
 from signum.golden.compiler.fold import fold
+from signum.golden.compiler.graph import Graph, Layer, MapShape, Segment
 from signum.golden.layers.binary import BatchNorm, MaxPool
 from signum.golden.layers.encoder import BitPlanes
 from signum.golden.layers.quant import Levels, QuantConv2d, QuantLinear
@@ -14,7 +15,7 @@ from signum.golden.networks.digits import digits_encoder, digits_graph_untrained
 from signum.golden.training.data import digits
 from signum.hdl.accelerator import Accelerator
 from signum.hdl.config import ArrayConfig
-from signum.hdl.control.isa import SegmentFlag
+from signum.hdl.control.isa import Isa, SegmentFlag
 from signum.hdl.host.bus import MAGIC, VERSION, Register, config_registers
 from signum.verif.bench.cases import Case, draw_case, draw_config, draw_maps
 from signum.verif.bench.programs import check_cases
@@ -74,6 +75,42 @@ def test_accumulators_that_double(index: int) -> None:
     while not config.accumulator_shift or config.acc_bits < 9 or config.cols > 8:
         config = draw_config(rng, element_bits=1)
     check_cases(config, [draw_shifting(rng, config) for _ in range(5)])
+
+
+def draw_gated(rng: np.random.Generator, config: ArrayConfig) -> Case:
+    """A random case with a gated layer."""
+    while True:
+        case = draw_case(rng, config)
+        if any(record.fields["gated"] for record in case.program.records):
+            return case
+
+
+@pytest.mark.parametrize("index", [pytest.param(i, marks=() if i < 2 else pytest.mark.slow) for i in range(10)])
+def test_gated_layers(index: int) -> None:
+    rng = np.random.default_rng([default_seed(), index])
+    config = draw_config(rng, element_bits=1)
+    while not config.gate or config.cols > 8:
+        config = draw_config(rng, element_bits=1)
+    check_cases(config, [draw_gated(rng, config) for _ in range(6)])
+
+
+@pytest.mark.parametrize("registers", [0, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("split", [False, True])
+def test_a_gated_drain_waits_for_its_gate(registers: int, split: bool) -> None:
+    """A plane of one step on one column, behind one that hides the fetch: its drain would come before the decision."""
+    config = ArrayConfig(rows=2, cols=1, lanes=8, tile=1, fetch_width=8, memory_registers=registers, gate=1)
+    rng = np.random.default_rng(default_seed())
+    planes = {"high": MapShape(3, 4, 80), "low": MapShape(3, 4, 8)}
+    segments = tuple(Segment(source=name, weights=rng.random((5, planes[name].channels, 1, 1)) < 0.5, double=gated,
+                             gated=gated) for name, gated in (("high", False), ("low", True)))
+    thresholds = {name: rng.integers(middle - 5, middle + 6, (1, 1, 5)) for name, middle in (
+        ("gates", 40), ("thresholds", 80), ("open_thresholds", 84))}
+    graph = Graph(inputs=planes, layers=(
+        Layer(name="gated", segments=segments, combine="gated", **thresholds),))
+    program = compile_graph(graph, config, split=split)
+    gap = program.records[0].segments[0]["gap"]
+    assert gap == config.gate_cycles - 1 > max(0, Isa(config).segment_fetch - 10)
+    check_cases(config, [Case(program, graph, draw_maps(rng, graph, program.images)) for _ in range(3)])
 
 
 @pytest.mark.parametrize("index", [pytest.param(i, marks=() if i < 2 else pytest.mark.slow) for i in range(10)])

@@ -7,7 +7,7 @@ import pytest
 
 from signum.golden.reference.units import Sum, threshold_unit
 from signum.hdl.config import ArrayConfig
-from signum.hdl.control.combine import addends, combines_of
+from signum.hdl.control.combine import COMBINES, addends, combines_of
 from signum.hdl.output.threshold import ThresholdUnit
 from signum.verif.bench.trace import AMARANTH, play
 
@@ -49,7 +49,8 @@ class Case:
         rng, config = self.rng, self.config
         return {"beat": rng.randrange(config.beats), "sum": rng.getrandbits(config.operand_bits),
                 "combine": {"beat": rng.randrange(config.beats), "address": rng.randrange(self.entries),
-                            **{name: rng.randrange(2) for name in addends(config)}},
+                            **{name: rng.randrange(2) for name in addends(config)},
+                            **({"gated": rng.randrange(2)} if config.gate else {})},
                 "offset": rng.getrandbits(config.threshold_bits),
                 "host_data": rng.getrandbits(config.sum_bits)}
 
@@ -89,20 +90,23 @@ class Case:
         doubles = [combine.doubles and rng.random() < 0.4 for _ in range(3)]
         store = rng.random() < 0.3
         drains = rng.choice([1, 1, 2, 3])
+        gated = rng.randrange(1, drains + 1) if combine.gates else drains        # the first gated drain
         size = 1 << config.threshold_bits
         places = [(rng.randrange(self.entries) - offset) % size for _ in range(config.beats)]
         sums: list[Sum] = []
         cycles: list[int] = []
         for number in range(drains):
+            if number == gated:
+                self.steps += [self._noise() for _ in range(max(0, config.gate_cycles - config.drain_cycles))]
             for column, place in enumerate(places):
                 if column and column % config.tile == 0:
                     self.steps.append(self._noise())
                 item = Sum(column, self._operand(), combine if number else None, (place + offset) % size,
-                           store and number == drains - 1, doubles[number])
+                           store and number == drains - 1, doubles[number], number >= gated)
                 self.steps[-1]["beat"] = column
                 self.steps.append(self._noise() | {"sum": item.value, "combine": {
                     "beat": column, "address": place, "enable": 1, "store": int(item.store),
-                    "double": int(item.double),
+                    "double": int(item.double), **({"gated": int(item.gated)} if config.gate else {}),
                     **{name: int(number > 0 and name == combine.addend.__name__) for name in addends(config)}}})
                 cycles.append(len(self.steps) - 1)
                 sums.append(item)
@@ -134,6 +138,27 @@ def test_widths_and_depths(acc_bits: int, sum_bits: int, depth: int, seed: int) 
     config = ArrayConfig(rows=1, cols=3, lanes=1, acc_bits=acc_bits, sum_bits=sum_bits, threshold_depth=depth)
     case = Case(config, random.Random(f"{seed} {acc_bits} {depth}"), 60)
     assert rtl(case) == case.results
+
+
+@pytest.mark.parametrize("cols", [1, 2, 5, 12])
+@pytest.mark.parametrize("tile", [1, 4])
+@pytest.mark.parametrize("register", [0, 1, 2])
+def test_gates(cols: int, tile: int, register: int, seed: int) -> None:
+    """Gated sums at the least distance behind the sums that decide; both cases, with several gated drains."""
+    config = ArrayConfig(rows=1, cols=cols, lanes=7, tile=tile, acc_bits=6, sum_bits=9, threshold_depth=32,
+                         memory_registers=register, gate=1)
+    case = Case(config, random.Random(f"{seed} {cols} {tile}"), 120)
+    assert rtl(case) == case.results
+
+
+def test_a_gate_is_closed_or_open() -> None:
+    """S = 3 against the gates 4 and 3: 2S alone with the threshold 6, or 2S + p with the threshold 12."""
+    config = ArrayConfig(rows=1, cols=1, lanes=7, tile=1, acc_bits=6, sum_bits=9, threshold_depth=8, gate=1)
+    thresholds = [4, 6, 12, 3, 6, 12]
+    combine = COMBINES["gated"]
+    for base, gated_sum, wanted in ((0, 6, (6, 1)), (3, 6, (12, 1)), (3, 5, (11, 0)), (0, 63, (6, 1))):
+        sums = [Sum(0, 3, None, base), Sum(0, gated_sum, combine, base + 1, double=True, gated=True)]
+        assert threshold_unit(config, sums, thresholds)[-1] == wanted
 
 
 @pytest.mark.parametrize("cols", [1, 3])
