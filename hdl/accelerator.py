@@ -14,15 +14,16 @@ from signum.hdl.host.bus import (
     DATA_BITS,
     DROPPED_AT,
     MAGIC,
+    TABLE_AT,
     VERSION,
     AddressMap,
     Control,
     Region,
     Register,
+    RegisterField,
     Status,
-    StreamField,
     bus_signature,
-    config_registers,
+    config_words,
     stream_registers,
     told_wrong,
 )
@@ -44,6 +45,9 @@ from signum.hdl.output.writeback import WritebackUnit
 from .config import ArrayConfig, bits_to_hold
 
 __all__ = ["Accelerator"]
+
+TABLE_BITS = TABLE_AT.bit_length() - 1
+"""Bits of the number of an entry in its table, of which `TABLE_AT` is a multiple."""
 
 
 class Accelerator(wiring.Component):
@@ -405,8 +409,7 @@ class Accelerator(wiring.Component):
         with m.Elif(busy):
             m.d.sync += cycles.eq(cycles + 1)
         fixed: dict[int, int] = {Register.MAGIC: MAGIC, Register.VERSION: VERSION}
-        values = self.config.to_dict()
-        fixed |= {place: values[name] for name, place in config_registers(self.config).items()}
+        fixed |= config_words(self.config)
         places = stream_registers(self.config)
         # in three steps, while the bus interface waits: one-hot select, constant value, value; a write needs the first
         live: dict[int, Value] = {Register.STATUS: self._status(), Register.CYCLES: cycles, Register.RUNS: runs}
@@ -435,7 +438,7 @@ class Accelerator(wiring.Component):
         m.d.sync += read.eq(value)
         return read
 
-    def _stream_registers(self, m: Module, which: Value, places: dict[str, StreamField]) -> None:
+    def _stream_registers(self, m: Module, which: Value, places: dict[str, RegisterField]) -> None:
         """Registers of the streams, written where ``which`` has the bit of the register."""
         decoder = self.decoder
         for unit, name in ((self.input, "input"), (self.answer, "answer")):
@@ -446,6 +449,11 @@ class Accelerator(wiring.Component):
                 with m.If(decoder.write[Region.REGISTERS] & which[place.word]):
                     m.d.sync += geometry[field].eq(decoder.data[place.offset:])
         written = decoder.write[Region.REGISTERS]
+        if self.config.input_tables:
+            number = (decoder.word >> TABLE_BITS) - (TABLE_AT >> TABLE_BITS)
+            m.d.comb += [self.input.load.eq(written & (decoder.word >= TABLE_AT)),
+                         self.input.load_address.eq(Cat(decoder.word[:TABLE_BITS], number)),
+                         self.input.load_data.eq(decoder.data)]
         taken = Signal()
         answers = self.passed
         m.d.comb += [

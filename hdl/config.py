@@ -16,8 +16,9 @@ WIDEST_SCALE = 18                   # bits of an operand of an FPGA's multiplier
 MAY_BE_ZERO = {"pipeline", "zero_padding", "requantize_depth", "requantize_shift", "memory_registers", "input_depth",
                "input_planes", "input_levels", "input_maximum", "answer_ranks", "answer_values",
                "answer_bytes", "answer_shuffle", "threshold_levels", "weight_repeats", "accumulator_shift",
-               "input_places", "parity", "gate"}
+               "input_places", "input_tables", "parity", "gate"}
 MOST_LEVELS = 7                     # thresholds of a sum
+MOST_TABLES = 8                     # of the input unit
 WIDEST_SIGNAL = 1 << 16             # bits of a signal too wide for Amaranth; one signal holds the words of all rows
 LARGEST = (1 << 32) - 1             # value of a parameter, which a board tells in a register
 LARGEST_FILE = 1 << 20              # bytes of a file of parameters
@@ -138,6 +139,9 @@ class ArrayConfig:
     input_places : int
         Places of the input maps in the activation memories: with 2, images come in while a run reads the ones before;
         0 for one.
+    input_tables : int
+        Tables of the input unit, 8 at most, that a value of a pixel is looked up in before it is encoded: one for all
+        channels, or one for each, as a network that others trained quantizes its input; 0 saves the memory.
     answer_ranks : int
         Classes of the longest top-k answer of the answer unit (`hdl.output.answer_unit`); 0 for no answer unit. An
         array has both units or none.
@@ -190,6 +194,7 @@ class ArrayConfig:
     input_levels: int = 0
     input_maximum: int = 0
     input_places: int = 0
+    input_tables: int = 0
     answer_ranks: int = 0
     answer_values: int = 0
     answer_bytes: int = 0
@@ -237,7 +242,7 @@ class ArrayConfig:
                   "zero_padding": 1, "memory_registers": 2, "requantize_shift": 24, "scale_bits": WIDEST_SCALE,
                   "fetch_width": 32, "input_planes": 8, "input_maximum": 255, "input_depth": 65536,
                   "answer_ranks": 8, "answer_values": 1, "answer_bytes": 1, "answer_shuffle": 8,
-                  "input_places": 2, "threshold_levels": MOST_LEVELS, "weight_repeats": 1,
+                  "input_places": 2, "input_tables": MOST_TABLES, "threshold_levels": MOST_LEVELS, "weight_repeats": 1,
                   "accumulator_shift": 1, "parity": 1, "gate": 1}
         for name, most in limits.items():
             if getattr(self, name) > most:
@@ -259,6 +264,8 @@ class ArrayConfig:
                 raise ConfigError(f"{name} must be 0 where answer_values is 0, not {getattr(self, name)}")
         if self.input_places > 1 and not self.input_depth:
             raise ConfigError(f"input_places must be 0 or 1 where input_depth is 0, not {self.input_places}")
+        if self.input_tables and not self.input_depth:
+            raise ConfigError(f"input_tables must be 0 where input_depth is 0, not {self.input_tables}")
         if self.input_depth and not self.answer_ranks:
             raise ConfigError("answer_ranks must be positive where input_depth is positive, not 0")
         if not self.input_depth:

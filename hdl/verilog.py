@@ -8,6 +8,7 @@ import click
 from signum.hdl.array.popcount.registry import STRUCTURES, structure_of
 from signum.hdl.host.axi import AxiAccelerator, AxisAccelerator, StreamRegister, stream_register
 from signum.hdl.host.bus import (
+    DATA_BITS,
     FAULT_BIT,
     MAGIC,
     NUMBER_AT,
@@ -20,6 +21,7 @@ from signum.hdl.host.bus import (
     Region,
     Register,
     Status,
+    config_fields,
     config_registers,
     stream_registers,
 )
@@ -70,7 +72,9 @@ def describe(config: ArrayConfig, wrapper: str = "none") -> dict[str, Any]:
                        "region": layout.REGION_BITS},
             "slices": layout.slices,
             "regions": {region.name.lower(): layout.address(region) for region in Region},
-            "registers": registers | config_registers(config),
+            "registers": registers | config_registers(),
+            "bits": {name: (place.offset, place.bits) for name, place in config_fields().items()
+                     if place.bits < DATA_BITS},
         },
     }
 

@@ -102,8 +102,8 @@ def synthesize(board: Board, config: ArrayConfig, pll: PLL, line: BoardLine, fol
 def camera_view(sensor: Sensor, program: Program) -> CameraView:
     """The part of a sensor's frames that a program takes; BoardError if it does not fit."""
     config = program.config
-    (shape,) = (entry.shape for entry in program.inputs.values())
-    maximum = config.input_maximum or (1 << config.input_planes) - 1
+    shape = next(iter(program.inputs.values())).shape       # of each plane
+    maximum = program.largest_pixel or config.input_maximum or (1 << len(program.inputs)) - 1
     try:
         return CameraView(sensor=sensor, scaling=scaling_for(
             sensor, width=shape.width, height=shape.height, channels=shape.channels // (config.input_levels or 1),

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from signum.golden.compiler.allocation import CapacityError
 from signum.golden.compiler.graph import Graph
+from signum.golden.compiler.input_tables import host_tables
 from signum.golden.compiler.program import Program
 from signum.golden.compiler.weight_streaming import Streamed
 from signum.hdl.config import ArrayConfig, ConfigError
@@ -49,16 +50,23 @@ board_option = click.option("--board", type=OneOf(sorted(BOARDS)), default="iceb
                             metavar="NAME", help=f"One of: {', '.join(sorted(BOARDS))}.")
 
 
-def boot_program(path: Path, config: ArrayConfig, *, given: bool) -> Program | Streamed:
+def boot_program(path: Path, config: ArrayConfig, *, given: bool, camera: bool = False) -> Program | Streamed:
     """The program of a file, for a board's flash; a network is compiled for the array (`flash_program`).
 
-    BoardError where the program is for another array than a ``given`` one.
+    BoardError where the program is for another array than a ``given`` one, or where a host would have to look up the
+    pixels of a ``camera``.
     """
-    found = ProgramFile.load(path).program
+    file = ProgramFile.load(path)
+    found, encoder = file.program, file.encoder
     if isinstance(found, Graph):
-        return flash_program(found, config)
-    if given and found.config != config:
+        found = flash_program(found, config, encoder)
+    elif given and found.config != config:
         raise BoardError(f"the array must be that of {path}, which is compiled: leave preset and config out")
+    if camera and encoder is not None and isinstance(found, Program) and found.streams:
+        tables = host_tables(found, encoder)
+        if tables:
+            raise BoardError(f"the pixels of a camera must be those of {path}, which looks them up in tables: "
+                             f"input_tables of {len(tables)} would add them")
     return found
 
 
@@ -92,7 +100,7 @@ def build_command(board: str, preset: str | None, config: Path | None, frequency
     array = read_config(preset if preset or config else own, config)
     program = None
     if network is not None:
-        program = boot_program(network, array, given=bool(preset or config))
+        program = boot_program(network, array, given=bool(preset or config), camera=bool(camera))
         array = program.config
     folder = out or Path("build") / chosen.name
     console = Console()

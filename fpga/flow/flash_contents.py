@@ -10,6 +10,7 @@ from signum.golden.compiler.graph import Graph
 from signum.golden.compiler.program import Program
 from signum.golden.compiler.stream_cycles import latency_cycles
 from signum.golden.compiler.weight_streaming import Streamed, flash_words, loader_costs, plan_streamed
+from signum.golden.layers.encoder import Encoder
 from signum.hdl.boot.flash_reader import FlashTiming
 from signum.hdl.config import ArrayConfig
 
@@ -49,9 +50,9 @@ INSTANT = 1 << 32
 """Words that a line without a time of its own carries in a cycle."""
 
 
-def flash_program(graph: Graph, config: ArrayConfig) -> Program | Streamed:
+def flash_program(graph: Graph, config: ArrayConfig, encoder: Encoder | None = None) -> Program | Streamed:
     """A network compiled for an array and its flash: an image a run, from pixels, or where its weights or maps do not
-    fit into the banks, in stages.
+    fit into the banks, in stages. The tables of its encoder are the program's on an array with ``input_tables``.
 
     Raises
     ------
@@ -59,7 +60,7 @@ def flash_program(graph: Graph, config: ArrayConfig) -> Program | Streamed:
         If it fits neither way.
     """
     try:
-        return compile_graph(graph, config, split=True, answers=Answers())
+        return compile_graph(graph, config, split=True, answers=Answers(), encoder=encoder)
     except CapacityError:
         try:
             compile_graph(graph, config, split=True)

@@ -20,8 +20,9 @@ from signum.golden.compiler.cycles import predict_cycles
 from signum.golden.compiler.graph import Graph, Layer, MapShape, Segment
 from signum.golden.compiler.program import InputAllocation, MapAllocation, Program
 from signum.golden.compiler.weight_streaming import Streamed
-from signum.golden.layers.encoder import Encoder
+from signum.golden.layers.encoder import LARGEST_PIXEL, Encoder
 from signum.golden.reference.encoding import border_class, words_per
+from signum.hdl.control.input_geometry import TABLE_ENTRIES
 from signum.hdl.control.isa import LayerFlag
 from signum.hdl.host.bus import DATA_BITS, stream_registers
 from signum.hdl.told import line_of, told
@@ -345,6 +346,15 @@ def _check_records(program: Program, what: str) -> None:
               for name, value in found.items()}
     need(fields.keys() == registers.keys(), f"{what}.input_fields", f"be {', '.join(registers) or 'none'}",
          list(fields))
+    if program.tables:
+        channels = next(iter(program.inputs.values())).shape.channels // (config.input_levels or 1)
+        need(program.streams and len(program.tables) <= config.input_tables and len(program.tables) in (1, channels),
+             f"{what}.tables", f"be one or {channels}, and {config.input_tables} at most", len(program.tables))
+        need(all(len(table) == TABLE_ENTRIES and min(table) >= 0 and max(table) <= LARGEST_PIXEL
+                 for table in program.tables), f"{what}.tables", f"be {TABLE_ENTRIES} numbers of 0..{LARGEST_PIXEL}",
+             [len(table) for table in program.tables])
+        need(0 < program.largest_pixel <= LARGEST_PIXEL, f"{what}.largest_pixel", f"be 1 to {LARGEST_PIXEL}",
+             program.largest_pixel)
     for name, place in registers.items():
         need(0 <= fields[name] < 1 << place.bits, f"{what}.{name}", f"have {place.bits} bits", fields[name])
 

@@ -1,6 +1,5 @@
 """Driver of a board: load a program once, infer batches, detect every reset and every wrong run."""
 
-import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +12,17 @@ from signum.golden.compiler.cycles import predict_cycles
 from signum.golden.compiler.program import Program
 from signum.hdl.config import ArrayConfig, ConfigError
 from signum.hdl.control.answer_geometry import answer_bits
-from signum.hdl.host.bus import DATA_BITS, MAGIC, VERSION, AddressMap, Control, Register, Status, wrong_word
+from signum.hdl.host.bus import (
+    DATA_BITS,
+    MAGIC,
+    VERSION,
+    AddressMap,
+    Control,
+    Register,
+    Status,
+    config_fields,
+    wrong_word,
+)
 
 from .link import BoardResetError, Link, LinkError
 
@@ -109,12 +118,12 @@ class Device:
         return Register.CONTROL * self._step, int(bits)
 
     def _read_config(self) -> ArrayConfig:
-        names = [field.name for field in dataclasses.fields(ArrayConfig) if field.name not in ("parity", "gate")]
-        # the registers apart from the others, and the others
-        [gate] = self._registers(Register.CONTROL, 1)
-        parity, *values = self._registers(Register.PARITY, 1 + len(names))
+        places = config_fields()
+        last = max(place.word for place in places.values())
+        words = self._registers(Register.CONTROL, last + 1 - Register.CONTROL)
         try:
-            return ArrayConfig(**dict(zip(names, values, strict=True)), parity=parity & 1, gate=gate)
+            return ArrayConfig(**{name: words[place.word - Register.CONTROL] >> place.offset & (1 << place.bits) - 1
+                                  for name, place in places.items()})
         except ConfigError as error:
             raise DeviceError(f"the board must tell a configuration that there can be: {error}") from None
 

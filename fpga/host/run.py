@@ -21,6 +21,7 @@ from signum.fpga.flow.program_file import ProgramFile, ProgramFileError
 from signum.fpga.flow.tools import ToolError
 from signum.golden.compiler.compile import CapacityError, compile_graph
 from signum.golden.compiler.graph import Graph
+from signum.golden.compiler.input_tables import host_tables, looked_up
 from signum.golden.compiler.program import Program
 from signum.golden.compiler.sizing import compile_fitted
 from signum.golden.compiler.weight_streaming import Streamed
@@ -77,22 +78,23 @@ def virtual_board(config: ArrayConfig, console: Console, loader: int = 0,
         yield board, server.port
 
 
-def device_of(link: Link, program: Program | Graph | Streamed | None, *, flash: bool) -> Device:
+def device_of(link: Link, program: Program | Graph | Streamed | None, encoder: Encoder | None = None, *,
+              flash: bool) -> Device:
     """The driver of a board for a program; a network in a flash may be in stages."""
     if not flash:
         return (StagedDevice if isinstance(program, Streamed) else Device)(link)
     device = Device(link)
     if isinstance(program, Graph):
         try:
-            program = flash_program(program, device.config)
+            program = flash_program(program, device.config, encoder)
         except CapacityError as error:
             raise DataError(f"the network must fit the board's array: {error}") from None
     return FlashStagedDevice(link) if isinstance(program, Streamed) else device
 
 
 @contextlib.contextmanager
-def connect(port: str, baud: int, program: Program | Graph | Streamed | None, console: Console, *,
-            flash: bool = False) -> Iterator[Device]:
+def connect(port: str, baud: int, program: Program | Graph | Streamed | None, console: Console,
+            encoder: Encoder | None = None, *, flash: bool = False) -> Iterator[Device]:
     """The board at a port (`open_port`); for "sim" a virtual board with the program's array, and a loader if needed.
 
     A real board may be asked for its array first, without a program; with ``flash`` it has the program.
@@ -107,7 +109,7 @@ def connect(port: str, baud: int, program: Program | Graph | Streamed | None, co
             timeout = 5.0                       # large arrays simulate slowly
         transport = open_port(port, baud)
         stack.callback(transport.close)
-        yield device_of(Link(transport, timeout=timeout), program, flash=flash)
+        yield device_of(Link(transport, timeout=timeout), program, encoder, flash=flash)
 
 
 def read_array(path: Path) -> np.ndarray:
@@ -148,8 +150,8 @@ def inputs_of(program: Program | Streamed, encoder: Encoder | None, images: np.n
     if encoder is None:
         return images
     try:
-        return encoder.values(images).astype(np.uint8)
-    except ValueError as error:
+        return looked_up(host_tables(program, encoder), encoder.pixels(images))
+    except (ValueError, CapacityError) as error:
         raise DataError(str(error)) from None
 
 
@@ -158,7 +160,7 @@ def compiled(file: ProgramFile, config: ArrayConfig, *, flash: bool = False) -> 
     fit."""
     assert isinstance(file.program, Graph)
     try:
-        program = flash_program(file.program, config) if flash else compile_graph(file.program, config)
+        program = flash_program(file.program, config, file.encoder) if flash else compile_graph(file.program, config)
         return dataclasses.replace(file, program=program)
     except CapacityError as error:
         raise DataError(f"the network must fit the board's array: {error}") from None
@@ -289,7 +291,7 @@ def run_command(port: str, program: Path, images_path: Path, labels_path: Path |
     if isinstance(file.program, Graph) and port == SIM:
         file = fitted_to(file, preset)
     rate = baud or board_named(board).baud
-    with connect(port, rate, file.program, console, flash=flash) as device:
+    with connect(port, rate, file.program, console, file.encoder, flash=flash) as device:
         if isinstance(file.program, Graph):
             file = compiled(file, device.config, flash=flash)
         results = run_program(device, file, images, labels, console, flash=flash)

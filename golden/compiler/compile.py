@@ -1,9 +1,11 @@
 """Compilation of an integer graph to a program for one array: its layers, segments and memory images."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 import numpy as np
 
+from signum.golden.layers.encoder import Encoder
 from signum.golden.reference.encoding import ACTIVATION_TAIL, border_class, pack_lanes, words_per, words_to_ints
 from signum.hdl.config import WIDEST_SCALE, ArrayConfig
 from signum.hdl.control.isa import LINES_BITS, SEGMENTS_BITS, WINDOW_BITS, Isa, LayerFlag, LayerRecord
@@ -13,6 +15,7 @@ from .answers import Answers, answer_geometry, answer_offsets
 from .cycles import gaps
 from .graph import Graph, Layer
 from .input_geometry import input_geometry
+from .input_tables import input_tables
 from .program import InputAllocation, MapAllocation, Program, ResultAllocation
 from .shared_sums import level_block, levels_of, share_sums
 from .stream_cycles import interval_cycles
@@ -22,7 +25,8 @@ __all__ = ["CapacityError", "compile_graph"]
 
 
 def compile_graph(graph: Graph, config: ArrayConfig, *, split: bool = False,
-                  packable: Collection[str] | None = None, answers: Answers | None = None) -> Program:
+                  packable: Collection[str] | None = None, answers: Answers | None = None,
+                  encoder: Encoder | None = None) -> Program:
     """Compile a graph for an array.
 
     Parameters
@@ -38,12 +42,17 @@ def compile_graph(graph: Graph, config: ArrayConfig, *, split: bool = False,
         the host writes the input maps and reads the results. On an array with two ``input_places`` the inputs have both
         if they fit; see `Program.input_places`. The packing of the inputs is that of the shortest interval between
         images, for filling a place may take longer than a run.
+    encoder : Encoder, optional
+        Of the pixels, with ``answers``: an array with ``input_tables`` makes its code of the pixels themselves. On
+        another array, and by default, the input unit encodes what comes; see `golden.compiler.input_tables`.
 
     Raises
     ------
     CapacityError
         If a memory or a field of the program is too small; the message names the parameter to raise.
     """
+    tables = _tables(graph, config, encoder) if answers and encoder and config.input_depth else ()
+    largest = encoder.largest if encoder and tables else 0
     refusals = []
     found: list[Program] = []
     twice = (True, False) if answers and config.input_places > 1 else (False,)
@@ -51,7 +60,7 @@ def compile_graph(graph: Graph, config: ArrayConfig, *, split: bool = False,
         for second in twice:
             try:
                 found.append(Compiler(graph, config, split, choice, graph.inputs if packable is None else packable,
-                                      answers, second).program())
+                                      answers, second, tables).program())
                 break
             except CapacityError as refusal:
                 refusals.append(refusal)
@@ -59,15 +68,27 @@ def compile_graph(graph: Graph, config: ArrayConfig, *, split: bool = False,
             break
     if not found:
         raise min(refusals, key=lambda refusal: refusal.excess)
-    return found[0] if len(found) == 1 else min(found, key=interval_cycles)
+    best = found[0] if len(found) == 1 else min(found, key=interval_cycles)
+    return replace(best, largest_pixel=largest) if tables else best
+
+
+def _tables(graph: Graph, config: ArrayConfig, encoder: Encoder) -> tuple[tuple[int, ...], ...]:
+    """The tables of a program; none on an array without."""
+    shape = next(iter(graph.inputs.values()))
+    tables = input_tables(encoder, config, shape.channels // encoder.bits_per_channel)
+    if not config.input_tables:
+        return ()
+    need("tables of the input", len(tables), config.input_tables, "input_tables")
+    return tables
 
 
 class Compiler:
     """One attempt, with the input maps in their ``choice``-th best packing, and with ``second`` in two places."""
 
     def __init__(self, graph: Graph, config: ArrayConfig, split: bool, choice: int, packable: Collection[str],
-                 answers: Answers | None, second: bool) -> None:
+                 answers: Answers | None, second: bool, tables: tuple[tuple[int, ...], ...]) -> None:
         self.config = config
+        self.tables = tables
         self.answer_channels = 0
         if answers:
             *before, last = graph.layers
@@ -131,8 +152,9 @@ class Compiler:
             inputs=inputs,
             maps={layer.name: self.places[layer.name] for layer in self.graph.layers if layer.name in self.places},
             output=output, result=result,
-            input_fields=input_geometry(config, inputs, self.split, self.others, self._size(records)
+            input_fields=input_geometry(config, inputs, self.split, self.others, self._size(records), len(self.tables)
                                         ) if self.answers else {},
+            tables=self.tables,
             answer_fields=answer_geometry(
                 config, self.answers, output, result, self.places.get(output.name), self.answer_channels,
                 self.graph.sums_size(output)[1], self.split) if self.answers else {},

@@ -14,7 +14,8 @@ __all__ = ["input_geometry"]
 
 
 def input_geometry(config: ArrayConfig, inputs: Mapping[str, InputAllocation], split: bool,
-                   others: Mapping[str, MapAllocation] | None = None, begin: int = 0) -> dict[str, int]:
+                   others: Mapping[str, MapAllocation] | None = None, begin: int = 0,
+                   tables: int = 0) -> dict[str, int]:
     """Values of `hdl.control.input_geometry.input_fields`; the input unit writes `InputAllocation.to_words`.
 
     Parameters
@@ -27,6 +28,8 @@ def input_geometry(config: ArrayConfig, inputs: Mapping[str, InputAllocation], s
         The second places of the maps, if they have two.
     begin : int
         The first word of the program that reads them.
+    tables : int
+        Tables in which the values of a pixel are looked up (`Program.tables`).
 
     Raises
     ------
@@ -75,6 +78,8 @@ def input_geometry(config: ArrayConfig, inputs: Mapping[str, InputAllocation], s
         values["second"] = second[-1].pixel(0, 0)
         if len(second) > 1 and _plane_step(second) != _plane_step([entry.place for entry in planes]):
             raise CapacityError("the bit planes of the input must lie at equal distances in both of their places", 1)
+    if config.input_tables > 1:
+        values["table"] = max(0, tables - 1)
     if config.input_planes > 1:
         values |= {"planes": len(inputs) - 1, "plane_step": _plane_step([entry.place for entry in planes])}
     for name, bits in fields.items():

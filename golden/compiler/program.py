@@ -17,8 +17,9 @@ from signum.golden.reference.encoding import (
     words_to_ints,
 )
 from signum.hdl.config import ArrayConfig
+from signum.hdl.control.input_geometry import TABLE_ENTRIES
 from signum.hdl.control.isa import Isa, LayerRecord
-from signum.hdl.host.bus import DATA_BITS, AddressMap, Region, stream_registers
+from signum.hdl.host.bus import DATA_BITS, TABLE_AT, AddressMap, Region, stream_registers
 
 from .graph import Layer, MapShape
 from .packing import Packing
@@ -119,6 +120,11 @@ class Program:
     input_fields, answer_fields : dict of str to int
         Geometry of input and answers (`hdl.control.input_geometry`, `hdl.control.answer_geometry`) of a program that
         takes pixels and gives answers by itself, else empty.
+    tables : tuple of tuple of int
+        What the input unit encodes in place of each of the 256 values of a pixel, for all channels or for each; of a
+        program that takes pixels, on an array with ``input_tables``. Without one the pixels are encoded themselves.
+    largest_pixel : int
+        With tables, the largest value of a pixel; those above are as this one.
     thresholds : int (entries, drain_width)
         The same for all rows.
     coefficients : int64 (entries, drain_width, 2)
@@ -155,6 +161,8 @@ class Program:
     weight_start: int = 0
     input_fields: dict[str, int] = field(default_factory=dict)
     answer_fields: dict[str, int] = field(default_factory=dict)
+    tables: tuple[tuple[int, ...], ...] = ()
+    largest_pixel: int = 0
     address_map: AddressMap = field(init=False)
 
     def __post_init__(self) -> None:
@@ -220,6 +228,10 @@ class Program:
                 registers[place.word] = registers.get(place.word, 0) | values[name] << place.offset
             for word, value in registers.items():
                 yield self.address_map.address(Region.REGISTERS, word=word), value
+            if self.config.input_tables:
+                entries = [entry for table in self.tables or (range(TABLE_ENTRIES),) for entry in table]
+                for i, entry in enumerate(entries):
+                    yield self.address_map.address(Region.REGISTERS, word=TABLE_AT + i), entry
 
     def input_writes(self, maps: dict[str, np.ndarray]) -> Iterator[tuple[int, int]]:
         """Bus writes of the input maps, (B, H, W, C), of up to ``images`` images for one run."""

@@ -15,8 +15,11 @@ from signum.golden.reference.encoding import MapShape
 if TYPE_CHECKING:       # which takes seconds, and only training needs
     from torch import Tensor
 
-__all__ = ["BitPlanes", "Encoder", "SignEncoder", "TablePlanes", "TableThermometer", "Thermometer",
+__all__ = ["LARGEST_PIXEL", "BitPlanes", "Encoder", "SignEncoder", "TablePlanes", "TableThermometer", "Thermometer",
            "encoder_from_dict"]
+
+
+LARGEST_PIXEL = 255
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,11 @@ class Encoder:
     def names(self) -> tuple[str, ...]:
         return ("input",)
 
+    @property
+    def largest(self) -> int:
+        """The largest value of an image, of 255 at most."""
+        return LARGEST_PIXEL
+
     def shape(self, input_shape: tuple[int, int, int]) -> MapShape:
         """Shape of each map for images (C, H, W)."""
         channels, height, width = input_shape
@@ -48,8 +56,12 @@ class Encoder:
         """Channels of a map for each channel of the image."""
         return 1
 
+    def pixels(self, images: np.ndarray) -> np.ndarray:
+        """Images (B, C, H, W) as the bytes of a stream: uint8; ValueError outside 0..largest."""
+        return _check_range(images, 0, self.largest).astype(np.uint8)
+
     def values(self, images: np.ndarray) -> np.ndarray:
-        """The numbers that the input unit of an array encodes, int64 (B, C, H, W)."""
+        """The numbers that the code is of, int64 (B, C, H, W): the images, or their entries in a table."""
         return np.asarray(images)
 
     def bits(self, images: np.ndarray) -> dict[str, np.ndarray]:
@@ -103,6 +115,10 @@ class Thermometer(Encoder):
     def bits_per_channel(self) -> int:
         return self.levels
 
+    @property
+    def largest(self) -> int:
+        return min(LARGEST_PIXEL, self.maximum)
+
     def bits(self, images: np.ndarray) -> dict[str, np.ndarray]:
         images = _check_range(images, 0, self.maximum)
         batch, channels, height, width = images.shape
@@ -136,6 +152,10 @@ class BitPlanes(Encoder):
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(f"input.{k}" for k in reversed(range(self.count)))
+
+    @property
+    def largest(self) -> int:
+        return min(LARGEST_PIXEL, 2**self.count - 1)
 
     def bits(self, images: np.ndarray) -> dict[str, np.ndarray]:
         images = _check_range(images, 0, 2**self.count - 1).transpose(0, 2, 3, 1)
@@ -182,7 +202,12 @@ class TablePlanes(BitPlanes):
         super().__post_init__()
         object.__setattr__(self, "tables", _check_tables(self.tables, 2**self.count - 1))
 
+    @property
+    def largest(self) -> int:
+        return min(LARGEST_PIXEL, len(self.tables[0]) - 1)
+
     def values(self, images: np.ndarray) -> np.ndarray:
+        """The entries of images: int64 (B, C, H, W)."""
         return _looked_up(images, self.tables)
 
     def bits(self, images: np.ndarray) -> dict[str, np.ndarray]:
@@ -201,7 +226,12 @@ class TableThermometer(Thermometer):
             raise ValueError(f"maximum must be the levels ({self.levels}), not {self.maximum}")
         object.__setattr__(self, "tables", _check_tables(self.tables, self.levels))
 
+    @property
+    def largest(self) -> int:
+        return min(LARGEST_PIXEL, len(self.tables[0]) - 1)
+
     def values(self, images: np.ndarray) -> np.ndarray:
+        """The entries of images: int64 (B, C, H, W)."""
         return _looked_up(images, self.tables)
 
     def bits(self, images: np.ndarray) -> dict[str, np.ndarray]:

@@ -7,15 +7,17 @@ a line of the frame, with its padding, from left to right, each with its values 
 
 from amaranth.lib import data
 
-from signum.hdl.config import ArrayConfig
+from signum.hdl.config import ArrayConfig, bits_to_hold
 
 from .isa import Field
 
-__all__ = ["KEPT_BITS", "TAP_BITS", "geometry_layout", "input_fields"]
+__all__ = ["KEPT_BITS", "TABLE_ENTRIES", "TAP_BITS", "geometry_layout", "input_fields"]
 
 TAP_BITS = 5
 KEPT_BITS = TAP_BITS + 1
 STRIDE_BITS = 3
+TABLE_ENTRIES = 256
+"""Entries of a table of the input unit: one for each value of a pixel."""
 
 
 def input_fields(config: ArrayConfig) -> tuple[Field, ...]:
@@ -30,6 +32,9 @@ def input_fields(config: ArrayConfig) -> tuple[Field, ...]:
         Field("second", a),             # ``start`` of the second one
         Field("begin", config.program_bits),    # first word of the program that reads the second one
     ) if config.input_places > 1 else ()
+    tables = (
+        Field("table", bits_to_hold(config.input_tables - 1)),      # last table, of the last channel of a pixel
+    ) if config.input_tables > 1 else ()
     return (
         Field("split", 1),              # the words go to the banks of all rows, and an image is a batch
         Field("pad", 1),                # a padded value has a code of ones; in planes, it is the number 1
@@ -53,6 +58,7 @@ def input_fields(config: ArrayConfig) -> tuple[Field, ...]:
         Field("line_gap", a),           # words between two lines of windows
         *planes,
         *places,
+        *tables,
     )
 
 

@@ -16,7 +16,7 @@ from amaranth.lib.wiring import In, Out
 
 from signum.hdl.config import DATA_BITS, ArrayConfig
 from signum.hdl.control.answer_geometry import answer_fields
-from signum.hdl.control.input_geometry import input_fields
+from signum.hdl.control.input_geometry import TABLE_ENTRIES, input_fields
 from signum.hdl.control.isa import Isa
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "NUMBER_AT",
     "RECEIVED_AT",
     "REGION_AT",
+    "TABLE_AT",
     "UNIT_AT",
     "VERSION",
     "WORD_AT",
@@ -34,11 +35,13 @@ __all__ = [
     "Control",
     "Region",
     "Register",
+    "RegisterField",
     "Status",
-    "StreamField",
     "WrongWord",
     "bus_signature",
+    "config_fields",
     "config_registers",
+    "config_words",
     "request_layout",
     "stream_registers",
     "told_wrong",
@@ -67,7 +70,7 @@ class Register(enum.IntEnum):
 
     MAGIC = 0
     VERSION = 1
-    CONTROL = 2             # tells the parameter ``gate`` when read; see `Control`
+    CONTROL = 2             # tells ``gate`` and ``input_tables`` when read, see `config_fields`; see `Control`
     STATUS = 3
     CYCLES = 4              # cycles of the last run, or of the run so far
     RUNS = 5                # runs begun since reset, modulo 256
@@ -103,14 +106,37 @@ RECEIVED_AT = 16
 NUMBER_AT = 24
 
 
-def config_registers(config: ArrayConfig) -> dict[str, int]:
-    """Word of the register region for each field of the configuration.
+class RegisterField(NamedTuple):
+    """A place in a register: its word of the register region, and its bits."""
 
-    ``parity`` is bit 0 of `Register.PARITY`, and ``gate`` the value of `Register.CONTROL`.
-    """
-    apart = {"parity": int(Register.PARITY), "gate": int(Register.CONTROL)}
-    names = [field.name for field in dataclasses.fields(config) if field.name not in apart]
-    return {**{name: Register.CONFIG + i for i, name in enumerate(names)}, **apart}
+    word: int
+    offset: int
+    bits: int
+
+
+TABLE_AT = 256
+"""First word of the register region that writes an entry of the input unit's tables, which lie one after another."""
+
+
+def config_fields() -> dict[str, RegisterField]:
+    """Where an array tells each parameter of its configuration: most have a register of their own."""
+    apart = {"parity": RegisterField(Register.PARITY, 0, 1), "gate": RegisterField(Register.CONTROL, 0, 1),
+             "input_tables": RegisterField(Register.CONTROL, 1, 4)}
+    names = [field.name for field in dataclasses.fields(ArrayConfig) if field.name not in apart]
+    return {**{name: RegisterField(Register.CONFIG + i, 0, DATA_BITS) for i, name in enumerate(names)}, **apart}
+
+
+def config_words(config: ArrayConfig) -> dict[int, int]:
+    """The values of the registers that tell the configuration, by word."""
+    words: dict[int, int] = {}
+    for name, place in config_fields().items():
+        words[place.word] = words.get(place.word, 0) | getattr(config, name) << place.offset
+    return words
+
+
+def config_registers() -> dict[str, int]:
+    """Word of the register region for each parameter of the configuration."""
+    return {name: place.word for name, place in config_fields().items()}
 
 
 class WrongWord(NamedTuple):
@@ -144,26 +170,18 @@ def wrong_word(value: int) -> WrongWord | None:
     return WrongWord(Region(value >> REGION_AT & (1 << UNIT_AT - REGION_AT) - 1), unit, value >> WORD_AT)
 
 
-class StreamField(NamedTuple):
-    """A field of the geometry of input or answers: its place in a register, which is write only."""
-
-    word: int
-    offset: int
-    bits: int
-
-
-def stream_registers(config: ArrayConfig) -> dict[str, StreamField]:
+def stream_registers(config: ArrayConfig) -> dict[str, RegisterField]:
     """The fields ``input_...`` and ``answer_...`` of `hdl.control.input_geometry` and `hdl.control.answer_geometry`, in
-    registers behind the configuration; a register has as many fields in order as fit."""
+    registers behind the configuration, which are write only; a register has as many fields in order as fit."""
     if not config.streams:
         return {}
-    word, offset = max(config_registers(config).values()) + 1, 0
+    word, offset = max(config_registers().values()) + 1, 0
     found = {}
     for unit, fields in (("input", input_fields(config)), ("answer", answer_fields(config))):
         for field in fields:
             if offset + field.bits > DATA_BITS:
                 word, offset = word + 1, 0
-            found[f"{unit}_{field.name}"] = StreamField(word, offset, field.bits)
+            found[f"{unit}_{field.name}"] = RegisterField(word, offset, field.bits)
             offset += field.bits
     return found
 
@@ -199,8 +217,9 @@ class AddressMap:
         self.slice_bits = (max(self.slices, self.program_slices, self.drain_width) - 1).bit_length()
         depth = max(config.weight_depth, config.activation_depth, config.threshold_depth, config.program_depth,
                     config.requantize_depth)
-        registers = max(*config_registers(config).values(),
-                        *(field.word for field in stream_registers(config).values())) + 1
+        registers = max(*config_registers().values(),
+                        *(field.word for field in stream_registers(config).values()),
+                        *([TABLE_AT + TABLE_ENTRIES * config.input_tables - 1] if config.input_tables else [])) + 1
         self.word_bits = (max(depth, registers) - 1).bit_length()
         coefficients = 2 * config.drain_width if config.requantize_depth else 1
         self.unit_bits = (max(config.rows, config.cols, coefficients) - 1).bit_length()

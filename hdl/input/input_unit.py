@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Array as Choice
 from amaranth.hdl import Module, Mux, Signal, Value
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
@@ -12,6 +12,7 @@ from signum.hdl.control.input_geometry import geometry_layout
 from .encoder import code_of
 from .frame_receiver import COUNT_BITS, FrameReceiver, pixel_layout
 from .lane_packer import LanePacker
+from .pixel_table import PixelTable, table_bits, write_layout
 from .window_reader import WindowReader
 
 __all__ = ["InputUnit"]
@@ -23,6 +24,8 @@ class InputUnit(wiring.Component):
     Values are encoded and stored in a line buffer; the windows of the first layer are gathered from it and packed in
     words, the same bits as `golden.compiler.packing` makes. Words are written while the place is free: until a run
     takes the images, and again from the cycle on in which the run has read them.
+
+    With tables each value is looked up first (see `PixelTable`).
 
     With two places a batch goes to the place that the batch before did not take, and the place is always free.
 
@@ -58,6 +61,8 @@ class InputUnit(wiring.Component):
         The row of the word; see ``geometry.split``.
     waits : Out(1)
         The place is full, or a run reads it: of further images only what fits into the line buffer is taken.
+    load : In(1), load_address : In(table_bits), load_data : In(8), only with tables
+        Write of an entry of a table.
     expects_first, expects_last : Out(1)
     received, dropped : Out(COUNT_BITS)
         See `FrameReceiver`.
@@ -75,6 +80,8 @@ class InputUnit(wiring.Component):
             "count": Out(bits_to_hold(config.rows)),
             "full": Out(1),
             "quiet": Out(1),
+            **({"load": In(1), "load_address": In(table_bits(config)), "load_data": In(8)}
+               if config.input_tables else {}),
             "write": Out(1),
             "accept": In(1),
             "address": Out(config.activation_bits),
@@ -96,6 +103,7 @@ class InputUnit(wiring.Component):
         m.submodules.buffer = buffer = Memory(shape=config.input_code_bits, depth=config.input_depth, init=[])
         into, out = buffer.write_port(), buffer.read_port()
         wiring.connect(m, wiring.flipped(self.pixels), receiver.pixels)
+        pixel = self._looked_up(m, receiver)
         free = Signal(init=1)                               # the place may be written
         code: Value = out.data
         for _ in range(config.code_latency - 1):
@@ -107,9 +115,9 @@ class InputUnit(wiring.Component):
             receiver.geometry.eq(self.geometry),
             receiver.enable.eq(self.enable),
             receiver.freed.eq(reader.issue & reader.line_end),
-            into.en.eq(receiver.write),
-            into.addr.eq(receiver.address),
-            into.data.eq(code_of(config, receiver.value, receiver.pad, self.geometry.pad)),
+            into.en.eq(pixel.enable),
+            into.addr.eq(pixel.address),
+            into.data.eq(code_of(config, pixel.value, pixel.pad, self.geometry.pad)),
             reader.geometry.eq(self.geometry),
             reader.restart.eq(receiver.restart),
             reader.readable.eq(receiver.readable),
@@ -137,6 +145,20 @@ class InputUnit(wiring.Component):
             m.d.sync += all_written.eq(1)
         self._places(m, receiver.done, free)
         return m
+
+    def _looked_up(self, m: Module, receiver: FrameReceiver) -> data.View:
+        """The writes of the receiver, with tables a cycle later: a line of windows is read two cycles later or more."""
+        written = Signal(write_layout(self.config))
+        m.d.comb += [written.enable.eq(receiver.write), written.address.eq(receiver.address),
+                     written.value.eq(receiver.value), written.pad.eq(receiver.pad)]
+        if not self.config.input_tables:
+            return written
+        m.submodules.table = table = PixelTable(config=self.config)
+        m.d.comb += [table.i.eq(written), table.restart.eq(receiver.restart), table.load.eq(self.load),
+                     table.load_address.eq(self.load_address), table.load_data.eq(self.load_data)]
+        if self.config.input_tables > 1:
+            m.d.comb += table.table.eq(self.geometry.table)
+        return table.o
 
     def _writes(self, m: Module, packer: LanePacker, restart: Value) -> Signal:
         """Write the word of each plane; returns whether the last one is written in this cycle."""

@@ -11,6 +11,7 @@ from torch.nn import functional
 from signum.golden.compiler.answers import Answers, answer_size, ranked
 from signum.golden.compiler.cycles import predict_cycles
 from signum.golden.compiler.graph import Graph
+from signum.golden.compiler.input_tables import host_tables, looked_up
 from signum.golden.compiler.program import Program
 from signum.golden.compiler.stream_cycles import interval_cycles, latency_cycles, stream_cycles
 from signum.golden.layers.encoder import BitPlanes, Encoder, Thermometer
@@ -77,7 +78,8 @@ def word_numbers(program: Program, elements: np.ndarray) -> list[list[int]]:
 
 
 def job(case: StreamCase) -> dict[str, Any]:
-    values = [value for number, image in enumerate(case.encoder.values(case.images))
+    pixels = looked_up(host_tables(case.program, case.encoder), case.encoder.pixels(case.images))
+    values = [value for number, image in enumerate(pixels)
               for value in (*case.broken.get(number, ([], 0))[0], *stream_values(image))]
     return {"writes": list(case.program.load_writes()), "values": values,
             "count": sum(map(len, expected_answers(case))), "flush": len(case.images) % case.program.images != 0,

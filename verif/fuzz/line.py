@@ -12,7 +12,7 @@ from signum.fpga.host.framing import GOOD, ResponseParser
 from signum.fpga.host.link import Link, LinkError
 from signum.golden.compiler.cycles import predict_cycles
 from signum.hdl.config import ArrayConfig
-from signum.hdl.host.bus import MAGIC, VERSION, Register, Status, config_registers
+from signum.hdl.host.bus import MAGIC, VERSION, Register, Status, config_words
 from signum.hdl.host.frames import WORD_BYTES, Command, Kind
 from signum.hdl.host.hdlc import ESCAPE, FLAG, FLIPPED
 from signum.verif.bench.cases import Case
@@ -82,8 +82,7 @@ class AnyBoard:
         self.rng, self.rate, self.babble = rng, rate, babble
         self.cycles = cycles
         self.registers = {Register.MAGIC: MAGIC, Register.VERSION: VERSION, Register.STATUS: 0,
-                          Register.CYCLES: 0, Register.RUNS: 0} | {
-            word: getattr(config, name) for name, word in config_registers(config).items()}
+                          Register.CYCLES: 0, Register.RUNS: 0} | config_words(config)
         self.memory: dict[int, int] = {}
         self.session, self.sequence, self.values, self.taken = -1, 0, 0, 0
         self.inbox, self.outbox = bytearray(), bytearray()

@@ -14,6 +14,7 @@ import numpy as np
 from signum.fpga.flow.program_file import FORMAT, MARK, STRUCTURE, ProgramFile, ProgramFileError
 from signum.fpga.host.c_program import c_program
 from signum.golden.compiler.allocation import CapacityError
+from signum.golden.compiler.answers import Answers
 from signum.golden.compiler.compile import compile_graph
 from signum.golden.compiler.graph import Graph
 from signum.golden.compiler.program import Program
@@ -77,6 +78,9 @@ def valid_files(folder: Path) -> list[bytes]:
             graph = Graph(inputs=dict.fromkeys(encoder.names, graph.inputs["input"]), layers=layers)
         files.append(ProgramFile(graph, encoder, "encoded"))
     files.append(ProgramFile(digits_graph_untrained(0), digits_encoder(), "digits"))
+    array = ArrayConfig.preset("icebreaker_pixels").replace(input_maximum=255, input_tables=1)
+    files.append(ProgramFile(compile_graph(digits_graph_untrained(0), array, answers=Answers(),
+                                           encoder=digits_encoder()), digits_encoder(), "tables"))
     graph, stages = draw_plan(rng, 2)
     files.append(ProgramFile(Streamed(graph, stages), name="stages"))
     found = []

@@ -16,7 +16,7 @@ from signum.golden.training.data import digits
 from signum.hdl.accelerator import Accelerator
 from signum.hdl.config import ArrayConfig
 from signum.hdl.control.isa import Isa, SegmentFlag
-from signum.hdl.host.bus import MAGIC, VERSION, Register, config_registers
+from signum.hdl.host.bus import MAGIC, VERSION, Register, RegisterField, config_fields
 from signum.verif.bench.cases import Case, draw_case, draw_config, draw_maps
 from signum.verif.bench.programs import check_cases
 from signum.verif.bench.simulate import default_seed, simulate
@@ -207,10 +207,13 @@ def test_reset_in_the_middle_of_a_run():
 
 
 def read_registers(config: ArrayConfig) -> dict[str, int]:
-    words = {"magic": Register.MAGIC, "version": Register.VERSION, **config_registers(config)}
+    places = {"magic": RegisterField(Register.MAGIC, 0, 32), "version": RegisterField(Register.VERSION, 0, 32),
+              **config_fields()}
     result = simulate(Accelerator(config=config), "signum.verif.bench.bench_accelerator", test="registers", parameters={
-        "config": config.to_dict(), "read_registers": list(words.values()), "stall": 0.3, "seed": 1})
-    return dict(zip(words, result.values["registers"], strict=True))
+        "config": config.to_dict(), "read_registers": [place.word for place in places.values()], "stall": 0.3,
+        "seed": 1})
+    return {name: word >> place.offset & (1 << place.bits) - 1
+            for (name, place), word in zip(places.items(), result.values["registers"], strict=True)}
 
 
 def test_registers_tell_the_configuration():

@@ -13,7 +13,7 @@ from signum.golden.compiler.compile import compile_graph
 from signum.golden.compiler.fold import fold
 from signum.golden.compiler.stream_cycles import interval_cycles
 from signum.golden.layers.binary import BatchNorm, BinaryConv2d, BinaryLinear, Bytes, Logits, MaxPool, Sign
-from signum.golden.layers.encoder import BitPlanes, Encoder, Thermometer
+from signum.golden.layers.encoder import BitPlanes, Encoder, SignEncoder, TablePlanes, TableThermometer, Thermometer
 from signum.golden.layers.quant import Levels, QuantConv2d
 from signum.golden.networks.digits import digits_encoder, digits_graph_untrained
 from signum.golden.networks.geometry import cnv, with_random_weights
@@ -88,6 +88,42 @@ def test_codes(encoder: Encoder, code: dict[str, int]) -> None:
         wanted = logits & 0xFFFF_FFFF if case.answers.kind == AnswerKind.VALUES else ranked(logits, 5)
         assert expected_answers(case) == wanted.tolist()
     check_streams(cases)
+
+
+STEPS = tuple(min(15, value * value // 3000) for value in range(256))
+OTHER_STEPS = tuple(15 - step for step in STEPS)
+FOUR = tuple(min(3, value // 60) for value in range(256))
+
+
+@pytest.mark.parametrize(("encoder", "tables"), [
+    (TablePlanes(4, tables=(STEPS,)), 1), (TablePlanes(4, tables=(STEPS, OTHER_STEPS, STEPS)), 3),
+    (TableThermometer(3, 3, tables=(FOUR[::-1], FOUR, FOUR)), 3), (Thermometer(3, 17), 1), (SignEncoder(90), 1)],
+    ids=["planes", "planes of each channel", "levels of each channel", "levels of other values", "a threshold"])
+def test_pixels_that_the_device_looks_up(encoder: Encoder, tables: int) -> None:
+    """A network's own quantizer of its input, on the device: it takes the pixels themselves."""
+    rng = np.random.default_rng(default_seed())
+    code = {"input_planes": 8} if encoder.planes else {
+        "input_planes": 1, "input_levels": encoder.bits_per_channel, "input_maximum": 255}
+    config = ArrayConfig(rows=3, cols=5, lanes=12, tile=2, sum_bits=20, weight_depth=4096, activation_depth=4096,
+                         threshold_depth=4096, program_depth=1024, threshold_levels=2, input_depth=256,
+                         input_tables=4, answer_ranks=5, answer_values=1, **code)
+    images = rng.integers(0, encoder.largest + 1, (30, 3, 8, 6))
+    graph = fold(network_of(encoder, 3, encoder.bits_per_channel, images), encoder, images.shape[1:])
+    plain: Encoder = BitPlanes(4) if encoder.planes else Thermometer(encoder.bits_per_channel, 255)
+    cases = []
+    for split in (False, True):
+        broken = [(value, int(i == 0), 0) for i, value in enumerate(rng.integers(0, 256, 5).tolist())]
+        program = compile_graph(graph, config, split=split, answers=Answers(AnswerKind.VALUES), encoder=encoder)
+        assert len(program.tables) == tables
+        cases.append(StreamCase(program=program, graph=graph, encoder=encoder, answers=Answers(AnswerKind.VALUES),
+                                images=images[:6], broken={2: (broken, 1)}))
+        # a program without a table replaces those of the program before
+        program = compile_graph(graph, config, split=split, answers=Answers(ranks=5), encoder=plain)
+        assert program.tables == ()
+        cases.append(StreamCase(program=program, graph=graph, encoder=plain, answers=Answers(ranks=5),
+                                images=rng.integers(0, plain.largest + 1, (6, 3, 8, 6))))
+    check_streams(cases)
+    check_streams(cases, stall_pixels=0.3, stall_answers=0.3)
 
 
 def test_an_incomplete_batch_is_flushed() -> None:

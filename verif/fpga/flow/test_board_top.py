@@ -19,7 +19,7 @@ from signum.golden.training.data import digits
 from signum.hdl.camera.camera import scaling_for
 from signum.hdl.camera.sensors import SENSORS
 from signum.hdl.config import ArrayConfig
-from signum.hdl.host.bus import MAGIC, VERSION, AddressMap, Region, Register, config_registers
+from signum.hdl.host.bus import MAGIC, VERSION, AddressMap, Region, Register, config_words
 
 CONFIG = ArrayConfig(rows=2, cols=3, lanes=40, tile=2, acc_bits=8, sum_bits=10, weight_depth=16,
                      activation_depth=32, threshold_depth=16, program_depth=16, access_patterns=1)
@@ -32,8 +32,7 @@ def test_the_pins_reach_the_registers_and_the_memories(window: Window) -> None:
         link = Link(board)
         link.open()
         link.follow(layout)
-        known = {place: CONFIG.to_dict()[name] for name, place in config_registers(CONFIG).items()}
-        known |= {Register.MAGIC: MAGIC, Register.VERSION: VERSION}
+        known = config_words(CONFIG) | {Register.MAGIC: MAGIC, Register.VERSION: VERSION}
         assert link.read([layout.address(Region.REGISTERS, word=word) for word in known]) == list(known.values())
         writes = [(layout.address(Region.THRESHOLDS, unit=row, word=word), 100 * row + word)
                   for row in range(2) for word in range(3)]

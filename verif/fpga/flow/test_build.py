@@ -9,7 +9,8 @@ import signum.fpga.flow.build
 import signum.fpga.flow.commands
 import signum.fpga.flow.report
 from signum.fpga.flow.boards import BOARDS
-from signum.fpga.flow.build import STALLED, Stall, build, place_best
+from signum.fpga.flow.build import STALLED, Stall, build, camera_view, place_best
+from signum.fpga.flow.commands import boot_program
 from signum.fpga.flow.families.ecp5 import ECP5
 from signum.fpga.flow.families.gowin import GOWIN
 from signum.fpga.flow.families.ice40 import ICE40
@@ -31,7 +32,12 @@ from signum.fpga.flow.report import (
     utilization,
 )
 from signum.fpga.flow.tools import BuildError
+from signum.golden.compiler.answers import Answers
+from signum.golden.compiler.compile import compile_graph
+from signum.golden.compiler.graph import Graph, Layer, MapShape, Segment
 from signum.golden.compiler.weight_streaming import plan_streamed
+from signum.golden.layers.encoder import BitPlanes
+from signum.golden.networks.digits import digits_encoder, digits_graph_untrained
 from signum.golden.networks.geometry import fully_connected, with_random_weights
 from signum.hdl.config import PRESETS, ArrayConfig
 from signum.verif.command_line import main
@@ -188,6 +194,37 @@ def test_what_a_network_in_stages_cannot_have(arguments, message, tmp_path, caps
     ProgramFile(with_random_weights(fully_connected(256), 1), None, "large").save(path)
     assert main(["build", "--preset", "icebreaker", "--network", str(path), *arguments]) == 2
     assert capsys.readouterr().err == message + "\n"
+
+
+def test_pixels_of_a_camera_that_a_host_would_look_up(tmp_path, capsys):
+    """A network for 17 grey levels on an input unit for 256; with a table the device does it by itself."""
+    path = tmp_path / "net.sgn"
+    ProgramFile(digits_graph_untrained(0), digits_encoder(), "digits").save(path)
+    array = ArrayConfig.preset("icebreaker_camera").replace(input_maximum=255)
+    for tables in (0, 1):
+        config = tmp_path / f"{tables}.toml"
+        config.write_text(array.replace(input_tables=tables).to_toml())
+        if not tables:
+            assert main(["build", "--config", str(config), "--network", str(path), "--camera", "hm01b0"]) == 2
+            assert capsys.readouterr().err == (f"the pixels of a camera must be those of {path}, which looks them up in "
+                                               "tables: input_tables of 1 would add them\n")
+            continue
+        program = boot_program(path, array.replace(input_tables=1), given=True, camera=True)
+        assert len(program.tables) == 1
+        assert camera_view(BOARDS["icebreaker"].sensor("hm01b0"), program).scaling.maximum == 16
+
+
+def test_a_camera_for_bit_planes():
+    """Each plane is a map of the program, of one image."""
+    encoder = BitPlanes(3)
+    shape = MapShape(8, 8, 1)
+    layer = Layer(name="sums", combine="sum", offset=np.zeros(2, dtype=np.int64), segments=tuple(
+        Segment(source=name, weights=np.ones((2, 1, 8, 8), dtype=bool), pad=np.zeros(1, dtype=bool), double=number > 0)
+        for number, name in enumerate(encoder.names)))
+    config = ArrayConfig(rows=1, cols=2, lanes=8, input_depth=64, input_planes=4, answer_ranks=1)
+    program = compile_graph(Graph(inputs=dict.fromkeys(encoder.names, shape), layers=(layer,)), config, answers=Answers(),
+                            encoder=encoder)
+    assert camera_view(BOARDS["icebreaker"].sensor("hm01b0"), program).scaling.maximum == 7
 
 
 def test_the_best_of_several_seeds(monkeypatch, tmp_path):

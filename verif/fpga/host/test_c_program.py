@@ -27,7 +27,7 @@ from signum.hdl.host.bus import (
     AddressMap,
     Region,
     Register,
-    config_registers,
+    config_words,
     wrong_word,
 )
 from signum.hdl.input.frame_receiver import pixel_layout
@@ -165,8 +165,7 @@ def test_the_wrong_word_in_c(tmp_path: Path) -> None:
     (tmp_path / "calls.c").write_text(FAULT)
     compiled(tmp_path)
     library = ctypes.CDLL(str(tmp_path / "driver.so"))
-    registers = {config_registers(config)[name]: value for name, value in config.to_dict().items()}
-    registers |= {Register.MAGIC: MAGIC, Register.VERSION: VERSION}
+    registers = config_words(config) | {Register.MAGIC: MAGIC, Register.VERSION: VERSION}
     step = 1 << AddressMap(config).slice_bits
     functions = Functions(READ(lambda _, address: registers[address // step]), WRITE(lambda _, address, word: None))
     told = (ctypes.c_uint32 * 3)()

@@ -67,7 +67,8 @@ def test_what_does_not(operator: str, kernel: tuple[int, int], axes: tuple[int, 
 
 def sums_of_several_positions(net: OnnxNetwork) -> str:
     """Five channels on 2 x 3 positions."""
-    return net.conv(net.bipolar(net.norm(net.conv(net.quant("x", 2, 0.25, signed=0), (6, 2, 2, 2), 2), 6)), (5, 6, 1, 1))
+    x = net.conv(net.quant("x", 2, 0.25, signed=0), (6, 2, 2, 2), 2)
+    return net.conv(net.bipolar(net.norm(x, 6)), (5, 6, 1, 1))
 
 
 @pytest.mark.parametrize("last", [False, True])

@@ -6,7 +6,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signum.hdl.config import ArrayConfig
-from signum.hdl.host.bus import AddressMap, Location, Region, Register, bus_signature, config_registers, request_layout
+from signum.hdl.host.bus import (
+    DATA_BITS,
+    FAULT_BIT,
+    TABLE_AT,
+    AddressMap,
+    Location,
+    Region,
+    Register,
+    bus_signature,
+    config_fields,
+    config_registers,
+    config_words,
+    request_layout,
+    stream_registers,
+)
 
 
 @st.composite
@@ -44,15 +58,38 @@ def test_fields_of_an_address_from_the_least_significant_bit() -> None:
 def test_the_smallest_array_still_has_room_for_its_registers() -> None:
     layout = AddressMap(ArrayConfig(rows=1, cols=1, lanes=1, weight_depth=1, activation_depth=1,
                                     threshold_depth=1, program_depth=1))
-    last = max(config_registers(ArrayConfig.preset("tiny")).values())
+    last = max(config_registers().values())
     assert layout.decode(layout.address(Region.REGISTERS, word=last)) == Location(Region.REGISTERS, 0, last, 0)
 
 
-def test_each_parameter_has_a_register_of_its_own() -> None:
-    registers = config_registers(ArrayConfig.preset("tiny"))
-    assert list(registers) == [field.name for field in dataclasses.fields(ArrayConfig)]
-    fixed = [int(register) for register in Register if register not in (Register.CONFIG, Register.PARITY)]
-    assert len({*registers.values(), *fixed}) == len(registers) + len(fixed)
+def test_each_parameter_has_bits_of_its_own() -> None:
+    places = config_fields()
+    assert set(places) == {field.name for field in dataclasses.fields(ArrayConfig)}
+    live = [Register.MAGIC, Register.VERSION, Register.STATUS, Register.CYCLES, Register.RUNS, Register.ANSWER]
+    bits = [(place.word, place.offset + bit) for place in places.values() for bit in range(place.bits)]
+    bits += [(int(register), bit) for register in live for bit in range(DATA_BITS)]
+    # and those of the wrong word
+    bits += [(int(Register.PARITY), bit) for bit in range(FAULT_BIT, DATA_BITS)]
+    assert len(set(bits)) == len(bits)
+
+
+def test_the_words_of_a_configuration() -> None:
+    config = ArrayConfig.preset("tiny").replace(parity=1, gate=1, input_depth=64, input_planes=2, input_tables=5,
+                                                answer_ranks=1)
+    words = config_words(config)
+    assert {name: words[word] >> offset & (1 << bits) - 1 for name, (word, offset, bits) in config_fields().items()
+            } == config.to_dict()
+    assert words[Register.CONTROL] == 1 | 5 << 1
+
+
+def test_the_tables_of_the_input_lie_behind_the_registers() -> None:
+    for tables in (1, 3, 8):
+        config = ArrayConfig(rows=1, cols=1, lanes=8, input_depth=64, input_planes=2, input_tables=tables,
+                             answer_ranks=1, weight_depth=1, activation_depth=1, threshold_depth=1, program_depth=1)
+        layout = AddressMap(config)
+        assert max(place.word for place in stream_registers(config).values()) < TABLE_AT
+        last = TABLE_AT + 256 * tables - 1
+        assert layout.decode(layout.address(Region.REGISTERS, word=last)).word == last
 
 
 def test_the_bus_is_two_streams() -> None:
