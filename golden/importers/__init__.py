@@ -3,7 +3,8 @@
 from .brevitas import from_brevitas
 from .finn import load_finn
 from .imported import Imported
+from .pytorch import from_torch
 from .qonnx import Normalization, load_qonnx
 from .refusal import NetworkError
 
-__all__ = ["Imported", "NetworkError", "Normalization", "from_brevitas", "load_finn", "load_qonnx"]
+__all__ = ["Imported", "NetworkError", "Normalization", "from_brevitas", "from_torch", "load_finn", "load_qonnx"]

@@ -1,6 +1,8 @@
 """The state of a translation: tensors, layers and the absorbed nodes so far."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -46,9 +48,12 @@ class Context:
         For each layer whose sums the network itself rounds, the thresholds within its rounding.
     bits : dict of str to int
         Bits of a channel of each map.
+    rounded : dict of str to float
+        Maps and layers whose codes or weights the network itself rounds: the largest distance, in units.
     """
 
-    def __init__(self, operators: Operators, uses: dict[str, int], shape: MapShape, pixels: np.ndarray) -> None:
+    def __init__(self, operators: Operators, uses: dict[str, int], shape: MapShape, pixels: np.ndarray,
+                 rounded: Mapping[str, float] = MappingProxyType({})) -> None:
         self.operators = operators
         self.uses = uses
         self.shape = shape
@@ -59,6 +64,7 @@ class Context:
         self.input: tuple[Levels, Source] | None = None
         self.near: dict[str, int] = {}
         self.bits: dict[str, int] = {}
+        self.rounded = dict(rounded)
 
     def close(self, state: Codes) -> Codes:
         """Codes whose layer is in the graph."""
@@ -71,8 +77,10 @@ class Context:
             layer = lowered.layer()
             self.layers.append(layer)
             self.bits[layer.name] = levels.count
-            if not exact(sums):
-                self.near[layer.name] = near_thresholds(sums, levels, lowered.changes())
+            if not exact(sums, self.rounded):
+                self.near[layer.name] = near_thresholds(sums, levels, lowered.changes(), self.rounded)
+            if levels.rounding:
+                self.rounded[layer.name] = levels.rounding
             for node in sums.nodes:
                 self.absorbed[node] = sums.name
             state.open.source = lowered.source(layer, offset=whole(levels.offset))
@@ -123,7 +131,8 @@ class Context:
         index = levels.index(quantizer.compute(values) if quantizer else values)
         if levels.count > 255:
             raise UnsupportedError(f"must have at most 256 levels, not {levels.count + 1}", "a quantizer of 8 bits")
-        if (np.diff(index, axis=0) < 0).any() and (np.diff(index, axis=0) > 0).any():
+        steps = np.diff(index, axis=0)
+        if ((steps < 0).any(axis=0) & (steps > 0).any(axis=0)).any():
             raise UnsupportedError("must quantize the input monotonically", "a monotone function in front of it")
         tables = np.unique(index.T, axis=0) if (index == index[:, :1]).all() else index.T
         self.tables = tuple(tuple(int(value) for value in table) for table in tables)
@@ -138,6 +147,8 @@ class Context:
                         offset=offset)
         self.input = levels, source
         self.bits |= dict.fromkeys(source.names, source.copies)
+        if levels.rounding:
+            self.rounded |= dict.fromkeys(source.names, levels.rounding)
         flat = (self.shape.channels, self.shape.height, self.shape.width) if state.layout.rank == 2 else None
         return Codes(((source, 1),), np.broadcast_to(unit, self.shape.channels), state.layout, flat=flat)
 

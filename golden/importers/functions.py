@@ -7,9 +7,9 @@ import numpy as np
 from onnx import NodeProto
 
 from .context import Context
-from .operators import attributes
+from .operators import CHAINS, attributes
 from .refusal import UnsupportedError
-from .states import Codes, Constant, Layout, Operator, Pixels, Ranking, State, Sums
+from .states import Codes, Constant, Layout, Levels, Open, Operator, Pixels, Ranking, State, Sums
 
 __all__ = ["FUNCTIONS", "function", "operator_of"]
 
@@ -17,6 +17,12 @@ FUNCTIONS = frozenset({
     "Mul", "Add", "Sub", "Div", "BatchNormalization", "Relu", "LeakyRelu", "PRelu", "Clip", "Neg", "Tanh", "Sigmoid",
     "HardSigmoid", "Elu", "Softsign", "Softplus", "Identity", "Dropout", "Cast", "Floor", "Ceil", "Round"})
 """Their monotony is proven at every sum, as they are folded."""
+
+MOST_CODES = 1 << 12
+"""Codes of a map at which a function is evaluated."""
+
+ROUNDING = 1e-4
+"""Of a function's values, in units of the codes."""
 
 PASSING = frozenset({"Identity", "Dropout", "Cast"})
 
@@ -33,9 +39,12 @@ def function(context: Context, name: str, node: NodeProto, given: Sequence[State
         context.absorbed[name] = "input"
         return replace(state, functions=(*state.functions, operator))
     if isinstance(state, Codes):
-        moved = _scaled(state, node, operator) or _shifted(context, state, node, operator)
+        if node.domain == CHAINS:
+            moved = _mapped(state, operator)
+        else:
+            moved = _scaled(state, node, operator) or _shifted(context, state, node, operator)
         if moved is not None:
-            context.passes(name, state)
+            context.passes(name, moved)
             return moved
     sums = context.sums(name, state)
     (sums.before if sums.pool is None else sums.after).append(operator)
@@ -105,6 +114,57 @@ def _scaled(state: Codes, node: NodeProto, operator: Operator) -> Codes | None:
 def _differs(node: NodeProto, constant: np.ndarray) -> bool:
     """Whether a constant may differ between channels: thresholds (N, T) have a row for each."""
     return (len(constant) if node.op_type == "MultiThreshold" else constant.size) > 1
+
+
+def _mapped(state: Codes, operator: Operator) -> Codes | None:
+    """Codes of a function that keeps their distances, by other units and another offset; None for another function."""
+    if state.flat and state.flat[1:] != (1, 1) and any(
+            value is not None and value.size > 1 for value in operator.inputs):
+        return None
+    if state.open is not None and state.open.source is None:
+        sums, levels = state.open.sums, state.open.levels
+        numbers = np.arange(levels.count + 1) + levels.least
+        unit, shift = _line(numbers, operator, levels.unit)
+        if unit is None or round(2 * shift) != 2 * shift:
+            return None
+        changed = replace(sums, before=list(sums.before), after=list(sums.after), nodes=list(sums.nodes))
+        (changed.before if changed.pool is None else changed.after).append(operator)
+        found = Levels(unit, levels.least + shift, levels.count, levels.rounding)
+        return replace(state, unit=unit / 2, open=Open(changed, found))
+    sources = [(source, factor) for source, factor in state.maps]
+    ends = np.zeros(2, dtype=np.int64)
+    step = 1
+    for source, factor in sources:
+        low, high = (0, (1 << len(source.names)) - 1) if source.planes else (-source.copies, source.copies)
+        taps = source.window[0] * source.window[1]
+        ends += np.sort(np.array([low + source.offset, high + source.offset]) * factor * taps)
+    alone = len(sources) == 1 and sources[0][1] == 1 and sources[0][0].window == (1, 1)
+    if alone and not sources[0][0].planes:
+        step = 2
+    if ends[1] - ends[0] > MOST_CODES:
+        return None
+    unit, shift = _line(np.arange(ends[0], ends[1] + 1, step).astype(np.float64), operator, state.unit)
+    if unit is None or round(shift) != shift or (shift and not alone):
+        return None
+    source, factor = sources[0]
+    maps = ((replace(source, offset=source.offset + round(shift)), factor),) if shift else state.maps
+    return replace(state, maps=maps, unit=unit)
+
+
+def _line(numbers: np.ndarray, operator: Operator, units: np.ndarray) -> tuple[np.ndarray | None, float]:
+    """The units and the shift of ``unit * (number + shift)``, a function of the values of numbers in units."""
+    found = operator.compute((numbers[:, None] * units).astype(np.float32)).astype(np.float64)
+    slope = (found[-1] - found[0]) / (numbers[-1] - numbers[0])
+    if not np.isfinite(found).all() or not (slope > 0).all():
+        return None, 0.0
+    shifts = np.rint(2 * (found[0] / slope - numbers[0])) / 2
+    at = np.abs(found).argmax(axis=0)
+    if (shifts != shifts[0]).any() or not (numbers[at] + shifts).all():
+        return None, 0.0
+    unit = found[at, np.arange(len(at))] / (numbers[at] + shifts)       # of the smallest relative error
+    if np.abs(found / unit - numbers[:, None] - shifts[0]).max() > ROUNDING:
+        return None, 0.0
+    return unit, float(shifts[0])
 
 
 def _check_broadcast(value: np.ndarray, layout: Layout) -> None:

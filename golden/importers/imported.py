@@ -72,7 +72,7 @@ class Imported:
         batch, height, width, channels = results.shape
         values = results.reshape(-1, channels)
         if values.dtype == bool:
-            values = np.where(values, 1, -1)
+            values = np.where(values, 1, -1).reshape(len(values), -1, self.bits[self.graph.layers[-1].name]).sum(axis=2)
         found = computed(self.functions, values.astype(np.float32))
         if self.ranks:
             return np.argsort(-found, axis=1, kind="stable")[:, :self.ranks].reshape(batch, -1)

@@ -2,11 +2,17 @@
 
 import numpy as np
 
-from .operators import attributes
+from .operators import CHAINS, attributes
 from .refusal import UnsupportedError
 from .states import Levels, Operator
 
 __all__ = ["quantized_levels", "spaced_levels", "whole"]
+
+CLOSE = 1e-3
+"""Values so close, in distances of levels, are one level: of ``sign(x) - x + x``."""
+
+MOST_DISTANCES = 512
+"""Of the largest level from 0."""
 
 
 def whole(offset: float) -> int:
@@ -19,6 +25,8 @@ def whole(offset: float) -> int:
 def quantized_levels(operator: Operator, values: np.ndarray) -> Levels:
     """The levels of a quantizer at values (Z, N)."""
     kind, inputs = operator.node.op_type, operator.inputs
+    if operator.node.domain == CHAINS:
+        return _levels_of(operator.compute(values).astype(np.float64))
     channels = values.shape[1]
     options = attributes(operator.node)
     bias = 0.0
@@ -43,6 +51,32 @@ def quantized_levels(operator: Operator, values: np.ndarray) -> Levels:
         least, most, step = -1, 1, 2
     count = max(1, (most - least) // step)
     return Levels(unit * step, (least + bias / unit[0]) / step, count)
+
+
+def _levels_of(found: np.ndarray) -> Levels:
+    """The levels that a function's values (Z, N) have, in all channels, up to the function's own rounding."""
+    if not np.isfinite(found).all():
+        raise UnsupportedError("must give finite values", "finite constants")
+    values = np.unique(found)
+    gaps = np.diff(values)
+    gaps = gaps[gaps > CLOSE * max(gaps.max(initial=0), np.abs(values).max() / MOST_DISTANCES)]
+    if not len(gaps):
+        value = float(values[len(values) // 2])
+        unit = abs(value) or 1.0
+        distance = float(np.abs(values - value).max() / unit)
+        return Levels(np.full(found.shape[1], unit), float(np.sign(value)), 1, distance)
+    unit = gaps.min()
+    count = round(float((values[-1] - values[0]) / unit))
+    unit = (values[-1] - values[0]) / count
+    least = round(float(2 * values[0] / unit)) / 2
+    numbers = np.rint(values / unit - least)
+    at = int(np.abs(values).argmax())
+    unit = values[at] / (numbers[at] + least)           # the largest level has the smallest relative error
+    distance = np.abs(values / unit - least - numbers).max()
+    if distance > CLOSE:
+        raise UnsupportedError("must have levels of one distance, at multiples of it or of its half",
+                               "a uniform quantizer")
+    return Levels(np.full(found.shape[1], unit), least, count, float(distance))
 
 
 def spaced_levels(values: np.ndarray) -> Levels:

@@ -10,7 +10,10 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 from qonnx.core.execute_custom_node import execute_custom_node
 from qonnx.custom_op.registry import is_custom_op
 
-__all__ = ["Operators", "attributes", "is_custom"]
+__all__ = ["CHAINS", "Operators", "attributes", "is_custom"]
+
+CHAINS = "signum.chains"
+"""The domain of nodes of torch's operators; see `golden.importers.chains`. No file may have them."""
 
 
 def is_custom(node: NodeProto) -> bool:

@@ -88,6 +88,8 @@ def _overlapping(context: Context, name: str, codes: Codes, kernel: tuple[int, .
     context.layers.append(layer)
     context.absorbed[name] = name
     context.bits[name] = source.copies
+    if source.names[0] in context.rounded:
+        context.rounded[name] = context.rounded[source.names[0]]
     return replace(codes, maps=((sums.source(layer, copies=source.copies, offset=source.offset), 1),))
 
 

@@ -1,9 +1,10 @@
 """Import of QONNX networks: of Brevitas' ``export_qonnx``, of FINN's models, and of others of their operators."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import onnx
@@ -16,12 +17,12 @@ from signum.golden.layers.encoder import BitPlanes, Encoder, TablePlanes, TableT
 
 from .context import Context
 from .imported import Imported
-from .operators import Operators, opsets_of, tensor
+from .operators import CHAINS, Operators, opsets_of, tensor
 from .refusal import NetworkError, Refusal, UnsupportedError
 from .states import Codes, Constant, Function, Layout, Levels, Pixels, Ranking, State, Sums, Unknown
 from .translate import DOMAINS, INVALID, Translator
 
-__all__ = ["Normalization", "QonnxNetwork", "load_qonnx", "read_model"]
+__all__ = ["Normalization", "QonnxNetwork", "import_model", "load_qonnx", "read_model"]
 
 LARGEST_FILE = 1 << 29
 """Bytes."""
@@ -164,7 +165,7 @@ def load_qonnx(source: Path | str | ModelProto, *, name: str = "",
     normalization = normalization or Normalization()
     try:
         with np.errstate(all="ignore"):         # what is not finite is refused
-            return _import(model, name or "network", normalization)
+            return import_model(model, name or "network", normalization)
     except NetworkError:
         raise
     except INVALID as error:
@@ -186,13 +187,34 @@ def _names(model: ModelProto) -> Iterator[tuple[str, NodeProto]]:
         yield (name if taken[name] == 1 else f"{name}#{taken[name]}"), node
 
 
-def _import(model: ModelProto, name: str, normalization: Normalization) -> QonnxNetwork:
+def import_model(model: ModelProto, name: str, normalization: Normalization, *, operators: Operators | None = None,
+                 rounded: Mapping[str, float] = MappingProxyType({}), refusals: Sequence[Refusal] = ()) -> QonnxNetwork:
+    """Translate a whole model.
+
+    Parameters
+    ----------
+    model : ModelProto
+    name : str
+    normalization : Normalization
+    operators : Operators, optional
+        That run its nodes; by default those of ONNX and qonnx alone.
+    rounded : mapping of str to float
+        See `golden.importers.context.Context`.
+    refusals : sequence of Refusal
+        Nodes that were refused before.
+
+    Raises
+    ------
+    NetworkError
+        As `load_qonnx`.
+    """
+    domains = DOMAINS if operators is None else DOMAINS | {CHAINS}
     inputs = _inputs(model)
     if len(inputs) != 1 or len(model.graph.output) != 1:
         raise NetworkError(f"{name} must have one input and one output, not {len(inputs)} and "
                             f"{len(model.graph.output)}")
     opsets = opsets_of(model)
-    for domain in {node.domain for node in model.graph.node} & DOMAINS:
+    for domain in {node.domain for node in model.graph.node} & domains:
         if domain not in opsets and not (domain == "ai.onnx" and "" in opsets):
             raise NetworkError(f"{name} must tell the version of its operators of '{domain}'")
     shape = _input_shape(inputs[0], name)
@@ -202,8 +224,9 @@ def _import(model: ModelProto, name: str, normalization: Normalization) -> Qonnx
     if len(normalization.mean) not in (1, channels) or len(normalization.std) not in (1, channels):
         raise NetworkError(f"mean and std must be one number or {channels}")
     pixels = normalization.apply(np.broadcast_to(np.arange(PIXELS)[:, None], (PIXELS, channels)))
-    context = Context(Operators(opsets), uses, MapShape(height, width, channels), pixels)
-    translator = Translator(context)
+    context = Context(operators or Operators(opsets), uses, MapShape(height, width, channels), pixels, rounded)
+    translator = Translator(context, domains)
+    translator.refusals.extend(refusals)
     translator.states[inputs[0].name] = Pixels(layout=Layout(len(inputs[0].type.tensor_type.shape.dim)))
     for entry in model.graph.initializer:
         translator.states[entry.name] = Constant(tensor(entry))

@@ -71,16 +71,17 @@ class Operator(ChannelFunction):
 
 
 class Factor(ChannelFunction):
-    """Integers times a unit of each channel, rounded once to float32; then plus a bias in float32."""
+    """Integers plus an offset, times a unit of each channel, rounded once to float32; then plus a bias in float32."""
 
-    def __init__(self, unit: np.ndarray, bias: np.ndarray | None = None) -> None:
+    def __init__(self, unit: np.ndarray, bias: np.ndarray | None = None, offset: int = 0) -> None:
         super().__init__()
         self.unit = unit
         self.bias = bias
+        self.offset = offset
 
     def compute(self, values: np.ndarray) -> np.ndarray:
         """The function of values (Z, N)."""
-        found = (values.astype(np.float64) * self.unit).astype(np.float32)
+        found = ((values.astype(np.float64) + self.offset) * self.unit).astype(np.float32)
         return found if self.bias is None else found + self.bias.astype(np.float32)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -88,13 +89,17 @@ class Factor(ChannelFunction):
 
 
 class Levels(Sign):
-    """A quantizer's levels ``unit * (k + least)``, k of 0..count, in ``count`` bits: bit t is ``k > t``."""
+    """A quantizer's levels ``unit * (k + least)``, k of 0..count, in ``count`` bits: bit t is ``k > t``.
 
-    def __init__(self, unit: np.ndarray, least: float, count: int) -> None:
+    ``rounding`` is the largest distance of the network's own values from them, in units.
+    """
+
+    def __init__(self, unit: np.ndarray, least: float, count: int, rounding: float = 0.0) -> None:
         super().__init__()
         self.unit = unit
         self.least = least
         self.count = count
+        self.rounding = rounding
 
     @property
     def offset(self) -> float:

@@ -5,7 +5,7 @@ values collect behind the sums; a quantizer ends a layer, whose thresholds resul
 by the file's own operators, at every reachable sum (`golden.compiler.lowering`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -14,9 +14,10 @@ from onnx import NodeProto
 from signum.golden.compiler.graph import GraphError, Layer
 from signum.golden.compiler.lowering import FoldError
 
-from . import axes, linear, pooling, ranking
+from . import axes, chains, linear, pooling, ranking
 from .context import Context
 from .functions import FUNCTIONS, function
+from .operators import CHAINS
 from .quantizers import QUANTIZERS, quantize
 from .refusal import Refusal, UnsupportedError
 from .rounding import exact
@@ -52,6 +53,12 @@ INVALID = (ValueError, IndexError, TypeError, KeyError, ArithmeticError, Runtime
 class Translator:
     """Visits nodes in their order; see `golden.importers.qonnx.load_qonnx`.
 
+    Parameters
+    ----------
+    context : Context
+    domains : collection of str
+        Of the operators that nodes may have.
+
     Members
     -------
     context : Context
@@ -60,8 +67,9 @@ class Translator:
     refusals : list of Refusal
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, domains: Collection[str] = DOMAINS) -> None:
         self.context = context
+        self.domains = domains
         self.states: dict[str, State] = {}
         self.refusals: list[Refusal] = []
         self.kinds: dict[str, str] = {}         # operator of each node
@@ -72,13 +80,16 @@ class Translator:
         given = [self.states.get(tensor, Unknown()) if tensor else None for tensor in node.input]
         outputs: list[State] = [Unknown()]
         try:
-            if node.domain not in DOMAINS:
+            if node.domain not in self.domains:
                 raise UnsupportedError(f"must be an operator of ONNX or qonnx, not of {node.domain}",
                                        "such an operator")
-            if node.op_type not in HANDLERS and node.op_type not in FOLDED and node.op_type != "Shape":
+            if node.domain == CHAINS:
+                if not any(isinstance(state, Unknown) for state in given):
+                    outputs = [chains.chain(self.context, name, node, given)]
+            elif node.op_type not in HANDLERS and node.op_type not in FOLDED and node.op_type != "Shape":
                 raise UnsupportedError("must be an operator that the array can compute",
                                        f"one of {', '.join(OPERATORS)}")
-            if not any(isinstance(state, Unknown) for state in given):
+            elif not any(isinstance(state, Unknown) for state in given):
                 outputs = self._outputs(name, node, given)
         except UnsupportedError as refusal:
             self.refusals.append(Refusal(name, node.op_type, refusal.reason, refusal.fits))
@@ -121,8 +132,8 @@ class Translator:
         if isinstance(state, Codes):
             if state.open is None or state.open.source is not None or state.flat:
                 raise UnsupportedError("must be the result of one layer", "a quantizer as its last node")
-            self.context.close(state)
-            return self.context.layers[-1], [Factor(state.unit)], True
+            ((source, _),) = self.context.close(state).maps
+            return self.context.layers[-1], [Factor(state.unit, offset=source.offset)], True
         if not isinstance(state, Sums):
             raise UnsupportedError("must be computed by a layer", "a convolution or linear layer in the network")
         if state.pool is not None:
@@ -133,5 +144,5 @@ class Translator:
         self.context.layers.append(layer)
         for node in state.nodes:
             self.context.absorbed[node] = state.name if self.kinds[node] in ("Conv", "Gemm", "MatMul") else "result"
-        return layer, functions, exact(state)
+        return layer, functions, exact(state, self.context.rounded)
 

@@ -44,6 +44,7 @@ TYPED: Mapping[str, Mapping[str, str]] = {
     },
     "import.md": {
         "in 1,000 images each (the tests take 100 of CNV": ASSERTED,
+        "in 1,000 images each, and run in RTL": ASSERTED,
     },
     "verification.md": {
         "ten seconds at most": BOUND,

@@ -111,6 +111,33 @@ def test_rounding_of_the_network_itself_is_told() -> None:
     assert not network.exact
 
 
+@pytest.mark.parametrize(("bias", "exact"), [(0.625, True), (0.1, False)])
+def test_a_bias_of_real_numbers_is_rounded_among_the_products(bias: float, exact: bool) -> None:
+    net = OnnxNetwork((1, 4, 3, 3))
+    weights = net.weights((5, 4, 3, 3))
+    x = net.node("Conv", [net.bipolar(net.node("Sub", ["x", net.constant(0.5)])), weights,
+                          net.constant(np.full(5, bias))], kernel_shape=[3, 3])
+    network = load_qonnx(net.model(net.dense(net.flatten(net.bipolar(x)), 5, 3)))
+    assert network.near == ({} if exact else {"conv3": 0})
+    assert network.differences(images_of(network, 50)) == 0
+
+
+@pytest.mark.parametrize(("bits", "signed"), [(2, 0), (1, 0), (3, 1)])
+def test_a_network_may_end_with_codes(bits: int, signed: int) -> None:
+    net = OnnxNetwork((1, 3, 6, 6))
+    x = net.conv(net.bipolar(net.node("Sub", ["x", net.constant(0.5)])), (4, 3, 3, 3))
+    network = load_qonnx(net.model(net.quant(x, bits, 0.5, signed=signed)))
+    assert network.differences(images_of(network, 100)) == 0
+    assert 1 < len(np.unique(network.run(images_of(network, 100)))) <= 1 << bits
+
+
+def test_channels_of_the_input_may_rise_and_fall() -> None:
+    net = OnnxNetwork((1, 2, 4, 4))
+    x = net.quant(net.node("Mul", ["x", net.constant(np.array([1.0, -1.0]).reshape(1, 2, 1, 1))]), 3, 0.25)
+    network = load_qonnx(net.model(net.conv(x, (3, 2, 4, 4))))
+    assert network.differences(images_of(network, 100)) == 0
+
+
 def test_normalization_is_that_of_torchvision() -> None:
     net = OnnxNetwork((1, 3, 4, 4))
     x = net.quant("x", 8, 2.0**-6)
