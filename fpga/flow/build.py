@@ -9,23 +9,21 @@ from typing import Any, NamedTuple
 
 from signum.golden.compiler.program import Program
 from signum.golden.compiler.weight_streaming import Streamed
-from signum.hdl.camera.camera import scaling_for
-from signum.hdl.camera.sensors import Sensor
 from signum.hdl.config import ArrayConfig
 from signum.hdl.lib.emit import EmitError, run_yosys
 
-from .board_top import Board, Boot, CameraView
+from .board_record import Board
 from .boot_image import joined
+from .camera_view import camera_view
 from .families import BOARD_FAMILIES
 from .families.family import NAME
-from .families.pll import PLL
 from .flash_contents import flash_contents
 from .lines.board_line import BoardError, BoardLine
+from .platform_top import PlatformTop
 from .report import cells, check_clock, critical_path, fmax_mhz, utilization
 from .tools import BuildError, run_tool, tool
 
-__all__ = ["AFTER_READ", "AFTER_SYNTHESIS", "FLASH", "STALLED", "Placed", "build", "camera_view", "place", "place_best",
-           "synthesize"]
+__all__ = ["AFTER_READ", "AFTER_SYNTHESIS", "FLASH", "STALLED", "Placed", "build", "place", "place_best", "synthesize"]
 
 # No memory of ours uses what it reads in the cycle in which the same word is written, unless its read port is
 # transparent. Yosys does not know and would add a register, a comparator and a multiplexer to each. FIFOs between two
@@ -77,17 +75,15 @@ class Stall:
         return False
 
 
-def synthesize(board: Board, config: ArrayConfig, pll: PLL, line: BoardLine, folder: Path, *, loader: bool = False,
-               boot: Boot | None = None, camera: str = "", view: CameraView | None = None) -> dict[str, int]:
-    """Write the netlist and the pins; returns the counts of cells."""
+def synthesize(board: Board, design: PlatformTop, line: BoardLine, folder: Path, *, camera: str = "") -> dict[str, int]:
+    """Write the netlist and the pins of a board's design with a line; returns the counts of cells."""
     family = board.family
-    design = board.design(config, pll, line, loader=loader, boot=boot, camera=view)
     platform = board.platform_with(camera)
     for file, text in line.sources().items():
         platform.add_file(file, text)
-    plan = platform.build(design, name=NAME, do_build=False,
-                                  debug_verilog=False, script_after_read=f"{AFTER_READ}\n{family.mapping(config)}",
-                                  synth_opts=family.synthesis_options, script_after_synth=AFTER_SYNTHESIS)
+    plan = platform.build(design, name=NAME, do_build=False, debug_verilog=False,
+                          script_after_read=f"{AFTER_READ}\n{family.mapping(design.top.config)}",
+                          synth_opts=family.synthesis_options, script_after_synth=AFTER_SYNTHESIS)
     plan.extract(folder)
     try:
         run_yosys(f"script {NAME}.ys\ntee -q -o stat.json stat -json\nwrite_json {family.netlist}\n", folder)
@@ -97,19 +93,6 @@ def synthesize(board: Board, config: ArrayConfig, pll: PLL, line: BoardLine, fol
     if family.finish(netlist):
         (folder / family.netlist).write_text(json.dumps(netlist))
     return cells(json.loads((folder / "stat.json").read_text()), family)
-
-
-def camera_view(sensor: Sensor, program: Program) -> CameraView:
-    """The part of a sensor's frames that a program takes; BoardError if it does not fit."""
-    config = program.config
-    (shape,) = (entry.shape for entry in program.inputs.values())
-    maximum = config.input_maximum or (1 << config.input_planes) - 1
-    try:
-        return CameraView(sensor=sensor, scaling=scaling_for(
-            sensor, width=shape.width, height=shape.height, channels=shape.channels // (config.input_levels or 1),
-            maximum=maximum))
-    except ValueError as error:
-        raise BoardError(str(error)) from None
 
 
 def place(board: Board, seed: int, folder: Path, clock: float) -> dict[str, Any]:
@@ -202,17 +185,14 @@ def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | No
     BuildError, ToolError
         If a tool fails (such as for a design that does not fit) or is missing.
     PLLError, BoardError, BootImageError
-        If the clock, the line or the loader cannot be had, or the flash cannot hold the program.
+        If the clock, the line or the loader cannot be had, parts do not go together, or the flash cannot hold the
+        program; nothing is written or removed.
     """
     family = board.family
     pll = board.pll(board.frequency if frequency is None else frequency)
     line = line or board.line()
-    line.check(pll.frequency)
-    words = board.loader_words() if loader else 0
     if quad and program is None:
         raise BoardError("quad must be left out without a network in the flash")
-    if loader and isinstance(program, Streamed):
-        raise BoardError("write lists in the flash must be without another loader, and without a camera")
     contents = flash_contents(board, program, quad=quad) if program else None
     view = None
     if camera:
@@ -221,12 +201,12 @@ def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | No
         if isinstance(program, Streamed):
             raise BoardError("network must fit into the banks to take its images from a camera, not in stages")
         view = camera_view(board.sensor(camera), program)
+    design = board.design(config, pll, line, loader=loader, boot=contents.place if contents else None, camera=view)
     out.mkdir(parents=True, exist_ok=True)
     for name in OUTPUTS:
         (out / name).unlink(missing_ok=True)
     progress("synthesis")
-    counts = synthesize(board, config, pll, line, out, loader=loader, boot=contents.place if contents else None,
-                        camera=camera, view=view)
+    counts = synthesize(board, design, line, out, camera=camera)
     seed, placed, reached, stalled = place_best(board, range(seed, seed + seeds), out, pll.frequency, progress)
     fmax, clock = fmax_mhz(placed), pll.frequency / 1e6
     use = utilization(placed, family)
@@ -235,7 +215,7 @@ def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | No
         "device": board.device,
         "family": family.name,
         "config": config.to_dict(),
-        "loader": words,
+        "loader": board.loader_words() if loader else 0,
         "flash_image_bytes": len(contents.image) if contents else 0,
         "flash_lines": contents.place.lines if contents else 0,
         "power_up_ms": contents and round(1000 * contents.power_up_cycles(pll.frequency) / pll.frequency, 2),

@@ -13,7 +13,8 @@ from signum.golden.compiler.weight_streaming import Streamed, flash_words, loade
 from signum.hdl.boot.flash_reader import FlashTiming
 from signum.hdl.config import ArrayConfig
 
-from .board_top import Board, Boot
+from .board_record import Board
+from .boot import Boot
 from .boot_image import boot_image, list_depth, list_image
 
 __all__ = ["FlashContents", "flash_contents", "flash_program"]

@@ -36,14 +36,14 @@ def case(name: str, preset: str, seeds: Iterable[int], console: Console, *, freq
     The row is written after each seed. A seed on which the router stalls is listed and left out.
     """
     board, config = board_named(name), ArrayConfig.preset(preset)
-    pll = board.pll(board.frequency if frequency is None else frequency)
+    pll, line = board.pll(board.frequency if frequency is None else frequency), board.line()
     placer = f"{board.family.place} {tool(board.family.place).version}"
     reached: dict[int, float] = {}
     stalled = []
     path = ""
     with tempfile.TemporaryDirectory() as place_name:
         place_folder = Path(place_name)
-        synthesize(board, config, pll, board.line(), place_folder)
+        synthesize(board, board.design(config, pll, line), line, place_folder)
         for seed in seeds:
             try:
                 report = place(board, seed, place_folder, pll.frequency)

@@ -6,8 +6,11 @@ import re
 import numpy as np
 import pytest
 
-from signum.fpga.flow.board_top import Board, BoardTop, Boot, CameraView
+from signum.fpga.flow.board_record import Board
+from signum.fpga.flow.board_top import BoardTop
 from signum.fpga.flow.boards import BOARDS
+from signum.fpga.flow.boot import Boot
+from signum.fpga.flow.camera_view import CameraView
 from signum.fpga.flow.lines.board_line import BoardError, Window
 from signum.fpga.flow.lines.serial_line import SerialLine
 from signum.fpga.host.device import Device
