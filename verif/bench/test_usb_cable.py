@@ -1,7 +1,7 @@
 """The host's end of a USB cable at a Verilated device that sends back what it receives, with and without losses."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from amaranth.hdl import Module
@@ -91,7 +91,7 @@ def test_a_run_ends_with_the_room(model: Model, end: USBEnd) -> None:
 
 def test_a_bus_that_waits_is_a_fault_of_the_bus() -> None:
     class Pause:
-        def __await__(self) -> Iterator[None]:
+        def __await__(self) -> Generator[None, None, None]:
             yield
 
     async def waits() -> None:

@@ -13,7 +13,7 @@ END = [(SE0, 2), (J, 1)]
 
 def wires(packet: bytes) -> list[tuple[tuple[int, ...], int]]:
     """A packet as levels of both wires, with its end."""
-    return [((level, 1 - level), bits) for level, bits in encoded(packet)] + END
+    return [*(((level, 1 - level), bits) for level, bits in encoded(packet)), *END]
 
 
 def test_levels_by_hand() -> None:

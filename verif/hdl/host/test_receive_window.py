@@ -6,10 +6,10 @@ from collections.abc import Set as AbstractSet
 from itertools import pairwise
 
 import pytest
-from amaranth.sim import Simulator
 
 from signum.hdl.host.frames import CRC_BYTES, Command
 from signum.hdl.host.receive_window import ReceiveWindow
+from signum.verif.bench.amaranth_simulation import run_testbenches
 
 SESSION = 5
 FLAGS = "opens", "opened", "closed", "arrived", "polled"
@@ -97,12 +97,7 @@ class Bench:
                 high = opens, opened, closed, arrived, polled
                 self.events += [(name, told) for name, flag in zip(FLAGS, high, strict=True) if flag]
 
-        simulator = Simulator(unit)
-        simulator.add_clock(1e-6)
-        simulator.add_testbench(sender)
-        simulator.add_testbench(taker, background=True)
-        simulator.add_testbench(watcher, background=True)
-        simulator.run()
+        run_testbenches(unit, sender, background=[taker, watcher])
 
 
 def body_of(rng: random.Random, most: int = 30) -> bytes:
@@ -212,10 +207,7 @@ def test_a_body_leaves_a_byte_a_cycle() -> None:
                 if valid:
                     cycles.append(cycle)
 
-        simulator = Simulator(unit)
-        simulator.add_clock(1e-6)
-        simulator.add_testbench(bench)
-        simulator.run()
+        run_testbenches(unit, bench)
         assert len(cycles) >= 21
         assert [b - a for a, b in pairwise(cycles[:21])] == [step] * 20
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyosys
 import pytest
-from amaranth.sim import Simulator, SimulatorContext
+from amaranth.sim import SimulatorContext
 
 from signum.fpga.host.model import Model
 from signum.fpga.host.verilate import module_ports
@@ -15,6 +15,7 @@ from signum.hdl.config import ArrayConfig
 from signum.hdl.host.bus import AddressMap, Region
 from signum.hdl.host.write_list_dma import SPRAM_WORDS, LoaderMap, LoaderMemory, LoaderRegister, WriteListDMA
 from signum.hdl.lib.emit import run_yosys, to_rtlil
+from signum.verif.bench.amaranth_simulation import run_testbenches
 
 CONFIG = ArrayConfig(rows=2, cols=3, lanes=70, tile=2, drain_width=1, acc_bits=8, sum_bits=10, weight_depth=30,
                      activation_depth=20, threshold_depth=8, program_depth=16)
@@ -32,10 +33,7 @@ class Host:
         self.reads: list[int] = []                              # addresses read from the target
         self.answers: list[int] = []
         self.went: list[bool] = []
-        simulator = Simulator(self.loader)
-        simulator.add_clock(1e-6)
-        simulator.add_testbench(self._drive)
-        simulator.run()
+        run_testbenches(self.loader, self._drive)
 
     @staticmethod
     def answer(address: int) -> int:

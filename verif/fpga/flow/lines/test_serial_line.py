@@ -4,10 +4,10 @@ import random
 import re
 
 import pytest
-from amaranth.sim import Simulator
 
 from signum.fpga.flow.lines.board_line import BoardError
 from signum.fpga.flow.lines.serial_line import SerialLine, SerialPort
+from signum.verif.bench.amaranth_simulation import run_testbenches
 
 
 @pytest.mark.parametrize(("baud", "text"), [(6_000_000, "serial, 6 Mbaud"), (115_200, "serial, 0.1152 Mbaud")])
@@ -71,11 +71,6 @@ def test_bytes_in_both_directions(divisor: int, seed: int) -> None:
             if valid:
                 heard.append(byte)
 
-    simulator = Simulator(line)
-    simulator.add_clock(1e-6)
-    for bench in (host, listen, write):
-        simulator.add_testbench(bench)
-    simulator.add_testbench(read, background=True)
-    simulator.run()
+    run_testbenches(line, host, listen, write, background=[read])
     assert bytes(heard) == sent
     assert levels == [bit for byte in received for bit in frame(byte)]
