@@ -18,10 +18,11 @@ from rich.table import Table
 
 from signum.fpga.flow.board_record import Board
 from signum.fpga.flow.boards import board_named
-from signum.fpga.flow.build import place, synthesize
+from signum.fpga.flow.build import synthesize
 from signum.fpga.flow.commands import FAILED, REFUSED, board_option
 from signum.fpga.flow.estimate import fit_area
 from signum.fpga.flow.families import BOARD_FAMILIES
+from signum.fpga.flow.placement import place
 from signum.fpga.flow.report import fmax_mhz, load_board_rows, utilization
 from signum.fpga.flow.tools import BuildError
 from signum.golden.networks.digits import NETWORKS

@@ -1,11 +1,9 @@
 """From a board and a configuration to a bitstream and its report."""
 
 import json
-import re
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from signum.golden.compiler.program import Program
 from signum.golden.compiler.weight_streaming import Streamed
@@ -19,11 +17,12 @@ from .families import BOARD_FAMILIES
 from .families.family import NAME
 from .flash_contents import flash_contents
 from .lines.board_line import BoardError, BoardLine
+from .placement import Progress, place_best
 from .platform_top import PlatformTop
 from .report import cells, check_clock, critical_path, fmax_mhz, utilization
 from .tools import BuildError, run_tool, tool
 
-__all__ = ["AFTER_READ", "AFTER_SYNTHESIS", "FLASH", "STALLED", "Placed", "build", "place", "place_best", "synthesize"]
+__all__ = ["AFTER_READ", "AFTER_SYNTHESIS", "FLASH", "build", "synthesize"]
 
 # No memory of ours uses what it reads in the cycle in which the same word is written, unless its read port is
 # transparent. Yosys does not know and would add a register, a comparator and a multiplexer to each. FIFOs between two
@@ -34,46 +33,7 @@ AFTER_SYNTHESIS = "delete t:$scopeinfo"
 OUTPUTS = {"place.json", "stat.json", "report.json"}.union(
     *((family.netlist, family.routed, family.bitstream) for family in BOARD_FAMILIES.values()))
 
-FURTHER = 3
-STALLED = "the router makes no progress"
-
 FLASH = "flash.bin"
-
-Progress = Callable[[str], None]
-
-
-class Stall:
-    """Watches a router's table: whether it rips up the same arcs in turn, as it may do for ever."""
-
-    ROUTER1 = re.compile(r"Info:\s+\d+ \|\s+\d+\s+\d+ \|\s+\d+\s+(\d+) \|\s+(\d+)\|")
-    ROUTER2 = re.compile(r"Info:\s+iter=\d+ wires=\d+ overused=(\d+) ")
-    PATIENCE = 30
-    """Rows of router1, of a thousand steps each, in which no arc found a free way and none was done with."""
-    PATIENCE2 = 100
-    """Iterations of router2 in which the number of overused wires reached no new low."""
-
-    def __init__(self) -> None:
-        self.left, self.rows = "", 0
-        self.lowest: int | None = None
-
-    def __call__(self, line: str) -> str:
-        """`STALLED` once the router has made no progress for too long; "" until then."""
-        return STALLED if self._stalled(line) else ""
-
-    def _stalled(self, line: str) -> bool:
-        if row := self.ROUTER1.match(line):
-            free, left = row.groups()
-            self.rows = self.rows + 1 if (free, left) == ("0", self.left) else 0
-            self.left = left
-            return self.rows >= self.PATIENCE
-        if row := self.ROUTER2.match(line):
-            overused = int(row[1])
-            better = self.lowest is None or overused < self.lowest
-            self.rows = 0 if better else self.rows + 1
-            self.lowest = overused if better else self.lowest
-            return self.rows >= self.PATIENCE2
-        return False
-
 
 def synthesize(board: Board, design: PlatformTop, line: BoardLine, folder: Path, *, camera: str = "") -> dict[str, int]:
     """Write the netlist and the pins of a board's design with a line; returns the counts of cells."""
@@ -93,52 +53,6 @@ def synthesize(board: Board, design: PlatformTop, line: BoardLine, folder: Path,
     if family.finish(netlist):
         (folder / family.netlist).write_text(json.dumps(netlist))
     return cells(json.loads((folder / "stat.json").read_text()), family)
-
-
-def place(board: Board, seed: int, folder: Path, clock: float) -> dict[str, Any]:
-    """Place and route the netlist for a clock in Hz, in time or not; returns nextpnr's report."""
-    run_tool(board.family.place, [*board.chip.place, *board.family.place_options, "--report", "place.json",
-                                  "--freq", str(clock / 1e6), "--seed", str(seed), "--timing-allow-fail"],
-             folder, Stall())
-    return json.loads((folder / "place.json").read_text())
-
-
-class Placed(NamedTuple):
-    """The fastest of several placements, with nextpnr's report; the MHz of each seed, and seeds that did not route."""
-
-    seed: int
-    report: dict[str, Any]
-    reached: dict[int, float]
-    stalled: list[int]
-
-
-def place_best(board: Board, seeds: range, folder: Path, clock: float, progress: Progress) -> Placed:
-    """Place several times; the fastest placement is the one left in the folder.
-
-    Where a placement cannot be routed, one with a further seed is tried for it, at most `FURTHER` in all.
-    """
-    routed = folder / board.family.routed
-    best: tuple[int, dict[str, Any], bytes] | None = None
-    reached: dict[int, float] = {}
-    stalled: list[int] = []
-    tries = list(seeds)
-    for seed in tries:
-        progress(f"place and route, seed {seed}")
-        try:
-            report = place(board, seed, folder, clock)
-        except BuildError as error:
-            if STALLED not in str(error) or len(stalled) == FURTHER:
-                raise
-            stalled.append(seed)
-            tries.append(tries[-1] + 1)
-            continue
-        reached[seed] = round(fmax_mhz(report), 2)
-        if best is None or reached[seed] > reached[best[0]]:
-            best = seed, report, routed.read_bytes()
-    assert best is not None
-    seed, report, content = best
-    routed.write_bytes(content)
-    return Placed(seed, report, reached, stalled)
 
 
 def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | None = None,

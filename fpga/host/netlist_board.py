@@ -13,12 +13,13 @@ from amaranth.hdl import ClockSignal, Module
 from amaranth.lib import io
 
 from signum.fpga.flow.board_record import Board
-from signum.fpga.flow.build import place, synthesize
+from signum.fpga.flow.build import synthesize
 from signum.fpga.flow.families import BOARD_FAMILIES
 from signum.fpga.flow.families.clock import Clock
 from signum.fpga.flow.families.family import NAME, Family
 from signum.fpga.flow.families.pll import PLL
 from signum.fpga.flow.lines.serial_line import SerialPort
+from signum.fpga.flow.placement import place
 from signum.fpga.flow.tools import BuildError, run_tool
 from signum.hdl.config import ArrayConfig
 from signum.hdl.lib.emit import run_yosys

@@ -14,8 +14,9 @@ from typing import Any
 from rich.console import Console
 
 from signum.fpga.flow.boards import board_named
-from signum.fpga.flow.build import STALLED, place, synthesize
+from signum.fpga.flow.build import synthesize
 from signum.fpga.flow.families import BOARD_FAMILIES
+from signum.fpga.flow.placement import STALLED, place
 from signum.fpga.flow.report import ReportError, board_row, critical_path, fmax_mhz, utilization
 from signum.fpga.flow.tools import BuildError, tool
 from signum.hdl.config import ArrayConfig
