@@ -242,7 +242,7 @@ class Accelerator(wiring.Component):
             self.ends.control.scale.eq(Cat(bank.read_data for bank in scales)),
             self.ends.control.bias.eq(Cat(bank.read_data for bank in offsets)),
             self.ends.residual.eq(Cat(flag_of(self.sequencer.layer, row.flag)
-                                       for row in combines_of(self.config) if row.requantized).any()),
+                                      for row in combines_of(self.config) if row.requantized).any()),
         ]
 
     def _borders(self, m: Module) -> None:
@@ -539,17 +539,13 @@ class Accelerator(wiring.Component):
 
     def _status(self) -> Value:
         """The value of `Register.STATUS`."""
-        if not self.config.streams:
-            bits = [self._running]
+        streams = self.config.streams
+        bits = [self._running, *([self.streaming] if streams else [])]
+        if not streams or not self.polled:
             if self.config.parity:
                 bits += [C(0, Status.FAULT.bit_length() - 1 - len(bits)), self.recorder.held.wrong]
             return Cat(*bits)
         answers = self.passed
-        bits = [self._running, self.streaming]
-        if not self.polled:
-            if self.config.parity:
-                bits += [C(0, Status.FAULT.bit_length() - 1 - len(bits)), self.recorder.held.wrong]
-            return Cat(*bits)
         bits += [answers.valid, answers.p.last, self.input.waits]
         if self.config.parity:
             bits.append(self.recorder.held.wrong)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from signum.fpga.flow.board_top import Board
+from signum.fpga.flow.board_record import Board
 from signum.fpga.flow.estimate import AreaModel, ram_blocks
 from signum.fpga.flow.families.family import Family
 from signum.fpga.flow.tools import GET_IMPORT

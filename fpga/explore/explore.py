@@ -16,12 +16,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from signum.fpga.flow.board_top import Board
+from signum.fpga.flow.board_record import Board
 from signum.fpga.flow.boards import board_named
-from signum.fpga.flow.build import place, synthesize
+from signum.fpga.flow.build import synthesize
 from signum.fpga.flow.commands import FAILED, REFUSED, board_option
 from signum.fpga.flow.estimate import fit_area
 from signum.fpga.flow.families import BOARD_FAMILIES
+from signum.fpga.flow.placement import place
 from signum.fpga.flow.report import fmax_mhz, load_board_rows, utilization
 from signum.fpga.flow.tools import BuildError
 from signum.golden.networks.digits import NETWORKS
@@ -155,10 +156,10 @@ def build_candidate(name: str, values: Mapping[str, int], placed: bool) -> dict[
     ``logic`` cells; ``why`` where nextpnr could not place or route the array.
     """
     board = board_named(name)
-    pll = board.pll(board.frequency)
+    pll, line = board.pll(board.frequency), board.line()
     with tempfile.TemporaryDirectory() as folder_name:
         folder = Path(folder_name)
-        counts = synthesize(board, ArrayConfig.from_dict(dict(values)), pll, board.line(), folder)
+        counts = synthesize(board, board.design(ArrayConfig.from_dict(dict(values)), pll, line), line, folder)
         kinds = json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
         rams = sum(count for kind, count in kinds.items() if kind.startswith(board.family.rams))
         found: dict[str, Any] = {"lut": counts["lut4_equivalents"], "ram": rams, "ff": counts["ff"]}

@@ -1,1 +1,1 @@
-"""From a configuration to a bitstream: boards, families, PLLs, tools, build and reports."""
+"""From a configuration to a bitstream: boards, families, lines, tools, build, flash and reports; program files."""

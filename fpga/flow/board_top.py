@@ -1,107 +1,33 @@
-"""The accelerator on a board: the part common to all boards, and the parts of each."""
+"""The accelerator on a board: what all boards have in common, at the ports of its lines, flash and camera."""
 
-import dataclasses
-import functools
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from math import ceil, log2
 
-from amaranth.build import Platform, Resource, ResourceError, Subsignal
-from amaranth.hdl import C, ClockDomain, Elaboratable, Module, Mux, ResetInserter, Value
-from amaranth.lib import io, wiring
+from amaranth.hdl import C, Module, Mux, ResetInserter, Value
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from signum.hdl.accelerator import Accelerator
 from signum.hdl.boot.blinker import Blinker
 from signum.hdl.boot.boot_loader import BootLoader, BootStatus
-from signum.hdl.boot.flash_reader import ADDRESS_BITS
 from signum.hdl.boot.flash_write_list import FlashWriteListDMA
 from signum.hdl.camera.answer_text import AnswerText
 from signum.hdl.camera.camera import Camera
-from signum.hdl.camera.downscale import Scaling
-from signum.hdl.camera.sensors import SENSORS, Sensor
 from signum.hdl.config import ArrayConfig
 from signum.hdl.control.answer_geometry import answer_bits
 from signum.hdl.host.bridge import Bridge
 from signum.hdl.host.write_list_dma import LoaderMap, WriteListDMA, WriteListSender
 
-from .boot_image import HEAD_BYTES
-from .families.clock import Clock
-from .families.family import BoardFamily, Chip, Device
-from .families.pll import PLL
-from .flash_pins import FlashPins
-from .lines.board_line import WINDOW, BoardError, BoardLine, LineUnit, Window
-from .lines.ecp5_clocks import ECP5LineClocks
-from .lines.ethernet_line import Ethernet
-from .lines.serial_line import SerialLine, SerialPort
+from .boot import Boot
+from .camera_view import CameraView
+from .lines.board_line import WINDOW, BoardError, LineUnit, Window
+from .lines.serial_line import SerialLine
 
-__all__ = ["SERIAL", "Board", "BoardTop", "Boot", "CameraView", "PlatformTop"]
+__all__ = ["BoardTop"]
 
-SERIAL = "serial"
-BESIDE_LOADER = Window(slots=1, slot_bytes=512)
 BLINK = 0.25            # seconds of a blink, at most
-FLASH_BYTES = 1 << ADDRESS_BITS
-WORD_BYTES = 4
 CAMERA_INPUTS = "pclk", "vsync", "href", "pins", "sda_in"
 CAMERA_OUTPUTS = "master", "scl", "sda"
 CAMERA_PINS = *CAMERA_INPUTS, *CAMERA_OUTPUTS
-CAMERA_RESOURCE = "pclk", "vsync", "href", "data", "master", "scl", "sda"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Boot:
-    """A program in the flash of a board, which `hdl.boot.boot_loader.BootLoader` loads at power-up; or write lists.
-
-    Parameters
-    ----------
-    address : int
-        Of the first byte behind the bitstream.
-    wake : float
-        Seconds that the flash takes to wake up.
-    divisor, lines : int
-        See `hdl.boot.flash_reader.FlashReader`.
-    depth : int
-        Words of write lists in the flash, a power of two (`fpga.flow.boot_image.list_depth`); 0 for a program.
-
-    Raises
-    ------
-    BoardError
-        If the write lists do not fit into the addresses of a flash.
-    """
-
-    address: int
-    wake: float = 30e-6
-    divisor: int = 1
-    lines: int = 1
-    depth: int = 0
-
-    def __post_init__(self) -> None:
-        if self.depth and self.list_address + WORD_BYTES * self.depth > FLASH_BYTES:
-            raise BoardError(f"write lists must end below {FLASH_BYTES} bytes of the flash, "
-                             f"not at {self.list_address + WORD_BYTES * self.depth}")
-
-    @property
-    def list_address(self) -> int:
-        """Of the first word of write lists, a multiple of the bytes of them all."""
-        size = WORD_BYTES * self.depth
-        return -(-(self.address + HEAD_BYTES) // size) * size
-
-    @property
-    def image_address(self) -> int:
-        """Of the image, the words of which follow its head."""
-        return self.list_address - HEAD_BYTES if self.depth else self.address
-
-    def wake_cycles(self, clock: float) -> int:
-        """Cycles of a clock in Hz that the flash takes to wake up."""
-        return ceil(self.wake * clock)
-
-
-@dataclass(frozen=True, kw_only=True)
-class CameraView:
-    """A sensor, and the image that a network takes from its frames."""
-
-    sensor: Sensor
-    scaling: Scaling
 
 
 class BoardTop(wiring.Component):
@@ -280,233 +206,3 @@ class BoardTop(wiring.Component):
             accelerator.answers.ready.eq(text.i.ready),
             self.class_.eq(text.latest),
         ]
-
-
-class PlatformTop(Elaboratable):
-    """`BoardTop` on the pins of a platform, with the platform's clock.
-
-    Parameters
-    ----------
-    top : BoardTop
-        The design on the board.
-    clock : Clock
-        The driver of clock and reset of domain ``sync``.
-    led : str
-        Name of the light's resource, or nothing.
-    """
-
-    def __init__(self, top: BoardTop, clock: Clock, led: str = "led") -> None:
-        self.top = top
-        self.clock = clock
-        self.led = led
-
-    def elaborate(self, platform: Platform) -> Module:
-        m = Module()
-        top = self.top
-        m.domains.sync = ClockDomain()
-        m.submodules.clock = self.clock
-        m.submodules.top = top
-        m.submodules.pads = pads = Module()
-        top.line.connect_pads(pads, platform, top)
-        if top.line.clocks:
-            m.submodules.line_clocks = ECP5LineClocks(self.clock.source, round(platform.default_clk_frequency),
-                                                      top.line.clocks, top)
-        if self.led:
-            m.submodules.led = lit = io.Buffer("o", platform.request(self.led, 0, dir="-"))
-            m.d.comb += lit.o.eq(top.busy)
-        if top.boot:
-            reader = top.boot.flash
-            m.submodules.flash = flash = FlashPins(lines=reader.lines)
-            m.d.comb += [getattr(flash, name).eq(getattr(top, f"flash_{name}")) for name in reader.pins
-                         if name != "cipo"]
-            m.d.comb += top.flash_cipo.eq(flash.cipo)
-        if top.camera:
-            self._camera(m, platform)
-        return m
-
-    def _camera(self, m: Module, platform: Platform) -> None:
-        top = self.top
-        pins = platform.request("camera", 0, dir={name: "-" for name in CAMERA_RESOURCE})
-        for name in ("pclk", "vsync", "href", "data"):
-            m.submodules[name] = buffer = io.Buffer("i", getattr(pins, name))
-            m.d.comb += getattr(top, "camera_pins" if name == "data" else f"camera_{name}").eq(buffer.i)
-        m.submodules.master = master = io.Buffer("o", pins.master)
-        m.submodules.scl, m.submodules.sda = scl, sda = io.Buffer("io", pins.scl), io.Buffer("io", pins.sda)
-        m.d.comb += [
-            master.o.eq(top.camera_master),
-            scl.o.eq(0), scl.oe.eq(~top.camera_scl),
-            sda.o.eq(0), sda.oe.eq(~top.camera_sda),
-            top.camera_sda_in.eq(sda.i),
-        ]
-        bits = Value.cast(top.class_)
-        for number in range(1, 1 + len(bits)):          # on the further lights, as many as there are
-            try:
-                light = platform.request(self.led or "led", number, dir="-")
-            except ResourceError:
-                return
-            m.submodules[f"light_{number}"] = lit = io.Buffer("o", light)
-            m.d.comb += lit.o.eq(bits[number - 1])
-
-
-@dataclass(frozen=True, kw_only=True)
-class Board:
-    """A board and its defaults. FPGA, crystal and the program that writes the bitstream are those of its platform.
-
-    Parameters
-    ----------
-    name : str
-        As people call it.
-    family : BoardFamily
-    platform : callable
-        Makes the platform, with resource ``uart`` and the crystal as its default clock.
-    clock : type, optional
-        The clock generator, if not the default of the family.
-    led : str
-        Name of the resource that is lit while a program runs; empty where there is none.
-    frequency : float
-        Default frequency of the clock in Hz.
-    baud : int
-        Default bits a second on the serial line.
-    lines : mapping of str to BoardLine
-        Its lines beside the serial one, by their names; their clocks are those of an ECP5.
-    preset : str
-        Default configuration.
-    window : Window
-        The buffers of its bridge behind the serial line.
-    boot : Boot, optional
-        The place of a program in its flash, behind the bitstream.
-    sensors : mapping of str to tuple of Subsignal
-        The pins of sensors that it takes, by their names in `hdl.camera.sensors`: subsignals ``pclk``, ``vsync``,
-        ``href``, ``data``, ``master``, ``scl``, ``sda``.
-    camera_preset : str
-        Default configuration beside a camera.
-    spram : int
-        32-bit words of its single-port RAMs: for a loader, or without one for the buffers of the bridge.
-    window_beside_loader : Window
-        The buffers of its bridge, of block RAM, where the loader has the single-port RAMs.
-    """
-
-    name: str
-    family: BoardFamily
-    platform: Callable[[], Platform]
-    clock: type[Clock] | None = None
-    led: str = "led"
-    frequency: float
-    baud: int = 1_000_000
-    lines: Mapping[str, BoardLine] = field(default_factory=dict)
-    preset: str
-    window: Window = WINDOW
-    boot: Boot | None = None
-    sensors: Mapping[str, tuple[Subsignal, ...]] = field(default_factory=dict)
-    camera_preset: str = ""
-    spram: int = 0
-    window_beside_loader: Window = BESIDE_LOADER
-
-    @functools.cached_property
-    def known(self) -> Platform:
-        """A platform to ask; each build makes one of its own."""
-        return self.platform()
-
-    @functools.cached_property
-    def chip(self) -> Chip:
-        """The name of its FPGA, and the options that name it to the tools."""
-        return self.family.chip(self.known)
-
-    @property
-    def device(self) -> str:
-        """The part, as its maker writes it."""
-        return self.chip.name
-
-    @property
-    def capacity(self) -> Device:
-        """The LUTs and block RAMs of its FPGA."""
-        return self.family.device(self.device)
-
-    @property
-    def crystal(self) -> str:
-        """Name of the crystal's resource."""
-        return self.known.default_clk
-
-    @property
-    def crystal_frequency(self) -> int:
-        """In Hz."""
-        return round(self.known.default_clk_frequency)
-
-    def pll(self, frequency: float) -> PLL:
-        """The PLL for a clock as near to ``frequency`` (Hz) as can be; PLLError if none is."""
-        return self.family.pll.nearest(self.crystal_frequency, frequency)
-
-    def loader_words(self) -> int:
-        """Words of a loader; BoardError if the board has no RAMs for it."""
-        if not self.spram:
-            raise BoardError(f"loader must be left out on {self.name}, which has no single-port RAMs for it")
-        return self.spram
-
-    def boot_place(self, *, depth: int = 0, quad: bool = False) -> Boot:
-        """The place of a program in its flash, or of ``depth`` words of write lists, read on one line or on four.
-
-        BoardError if it has none.
-        """
-        if self.boot is None:
-            raise BoardError(f"network must be left out on {self.name}, whose flash holds no program")
-        return dataclasses.replace(self.boot, depth=depth, lines=4 if quad else self.boot.lines)
-
-    def sensor(self, name: str) -> Sensor:
-        """A sensor that it takes; BoardError if it takes none of this name."""
-        if name not in self.sensors:
-            known = ", ".join(self.sensors)
-            raise BoardError(f"camera must be {f'one of {known}' if known else 'left out'} on {self.name}, not {name}")
-        return SENSORS[name]
-
-    @functools.cached_property
-    def line_names(self) -> tuple[str, ...]:
-        """The names of its lines, the default one first: the serial one, where the platform has it."""
-        has_serial = ("uart", 0) in self.known.resources
-        return (SERIAL, *self.lines) if has_serial else tuple(self.lines)
-
-    def line(self, name: str = "", baud: int | None = None, address: str | None = None) -> BoardLine:
-        """The line of this name, by default the first: a serial one with a rate, or Ethernet with the board's address.
-
-        Raises
-        ------
-        BoardError
-            If the board has no such line, or a parameter is not of this one.
-        """
-        name = name or self.line_names[0]
-        if name not in self.line_names:
-            known = self.line_names
-            raise BoardError(f"line must be {'one of ' if len(known) > 1 else ''}{', '.join(known)} on {self.name}, "
-                             f"not {name}")
-        if baud is not None and name != SERIAL:
-            raise BoardError(f"baud must be left out with the line {name}")
-        if name == SERIAL:
-            found: BoardLine = SerialPort(self.baud if baud is None else baud)
-        else:
-            found = self.lines[name]
-        if address is None:
-            return found
-        if not isinstance(found, Ethernet):
-            raise BoardError(f"address must be left out with the line {name}")
-        return dataclasses.replace(found, address=address)
-
-    def platform_with(self, camera: str) -> Platform:
-        """A platform for a build, with the pins of a sensor, or of none."""
-        platform = self.platform()
-        if camera:
-            platform.add_resources([Resource("camera", 0, *self.sensors[camera])])
-        return platform
-
-    def design(self, config: ArrayConfig, pll: PLL, line: BoardLine, *, loader: bool = False, boot: Boot | None = None,
-               camera: CameraView | None = None) -> PlatformTop:
-        """The design for the board, with or without a loader in its single-port RAMs, a boot loader, a camera.
-
-        Raises
-        ------
-        BoardError
-            If the clock does not suit the line, or the board lacks a part.
-        """
-        words = self.loader_words() if loader else 0
-        window = self.window_beside_loader if loader else line.window or self.window
-        top = BoardTop(config=config, clock=pll.frequency, line=line.unit(pll.frequency), loader=words,
-                       spram=self.spram > 0, window=window, boot=boot, camera=camera)
-        return PlatformTop(top, (self.clock or self.family.clock)(self.crystal, pll), self.led)

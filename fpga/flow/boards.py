@@ -19,7 +19,8 @@ from amaranth_boards.ulx3s import (
 
 from signum.hdl.host.write_list_dma import UP5K_WORDS
 
-from .board_top import Board, Boot
+from .board_record import Board
+from .boot import Boot
 from .colorlight import ColorlightI5Platform, ColorlightI9Platform
 from .families.ecp5 import ECP5
 from .families.gowin import GOWIN

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from amaranth.build.run import LocalBuildProducts
 
-from .board_top import Board
+from .board_record import Board
 from .families.family import NAME
 from .tools import TOOLS, BuildError, ToolError
 

@@ -14,7 +14,8 @@ from signum.golden.layers.encoder import Encoder
 from signum.hdl.boot.flash_reader import FlashTiming
 from signum.hdl.config import ArrayConfig
 
-from .board_top import Board, Boot
+from .board_record import Board
+from .boot import Boot
 from .boot_image import boot_image, list_depth, list_image
 
 __all__ = ["FlashContents", "flash_contents", "flash_program"]

@@ -1,1 +1,1 @@
-"""The host: the link, the device driver, program files, and virtual boards."""
+"""The host: transports, the link, the device drivers, and virtual boards."""

@@ -12,13 +12,14 @@ from amaranth.build import Pins, Platform, Resource
 from amaranth.hdl import ClockSignal, Module
 from amaranth.lib import io
 
-from signum.fpga.flow.board_top import Board
-from signum.fpga.flow.build import place, synthesize
+from signum.fpga.flow.board_record import Board
+from signum.fpga.flow.build import synthesize
 from signum.fpga.flow.families import BOARD_FAMILIES
 from signum.fpga.flow.families.clock import Clock
 from signum.fpga.flow.families.family import NAME, Family
 from signum.fpga.flow.families.pll import PLL
 from signum.fpga.flow.lines.serial_line import SerialPort
+from signum.fpga.flow.placement import place
 from signum.fpga.flow.tools import BuildError, run_tool
 from signum.hdl.config import ArrayConfig
 from signum.hdl.lib.emit import run_yosys
@@ -66,7 +67,8 @@ def synthesize_without_pll(board: Board, config: ArrayConfig, folder: Path, *, l
     """
     folder.mkdir(parents=True, exist_ok=True)
     without = dataclasses.replace(board, clock=PinClock, platform=lambda: platform_with_lock(board))
-    synthesize(without, config, Crystal(reference=round(CLOCK)), SerialPort(BAUD), folder, loader=loader)
+    line = SerialPort(BAUD)
+    synthesize(without, without.design(config, Crystal(reference=round(CLOCK)), line, loader=loader), line, folder)
 
 
 def whole_text(path: Path, read: set[Path]) -> str:

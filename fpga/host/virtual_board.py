@@ -5,7 +5,9 @@ from typing import Protocol
 
 import numpy as np
 
-from signum.fpga.flow.board_top import BoardTop, Boot, CameraView
+from signum.fpga.flow.board_top import BoardTop
+from signum.fpga.flow.boot import Boot
+from signum.fpga.flow.camera_view import CameraView
 from signum.fpga.flow.lines.board_line import WINDOW, BoardError, BoardLine, Window, verilog_with
 from signum.fpga.flow.lines.ethernet_line import RGMII_CLOCK, Ethernet
 from signum.fpga.flow.lines.serial_line import SerialPort, baud_divisor

@@ -5,8 +5,7 @@ all other parameters learn as in any network. The rates fall to zero along a cos
 """
 
 import pickle
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,12 +18,10 @@ from signum.golden.layers.encoder import Encoder, encoder_from_dict
 from signum.golden.networks.digits import digits_encoder, digits_float, digits_network
 
 from .data import Split, digits
+from .trainer import Progress, reproducible
 
-__all__ = ["DIGITS_RECIPE", "FLOAT_RECIPE", "Point", "Progress", "Recipe", "TrainedDigits", "accuracy", "fit",
+__all__ = ["DIGITS_RECIPE", "FLOAT_RECIPE", "Point", "Recipe", "TrainedDigits", "accuracy", "fit",
            "load_digits_network", "save_digits_network", "train_digits"]
-
-Progress = Callable[[int, int, str], None]
-"""Called at intervals with the finished steps, all steps, and the state of the training."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,19 +84,6 @@ class TrainedDigits:
     history_float: list[Point]
 
 
-@contextmanager
-def _reproducible(seed: int) -> Iterator[None]:
-    """One thread, since the order of float sums depends on the thread count, and a seed; both are restored after."""
-    threads = torch.get_num_threads()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(threads)
-
-
 def _shifted(images: np.ndarray) -> Iterator[np.ndarray]:
     """The images unmoved, then moved by one pixel up, left, right and down; vacated pixels are 0."""
     height, width = images.shape[2:]
@@ -134,7 +118,7 @@ def fit(model: nn.Module, encoder: Encoder, split: Split, recipe: Recipe, seed: 
     scales = [m.scale for m in model.modules() if isinstance(m, Logits)] or [1.0]
     history = []
     model.train()
-    with _reproducible(seed):
+    with reproducible(seed):
         for epoch in range(recipe.epochs):
             order = torch.from_numpy(rng.permutation(len(split)))[:batches * recipe.batch]
             moved = rng.integers(1, len(views), len(order)) * (rng.random(len(order)) < recipe.shift)
@@ -170,7 +154,7 @@ def train_digits(seed: int = 0, progress: Progress | None = None, recipe: Recipe
                  recipe_float: Recipe = FLOAT_RECIPE) -> TrainedDigits:
     """Train the digits network and its float twin on the same images; the held-out digits are for the test alone."""
     data, encoder = digits(), digits_encoder()
-    with _reproducible(seed):
+    with reproducible(seed):
         model, twin = digits_network(), digits_float()
 
     steps, steps_float = recipe.steps(len(data.train)), recipe_float.steps(len(data.train))

@@ -10,7 +10,7 @@ import math
 import pickle
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
@@ -291,15 +291,14 @@ class Trainer:
         training they are those of other weights.
         """
         norms = [module for module in self.network.modules() if isinstance(module, BatchNorm | nn.BatchNorm2d)]
-        before = [norm.momentum for norm in norms]
-        with torch.no_grad():
+        with ExitStack() as momenta, torch.no_grad():
+            for norm in norms:
+                momenta.callback(setattr, norm, "momentum", norm.momentum)
             for number in range(SETTLING if norms else 0):
                 for norm in norms:
                     norm.momentum = 1 / (number + 1)
                 images, _ = self.task.batch(np.random.default_rng([self.seed, self.done, number]), self.recipe.batch)
                 self.network(self.network.encode(images).to(self.device))
-        for norm, momentum in zip(norms, before, strict=True):
-            norm.momentum = momentum    # type: ignore[assignment]
 
     def _step(self, step: int) -> float:
         staged = bool(self.binary)

@@ -24,11 +24,6 @@ class Format(enum.Enum):
         """Values of a pixel."""
         return 3 if self is Format.RGB565 else 1
 
-    @property
-    def byte_count(self) -> int:
-        """Bytes of a pixel."""
-        return 1 if self is Format.GREY else 2
-
 
 class PixelFormat(wiring.Component):
     """Values of 8 bits of each pixel; 5 and 6 bits of a colour are widened by repetition of their highest bits.

@@ -1,1 +1,1 @@
-"""The host's side: the bus, the serial bridge, the write-list DMA, AXI and Wishbone wrappers."""
+"""The host's side: the bus, the bridge from a line to it, the write-list DMA, AXI and Wishbone wrappers."""

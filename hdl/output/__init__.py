@@ -1,1 +1,1 @@
-"""The path of the sums from the array: requantization, threshold, pooling, packing and writeback."""
+"""The path of the sums from the array: requantization, threshold, pooling, packing and writeback, answers."""

@@ -9,19 +9,11 @@ from cocotb.triggers import FallingEdge, Timer
 from cocotb.utils import get_sim_time
 
 from signum.hdl.host.line import sent_layout
+from signum.verif.bench.full_speed_bus import FullSpeedBus
 from signum.verif.bench.streams import Driver, Monitor, give, parameters
-from signum.verif.bench.usb_host import (
-    Bus,
-    FullSpeedBus,
-    Host,
-    Pid,
-    Request,
-    StallError,
-    ULPIBus,
-    data_packet,
-    packets_of,
-    token,
-)
+from signum.verif.bench.ulpi_bus import ULPIBus
+from signum.verif.bench.usb_host import Bus, Host, Request, StallError
+from signum.verif.bench.usb_packets import Pid, data_packet, packets_of, token
 
 USB_IO, ULPI = 20_834, 16_666       # ps
 

@@ -3,11 +3,12 @@
 import random
 from collections.abc import Callable
 
-from amaranth.sim import Simulator, SimulatorContext
+from amaranth.sim import SimulatorContext
 
 from signum.hdl.config import ArrayConfig
 from signum.hdl.host.bridge import Bridge
 from signum.hdl.host.hdlc import FLAG
+from signum.verif.bench.amaranth_simulation import simulator_with
 
 __all__ = ["ANSWER_BITS", "CONFIG", "NUMBER_BITS", "BridgeLine"]
 
@@ -61,10 +62,7 @@ class BridgeLine:
         self.cycles = 0
         self.bus_stands = self.values_stand = False
         self.back: Callable[[bytes], bytes] = lambda data: data
-        self.simulator = Simulator(self.bridge)
-        self.simulator.add_clock(1e-6)
-        for bench in (self._line, self._bus, self._streams):
-            self.simulator.add_testbench(bench, background=True)
+        self.simulator = simulator_with(self.bridge, background=[self._line, self._bus, self._streams])
 
     def _goes(self) -> bool:
         return self.rng.random() >= self.stall

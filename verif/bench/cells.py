@@ -1,11 +1,17 @@
-"""Amaranth models of the FPGA cells that units instantiate, from the vendors' descriptions."""
+"""Models of the FPGA cells that units instantiate: in Amaranth, from the vendors' descriptions, and Yosys's own."""
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 
+import pyosys
 import pytest
 from amaranth.hdl import Cat, Elaboratable, Module, Mux, Signal, Value
+from amaranth.lib import wiring
 
-__all__ = ["CCU2C", "CELLS", "simulate_cells"]
+from signum.hdl.lib.emit import run_yosys, to_rtlil
+
+__all__ = ["CCU2C", "CELLS", "simulate_cells", "verilog_with_spram"]
 
 
 class CCU2C(Elaboratable):
@@ -36,3 +42,16 @@ def simulate_cells(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace a module's instances by the models: Amaranth's simulator cannot simulate instances."""
     if hasattr(module, "Instance"):
         monkeypatch.setattr(module, "Instance", lambda kind, **ports: CELLS[kind](**ports))
+
+
+def verilog_with_spram(unit: wiring.Component, name: str) -> str:
+    """Verilog of a unit of one module that instantiates SB_SPRAM256KA, with Yosys's model of that cell."""
+    with TemporaryDirectory() as place:
+        folder = Path(place)
+        (folder / "unit.il").write_text(to_rtlil(unit, name)[0])
+        run_yosys("read_verilog -lib +/ice40/cells_sim.v\nread_rtlil unit.il\nproc\npmuxtree\n"
+                  f"select {name}\nwrite_verilog -noattr -selected unit.v\n", folder)
+        verilog = (folder / "unit.v").read_text()
+    cells = (Path(pyosys.__file__).parent / "share" / "ice40" / "cells_sim.v").read_text()
+    begin = cells.index("module SB_SPRAM256KA")
+    return verilog + cells[begin:cells.index("endmodule", begin)] + "endmodule\n"

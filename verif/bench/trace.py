@@ -5,9 +5,10 @@ from typing import Any
 
 from amaranth.hdl import Cat, ClockDomain, Fragment, Module, Value
 from amaranth.lib import data, wiring
-from amaranth.sim import Simulator, SimulatorContext
+from amaranth.sim import SimulatorContext
 
 from signum.hdl.lib.share import ports
+from signum.verif.bench.amaranth_simulation import run_testbenches
 from signum.verif.bench.simulate import simulate
 from signum.verif.bench.streams import pack
 
@@ -119,8 +120,5 @@ def simulated(unit: wiring.Component, inputs: list[Value], outputs: list[Value],
             trace.append(bits)
             await context.tick()
 
-    simulator = Simulator(Fragment.get(m, platform))
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(testbench)
-    simulator.run()
+    run_testbenches(Fragment.get(m, platform), testbench)
     return trace

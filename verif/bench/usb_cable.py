@@ -5,7 +5,9 @@ from typing import Any, TypeVar
 
 from signum.fpga.flow.lines.usb_line import ENDPOINT
 from signum.fpga.host.model import Model
-from signum.verif.bench.usb_host import TIMEOUT, Host, Pid, decoded, encoded
+from signum.verif.bench.usb_coding import decoded, encoded
+from signum.verif.bench.usb_host import TIMEOUT, Host
+from signum.verif.bench.usb_packets import Pid
 
 __all__ = ["ModelBus", "USBEnd"]
 

@@ -14,8 +14,9 @@ from typing import Any
 from rich.console import Console
 
 from signum.fpga.flow.boards import board_named
-from signum.fpga.flow.build import STALLED, place, synthesize
+from signum.fpga.flow.build import synthesize
 from signum.fpga.flow.families import BOARD_FAMILIES
+from signum.fpga.flow.placement import STALLED, place
 from signum.fpga.flow.report import ReportError, board_row, critical_path, fmax_mhz, utilization
 from signum.fpga.flow.tools import BuildError, tool
 from signum.hdl.config import ArrayConfig
@@ -36,14 +37,14 @@ def case(name: str, preset: str, seeds: Iterable[int], console: Console, *, freq
     The row is written after each seed. A seed on which the router stalls is listed and left out.
     """
     board, config = board_named(name), ArrayConfig.preset(preset)
-    pll = board.pll(board.frequency if frequency is None else frequency)
+    pll, line = board.pll(board.frequency if frequency is None else frequency), board.line()
     placer = f"{board.family.place} {tool(board.family.place).version}"
     reached: dict[int, float] = {}
     stalled = []
     path = ""
     with tempfile.TemporaryDirectory() as place_name:
         place_folder = Path(place_name)
-        synthesize(board, config, pll, board.line(), place_folder)
+        synthesize(board, board.design(config, pll, line), line, place_folder)
         for seed in seeds:
             try:
                 report = place(board, seed, place_folder, pll.frequency)

@@ -17,10 +17,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from signum.fpga.flow.board_top import SERIAL
+from signum.fpga.flow.board_record import SERIAL
 from signum.fpga.flow.boards import board_named
 from signum.fpga.flow.boot_image import boot_image, joined
-from signum.fpga.flow.build import camera_view
+from signum.fpga.flow.camera_view import camera_view
 from signum.fpga.flow.lines.board_line import BoardLine
 from signum.fpga.flow.lines.serial_line import SerialPort
 from signum.fpga.flow.lines.usb_line import USB

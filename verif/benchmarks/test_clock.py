@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from signum.fpga.flow.build import STALLED
+from signum.fpga.flow.placement import STALLED
 from signum.fpga.flow.report import ReportError
 from signum.fpga.flow.tools import BuildError
 from signum.hdl.config import ArrayConfig

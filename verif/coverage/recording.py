@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from signum.fpga.host import model as models
 from signum.fpga.host.model import Model
@@ -86,9 +87,7 @@ def recording(folder: Path, toggles: bool = True) -> Iterator[Recording]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     found = Recording(folder)
-    level = models.OPTIMISE
-    before = models.VERILATE, simulations.OPTIONS["verilator"], simulations.read_results
-    create, close = Model.__init__, Model.close
+    create, close, read_results = Model.__init__, Model.close, simulations.read_results
 
     def created(self: Model, verilog: str, top: str, **options: Any) -> None:
         create(self, verilog, top, **options)
@@ -104,19 +103,14 @@ def recording(folder: Path, toggles: bool = True) -> Iterator[Recording]:
         if data.exists():
             (verilog,) = path.parent.parent.glob("*.v")
             found.add(verilog.read_text(), data)
-        return before[2](path, log, again)
+        return read_results(path, log, again)
 
     options = (*OPTIONS, *(TOGGLES if toggles else ()))
-    models.OPTIMISE = OPTIMISE
-    models.VERILATE = (*before[0], *options)
-    simulations.OPTIONS["verilator"] = [*before[1], *options]
-    simulations.read_results = results
-    Model.__init__, Model.close = created, closed       # type: ignore[method-assign]
-    try:
-        with emitted_for_coverage():
-            yield found
-            found.collect()
-    finally:
-        models.OPTIMISE = level
-        models.VERILATE, simulations.OPTIONS["verilator"], simulations.read_results = before
-        Model.__init__, Model.close = create, close     # type: ignore[method-assign]
+    with (patch.object(models, "OPTIMISE", OPTIMISE),
+          patch.object(models, "VERILATE", (*models.VERILATE, *options)),
+          patch.dict(simulations.OPTIONS, verilator=[*simulations.OPTIONS["verilator"], *options]),
+          patch.object(simulations, "read_results", results),
+          patch.object(Model, "__init__", created), patch.object(Model, "close", closed),
+          emitted_for_coverage()):
+        yield found
+        found.collect()

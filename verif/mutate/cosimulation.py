@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import patch
 
 from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import wiring
@@ -72,8 +73,8 @@ def cosimulate(kind: type[wiring.Component], meets: Meets, traces: dict[str, Any
     """
     waiting: list[_Box] = []
     count = 0
-    create, elaborate, begin = kind.__init__, kind.elaborate, Simulator.__init__  # type: ignore[attr-defined]
-    simulated = trace.simulated
+    create, elaborate = inspect.getattr_static(kind, "__init__"), inspect.getattr_static(kind, "elaborate")
+    begin, simulated = Simulator.__init__, trace.simulated
 
     def created(self: Any, *values: Any, **named: Any) -> None:
         bound = inspect.signature(create).bind(self, *values, **named)
@@ -118,13 +119,9 @@ def cosimulate(kind: type[wiring.Component], meets: Meets, traces: dict[str, Any
             traces[key] = found
         return found
 
-    kind.__init__, kind.elaborate, Simulator.__init__ = created, elaborated, begun  # type: ignore
-    trace.simulated = played
-    try:
+    with (patch.object(kind, "__init__", created), patch.object(kind, "elaborate", elaborated),
+          patch.object(Simulator, "__init__", begun), patch.object(trace, "simulated", played)):
         yield
-    finally:
-        kind.__init__, kind.elaborate, Simulator.__init__ = create, elaborate, begin  # type: ignore
-        trace.simulated = simulated
 
 
 class _Box:

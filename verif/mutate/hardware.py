@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -66,6 +67,11 @@ class Netlist:
     verilog: str
     keys: set[str]
     items: list[pytest.Item]
+
+
+def _module_of(item: pytest.Item) -> ModuleType:
+    assert isinstance(item, pytest.Function)
+    return item.module
 
 
 def _sizes(unit: Unit, kind: type, items: Sequence[pytest.Item]) -> list[Netlist]:
@@ -140,8 +146,7 @@ def judge_unit(unit: Unit, count: int, seed: int, folder: Path,
     def body(items: list[pytest.Item]) -> None:
         items = [item for item in items if "test_simulators[" not in item.name]
         module, _, name = unit.kind.partition(":")
-        kind = getattr(items[0].module if module == "test" else importlib.import_module(module),  # type: ignore
-                       name)
+        kind = getattr(_module_of(items[0]) if module == "test" else importlib.import_module(module), name)
         drawn = _drawn(unit, _sizes(unit, kind, items), seed)
         done = 0
         for number, netlist in enumerate(drawn):

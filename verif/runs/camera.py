@@ -17,10 +17,10 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from signum.fpga.flow.board_top import Board
+from signum.fpga.flow.board_record import Board
 from signum.fpga.flow.boards import board_named
 from signum.fpga.flow.boot_image import boot_image, joined
-from signum.fpga.flow.build import camera_view
+from signum.fpga.flow.camera_view import camera_view
 from signum.fpga.flow.program_file import ProgramFile
 from signum.fpga.flow.tools import ToolError
 from signum.fpga.host.model import ModelError

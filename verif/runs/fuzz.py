@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from signum.fpga.flow.tools import GET_IMPORT
@@ -127,7 +127,11 @@ def command(n: int, seed: int, names: tuple[str, ...], number: int | None, recor
         for target in targets:
             count = max(1, n * target.inputs // ALL)
             task = bar.add_task(target.name, total=count)
-            tally = fuzz(target, seed, count, lambda at, task=task: bar.update(task, completed=at))  # type: ignore[misc]
+
+            def told(at: int, task: TaskID = task) -> None:
+                bar.update(task, completed=at)
+
+            tally = fuzz(target, seed, count, told)
             bar.update(task, completed=count)
             rows.append(row(target, seed, tally) | ({"reason": target.reason} if target.reason else {}))
             save_rows(rows)             # so far

@@ -18,13 +18,20 @@ SUFFIXES = {".py", ".v", ".cpp", ".md", ".toml"}
 
 
 def first_line(path: Path) -> str:
-    """The line of a file: the first paragraph of its docstring, its first comment, or its title."""
+    """The line of a file: the first paragraph of its docstring, its title, or its first comment up to a full stop at
+    the end of a line."""
     text = path.read_text()
     if path.suffix == ".py":
         return " ".join((ast.get_docstring(ast.parse(text)) or "").split("\n\n")[0].split())
-    marks = r"# " if path.suffix in (".md", ".toml") else r"// ?|/\* ?"
-    found = re.search(rf"^(?:{marks})(.+?)(?: ?\*/)?$", text, re.MULTILINE)
-    return found[1].strip() if found else ""
+    if path.suffix in (".md", ".toml"):
+        found = re.search(r"^# (.+)$", text, re.MULTILINE)
+        return found[1].strip() if found else ""
+    lines: list[str] = []
+    for line in re.findall(r"^(?:// ?|/\* ?)(.+?)(?: ?\*/)?$", text, re.MULTILINE):
+        lines.append(line.strip())
+        if lines[-1].endswith("."):
+            break
+    return " ".join(lines)
 
 
 def room_of(module: str) -> str:

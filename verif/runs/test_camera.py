@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from signum.fpga.flow.board_top import Boot, CameraView
+from signum.fpga.flow.boot import Boot
 from signum.fpga.flow.boot_image import boot_image, joined
-from signum.fpga.flow.build import camera_view
+from signum.fpga.flow.camera_view import CameraView, camera_view
 from signum.fpga.flow.lines.serial_line import SerialPort
 from signum.fpga.host.virtual_board import VirtualBoard
 from signum.golden.compiler.answers import Answers

@@ -1,1 +1,1 @@
-"""The lines of boards to a host: serial, Ethernet."""
+"""The lines of boards to a host: serial, USB, Ethernet."""

@@ -124,11 +124,8 @@ class BoardLine(Protocol):
     @property
     def text(self) -> str: ...
 
-    def check(self, clock: float) -> None:
-        """BoardError if a clock in Hz does not suit it."""
-
     def unit(self, clock: float) -> LineUnit:
-        """Its port in a design with a clock in Hz; BoardError as `check`."""
+        """Its port in a design with a clock in Hz; BoardError if the clock does not suit it."""
 
     def sources(self) -> dict[str, str]:
         """Verilog that its port needs beside the design, by names of files."""

@@ -80,15 +80,11 @@ class Ethernet:
         """Its name for people."""
         return f"gigabit Ethernet, UDP at {self.address}:{self.port}"
 
-    def check(self, clock: float) -> None:
-        """BoardError if the clock is too slow to keep up with the network."""
+    def unit(self, clock: float) -> "EthernetLine":
+        """Its port; BoardError if the clock is too slow to keep up with the network."""
         if clock < CLOCKS[DOMAIN]:
             raise BoardError(f"frequency must be at least {CLOCKS[DOMAIN] / 1e6:g} MHz for gigabit Ethernet, "
                              f"not {clock / 1e6:.4g}")
-
-    def unit(self, clock: float) -> "EthernetLine":
-        """Its port; BoardError as `check`."""
-        self.check(clock)
         return EthernetLine(port=self.port, resource=self.resource)
 
     def sources(self) -> dict[str, str]:

@@ -52,10 +52,6 @@ class SerialPort:
         """Its name for people."""
         return f"serial, {self.baud / 1e6:g} Mbaud"
 
-    def check(self, clock: float) -> None:
-        """BoardError if the clock does not make the rate."""
-        baud_divisor(clock, self.baud)
-
     def unit(self, clock: float) -> "SerialLine":
         """Its receiver and transmitter; BoardError if the clock does not make the rate."""
         return SerialLine(divisor=baud_divisor(clock, self.baud))

@@ -81,14 +81,10 @@ class USB:
         """Its name for people."""
         return f"USB, {'high' if self.transceiver is Transceiver.ULPI else 'full'} speed"
 
-    def check(self, clock: float) -> None:
-        """BoardError if the clock is slower than the wires."""
+    def unit(self, clock: float) -> "USBLine":
+        """Its port; BoardError if the clock is slower than the wires, ToolError if luna-usb is missing."""
         if clock < LEAST_CLOCK:
             raise BoardError(f"frequency must be at least {LEAST_CLOCK / 1e6:g} MHz for USB, not {clock / 1e6:.4g}")
-
-    def unit(self, clock: float) -> "USBLine":
-        """Its port; BoardError as `check`, ToolError if luna-usb is missing."""
-        self.check(clock)
         return USBLine(transceiver=self.transceiver, resource=self.resource)
 
     def sources(self) -> dict[str, str]:

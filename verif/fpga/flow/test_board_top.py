@@ -2,12 +2,16 @@
 
 import contextlib
 import re
+from typing import Any
 
 import numpy as np
 import pytest
 
-from signum.fpga.flow.board_top import Board, BoardTop, Boot, CameraView
+from signum.fpga.flow.board_record import Board
+from signum.fpga.flow.board_top import BoardTop
 from signum.fpga.flow.boards import BOARDS
+from signum.fpga.flow.boot import Boot
+from signum.fpga.flow.camera_view import CameraView
 from signum.fpga.flow.lines.board_line import BoardError, Window
 from signum.fpga.flow.lines.serial_line import SerialLine
 from signum.fpga.host.device import Device
@@ -73,11 +77,11 @@ def test_a_network_at_the_rates_of_the_boards(name: str) -> None:
     ({"streams": True, "camera": True, "boot": Boot(address=0, depth=4)},
      "write lists in the flash must be without another loader, and without a camera"),
 ])
-def test_parts_that_do_not_go_together(parts: dict[str, object], message: str) -> None:
+def test_parts_that_do_not_go_together(parts: dict[str, Any], message: str) -> None:
     config = ArrayConfig.preset("icebreaker_camera") if parts.pop("streams", False) else CONFIG
     if parts.pop("camera", False):
         sensor = SENSORS["hm01b0"]
         scaling = scaling_for(sensor, width=8, height=8, channels=1, maximum=16)
         parts["camera"] = CameraView(sensor=sensor, scaling=scaling)
     with pytest.raises(BoardError, match=f"^{re.escape(message)}$"):
-        BoardTop(config=config, clock=1e6, line=SerialLine(divisor=4), **parts)       # type: ignore[arg-type]
+        BoardTop(config=config, clock=1e6, line=SerialLine(divisor=4), **parts)

@@ -1,12 +1,11 @@
 """Every board: its defaults, its pins, its clock, and an array that fits."""
 
 import json
-import re
 
 import pytest
 from amaranth.hdl import Module
 
-from signum.fpga.flow.board_top import Board
+from signum.fpga.flow.board_record import Board
 from signum.fpga.flow.boards import BOARDS, board_named
 from signum.fpga.flow.lines.board_line import BoardError
 from signum.fpga.flow.lines.ethernet_line import Ethernet
@@ -75,24 +74,6 @@ def test_the_tools_are_told_the_device_of_the_platform(board: Board) -> None:
     for words in (board.chip.place, board.chip.pack[:2]):
         assert " ".join(words).replace("--vopt family=", "--family ") in options
     assert list(board.chip.pack[2:]) == [word for word in script.split() if word.endswith("_as_gpio")]
-
-
-@pytest.mark.parametrize(("board", "arguments", "message"), [
-    ("icebreaker", ("usb",), "line must be serial on icebreaker, not usb"),
-    ("ecpix5-85", ("lan",), "line must be one of serial, ethernet, usb on ecpix5-85, not lan"),
-    ("orangecrab-25", ("serial",), "line must be usb on orangecrab-25, not serial"),
-    ("ecpix5-85", ("usb", 9600), "baud must be left out with the line usb"),
-    ("ecpix5-85", ("usb", None, "10.0.0.2"), "address must be left out with the line usb"),
-    ("ecpix5-85", ("ethernet", None, "10.0.0"), "address must be an IPv4 address, not '10.0.0'"),
-])
-def test_lines_that_there_are_not(board: str, arguments: tuple, message: str) -> None:
-    with pytest.raises(BoardError, match=f"^{re.escape(message)}$"):
-        board_named(board).line(*arguments)
-
-
-def test_a_clock_that_is_too_slow_for_a_line() -> None:
-    with pytest.raises(BoardError, match=r"^frequency must be at least 50 MHz for gigabit Ethernet, not 40$"):
-        board_named("ecpix5-85").line("ethernet").check(40e6)
 
 
 def test_no_such_board() -> None:

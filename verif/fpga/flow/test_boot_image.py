@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import pytest
 
-from signum.fpga.flow.board_top import Boot
+from signum.fpga.flow.boot import Boot
 from signum.fpga.flow.boot_image import (
     BootImageError,
     boot_image,

@@ -1,131 +1,31 @@
-"""From a board to a bitstream: reports, the clock that is missed, the command line, and one small build."""
+"""From a board to a bitstream: the command line, the report, the clock that is missed, and one small build."""
 
 import json
-import re
 
-import numpy as np
 import pytest
 
 import signum.fpga.flow.build
 import signum.fpga.flow.commands
+import signum.fpga.flow.placement
 import signum.fpga.flow.report
 from signum.fpga.flow.boards import BOARDS
-from signum.fpga.flow.build import STALLED, Stall, build, camera_view, place_best
+from signum.fpga.flow.build import build
+from signum.fpga.flow.camera_view import camera_view
 from signum.fpga.flow.commands import boot_program
-from signum.fpga.flow.families.ecp5 import ECP5
-from signum.fpga.flow.families.gowin import GOWIN
-from signum.fpga.flow.families.ice40 import ICE40
-from signum.fpga.flow.lines.board_line import BoardError
-from signum.fpga.flow.lines.serial_line import baud_divisor
 from signum.fpga.flow.program_file import ProgramFile
-from signum.fpga.flow.report import (
-    ReportError,
-    TimingError,
-    board_row,
-    boards_table,
-    cells,
-    check_clock,
-    critical_path,
-    fmax_mhz,
-    keep_board_row,
-    load_board_rows,
-    table,
-    utilization,
-)
-from signum.fpga.flow.tools import BuildError
-from signum.golden.compiler.answers import Answers
-from signum.golden.compiler.compile import compile_graph
-from signum.golden.compiler.graph import Graph, Layer, MapShape, Segment
+from signum.fpga.flow.report import board_row, boards_table, keep_board_row, load_board_rows, table
+from signum.golden.compiler.program import Program
 from signum.golden.compiler.weight_streaming import plan_streamed
-from signum.golden.layers.encoder import BitPlanes
 from signum.golden.networks.digits import digits_encoder, digits_graph_untrained
 from signum.golden.networks.geometry import fully_connected, with_random_weights
 from signum.hdl.config import PRESETS, ArrayConfig
 from signum.verif.command_line import main
 
+from .test_report import PLACED
+
 SMALL = ArrayConfig(rows=1, cols=2, lanes=8, tile=2, acc_bits=6, sum_bits=8, weight_depth=64,
                     activation_depth=64, threshold_depth=32, program_depth=64, access_patterns=1, zero_padding=0,
                     requantize_depth=0)
-
-# the shape of nextpnr-ice40's report
-PLACED = {
-    "utilization": {
-        "ICESTORM_LC": {"used": 4171, "available": 5280},
-        "ICESTORM_RAM": {"used": 29, "available": 30},
-        "ICESTORM_PLL": {"used": 1, "available": 1},
-    },
-    "fmax": {
-        "clk": {"achieved": 29.712385, "constraint": 24.0},
-        "slow": {"achieved": 50.0, "constraint": 12.0},
-    },
-    "critical_paths": [
-        {"from": "posedge slow", "to": "posedge slow", "path": []},
-        {"from": "<async>", "to": "posedge clk", "path": []},
-        {"from": "posedge clk", "to": "posedge clk", "path": [
-            {"type": "clk-to-q", "delay": 1.1781, "from": {"cell": "a", "port": "CLK"},
-             "to": {"cell": "a", "port": "Q"}},
-            {"type": "routing", "delay": 4.79, "net": "n", "from": {"cell": "a", "port": "Q"},
-             "to": {"cell": "b", "port": "I0"}}]},
-    ],
-}
-
-
-def test_what_nextpnr_says():
-    assert utilization(PLACED, ICE40) == {"lut": 4171, "lut_capacity": 5280, "ram": 29, "ram_capacity": 30,
-                                   "dsp": 0, "dsp_capacity": 0, "pll": 1, "pll_capacity": 1}
-    assert fmax_mhz(PLACED) == 29.712385
-    assert critical_path(PLACED) == [
-        {"kind": "clk-to-q", "ns": 1.178, "from": "a", "to": "a", "net": ""},
-        {"kind": "routing", "ns": 4.79, "from": "a", "to": "b", "net": "n"}]
-
-
-def test_the_clock_that_matters_is_the_one_nearest_to_its_limit():
-    clocks = {"fast": {"achieved": 90.0, "constraint": 100.0}, "slow": {"achieved": 30.0, "constraint": 12.0}}
-    assert fmax_mhz({"fmax": clocks}) == 90.0
-
-
-def test_what_yosys_says():
-    counts = {"SB_LUT4": 100, "SB_CARRY": 20, "SB_DFF": 3, "SB_DFFESR": 4, "SB_RAM40_4K": 1}
-    statistics = {"design": {"num_cells_by_type": counts}}
-    assert cells(statistics, ICE40) == {"ff": 7, "carry": 20, "lut4": 100, "lut4_equivalents": 100}
-    counts = {"LUT4": 100, "CCU2C": 20, "TRELLIS_FF": 3, "TRELLIS_DPR16X4": 2, "DP16KD": 1}
-    statistics = {"design": {"num_cells_by_type": counts}}
-    assert cells(statistics, ECP5) == {"ff": 3, "carry": 20, "lut4": 108, "lut4_equivalents": 148}
-    counts = {"LUT1": 1, "LUT4": 100, "ALU": 20, "DFF": 3, "DFFRE": 4, "SDPX9B": 1}
-    statistics = {"design": {"num_cells_by_type": counts}}
-    assert cells(statistics, GOWIN) == {"ff": 7, "carry": 20, "lut4": 101, "lut4_equivalents": 121}
-
-
-def test_reports_that_say_nothing():
-    with pytest.raises(ReportError, match="ICESTORM_LC"):
-        utilization({"utilization": {}}, ICE40)
-    with pytest.raises(ReportError, match="frequency of a clock"):
-        fmax_mhz({"fmax": {}})
-    with pytest.raises(ReportError, match="number of cells"):
-        cells({}, ICE40)
-
-
-def test_a_missed_clock_says_by_how_much():
-    check_clock(24.0, 24.0)
-    message = "the clock must be at most 22.10 MHz, not 24.00: misses by 1.90 MHz"
-    with pytest.raises(TimingError, match=f"^{re.escape(message)}$"):
-        check_clock(22.1, 24.0)
-
-
-@pytest.mark.parametrize(("clock", "baud", "divisor"), [
-    (24e6, 1_000_000, 24), (24.75e6, 1_000_000, 25), (24e6, 115_200, 208), (24e6, 6_000_000, 4)])
-def test_baud_divisor(clock, baud, divisor):
-    assert baud_divisor(clock, baud) == divisor
-
-
-@pytest.mark.parametrize(("clock", "baud", "message"), [
-    (24e6, 7_000_000, "baud must be 1 to 6000000 at 24 MHz, not 7000000"),
-    (24e6, 0, "baud must be 1 to 6000000 at 24 MHz, not 0"),
-    (24e6, 5_300_000, "baud must divide 24 MHz to within 2%, not 5300000: the nearest is 4800000"),
-])
-def test_a_baud_rate_that_cannot_be_had(clock, baud, message):
-    with pytest.raises(BoardError, match=f"^{re.escape(message)}$"):
-        baud_divisor(clock, baud)
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
@@ -163,7 +63,7 @@ def pretend(monkeypatch, fmax):
         (folder / arguments[1]).write_text((folder / arguments[0]).read_text())
 
     monkeypatch.setattr(signum.fpga.flow.build, "synthesize", lambda *_, **__: {"ff": 1, "carry": 2, "lut4": 3})
-    monkeypatch.setattr(signum.fpga.flow.build, "place", place)
+    monkeypatch.setattr(signum.fpga.flow.placement, "place", place)
     monkeypatch.setattr(signum.fpga.flow.build, "run_tool", pack)
 
 
@@ -211,21 +111,9 @@ def test_pixels_of_a_camera_that_a_host_would_look_up(tmp_path, capsys):
                                                "tables: input_tables of 1 would add them\n")
             continue
         program = boot_program(path, array.replace(input_tables=1), given=True, camera=True)
+        assert isinstance(program, Program)
         assert len(program.tables) == 1
         assert camera_view(BOARDS["icebreaker"].sensor("hm01b0"), program).scaling.maximum == 16
-
-
-def test_a_camera_for_bit_planes():
-    """Each plane is a map of the program, of one image."""
-    encoder = BitPlanes(3)
-    shape = MapShape(8, 8, 1)
-    layer = Layer(name="sums", combine="sum", offset=np.zeros(2, dtype=np.int64), segments=tuple(
-        Segment(source=name, weights=np.ones((2, 1, 8, 8), dtype=bool), pad=np.zeros(1, dtype=bool), double=number > 0)
-        for number, name in enumerate(encoder.names)))
-    config = ArrayConfig(rows=1, cols=2, lanes=8, input_depth=64, input_planes=4, answer_ranks=1)
-    program = compile_graph(Graph(inputs=dict.fromkeys(encoder.names, shape), layers=(layer,)), config, answers=Answers(),
-                            encoder=encoder)
-    assert camera_view(BOARDS["icebreaker"].sensor("hm01b0"), program).scaling.maximum == 7
 
 
 def test_the_best_of_several_seeds(monkeypatch, tmp_path):
@@ -296,37 +184,3 @@ def test_the_table_of_boards(monkeypatch, tmp_path, capsys):
         assert main(["boards"]) == 0
     recorded.unlink()
     assert [row["board"] for row in load_board_rows()] == ["icebreaker", "icebreaker"]
-
-
-def test_a_stalled_router_is_told_from_a_slow_one():
-    def row(step: int, free: int, left: int) -> str:
-        return f"Info:  {step:9} | {step // 2:8} {step // 2:10} | {1000 - free:4} {free:5} | {left:9}|  0.37   50.25|"
-
-    stalled, slow = Stall(), Stall()
-    rows = range(1, 200)
-    assert not any(slow(row(1000 * i, i % 2, 4802)) for i in rows)
-    assert not slow("Info: Routing complete.")
-    found = [stalled(row(1000 * i, max(0, 20 - i), 4802 + max(0, 20 - i))) for i in rows]
-    assert found.index(STALLED) == 20 + Stall.PATIENCE - 1
-
-
-def test_the_second_router_stalls_where_it_gets_no_lower():
-    watch = Stall()
-    rows = [f"Info:     iter={i} wires=44758 overused={max(7, 300 - i)} overuse=9 archfail=NA" for i in range(600)]
-    assert [watch(row) for row in rows].index(STALLED) == 293 + Stall.PATIENCE2
-
-
-def test_a_further_seed_where_the_router_stalls(tmp_path, monkeypatch):
-    def place(board, seed, folder, clock):
-        if seed in stalls:
-            raise BuildError(f"nextpnr-ice40: {STALLED}")
-        (folder / "signum.asc").write_text(str(seed))
-        return {"fmax": {"clk": {"achieved": 40.0 - seed, "constraint": 24.0}}}
-
-    monkeypatch.setattr(signum.fpga.flow.build, "place", place)
-    stalls = {1, 3}
-    assert place_best(BOARDS["icebreaker"], range(1, 3), tmp_path, 24e6, lambda stage: None)[0] == 2
-    assert (tmp_path / "signum.asc").read_text() == "2"
-    stalls = set(range(10))
-    with pytest.raises(BuildError, match="no progress"):
-        place_best(BOARDS["icebreaker"], range(1, 3), tmp_path, 24e6, lambda stage: None)

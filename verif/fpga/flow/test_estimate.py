@@ -48,5 +48,6 @@ def test_luts_are_near_what_is_built(tmp_path: Path):
     config = BASE.replace(rows=4, cols=8, lanes=16, pipeline=1, drain_width=2)
     board = board_named("ulx3s-12f")
     assert board.family is ECP5
-    built = synthesize(board, config, board.pll(50e6), board.line(), tmp_path)
+    line = board.line()
+    built = synthesize(board, board.design(config, board.pll(50e6), line), line, tmp_path)
     assert model(config) == pytest.approx(built["lut4_equivalents"], rel=0.15)

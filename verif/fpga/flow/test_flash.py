@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from signum.fpga.flow.board_top import Board
+from signum.fpga.flow.board_record import Board
 from signum.fpga.flow.boards import BOARDS
 from signum.fpga.flow.flash import flash
 from signum.fpga.flow.tools import ToolError

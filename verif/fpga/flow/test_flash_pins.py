@@ -10,7 +10,6 @@ from amaranth.build import Pins, PinsN, Resource, ResourceError, Subsignal
 from amaranth.build.res import ResourceManager
 from amaranth.hdl import Cat, Elaboratable, Fragment, Module, Signal
 from amaranth.lib import io
-from amaranth.sim import Simulator
 from amaranth_boards.resources import SPIFlashResources
 
 from signum.fpga.flow.boards import board_named
@@ -18,6 +17,7 @@ from signum.fpga.flow.flash_pins import QUAD, FlashPins
 from signum.fpga.flow.tools import run_tool
 from signum.hdl.boot.flash_reader import FlashReader
 from signum.hdl.lib.emit import run_yosys
+from signum.verif.bench.amaranth_simulation import run_testbenches
 from signum.verif.bench.flash import FAST_READ, QUAD_READ, WAKE, Flash
 
 WAKE_CYCLES = 30
@@ -115,11 +115,7 @@ def test_a_reader_at_the_pads(resources, lines, seed):
                 assert levels[name] == (1, 1) if lines == 1 else levels[name][0] == 0
         assert levels["copi"][0] == (lines == 1)
 
-    simulator = Simulator(Fragment.get(top, platform))
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(serve, background=True)
-    simulator.add_testbench(bench)
-    simulator.run()
+    run_testbenches(Fragment.get(top, platform), bench, background=[serve])
     assert found == [int.from_bytes(content[4 * i:4 * i + 4], "big") for i in range(8)]
     assert flash.commands == [WAKE, FAST_READ if lines == 1 else QUAD_READ]
 

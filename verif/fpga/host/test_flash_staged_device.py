@@ -12,7 +12,8 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from signum.fpga.flow.board_top import BLINK, Boot
+from signum.fpga.flow.board_top import BLINK
+from signum.fpga.flow.boot import Boot
 from signum.fpga.flow.boot_image import joined, list_depth, list_image
 from signum.fpga.flow.flash_contents import INSTANT
 from signum.fpga.host.device import Device, DeviceError

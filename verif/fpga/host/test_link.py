@@ -1,7 +1,6 @@
 """The host's side of the link: its errors, its bursts, and a window of every size at a serial line."""
 
 import random
-import re
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -12,7 +11,6 @@ from hypothesis import strategies as st
 from signum.fpga.flow.lines.board_line import Window
 from signum.fpga.host.framing import encode
 from signum.fpga.host.link import PATIENCE, Link, LinkError, bursts
-from signum.fpga.host.serial_transport import SerialTransport
 from signum.fpga.host.virtual_board import VirtualBoard
 from signum.hdl.config import ArrayConfig
 from signum.hdl.host.bus import AddressMap, Region
@@ -129,12 +127,6 @@ def test_a_board_that_executes_nothing(seed: int) -> None:
 def test_a_link_without_a_session() -> None:
     with pytest.raises(LinkError, match=r"^a session must be open before frames are sent$"):
         Link(Dead()).read([0])
-
-
-def test_a_port_that_there_is_not() -> None:
-    message = "serial port /dev/none cannot be opened: "
-    with pytest.raises(LinkError, match=f"^{re.escape(message)}"):
-        SerialTransport("/dev/none", 1_000_000)
 
 
 def test_the_longest_frames() -> None:

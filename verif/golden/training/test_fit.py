@@ -12,7 +12,6 @@ from signum.golden.networks.digits import DIGITS_SHAPE, digits_encoder, digits_g
 from signum.golden.training import commands
 from signum.golden.training.data import Split, digits
 from signum.golden.training.fit import (
-    Progress,
     Recipe,
     TrainedDigits,
     _shifted,
@@ -22,6 +21,7 @@ from signum.golden.training.fit import (
     save_digits_network,
     train_digits,
 )
+from signum.golden.training.trainer import Progress
 from signum.verif.command_line import main
 
 SHORT = Recipe(epochs=2, batch=64)

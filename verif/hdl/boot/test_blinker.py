@@ -3,9 +3,9 @@
 import itertools
 
 import pytest
-from amaranth.sim import Simulator
 
 from signum.hdl.boot.blinker import Blinker
+from signum.verif.bench.amaranth_simulation import run_testbenches
 
 
 @pytest.mark.parametrize("count", range(7))
@@ -20,10 +20,7 @@ def test_blinks(count):
             if len(levels) == 3 * 64:
                 return
 
-    simulator = Simulator(blinker)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(bench)
-    simulator.run()
+    run_testbenches(blinker, bench)
     rises = sum(after > before for before, after in itertools.pairwise(levels))
     assert rises == 3 * count
     assert sum(levels) in range(3 * 4 * count - 1, 3 * 4 * count + 1)

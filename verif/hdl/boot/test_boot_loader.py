@@ -4,13 +4,13 @@ import random
 import struct
 
 import pytest
-from amaranth.sim import Simulator
 
 from signum.fpga.flow.boot_image import BootImageError, boot_writes, list_depth, list_image
 from signum.hdl.boot.boot_loader import CRC, LENGTH_BITS, BootLoader, BootStatus, fingerprint
 from signum.hdl.boot.flash_reader import DESELECT_CYCLES
 from signum.hdl.config import ArrayConfig
 from signum.hdl.host.bus import AddressMap, Region
+from signum.verif.bench.amaranth_simulation import simulator_with
 from signum.verif.bench.boot_model import EndlessError, booted
 from signum.verif.bench.flash import FAST_READ, QUAD_READ, WAKE, Flash
 
@@ -45,11 +45,7 @@ class Board:
 
     def __init__(self, lines: int = 1, depth: int = 0) -> None:
         self.loader = BootLoader(config=CONFIG, address=ADDRESS, wake_cycles=WAKE_CYCLES, lines=lines, depth=depth)
-        self.simulator = Simulator(self.loader)
-        self.simulator.add_clock(1e-6)
-        self.simulator.add_testbench(self._flash, background=True)
-        self.simulator.add_testbench(self._target, background=True)
-        self.simulator.add_testbench(self._host)
+        self.simulator = simulator_with(self.loader, self._host, background=[self._flash, self._target])
         self.booted = False
 
     def boot(self, content: bytes, rng: random.Random, stall: float = 0.0) -> tuple[BootStatus, list[tuple[int, int]]]:

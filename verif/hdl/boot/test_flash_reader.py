@@ -5,9 +5,9 @@ import random
 import re
 
 import pytest
-from amaranth.sim import Simulator
 
 from signum.hdl.boot.flash_reader import DESELECT_CYCLES, FlashReader, FlashTiming
+from signum.verif.bench.amaranth_simulation import run_testbenches
 from signum.verif.bench.flash import FAST_READ, QUAD_READ, WAKE, Flash
 
 ADDRESS = 0x1234
@@ -15,15 +15,10 @@ WAKE_CYCLES = 50
 
 
 def simulate(reader, flash, bench):
-    simulator = Simulator(reader)
-    simulator.add_clock(1e-6)
-
     async def serve(ctx):
         await flash.serve(ctx, reader)
 
-    simulator.add_testbench(serve, background=True)
-    simulator.add_testbench(bench)
-    simulator.run()
+    run_testbenches(reader, bench, background=[serve])
 
 
 def words_of(content, count):

@@ -5,12 +5,12 @@ import random
 import re
 
 import pytest
-from amaranth.sim import Simulator
 
 from signum.hdl.boot.flash_reader import DESELECT_CYCLES
 from signum.hdl.boot.flash_write_list import FlashWriteListDMA
 from signum.hdl.host.bus import AddressMap, Region
 from signum.hdl.host.write_list_dma import LoaderMap, LoaderRegister
+from signum.verif.bench.amaranth_simulation import run_testbenches
 from signum.verif.bench.flash import Flash
 from signum.verif.hdl.host.test_write_list_dma import CONFIG, draw_runs, sent, sequence
 
@@ -43,12 +43,7 @@ class Board:
         async def serve(ctx):
             await self.flash.serve(ctx, self.dma)
 
-        simulator = Simulator(self.dma)
-        simulator.add_clock(1e-6)
-        simulator.add_testbench(serve, background=True)
-        simulator.add_testbench(self._target, background=True)
-        simulator.add_testbench(main)
-        simulator.run()
+        run_testbenches(self.dma, main, background=[serve, self._target])
         assert not self.flash.ignored
         assert self.flash.shortest_pause >= DESELECT_CYCLES
 

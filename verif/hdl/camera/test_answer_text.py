@@ -3,9 +3,9 @@
 import random
 
 import pytest
-from amaranth.sim import Simulator
 
 from signum.hdl.camera.answer_text import AnswerText
+from signum.verif.bench.amaranth_simulation import run_testbenches
 
 
 def text_of(answers, bits):
@@ -45,11 +45,7 @@ def test_lines(bits, stall, seed):
         assert ctx.get(unit.count) == len(answers)
         assert ctx.get(unit.latest) == answers[-1][0]
 
-    simulator = Simulator(unit)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(send)
-    simulator.add_testbench(receive)
-    simulator.run()
+    run_testbenches(unit, send, receive)
     assert found.decode() == wanted
 
 

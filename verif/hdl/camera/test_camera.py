@@ -4,13 +4,13 @@ import re
 
 import numpy as np
 import pytest
-from amaranth.sim import Simulator
 
 from signum.golden.reference.camera import scaled_frame
 from signum.hdl.camera.camera import Camera, scaling_for
 from signum.hdl.camera.downscale import VALUE_MAX
 from signum.hdl.camera.pixel_format import Format
 from signum.hdl.camera.sensors import SENSORS, Sensor
+from signum.verif.bench.amaranth_simulation import run_testbenches
 from signum.verif.bench.sensor import Broken, SensorWave
 
 CLOCK = 100e6
@@ -57,11 +57,7 @@ def test_whole_frames_alone_leave_whole(sensor: Sensor, seed: int) -> None:
                 if item.last:
                     found.append(current)
 
-    simulator = Simulator(camera)
-    simulator.add_clock(10e-9)
-    simulator.add_testbench(take, background=True)
-    simulator.add_testbench(show)
-    simulator.run()
+    run_testbenches(camera, show, background=[take], period=10e-9)
     assert found == [scaled_frame(frame, scaling).transpose(1, 2, 0).reshape(-1).tolist()
                      for frame, kind in zip(frames, kinds, strict=True) if kind is None]
     assert counts == [(3, len(Broken))]

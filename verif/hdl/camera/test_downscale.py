@@ -6,10 +6,10 @@ from itertools import chain
 
 import numpy as np
 import pytest
-from amaranth.sim import Simulator
 
 from signum.golden.reference.camera import scaled_frame
 from signum.hdl.camera.downscale import Downscale, Scaling
+from signum.verif.bench.amaranth_simulation import run_testbenches
 
 Item = dict[str, int]
 
@@ -87,11 +87,7 @@ def test_images(index, stall, seed):
                     found.append(current)
                     current = []
 
-    simulator = Simulator(unit)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(receive, background=True)
-    simulator.add_testbench(send)
-    simulator.run()
+    run_testbenches(unit, send, background=[receive])
     whole = [scaled_frame(frame, scaling).transpose(1, 2, 0).reshape(-1).tolist()
              for frame, kind in zip(frames, kinds, strict=True) if not kind]
     assert found == whole
@@ -123,11 +119,7 @@ def test_a_value_that_is_not_taken_in_time_breaks_its_frame_alone(seed):
                     found.append([])
                 found[-1].append((item.value, item.last))
 
-    simulator = Simulator(unit)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(receive, background=True)
-    simulator.add_testbench(send)
-    simulator.run()
+    run_testbenches(unit, send, background=[receive])
     whole = [[value for value, _ in image] for image in found if image and image[-1][1]]
     assert whole == [[value] * 6 for value in (10, 30, 40, 60, 70)]
 

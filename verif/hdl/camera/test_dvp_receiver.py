@@ -4,9 +4,9 @@ import random
 import re
 
 import pytest
-from amaranth.sim import Simulator
 
 from signum.hdl.camera.dvp_receiver import FIFO_DEPTH, DVPReceiver
+from signum.verif.bench.amaranth_simulation import run_testbenches
 
 NANOSECOND = 1e-9
 
@@ -57,11 +57,7 @@ def run(unit, frames, rng, *, half, ready, data_bits=8):
             if finished:
                 ctx.set(unit.o.ready, 1)
 
-    simulator = Simulator(unit)
-    simulator.add_clock(10 * NANOSECOND)
-    simulator.add_testbench(sensor)
-    simulator.add_testbench(sink)
-    simulator.run()
+    run_testbenches(unit, sensor, sink, period=10 * NANOSECOND)
     return found
 
 

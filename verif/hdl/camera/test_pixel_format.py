@@ -4,9 +4,9 @@ import random
 
 import numpy as np
 import pytest
-from amaranth.sim import Simulator
 
 from signum.hdl.camera.pixel_format import Format, PixelFormat
+from signum.verif.bench.amaranth_simulation import run_testbenches
 from signum.verif.bench.sensor import sensor_bytes
 
 
@@ -38,11 +38,7 @@ def through(layout, lines, rng, stall):
                 else:
                     found[-1].append(item.value)
 
-    simulator = Simulator(unit)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(send)
-    simulator.add_testbench(receive)
-    simulator.run()
+    run_testbenches(unit, send, receive)
     return found
 
 

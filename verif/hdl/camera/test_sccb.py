@@ -3,10 +3,10 @@
 import re
 
 import pytest
-from amaranth.sim import Simulator
 
 from signum.hdl.camera.sccb import DELAY, SensorSetup
 from signum.hdl.camera.sensors import SENSORS
+from signum.verif.bench.amaranth_simulation import run_testbenches
 
 DEVICE = 0x24
 
@@ -56,10 +56,7 @@ def run(setup, bus, limit=2_000_000):
             if done:
                 return
 
-    simulator = Simulator(setup)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(bench)
-    simulator.run()
+    run_testbenches(setup, bench)
 
 
 @pytest.mark.parametrize("register_bytes", [1, 2])
@@ -91,10 +88,7 @@ def test_missing_acknowledgements_are_counted():
         await ctx.tick().until(setup.done)
         counts.append(ctx.get(setup.missed))
 
-    simulator = Simulator(setup)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(bench)
-    simulator.run()
+    run_testbenches(setup, bench)
     assert counts == [6]
 
 

@@ -4,11 +4,11 @@ import itertools
 
 import pytest
 from amaranth.hdl import Module, Signal
-from amaranth.sim import Simulator
 
 from signum.hdl.config import ArrayConfig
 from signum.hdl.control.combine import COMBINES, Combine, addends, combine_of, combines_of
 from signum.hdl.control.isa import Isa, LayerFlag
+from signum.verif.bench.amaranth_simulation import run_testbenches
 
 BITS = 4
 
@@ -31,9 +31,7 @@ def rtl(row: Combine, pairs: list[tuple[int, int]]) -> list[int]:
             ctx.set(operand, p)
             found.append(ctx.get(result))
 
-    simulator = Simulator(m)
-    simulator.add_testbench(bench)
-    simulator.run()
+    run_testbenches(m, bench)
     return found
 
 

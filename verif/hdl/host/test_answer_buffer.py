@@ -3,9 +3,9 @@
 import random
 
 import pytest
-from amaranth.sim import Simulator
 
 from signum.hdl.host.answer_buffer import AnswerBuffer
+from signum.verif.bench.amaranth_simulation import run_testbenches
 
 
 def check(number_bits: int, count_bits: int, *, arrive: float, ready: float, cycles: int, seed: int,
@@ -62,10 +62,7 @@ def check(number_bits: int, count_bits: int, *, arrive: float, ready: float, cyc
                 kept = send = 0
                 numbers.clear()
 
-    simulator = Simulator(unit)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(bench)
-    simulator.run()
+    run_testbenches(unit, bench)
     return left
 
 

@@ -8,11 +8,12 @@ import pytest
 from amaranth.hdl import Const, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.sim import Simulator, SimulatorContext
+from amaranth.sim import SimulatorContext
 
 from signum.hdl.config import ArrayConfig, bits_to_hold
 from signum.hdl.host.bus import AddressMap, Control, Region, Register
 from signum.hdl.host.bus_interface import BusInterface, choose_row
+from signum.verif.bench.amaranth_simulation import run_testbenches
 from signum.verif.bench.trace import play
 
 CONFIG = ArrayConfig(rows=5, cols=3, lanes=70, tile=2, drain_width=1, acc_bits=8, sum_bits=10, weight_depth=30,
@@ -70,10 +71,7 @@ class Run:
         self.writes: list[tuple[int, dict[str, Any]]] = []
         self.answers: list[tuple[int, int]] = []
         self.busy: list[int] = []
-        simulator = Simulator(self.unit)
-        simulator.add_clock(1e-6)
-        simulator.add_testbench(self._drive)
-        simulator.run()
+        run_testbenches(self.unit, self._drive)
 
     async def _drive(self, ctx: SimulatorContext) -> None:
         unit, rng = self.unit, self.rng

@@ -4,16 +4,9 @@ import random
 import zlib
 
 import pytest
-from amaranth.sim import Simulator
 
 from signum.hdl.host.crc import FrameCRC
-
-
-def run(unit, bench) -> None:
-    simulator = Simulator(unit)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(bench)
-    simulator.run()
+from signum.verif.bench.amaranth_simulation import run_testbenches
 
 
 def registers(data: list[int | None], *, serial: bool, seed: int = 1) -> list[tuple[int, int]]:
@@ -41,7 +34,7 @@ def registers(data: list[int | None], *, serial: bool, seed: int = 1) -> list[tu
                 await ctx.tick().repeat(rng.randint(1, 3))
                 assert (ctx.get(unit.crc), ctx.get(unit.match)) == found[-1]
 
-    run(unit, bench)
+    run_testbenches(unit, bench)
     return found
 
 
@@ -74,4 +67,4 @@ def test_a_start_overrides_a_byte_under_way() -> None:
         await ctx.tick().repeat(10)
         assert ctx.get(unit.crc) == 0xFFFF_FFFF
 
-    run(unit, bench)
+    run_testbenches(unit, bench)

@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import pytest
 from amaranth.hdl import ResetInserter, Signal
-from amaranth.sim import Simulator
 
 from signum.hdl.host.hdlc import HDLCDecoder, HDLCEncoder
+from signum.verif.bench.amaranth_simulation import run_testbenches
 
 
 def decoded(line: bytes, *, ready: float = 1.0, seed: int = 1) -> list[tuple[int, int, int]]:
@@ -31,7 +31,7 @@ def decoded(line: bytes, *, ready: float = 1.0, seed: int = 1) -> list[tuple[int
         *_, valid = await ctx.tick().sample(unit.o.valid)
         assert not valid
 
-    run(unit, bench)
+    run_testbenches(unit, bench)
     return found
 
 
@@ -63,15 +63,8 @@ def encoded(frames: list[bytes], *, ready: float = 1.0, offered: float = 1.0, se
             idle = 0 if waiting or valid else idle + 1
             cycle += 1
 
-    run(unit, bench)
+    run_testbenches(unit, bench)
     return bytes(found), cycles
-
-
-def run(unit, bench) -> None:
-    simulator = Simulator(unit)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(bench)
-    simulator.run()
 
 
 @pytest.mark.parametrize("ready", [1.0, 0.4])
@@ -101,7 +94,7 @@ def test_a_reset_forgets_an_escape() -> None:
         assert (item.byte, item.whole) == (0x31, 1)
 
     reset = Signal()
-    run(ResetInserter(reset)(unit), bench)
+    run_testbenches(ResetInserter(reset)(unit), bench)
 
 
 def test_an_escape_counts_once() -> None:

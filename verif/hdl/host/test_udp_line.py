@@ -5,10 +5,11 @@ import re
 from dataclasses import dataclass
 
 import pytest
-from amaranth.sim import Simulator, SimulatorContext
+from amaranth.sim import SimulatorContext
 
 from signum.hdl.host.hdlc import FLAG
 from signum.hdl.host.udp_line import LEAST_BYTES, MOST_BYTES, WORD, UDPLine
+from signum.verif.bench.amaranth_simulation import run_testbenches
 
 HOST = {"address": 0xC0A80101, "port": 40_000}
 
@@ -68,11 +69,7 @@ def test_datagrams_of_a_host(seed: int) -> None:
             if valid and ready:
                 found.append(byte)
 
-    simulator = Simulator(line)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(core)
-    simulator.add_testbench(bridge, background=True)
-    simulator.run()
+    run_testbenches(line, core, background=[bridge])
     assert 15 < sum(each.whole for each in datagrams) < 50
     assert bytes(found) == expected
 
@@ -96,10 +93,7 @@ def test_datagrams_without_room_are_dropped_whole() -> None:
             if valid:
                 found.append(byte)
 
-    simulator = Simulator(line)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(core)
-    simulator.run()
+    run_testbenches(line, core)
     assert bytes(found) == datagrams[0].data + datagrams[1].data + b"\xFF" * 200
 
 
@@ -148,11 +142,7 @@ def test_frames_to_a_host(stall: float, seed: int) -> None:
                 found.append(bytes(payload[:word.length]))
                 payload.clear()
 
-    simulator = Simulator(line)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(bridge)
-    simulator.add_testbench(core, background=True)
-    simulator.run()
+    run_testbenches(line, bridge, background=[core])
     assert found == [frame.ljust(LEAST_BYTES, bytes([FLAG])) for frame in frames if len(frame) <= MOST_BYTES]
 
 

@@ -6,10 +6,10 @@ import pytest
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
-from amaranth.sim import Simulator
 
 from signum.hdl.host.word_reader import WordReader
 from signum.hdl.lib.buffer_memory import BufferMemory
+from signum.verif.bench.amaranth_simulation import run_testbenches
 
 BITS = 16
 
@@ -68,10 +68,7 @@ def taken(depth: int, words: list[int], *, arrive: float, ready: float, seed: in
             *_, valid = await ctx.tick().sample(ring.o.valid)
             assert not valid
 
-    simulator = Simulator(ring)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(bench)
-    simulator.run()
+    run_testbenches(ring, bench)
     return found
 
 

@@ -2,19 +2,18 @@
 
 import random
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import pyosys
 import pytest
-from amaranth.sim import Simulator, SimulatorContext
+from amaranth.sim import SimulatorContext
 
 from signum.fpga.host.model import Model
 from signum.fpga.host.verilate import module_ports
 from signum.hdl.config import ArrayConfig
 from signum.hdl.host.bus import AddressMap, Region
 from signum.hdl.host.write_list_dma import SPRAM_WORDS, LoaderMap, LoaderMemory, LoaderRegister, WriteListDMA
-from signum.hdl.lib.emit import run_yosys, to_rtlil
+from signum.verif.bench.amaranth_simulation import run_testbenches
+from signum.verif.bench.cells import verilog_with_spram
 
 CONFIG = ArrayConfig(rows=2, cols=3, lanes=70, tile=2, drain_width=1, acc_bits=8, sum_bits=10, weight_depth=30,
                      activation_depth=20, threshold_depth=8, program_depth=16)
@@ -32,10 +31,7 @@ class Host:
         self.reads: list[int] = []                              # addresses read from the target
         self.answers: list[int] = []
         self.went: list[bool] = []
-        simulator = Simulator(self.loader)
-        simulator.add_clock(1e-6)
-        simulator.add_testbench(self._drive)
-        simulator.run()
+        run_testbenches(self.loader, self._drive)
 
     @staticmethod
     def answer(address: int) -> int:
@@ -193,16 +189,9 @@ def test_depths(depth: Any) -> None:
 
 
 @pytest.mark.parametrize("depth", [1 << 10, SPRAM_WORDS, 2 * SPRAM_WORDS])
-def test_single_port_rams_are_the_same_memory(depth: int, seed: int, tmp_path: Path) -> None:
-    """Against Yosys's model of the cell."""
+def test_single_port_rams_are_the_same_memory(depth: int, seed: int) -> None:
     rng = random.Random(seed)
-    (tmp_path / "memory.il").write_text(to_rtlil(LoaderMemory(depth=depth, spram=True), "memory")[0])
-    run_yosys("read_verilog -lib +/ice40/cells_sim.v\nread_rtlil memory.il\nproc\npmuxtree\n"
-              "select memory\nwrite_verilog -noattr -selected memory.v\n", tmp_path)
-    cells = (Path(pyosys.__file__).parent / "share" / "ice40" / "cells_sim.v").read_text()
-    begin = cells.index("module SB_SPRAM256KA")
-    cell = cells[begin:cells.index("endmodule", begin) + len("endmodule\n")]
-    verilog = (tmp_path / "memory.v").read_text() + cell
+    verilog = verilog_with_spram(LoaderMemory(depth=depth, spram=True), "memory")
     assert verilog.count("SB_SPRAM256KA ") - 1 == 2 * -(-depth // SPRAM_WORDS)
     assert module_ports(verilog, "memory")["address"].width == (depth - 1).bit_length()
     held: dict[int, int] = {}

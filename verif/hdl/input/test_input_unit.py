@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from amaranth.sim import Simulator, SimulatorContext
+from amaranth.sim import SimulatorContext
 
 from signum.golden.compiler.allocation import CapacityError
 from signum.golden.compiler.graph import MapShape, Segment
@@ -16,6 +16,7 @@ from signum.golden.layers.encoder import BitPlanes, Encoder, Thermometer
 from signum.golden.reference.encoding import words_to_ints
 from signum.hdl.config import ArrayConfig
 from signum.hdl.input.input_unit import InputUnit
+from signum.verif.bench.amaranth_simulation import run_testbenches
 
 BASE = ArrayConfig(rows=3, cols=4, lanes=8, activation_depth=4096)
 
@@ -149,10 +150,6 @@ def run(case: Case, stream: list[dict[str, int]], batches: int, rng: random.Rand
             await ctx.tick()
             ctx.set(unit.released, 0)
 
-    simulator = Simulator(unit)
-    simulator.add_clock(1e-8)
-    simulator.add_testbench(bank)
-    simulator.add_testbench(source, background=True)
     dropped: Any = None
 
     async def count(ctx: SimulatorContext) -> None:
@@ -161,8 +158,7 @@ def run(case: Case, stream: list[dict[str, int]], batches: int, rng: random.Rand
             await ctx.tick()
         dropped = ctx.get(unit.dropped)
 
-    simulator.add_testbench(count)
-    simulator.run()
+    run_testbenches(unit, bank, count, background=[source])
     return found, dropped
 
 

@@ -3,10 +3,11 @@
 import random
 
 import pytest
-from amaranth.sim import Simulator, SimulatorContext
+from amaranth.sim import SimulatorContext
 
 from signum.hdl.config import ArrayConfig
 from signum.hdl.input.pixel_table import PixelTable
+from signum.verif.bench.amaranth_simulation import run_testbenches
 
 Write = dict[str, int]
 
@@ -44,10 +45,7 @@ def test_entries(tables: int, used: int) -> None:
             await ctx.tick()
             found.append({name: ctx.get(unit.o[name]) for name in write})
 
-    simulator = Simulator(unit)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(testbench)
-    simulator.run()
+    run_testbenches(unit, testbench)
 
     channel = 0
     for write, restart, out in zip(writes, restarts, found, strict=True):

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from amaranth.sim import Simulator, SimulatorContext
+from amaranth.sim import SimulatorContext
 
 from signum.fpga.flow.families import FAMILIES
 from signum.hdl.config import DATA_BITS
 from signum.hdl.lib.emit import emit, run_yosys, to_rtlil
 from signum.hdl.lib.memory import Bank
+from signum.verif.bench.amaranth_simulation import run_testbenches
 from signum.verif.bench.trace import AMARANTH, play
 
 Access = dict[str, int]
@@ -87,10 +88,7 @@ def parity_rtl(accesses: list[Access], width: int, depth: int, registers: int,
             wrong.append(found)
             ctx.set(memory[word], ctx.get(memory[word]) ^ flip)
 
-    simulator = Simulator(design)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(drive)
-    simulator.run()
+    run_testbenches(design, drive)
     return words[latency:], wrong
 
 

@@ -6,10 +6,10 @@ import pytest
 from amaranth.hdl import Instance, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.sim import Simulator
 
 from signum.fpga.flow.lines.board_line import LineUnit, verilog_with
 from signum.hdl.lib.emit import EmitError
+from signum.verif.bench.amaranth_simulation import run_testbenches
 
 PAIR = wiring.Signature({"up": Out(4), "down": In(4)})
 
@@ -67,9 +67,7 @@ def test_pins_in_both_directions_and_a_domain_of_its_own() -> None:
         await ctx.delay(1e-7)
         assert ctx.get(top.pair.up) == 0
 
-    simulator = Simulator(top)
-    simulator.add_testbench(bench)
-    simulator.run()
+    run_testbenches(top, bench)
 
 
 def test_pads_are_the_matter_of_each_line() -> None:

@@ -1,0 +1,42 @@
+"""Placement with several seeds, and what tells a router that makes no progress from a slow one."""
+
+import pytest
+
+from signum.fpga.flow import placement
+from signum.fpga.flow.boards import BOARDS
+from signum.fpga.flow.placement import STALLED, Stall, place_best
+from signum.fpga.flow.tools import BuildError
+
+
+def test_a_stalled_router_is_told_from_a_slow_one():
+    def row(step: int, free: int, left: int) -> str:
+        return f"Info:  {step:9} | {step // 2:8} {step // 2:10} | {1000 - free:4} {free:5} | {left:9}|  0.37   50.25|"
+
+    stalled, slow = Stall(), Stall()
+    rows = range(1, 200)
+    assert not any(slow(row(1000 * i, i % 2, 4802)) for i in rows)
+    assert not slow("Info: Routing complete.")
+    found = [stalled(row(1000 * i, max(0, 20 - i), 4802 + max(0, 20 - i))) for i in rows]
+    assert found.index(STALLED) == 20 + Stall.PATIENCE - 1
+
+
+def test_the_second_router_stalls_where_it_gets_no_lower():
+    watch = Stall()
+    rows = [f"Info:     iter={i} wires=44758 overused={max(7, 300 - i)} overuse=9 archfail=NA" for i in range(600)]
+    assert [watch(row) for row in rows].index(STALLED) == 293 + Stall.PATIENCE2
+
+
+def test_a_further_seed_where_the_router_stalls(tmp_path, monkeypatch):
+    def place(board, seed, folder, clock):
+        if seed in stalls:
+            raise BuildError(f"nextpnr-ice40: {STALLED}")
+        (folder / "signum.asc").write_text(str(seed))
+        return {"fmax": {"clk": {"achieved": 40.0 - seed, "constraint": 24.0}}}
+
+    monkeypatch.setattr(placement, "place", place)
+    stalls = {1, 3}
+    assert place_best(BOARDS["icebreaker"], range(1, 3), tmp_path, 24e6, lambda stage: None)[0] == 2
+    assert (tmp_path / "signum.asc").read_text() == "2"
+    stalls = set(range(10))
+    with pytest.raises(BuildError, match="no progress"):
+        place_best(BOARDS["icebreaker"], range(1, 3), tmp_path, 24e6, lambda stage: None)
