@@ -107,8 +107,8 @@ def test_pixels_of_a_camera_that_a_host_would_look_up(tmp_path, capsys):
         config.write_text(array.replace(input_tables=tables).to_toml())
         if not tables:
             assert main(["build", "--config", str(config), "--network", str(path), "--camera", "hm01b0"]) == 2
-            assert capsys.readouterr().err == (f"the pixels of a camera must be those of {path}, which looks them up in "
-                                               "tables: input_tables of 1 would add them\n")
+            assert capsys.readouterr().err == (f"the pixels of a camera must be those of {path}, which looks them up "
+                                               "in tables: input_tables of 1 would add them\n")
             continue
         program = boot_program(path, array.replace(input_tables=1), given=True, camera=True)
         assert isinstance(program, Program)
