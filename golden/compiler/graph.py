@@ -8,7 +8,7 @@ elements of maps are uint8, products replace equal bits, and every layer but a r
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -243,6 +243,16 @@ class Layer:
     def row(self) -> Combine:
         """The row of ``combine``."""
         return COMBINES[self.combine]
+
+    def picked(self, name: str, channels: np.ndarray) -> "Layer":
+        """A layer of some channels, int64 (M,), of a layer without shared sums, and without their raw values."""
+        def of(values: np.ndarray | None) -> np.ndarray | None:
+            return None if values is None else values[..., channels]
+
+        return replace(self, name=name, segments=tuple(
+            replace(segment, weights=segment.weights[channels]) for segment in self.segments),
+            thresholds=of(self.thresholds), gates=of(self.gates), open_thresholds=of(self.open_thresholds),
+            inverted=of(self.inverted))
 
     def ordered(self, elements: np.ndarray) -> np.ndarray:
         """Elements (..., M) of the map of the layer in the network's order, where channels with shared sums are in that
