@@ -7,8 +7,9 @@ The type of the weights selects the kind. With bool, weights and the elements of
 elements of maps are uint8, products replace equal bits, and every layer but a raw one is "residual".
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -246,13 +247,14 @@ class Layer:
 
     def picked(self, name: str, channels: np.ndarray) -> "Layer":
         """A layer of some channels, int64 (M,), of a layer without shared sums, and without their raw values."""
-        def of(values: np.ndarray | None) -> np.ndarray | None:
-            return None if values is None else values[..., channels]
+        segments = tuple(replace(segment, weights=segment.weights[channels]) for segment in self.segments)
+        return replace(self, name=name, segments=segments, **self.thresholds_of(lambda values: values[..., channels]),
+                       inverted=None if self.inverted is None else self.inverted[channels])
 
-        return replace(self, name=name, segments=tuple(
-            replace(segment, weights=segment.weights[channels]) for segment in self.segments),
-            thresholds=of(self.thresholds), gates=of(self.gates), open_thresholds=of(self.open_thresholds),
-            inverted=of(self.inverted))
+    def thresholds_of(self, function: Callable[[np.ndarray], np.ndarray]) -> dict[str, Any]:
+        """A function of thresholds, gates and open thresholds, each (CY, CX, N), by the name of the parameter."""
+        found = {name: getattr(self, name) for name in ("thresholds", "gates", "open_thresholds")}
+        return {name: None if values is None else function(values) for name, values in found.items()}
 
     def ordered(self, elements: np.ndarray) -> np.ndarray:
         """Elements (..., M) of the map of the layer in the network's order, where channels with shared sums are in that

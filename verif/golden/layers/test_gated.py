@@ -157,7 +157,16 @@ def before() -> list[nn.Module]:
     return [BinaryConv2d(2, 3, 1), BatchNorm(3), Levels(3)]
 
 
+class Unsorted(Levels):
+    """Levels whose second sign has the lowest threshold."""
+
+    def thresholds(self) -> list[float]:
+        return [0.5, -0.5, 1.5]
+
+
 @pytest.mark.parametrize(("modules", "message"), [
+    ([BinaryConv2d(2, 3, 3), BatchNorm(3), Unsorted(3), GatedConv2d(3, 4, 1)],
+     "3 (GatedConv2d) must follow an activation of 4 levels about 0, as of Levels(3)"),
     ([GatedConv2d(2, 4, 1)], "0 (GatedConv2d) must follow an activation of 4 levels about 0, as of Levels(3)"),
     ([BinaryConv2d(2, 3, 1), BatchNorm(3), Levels(2), GatedConv2d(3, 4, 1)],
      "3 (GatedConv2d) must follow an activation of 4 levels about 0, as of Levels(3)"),
