@@ -40,8 +40,9 @@ def fold(model: nn.Module, encoder: Encoder, input_shape: tuple[int, int, int]) 
     ----------
     model : Module
         An ``nn.Sequential``, nested at will, of the modules of `golden.layers.binary`, `golden.layers.quant`,
-        `golden.layers.gains`, `golden.layers.gated` and `golden.layers.residual`, ``nn.Flatten``, ``nn.Identity`` and ``nn.Dropout``. Left
-        unchanged. A layer has the name of the module that computes its sums.
+        `golden.layers.gains`, `golden.layers.gated` and `golden.layers.residual`, ``nn.Flatten``, ``nn.Identity`` and
+        ``nn.Dropout``. Left unchanged. A layer has the name of the module that computes its sums; where a `GatedConv2d`
+        reads its bits, the names of a map for each of them are this name and the number of the bit.
     encoder : Encoder
         Encoder of images as the maps of the graph and as the input of ``model``.
     input_shape : (C, H, W)
@@ -148,21 +149,23 @@ class _Folder:
     def gated(self, name: str, module: GatedConv2d, source: Source) -> Sums:
         """The sums of a heavy and of a light plane, each bit of a channel read from a map of its own.
 
-        Of the three bits of a level, which is their sum, the middle one is the heavy plane. The light plane is the sum of
-        the other two less the middle one, which counts twice where the gate is closed.
+        Of the three bits of a level, which is their sum, the middle one is the heavy plane. The light plane is the sum
+        of the other two less the middle one, which counts twice where the gate is closed.
         """
         if source.flat or source.window != (1, 1):
             raise FoldError(f"{_title(name, module)} must not follow Flatten or SumPool")
         weights = weight_planes(module)
         if weights.shape[2] != source.channels:
-            raise FoldError(f"{_title(name, module)} must have {source.channels} input channels, not {weights.shape[2]}")
+            raise FoldError(f"{_title(name, module)} must have {source.channels} input channels, "
+                            f"not {weights.shape[2]}")
         if module.unsigned:
             if len(source.names) != 2:
                 raise FoldError(f"{_title(name, module)} must read pixels of 2 bit planes, for it is unsigned")
             planes = [replace(source, names=source.names[i:i + 1]) for i in range(2)]
         else:
             if source.planes or source.copies != 3 or not source.middle:
-                raise FoldError(f"{_title(name, module)} must follow an activation of 4 levels about 0, as of Levels(3)")
+                raise FoldError(f"{_title(name, module)} must follow an activation of 4 levels about 0, "
+                                "as of Levels(3)")
             planes = self.bits(source)
         parts = [Part(plane, weights ^ plane.inverted[:, None, None], module.stride, module.dilation, module.padding,
                       np.sign(module.pad).item(), (int(module.unsigned and number == 0),))
@@ -172,7 +175,7 @@ class _Folder:
     def bits(self, source: Source) -> list[Source]:
         """The maps of the bits of each channel, in place of the map of all: the middle bits, the first, the last."""
         [layer] = (layer for layer in self.layers if layer.name == source.names[0])
-        found = []
+        found: list[Source] = []
         for bit in (1, 0, 2):
             name = f"{layer.name}.{bit}"
             if name not in {other.name for other in self.layers}:

@@ -395,8 +395,8 @@ class Graph:
             raise GraphError(f"the gated layer {layer.name} must have gates, thresholds and open thresholds, not raw "
                              "sums: their value differs with the gate")
         if gated[0] or not gated[-1] or gated != sorted(gated):
-            raise GraphError(f"the gated segments of layer {layer.name} must be one or more, behind all others, for its "
-                             "gate is decided once")
+            raise GraphError(f"the gated segments of layer {layer.name} must be one or more, behind all others, "
+                             "for its gate is decided once")
         if layer.shares is not None:
             raise GraphError(f"the channels of the gated layer {layer.name} must not share sums")
         if not layer.thresholds.shape == layer.gates.shape == layer.open_thresholds.shape:

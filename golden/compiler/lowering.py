@@ -40,7 +40,8 @@ class Source:
 
     ``inverted``, bool (C,), marks the channels that hold the inverse of the network's bits. ``copies`` neighbouring
     channels are the bits of one channel of the network, and its value is their sum plus ``offset``. The network reads
-    the sum of each ``window`` of positions. With ``middle`` the second of three bits of a channel has the value of most.
+    the sum of each ``window`` of positions. With ``middle`` the second of three bits of a channel has the value of
+    most.
     """
 
     names: tuple[str, ...]
@@ -346,8 +347,8 @@ class Sums:
     def _gated(self, gate: GatedConv2d) -> Layer:
         """Bits of either state of the gate, and the gate: its first open sum of the heavy plane.
 
-        With the popcounts p of the planes, S is kp where the gate is closed, with k = 2 where the light plane doubles, and
-        there z is twice the sum of the heavy plane. Where it is open z = step*S + base, as of an ungated layer.
+        With the popcounts p of the planes, S is kp where the gate is closed, with k = 2 where the light plane doubles,
+        and there z is twice the sum of the heavy plane. Where it is open z = step*S + base, as of an ungated layer.
         """
         if self.bound >= EXACT:
             raise FoldError(f"the sums of layer {self.name} must stay below {EXACT}, not reach {self.bound}")

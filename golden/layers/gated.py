@@ -1,7 +1,7 @@
-"""The gated convolution of FracBNN: a light plane of the activations counts only where the sum of the heavy one is large.
+"""The gated convolution of FracBNN: the light plane of activations of 2 bits counts only behind a learned gate.
 
-The activations have two planes, x = 2*high + low (Zhang et al., FracBNN, 2021). The array computes both planes everywhere,
-and the threshold unit adds the second behind a gate (`hdl.control.combine`).
+The activations have two planes, x = 2*heavy + light (Zhang et al., FracBNN, 2021). The array computes both everywhere,
+and the threshold unit adds the second where the sum of the first exceeds the gate (`hdl.control.combine`).
 """
 
 from typing import Any
@@ -36,8 +36,8 @@ class _Gate(torch.autograd.Function):
 class GatedConv2d(BinaryConv2d):
     """Convolution of activations of 2 bits with weights of 1 bit: 2*z + u where z exceeds the gate, else 2*z.
 
-    z is the sum of the heavy planes, u that of the light ones; the result is an exact integer while below 2**24. A layer
-    on the array is as long as an ungated one: where the gate is closed the light plane is masked, not left out.
+    z is the sum of the heavy plane, u that of the light one; the result is an exact integer while below 2**24. A layer
+    takes the array as long as an ungated one: where the gate is closed the light plane is masked, not left out.
 
     Parameters
     ----------

@@ -5,7 +5,7 @@ import itertools
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -121,6 +121,10 @@ def test_a_gated_layer(double: bool) -> None:
     rng = np.random.default_rng(5)
     maps = {name: rng.random((2, 6, 5, channels)) < 0.5 for name, channels in (("a", 2), ("b", 3))}
     layer = gated_layer(rng, double)
+    gates, closed_thresholds, open_thresholds = layer.gates, layer.thresholds, layer.open_thresholds
+    assert gates is not None
+    assert closed_thresholds is not None
+    assert open_thresholds is not None
     assert (layer.bottom, layer.top) == (0, 54 * (1 + double) + 27)
     found = layer.evaluate(maps)
     assert found.shape == (2, 3, 5, 6)
@@ -130,9 +134,9 @@ def test_a_gated_layer(double: bool) -> None:
         for y in (2 * py, 2 * py + 1):
             one, two, light = (slow_popcount(segment, maps[segment.source][b], y, x, n) for segment in layer.segments)
             place = int(y > 0), [0, 0, 0, 1, 2][x], n
-            opens = 2 * one + two >= layer.gates[place]
+            opens = 2 * one + two >= gates[place]
             total = (2 * one + two) * (1 + double) + light * opens
-            want |= total >= (layer.open_thresholds if opens else layer.thresholds)[place]
+            want |= total >= (open_thresholds if opens else closed_thresholds)[place]
             seen.add((bool(opens), bool(want)))
         assert found[b, py, x, n] == want
     assert len(seen) == 4
@@ -287,11 +291,11 @@ def layer(name: str = "l", source: str = "input", shape: tuple[int, int, int, in
     return Layer(name=name, segments=(segment,), combine=combine, pool=pool)
 
 
-def gated(segments: tuple[bool, ...], **further: np.ndarray | None) -> Layer:
-    one = layer().segments[0]
-    none = dict.fromkeys(("gates", "thresholds", "open_thresholds"), np.zeros((1, 1, 1)))
-    return Layer(name="l", segments=tuple(replace(one, gated=part) for part in segments), combine="gated",
-                 **{**none, **further})
+def gated(segments: tuple[bool, ...], **further: Any) -> Layer:
+    one, entry = layer().segments[0], np.zeros((1, 1, 1))
+    made = Layer(name="l", segments=tuple(replace(one, gated=part) for part in segments), combine="gated",
+                 gates=entry, thresholds=entry, open_thresholds=entry)
+    return replace(made, **further)
 
 
 def graph_of(*layers: Layer) -> Callable[[], Graph]:
@@ -336,8 +340,8 @@ def graph_of(*layers: Layer) -> Callable[[], Graph]:
     (graph_of(gated((False, True), thresholds=None)),
      "the gated layer l must have gates, thresholds and open thresholds, not raw sums: their value differs with the "
      "gate"),
-    *((graph_of(gated(segments)), "the gated segments of layer l must be one or more, behind all others, for its gate is "
-       "decided once") for segments in ((True, True), (False, False), (False, True, False))),
+    *((graph_of(gated(segments)), "the gated segments of layer l must be one or more, behind all others, "
+       "for its gate is decided once") for segments in ((True, True), (False, False), (False, True, False))),
     (graph_of(gated((False, True), gates=np.zeros((1, 2, 1)))),
      "gates, thresholds and open thresholds of layer l must be of one shape, not (1, 2, 1), (1, 1, 1) and (1, 1, 1)"),
     (graph_of(gated((False, True), shares=np.zeros(1, dtype=np.int64))),

@@ -78,11 +78,11 @@ def gated_program(order: str, first: int, doubles: str, config: ArrayConfig) -> 
     segments = tuple(Segment(source=name, weights=rng.random((4, SHAPE.channels, 3, 3)) < 0.5, double=double == "1",
                              gated=number >= first) for number, (name, double) in enumerate(zip(order, doubles,
                                                                                                 strict=True)))
-    before = Layer(name="before", segments=tuple(Segment(source=name, weights=rng.random((4, SHAPE.channels, 2, 2)) < 0.5)
-                                                 for name in sorted(set(order))), thresholds=np.full((1, 1, 4), 50))
-    layer = Layer(name="gated", segments=segments, combine="gated", **{
-        name: np.full((1, 1, 4), value) for name, value in (("gates", 36 * first), ("thresholds", 40 * first),
-                                                            ("open_thresholds", 36 * len(order)))})
+    before = Layer(name="before", thresholds=np.full((1, 1, 4), 50), segments=tuple(
+        Segment(source=name, weights=rng.random((4, SHAPE.channels, 2, 2)) < 0.5) for name in sorted(set(order))))
+    gates, closed, opened = (np.full((1, 1, 4), value) for value in (36 * first, 40 * first, 36 * len(order)))
+    layer = Layer(name="gated", segments=segments, combine="gated", gates=gates, thresholds=closed,
+                  open_thresholds=opened)
     graph = Graph(inputs=dict.fromkeys(sorted(set(order)), SHAPE), layers=(before, layer))
     maps = {name: rng.random((2, SHAPE.height, SHAPE.width, SHAPE.channels)) < 0.5 for name in graph.inputs}
     program = compile_graph(graph, config.replace(gate=1))
@@ -97,7 +97,8 @@ def gated_program(order: str, first: int, doubles: str, config: ArrayConfig) -> 
     ("aabb", 2, "0000", [6, 6], 2, 1),
     ("abab", 2, "0101", [3, 3, 3, 3], 4, 2),     # weights of 2 bits: two drains decide, two are gated
 ])
-def test_ranges_end_at_the_gate(order: str, first: int, doubles: str, lines: list[int], drains: int, gated: int) -> None:
+def test_ranges_end_at_the_gate(order: str, first: int, doubles: str, lines: list[int], drains: int,
+                                gated: int) -> None:
     program = gated_program(order, first, doubles, ARRAY)
     record = program.records[-1]
     assert [(part["runs"] + 1) * (part["lines"] + 1) for part in record.segments] == lines

@@ -1,6 +1,7 @@
 """The gated convolution: its planes and gradients, exact folding, refusals, and FracBNN's networks in RTL."""
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,16 +12,7 @@ from signum.golden.compiler.compile import CapacityError, compile_graph
 from signum.golden.compiler.fold import FoldError, fold
 from signum.golden.compiler.graph import Graph
 from signum.golden.compiler.sizing import compile_fitted
-from signum.golden.layers.binary import (
-    BatchNorm,
-    BinaryConv2d,
-    BinaryLinear,
-    Logits,
-    MaxPool,
-    Sign,
-    Sum,
-    SumPool,
-)
+from signum.golden.layers.binary import BatchNorm, BinaryConv2d, BinaryLinear, Logits, MaxPool, Sign, Sum, SumPool
 from signum.golden.layers.encoder import BitPlanes, Encoder, SignEncoder
 from signum.golden.layers.gains import GainLevels
 from signum.golden.layers.gated import GatedConv2d
@@ -33,18 +25,19 @@ ARRAY = ArrayConfig(rows=3, cols=4, lanes=6, tile=2, drain_width=2, weight_depth
                     threshold_depth=4096, program_depth=1024, acc_bits=8, sum_bits=20, gate=1)
 
 
-def settled(network: nn.Sequential, encoder: Encoder, shape: tuple[int, int, int], seed: int) -> tuple[Tensor, np.ndarray]:
-    """Images of the encoder's range, and the network in evaluation with the statistics of others and falling norms."""
+def settled(network: nn.Sequential, encoder: Encoder, shape: tuple[int, int, int], seed: int) -> tuple[
+        Tensor, np.ndarray]:
+    """Images as inputs of the network and as pixels; the network has the statistics of others, and norms that fall."""
     rng = np.random.default_rng(seed)
     low, high = (-1, 1) if isinstance(encoder, SignEncoder) else (0, 1 << len(encoder.names))
     with torch.no_grad():
         network(encoder.tensor(rng.integers(low, high, (24, *shape))))
         for module in network.modules():
             if isinstance(module, BatchNorm):
-                module.bias += torch.randn(len(module.bias)) / 3
-                module.weight[::3] *= -1
+                module.bias.add_(torch.randn(len(module.bias)) / 3)
+                module.weight[::3].neg_()
             if isinstance(module, GatedConv2d):
-                module.gate += torch.randn(len(module.gate)) / 2
+                module.gate.add_(torch.randn(len(module.gate)) / 2)
     images = rng.integers(low, high, (3, *shape))
     return encoder.tensor(images), images
 
@@ -134,19 +127,19 @@ def test_folding_of_pixels_and_pooling(seed: int) -> None:
 def test_gates_that_are_always_open_or_closed(gate: float, seed: int) -> None:
     """An open one is the ungated convolution of 2-bit activations, a closed one that of their heavy plane."""
     torch.manual_seed(seed)
-    network = nn.Sequential(BinaryConv2d(2, 4, 3, padding=1), BatchNorm(4), Levels(3),
-                            GatedConv2d(4, 5, 3, padding=1), BatchNorm(5), Sign())
+    layer = GatedConv2d(4, 5, 3, padding=1)
+    network = nn.Sequential(BinaryConv2d(2, 4, 3, padding=1), BatchNorm(4), Levels(3), layer, BatchNorm(5), Sign())
     settled(network, SignEncoder(), (2, 6, 5), seed)
     with torch.no_grad():
-        network[3].gate.fill_(gate)
+        layer.gate.fill_(gate)
     inputs, _ = settled(nn.Sequential(), SignEncoder(), (2, 6, 5), seed)
     plain = BinaryConv2d(4, 5, 3, padding=1, pad=0)
-    plain.weight = network[3].weight
+    plain.weight = layer.weight
     network.eval()
     with torch.no_grad():
         x = network[:3](inputs)
         wanted = plain(x) if gate < 0 else 2 * plain(x.sign())
-        assert torch.equal(network[3](x), wanted)
+        assert torch.equal(layer(x), wanted)
     graph = fold(network, SignEncoder(), (2, 6, 5))
     gates, top = graph.layers[-1].gates, graph.layers[-1].top
     assert gates is not None
@@ -186,18 +179,19 @@ def test_networks_that_do_not_fold(modules: list[nn.Module], message: str) -> No
 
 
 def test_pooling_of_falling_values_is_refused() -> None:
-    network = nn.Sequential(*before(), GatedConv2d(3, 4, 1), BatchNorm(4), MaxPool(2), Sign())
+    norm = BatchNorm(4)
     with torch.no_grad():
-        network[4].weight[1] = -1
-    with pytest.raises(FoldError, match="^the functions between layer 3 and its MaxPool must rise, for its paths combine "
-                                        "by gated$"):
+        norm.weight[1] = -1
+    network = nn.Sequential(*before(), GatedConv2d(3, 4, 1), norm, MaxPool(2), Sign())
+    with pytest.raises(FoldError, match=r"^the functions between layer 3 and its MaxPool must rise, for its paths "
+                                        r"combine by gated$"):
         fold(network, SignEncoder(), (2, 4, 4))
 
 
 @pytest.mark.parametrize(("values", "message"), [
     ({"pad": 1}, "pad must be 0 or 3 or -3, not 1"), ({"pad": True}, "pad must be 0 or 3 or -3, not True"),
     ({"pad": -3, "unsigned": True}, "pad must be 0 or 3, not -3")])
-def test_wrong_padding_is_refused(values: dict[str, int], message: str) -> None:
+def test_wrong_padding_is_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=f"^{message}$"):
         GatedConv2d(1, 1, 1, **values)
 
@@ -208,7 +202,7 @@ def fracbnn(pad: int) -> nn.Sequential:
         QuantConv2d(3, 6, 3, weight_bits=2, padding=1, pad=0), BatchNorm(6), Levels(3),
         GatedConv2d(6, 9, 3, padding=1, pad=pad), BatchNorm(9), Levels(3),
         GatedConv2d(9, 8, 3, padding=1, stride=2, pad=pad), BatchNorm(8), QuantReLU(3),
-        GatedConv2d(8, 7, (1, 2), pad=pad), BatchNorm(7), Sign(), MaxPool(2), nn.Flatten(), BinaryLinear(7, 5))
+        GatedConv2d(8, 7, (1, 2), pad=pad), MaxPool(2), BatchNorm(7), Sign(), nn.Flatten(), BinaryLinear(7, 5))
 
 
 @pytest.mark.parametrize("pad", [0, pytest.param(-3, marks=pytest.mark.slow)])
@@ -219,7 +213,6 @@ def test_a_network_in_rtl(pad: int, seed: int) -> None:
     encoder = BitPlanes(3)
     inputs, images = settled(network, encoder, (3, 4, 6), seed)
     with torch.no_grad():
-        network[10].weight.abs_()
         wanted = network.eval()(inputs).numpy()
     graph = fold(network, encoder, (3, 4, 6))
     assert sum(layer.gates is not None for layer in graph.layers) == 7      # a map for each bit of an activation
@@ -235,6 +228,7 @@ def test_arrays_with_and_without_gates(seed: int) -> None:
     torch.manual_seed(seed)
     network = nn.Sequential(*before(), GatedConv2d(3, 4, 1), BatchNorm(4), Sign()).eval()
     graph = fold(network, SignEncoder(), (2, 4, 4))
-    with pytest.raises(CapacityError, match="^layer 3 is gated, which this array leaves out: gate of 1 would make it fit$"):
+    with pytest.raises(CapacityError, match=r"^layer 3 is gated, which this array leaves out: gate of 1 would make it "
+                                            r"fit$"):
         compile_graph(graph, ARRAY.replace(gate=0))
     assert compile_fitted(graph, ARRAY.replace(gate=0)).config.gate == 1
