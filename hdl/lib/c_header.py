@@ -56,7 +56,7 @@ static inline int {name}_check(const struct {name}_bus *bus)
     for (uint32_t i = 0; i < {fields}u; i++)
         if (bus->read(bus->context, {NAME}_CONFIG + i * {NAME}_STEP) != {name}_config[i])
             return 3;
-    if ((bus->read(bus->context, {NAME}_PARITY) & 1u) != {parity}u)
+    if ((bus->read(bus->context, {NAME}_PARITY) & 1u) != {parity}u || bus->read(bus->context, {NAME}_CONTROL) != {gate}u)
         return 3;
     return 0;
 }}
@@ -145,13 +145,13 @@ def c_header(about: Mapping[str, Any], values: Mapping[str, int]) -> str:
     step = 1 << layout["fields"]["slice"]
     registers = layout["registers"]
     config = dict(about["config"])
-    parity = config.pop("parity")
+    parity, gate = config.pop("parity"), config.pop("gate")
     addresses = {register: registers[register] * step for register in
                  ("magic", "version", "control", "status", "cycles", "runs", "answer", "parity")}
     addresses |= {"config": registers[next(iter(config))] * step, "step": step}
     constants = [f"#define {name.upper()}_{entry.upper()} {value:#x}u" for entry, value in addresses.items()]
     constants += [f"#define {name.upper()}_{entry.upper()}_VALUE {values[entry]:#x}u" for entry in ("magic", "version")]
-    known = {**values, "name": name, "NAME": name.upper(), "parity": parity}
+    known = {**values, "name": name, "NAME": name.upper(), "parity": parity, "gate": gate}
     return HEADER.format(**known, constants="\n".join(constants), fields=len(config),
                          config=", ".join(f"{value}u" for value in config.values()),
                          faults=FAULTS.format(**known) if parity else "",

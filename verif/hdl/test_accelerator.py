@@ -212,8 +212,9 @@ def read_registers(config: ArrayConfig) -> dict[str, int]:
     return dict(zip(words, result.values["registers"], strict=True))
 
 
-def test_registers_tell_the_configuration():
-    config = ArrayConfig.preset("tiny")
+@pytest.mark.parametrize("gate", [0, 1])
+def test_registers_tell_the_configuration(gate: int) -> None:
+    config = ArrayConfig.preset("tiny").replace(gate=gate)
     assert read_registers(config) == {"magic": MAGIC, "version": VERSION, **config.to_dict()}
 
 
