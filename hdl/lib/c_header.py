@@ -56,7 +56,8 @@ static inline int {name}_check(const struct {name}_bus *bus)
     for (uint32_t i = 0; i < {fields}u; i++)
         if (bus->read(bus->context, {NAME}_CONFIG + i * {NAME}_STEP) != {name}_config[i])
             return 3;
-    if ((bus->read(bus->context, {NAME}_PARITY) & 1u) != {parity}u || bus->read(bus->context, {NAME}_CONTROL) != {gate}u)
+    if ((bus->read(bus->context, {NAME}_PARITY) & 1u) != {parity}u
+        || bus->read(bus->context, {NAME}_CONTROL) != {gate}u)
         return 3;
     return 0;
 }}
