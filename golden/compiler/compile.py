@@ -215,8 +215,8 @@ class Compiler:
             raise CapacityError(f"layer {layer.name} pads with zeros, which this array leaves out: "
                                 "zero_padding of 1 would make it fit, or padding with +1 or -1", 1)
         if layer.row.gates and not config.gate:
-            raise CapacityError(f"layer {layer.name} is gated, which this array leaves out: gate of 1 would make it fit",
-                                1)
+            raise CapacityError(f"layer {layer.name} is gated, which this array leaves out: "
+                                "gate of 1 would make it fit", 1)
         block, idle = self._block(layer, ranges, raw)
         blocks = words_per(layer.outputs, block)
         flags = 0

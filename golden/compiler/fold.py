@@ -23,6 +23,7 @@ from signum.golden.layers.binary import (
     SumPool,
 )
 from signum.golden.layers.encoder import Encoder
+from signum.golden.layers.gated import GatedConv2d
 from signum.golden.layers.residual import Int4
 from signum.hdl.control.combine import COMBINES
 
@@ -39,8 +40,9 @@ def fold(model: nn.Module, encoder: Encoder, input_shape: tuple[int, int, int]) 
     ----------
     model : Module
         An ``nn.Sequential``, nested at will, of the modules of `golden.layers.binary`, `golden.layers.quant`,
-        `golden.layers.gains` and `golden.layers.residual`, ``nn.Flatten``, ``nn.Identity`` and ``nn.Dropout``. Left
-        unchanged. A layer has the name of the module that computes its sums.
+        `golden.layers.gains`, `golden.layers.gated` and `golden.layers.residual`, ``nn.Flatten``, ``nn.Identity`` and
+        ``nn.Dropout``. Left unchanged. A layer has the name of the module that computes its sums; where a `GatedConv2d`
+        reads its bits, the names of a map for each of them are this name and the number of the bit.
     encoder : Encoder
         Encoder of images as the maps of the graph and as the input of ``model``.
     input_shape : (C, H, W)
@@ -66,7 +68,9 @@ def fold(model: nn.Module, encoder: Encoder, input_shape: tuple[int, int, int]) 
             folder.finish(state)
     if not folder.layers:
         raise FoldError("the network must have a binary layer, not none")
-    return Graph(inputs=dict.fromkeys(encoder.names, shape), layers=tuple(folder.layers))
+    read = {segment.source for layer in folder.layers for segment in layer.segments}
+    layers = tuple(layer for layer in folder.layers if layer.name in read or layer is folder.layers[-1])
+    return Graph(inputs=dict.fromkeys(encoder.names, shape), layers=layers)
 
 
 def _modules(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
@@ -85,7 +89,7 @@ def _title(name: str, module: nn.Module) -> str:
 
 def unknown(name: str, module: nn.Module) -> str:
     """The error of a module that cannot be folded at all."""
-    return (f"{_title(name, module)} must be of golden.layers.binary, quant, gains or residual, or Flatten, "
+    return (f"{_title(name, module)} must be of golden.layers.binary, quant, gains, gated or residual, or Flatten, "
             "Identity or Dropout, in an nn.Sequential")
 
 
@@ -133,12 +137,53 @@ class _Folder:
             return replace(source, flat=True)
         if isinstance(module, SumPool):
             return _pooled(name, module, source)
+        if isinstance(module, GatedConv2d):
+            return self.gated(name, module, source)
         if isinstance(module, BinaryConv2d):
             return Sums(name, [_convolution(name, module, source)])
         if isinstance(module, BinaryLinear):
             return Sums(name, [_linear(name, module, source)])
         assert isinstance(module, Paths)
         return self.paths(name, module, source)
+
+    def gated(self, name: str, module: GatedConv2d, source: Source) -> Sums:
+        """The sums of a heavy and of a light plane, each bit of a channel read from a map of its own.
+
+        Of the three bits of a level, which is their sum, the middle one is the heavy plane. The light plane is the sum
+        of the other two less the middle one, which counts twice where the gate is closed.
+        """
+        if source.flat or source.window != (1, 1):
+            raise FoldError(f"{_title(name, module)} must not follow Flatten or SumPool")
+        weights = weight_planes(module)
+        if weights.shape[2] != source.channels:
+            raise FoldError(f"{_title(name, module)} must have {source.channels} input channels, "
+                            f"not {weights.shape[2]}")
+        if module.unsigned:
+            if len(source.names) != 2:
+                raise FoldError(f"{_title(name, module)} must read pixels of 2 bit planes, for it is unsigned")
+            planes = [replace(source, names=source.names[i:i + 1]) for i in range(2)]
+        else:
+            if source.planes or source.copies != 3 or not source.middle:
+                raise FoldError(f"{_title(name, module)} must follow an activation of 4 levels about 0, "
+                                "as of Levels(3)")
+            planes = self.bits(source)
+        parts = [Part(plane, weights ^ plane.inverted[:, None, None], module.stride, module.dilation, module.padding,
+                      np.sign(module.pad).item(), (int(module.unsigned and number == 0),))
+                 for number, plane in enumerate(planes)]
+        return Sums(name, parts, next(row for row in COMBINES.values() if row.gates), gate=module)
+
+    def bits(self, source: Source) -> list[Source]:
+        """The maps of the bits of each channel, in place of the map of all: the middle bits, the first, the last."""
+        [layer] = (layer for layer in self.layers if layer.name == source.names[0])
+        found: list[Source] = []
+        for bit in (1, 0, 2):
+            name = f"{layer.name}.{bit}"
+            if name not in {other.name for other in self.layers}:
+                self.layers.insert(self.layers.index(layer) + 1 + len(found),
+                                   layer.picked(name, np.arange(bit, layer.channels, source.copies)))
+            found.append(replace(source, names=(name,), copies=1, inverted=source.inverted[bit::source.copies],
+                                 shape=replace(source.shape, channels=source.channels)))
+        return found
 
     def paths(self, name: str, module: Paths, source: Source) -> Sums:
         """The sums of several paths as the sums of one layer."""

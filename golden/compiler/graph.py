@@ -7,8 +7,9 @@ The type of the weights selects the kind. With bool, weights and the elements of
 elements of maps are uint8, products replace equal bits, and every layer but a raw one is "residual".
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -244,6 +245,17 @@ class Layer:
         """The row of ``combine``."""
         return COMBINES[self.combine]
 
+    def picked(self, name: str, channels: np.ndarray) -> "Layer":
+        """A layer of some channels, int64 (M,), of a layer without shared sums, and without their raw values."""
+        segments = tuple(replace(segment, weights=segment.weights[channels]) for segment in self.segments)
+        return replace(self, name=name, segments=segments, **self.thresholds_of(lambda values: values[..., channels]),
+                       inverted=None if self.inverted is None else self.inverted[channels])
+
+    def thresholds_of(self, function: Callable[[np.ndarray], np.ndarray]) -> dict[str, Any]:
+        """A function of thresholds, gates and open thresholds, each (CY, CX, N), by the name of the parameter."""
+        found = {name: getattr(self, name) for name in ("thresholds", "gates", "open_thresholds")}
+        return {name: None if values is None else function(values) for name, values in found.items()}
+
     def ordered(self, elements: np.ndarray) -> np.ndarray:
         """Elements (..., M) of the map of the layer in the network's order, where channels with shared sums are in that
         of the hardware: levels of one sum come in rising order, so the n-th of a channel is its level n."""
@@ -383,8 +395,8 @@ class Graph:
             raise GraphError(f"the gated layer {layer.name} must have gates, thresholds and open thresholds, not raw "
                              "sums: their value differs with the gate")
         if gated[0] or not gated[-1] or gated != sorted(gated):
-            raise GraphError(f"the gated segments of layer {layer.name} must be one or more, behind all others, for its "
-                             "gate is decided once")
+            raise GraphError(f"the gated segments of layer {layer.name} must be one or more, behind all others, "
+                             "for its gate is decided once")
         if layer.shares is not None:
             raise GraphError(f"the channels of the gated layer {layer.name} must not share sums")
         if not layer.thresholds.shape == layer.gates.shape == layer.open_thresholds.shape:

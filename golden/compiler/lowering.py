@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from signum.golden.layers.binary import Bytes, ChannelFunction, Logits, Sign
+from signum.golden.layers.gated import GatedConv2d
 from signum.golden.layers.residual import HIGH, INT4_STEP, LOW, SHIFT, Int4
 from signum.golden.reference.encoding import border_class
 from signum.hdl.control.combine import COMBINES, Combine
@@ -39,7 +40,8 @@ class Source:
 
     ``inverted``, bool (C,), marks the channels that hold the inverse of the network's bits. ``copies`` neighbouring
     channels are the bits of one channel of the network, and its value is their sum plus ``offset``. The network reads
-    the sum of each ``window`` of positions.
+    the sum of each ``window`` of positions. With ``middle`` the second of three bits of a channel has the value of
+    most.
     """
 
     names: tuple[str, ...]
@@ -50,6 +52,7 @@ class Source:
     copies: int = 1
     window: tuple[int, int] = (1, 1)
     offset: int = 0
+    middle: bool = False
 
     @property
     def channels(self) -> int:
@@ -156,7 +159,8 @@ class Plane:
 class Sums:
     """The sums of a layer, and the modules that follow, as far as they are known.
 
-    ``combine`` is the row by which the parts combine; ``int4`` has the `Int4` of each requantized part.
+    ``combine`` is the row by which the parts combine; ``int4`` has the `Int4` of each requantized part. With ``gate``
+    the first part is its heavy plane, and the others add up to what the light plane adds.
     """
 
     name: str
@@ -168,6 +172,7 @@ class Sums:
     pool: tuple[int, int] | None = None
     sign: Sign | None = None
     logits: Logits | None = None
+    gate: GatedConv2d | None = None
 
     @property
     def bare(self) -> bool:
@@ -190,8 +195,10 @@ class Sums:
 
     def planes(self, flip: np.ndarray) -> list[Plane]:
         """The planes of all parts by falling weight; S is doubled before the first of each further weight."""
-        planes = sorted((replace(plane, weight=plane.weight + (not self.bits and not part.source.planes))
-                         for part in self.parts for plane in part.planes(flip)), key=lambda plane: -plane.weight)
+        planes = sorted((replace(plane, weight=plane.weight + (not self.bits and not part.source.planes),
+                                 segment=replace(plane.segment, gated=self.gate is not None and number > 0))
+                         for number, part in enumerate(self.parts) for plane in part.planes(flip)),
+                        key=lambda plane: -plane.weight)
         return [planes[0], *(replace(plane, segment=replace(plane.segment, double=plane.weight < before.weight))
                              for before, plane in pairwise(planes))]
 
@@ -211,6 +218,8 @@ class Sums:
     @cached_property
     def bound(self) -> int:
         """The largest absolute value of the network's sums."""
+        if self.gate is not None:
+            return 3 * self.parts[0].taps       # of activations of 2 bits
         low, high, base = self._sums(self._none, self._border())
         bound = int(max(np.abs(base + self.step * end).max() for end in (low, high)))
         if bound >= EXACT:
@@ -241,6 +250,8 @@ class Sums:
         """The finished layer: bits if it ends in a sign, else raw sums."""
         if self.sign is None:
             return self._raw()
+        if self.gate is not None:
+            return self._spread._gated(self.gate)
         if self.sign.count == 1:
             return self._residual(self.sign) if self.int4 else self._thresholded()
         if self.int4:
@@ -262,7 +273,18 @@ class Sums:
         shape = MapShape(height // layer.pool[0], width // layer.pool[1], layer.channels)
         inverted = np.zeros(layer.channels, dtype=bool) if layer.inverted is None else layer.inverted
         return Source((layer.name,), shape, inverted, copies=copies or (self.sign.count if self.sign else 1),
-                      offset=offset)
+                      offset=offset, middle=self._middle)
+
+    @property
+    def _middle(self) -> bool:
+        """The second of three bits of the sign has the value of most, at every sum."""
+        if self.sign is None or self.sign.count != 3 or self.int4:
+            return False
+        scan = self._spread._scan
+        begin, end, change = (values.reshape(-1, 3, 1) for values in (scan.begin, scan.end, scan.change))
+        at = np.concatenate([np.zeros_like(change[:, :1]), change], axis=1).reshape(-1, 1, 4)
+        first, second, third = np.where(scan.varies.reshape(-1, 3, 1) & (at >= change), end, begin).swapaxes(0, 1)
+        return bool(((first != third) | (second == third)).all())
 
     def changes(self) -> np.ndarray:
         """The least z at which each bit of the sign differs from its value at the least z: int64 (bits,).
@@ -281,6 +303,8 @@ class Sums:
     def _raw(self) -> Layer:
         if self.int4 or (not self.bare and self.logits is None):
             raise FoldError(f"layer {self.name} must end with a Sign, or with nothing but Logits")
+        if self.gate is not None:
+            raise FoldError(f"layer {self.name} must end with a Sign, for its light plane is gated")
         if any(part.zero_padded for part in self.parts):
             raise FoldError(f"the raw layer {self.name} must be padded with 1 or -1, not 0")
         bias = self._none if self.logits is None else self.logits.integer_bias().numpy()
@@ -321,6 +345,40 @@ class Sums:
         thresholds = np.where(always, 0, np.where(never, self.most + 1, thresholds))
         return Layer(name=self.name, segments=self.segments(flip), combine=self.combine.name, thresholds=thresholds,
                      border=border, pool=self.pool or (1, 1), inverted=inverted if inverted.any() else None)
+
+    def _gated(self, gate: GatedConv2d) -> Layer:
+        """Bits of either state of the gate, and the gate: its first open sum of the heavy plane.
+
+        With the popcounts p of the planes, S is kp where the gate is closed, with k = 2 where the light plane doubles,
+        and there z is twice the sum of the heavy plane. Where it is open z = step*S + base, as of an ungated layer.
+        """
+        if self.bound >= EXACT:
+            raise FoldError(f"the sums of layer {self.name} must stay below {EXACT}, not reach {self.bound}")
+        first, _, inverted = self._turning_points()
+        border, step = self._border(), self.step
+        (heavy, *lights), top = self.planes(self._none), self.most
+        low, high, offset = self._reached(heavy, border)
+        k = 2 if lights[0].segment.double else 1
+        open_low, open_high, open_offset = (
+            k * values + sum(self._reached(light, border)[i] for light in lights)
+            for i, values in enumerate((low, high, offset)))
+
+        def least(z: np.ndarray, factor: int, base: np.ndarray, ends: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+            """The least S with factor*S + base >= z, between the ends: int64 (CY, CX, N)."""
+            found = -((base - z) // factor)
+            return np.where(found <= ends[0], 0, np.where(found > ends[1], top + 1, found))
+
+        taps = self.parts[0].taps
+        values = torch.arange(-taps, taps + 1, dtype=torch.float32)[:, None, None, None]
+        opens = gate.opens(values.expand(-1, len(gate.gate), 1, 1))[:, :, 0, 0].numpy() > 0
+        opening = np.where(opens.any(axis=0), opens.argmax(axis=0), 2 * taps + 1) - taps
+        opening = opening.repeat(self.channels // len(opening))
+        return Layer(
+            name=self.name, segments=self.segments(self._none), combine=self.combine.name, border=border,
+            gates=least(opening, step, -step * offset // 2, (low, high)),
+            thresholds=least(first, 2 * step // k, -step * offset, (k * low, k * high)),
+            open_thresholds=least(first, step, -step * open_offset // 2, (open_low, open_high)),
+            pool=self.pool or (1, 1), inverted=inverted if inverted.any() else None)
 
     def _turning_points(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The least z at which a channel's bit is 1, after inversions: int64 (N,); ``bound + 1`` where never.
@@ -369,31 +427,32 @@ class Sums:
         return scan
 
     def _sums(self, flip: np.ndarray, border: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The least S, the largest S and the base of z for each border class, each (CY, CX, N).
-
-        A popcount p of a plane represents ``2p - (low + high)`` on +1 and -1, with its least and its largest value, and
-        ``p - negative`` on bits 0 and 1, with its number of weights -1 (see `golden.layers.encoder.BitPlanes`). Padded
-        positions of bit planes have bits of their own, and p any value.
-        """
-        lows, highs, offsets = [], [], []
+        """The least S, the largest S and the base of z for each border class, each (CY, CX, N)."""
         planes = self.planes(flip)
-        for plane in planes:
-            segment, inside = plane.segment, plane.part.inside(border)
-            if plane.part.source.planes:
-                negative = (~segment.weights).sum(axis=(1, 2, 3))
-                offsets.append(np.broadcast_to(2 * negative, (*inside.shape[:2], len(negative))))
-                lows.append(np.zeros_like(offsets[-1]))
-                highs.append(np.full_like(offsets[-1], segment.taps))
-                continue
-            equal = (segment.weights == segment.pad[:, None, None]).sum(axis=1)     # N, KH, KW
-            lows.append(np.einsum("yxkl,nkl->yxn", (~inside).astype(np.int64), equal))
-            highs.append(lows[-1] + inside.sum(axis=(2, 3))[:, :, None] * segment.weights.shape[1])
-            offsets.append(lows[-1] + highs[-1])
+        lows, highs, offsets = zip(*(self._reached(plane, border) for plane in planes), strict=True)
         self._check_offsets(offsets)
         base = -self._total(planes, offsets) * self.step // 2
         signs = np.where(flip, -1, 1)
         base = base + sum(signs * part.offsets(border) for part in self.parts)
         return self._total(planes, lows), self._total(planes, highs), base
+
+    @staticmethod
+    def _reached(plane: Plane, border: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The least and the largest p of a plane and its offset, for each border class, each (CY, CX, N).
+
+        A popcount p represents ``2p - (low + high)`` on +1 and -1, with its least and its largest value, and
+        ``p - negative`` on bits 0 and 1, with its number of weights -1 (see `golden.layers.encoder.BitPlanes`). Padded
+        positions of bit planes have bits of their own, and p any value.
+        """
+        segment, inside = plane.segment, plane.part.inside(border)
+        if plane.part.source.planes:
+            negative = (~segment.weights).sum(axis=(1, 2, 3))
+            offset = np.broadcast_to(2 * negative, (*inside.shape[:2], len(negative)))
+            return np.zeros_like(offset), np.full_like(offset, segment.taps), offset
+        equal = (segment.weights == segment.pad[:, None, None]).sum(axis=1)     # N, KH, KW
+        low = np.einsum("yxkl,nkl->yxn", (~inside).astype(np.int64), equal)
+        high = low + inside.sum(axis=(2, 3))[:, :, None] * segment.weights.shape[1]
+        return low, high, low + high
 
     def _check_offsets(self, offsets: Sequence[np.ndarray | int]) -> None:
         """Refuse parts with different offsets under a row that is not linear."""

@@ -182,10 +182,8 @@ class _Cutter:
         classes = border_class(np.arange(self.height), self.height, top, bottom)
         columns = slice(*channels)
         inside = slice(classes[first], classes[end - 1] + 1), slice(None), columns
-        thresholds = {name: None if (values := getattr(layer, name)) is None else values[inside]
-                      for name in ("thresholds", "gates", "open_thresholds")}
         piece = replace(
-            layer, segments=tuple(segments), inverted=None, **thresholds,
+            layer, segments=tuple(segments), inverted=None, **layer.thresholds_of(lambda values: values[inside]),
             border=(max(0, top - first), left, max(0, bottom - (self.height - end)), right),
             offset=None if layer.offset is None else layer.offset[columns])
         graph = Graph(inputs={name: replace(self.shapes[part.source], height=part.end - part.first)

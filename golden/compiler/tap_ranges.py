@@ -202,8 +202,8 @@ def _alike(one: TapRange, other: TapRange, places: Mapping[str, MapAllocation]) 
     """Whether two ranges read maps of one layout by the same steps, and leave one of the loops free."""
     def access(part: TapRange) -> tuple[object, ...]:
         place, segment = places[part.segment.source], part.segment
-        return (part.gated, part.ky, part.kx, part.words, place.words, place.pitch, place.border, segment.stride, segment.dilation,
-                segment.padding, segment.weights.shape)
+        return (part.gated, part.ky, part.kx, part.words, place.words, place.pitch, place.border, segment.stride,
+                segment.dilation, segment.padding, segment.weights.shape)
 
     return access(one) == access(other) and _one_line(dataclasses.replace(one, segments=one.segments[:1]), places)
 

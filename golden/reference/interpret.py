@@ -131,7 +131,7 @@ class LayerRun:
                 drained += 1
                 after.append(total)
                 if combine.gates and drained == ungated:
-                    opens = total >= self._thresholds(window_y * (f["window_x"] + 1) + window_x)[0]
+                    opens = total >= self._thresholds(window_y * (f["window_x"] + 1) + window_x)
         return after, opens
 
     def _wrapped(self, values: np.ndarray, bits: int) -> np.ndarray:
@@ -165,8 +165,10 @@ class LayerRun:
             counts[image] = np.rint(self._numbers(bank[addresses], signed=False) @ weights)
         return counts if self.config.signed else (counts + len(weights)) // 2
 
-    def _thresholds(self, window: int) -> list[np.ndarray]:
-        """Thresholds at one position of the window, int (pixels, channels); with gates, these before and two of them.
+    def _thresholds(self, window: int, entry: int = 0) -> np.ndarray:
+        """Thresholds at one position of the window, int (pixels, channels).
+
+        Of a layer with gates, entry 0 are these, 1 the thresholds where they are closed, 2 where they are open.
         """
         f = self.fields
         first = np.full(len(self.x), f["thresholds"] + window * f["thresholds_window"])
@@ -175,8 +177,7 @@ class LayerRun:
             first += border_class(self.x, f["x"] + 1, f["class_x_low"], f["x"] - f["class_x_high"]) * f["class_x_step"]
         entries = 3 if self.record.combine.gates else 1
         beats = np.arange(self.levels * self.beats) * entries
-        return [self.program.thresholds[first[:, None] + beats + entry].reshape(len(first), -1)
-                for entry in range(entries)]
+        return self.program.thresholds[first[:, None] + beats + entry].reshape(len(first), -1)
 
     def _in_order(self, sums: list[np.ndarray]) -> np.ndarray:
         """The sums of all levels as they leave: of each block of columns a level after another."""
@@ -196,8 +197,9 @@ class LayerRun:
                 if self.config.signed:
                     found = np.clip(sums, 0, 255).astype(pooled.dtype)
                 else:
-                    *closed, last = self._thresholds(window_y * (f["window_x"] + 1) + window_x)
-                    found = sums >= (np.where(opens, last, closed[1]) if closed else last)
+                    window = window_y * (f["window_x"] + 1) + window_x
+                    found = sums >= (np.where(opens, self._thresholds(window, 2), self._thresholds(window, 1))
+                                     if self.record.combine.gates else self._thresholds(window))
                 pooled = np.maximum(pooled, found)
         return pooled
 

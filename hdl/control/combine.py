@@ -23,7 +23,8 @@ Addend = Callable[[Value, Value], Value]
 class Combine:
     """A combine: the first segment gives S = p, each further segment a new S from S and its p.
 
-    A segment may double S first, under a row that ``doubles``: the sums of bit planes. The new S must be non-decreasing in S and in p: the bounds of S are computed from the bounds of p.
+    A segment may double S first, under a row that ``doubles``: the sums of bit planes. The new S must be non-decreasing
+    in S and in p: the bounds of S are computed from the bounds of p.
 
     Parameters
     ----------

@@ -211,14 +211,19 @@ class Epilogue(wiring.Component):
         """The faults of a row: a word of a step, and thresholds that are compared."""
         config, control, latency = self.config, self.control, self.config.memory_latency
         wrong_thresholds = Cat(unit.wrong for unit in units)
+        # the units read one address, but behind gates; then it is that of the first wrong entry
+        places = [behind_registers(m, unit.address, latency, f"address_{Region.THRESHOLDS.name.lower()}_{r}_{k}")
+                  for k, unit in enumerate(units if config.gate else [])]
         m.d.comb += self.wrong[r].eq(Cat(wrong, wrong_thresholds))
         for region, strobe, bad, place in (
                 (Region.ACTIVATIONS, control.steps, wrong, address),
                 (Region.THRESHOLDS, control.compares, wrong_thresholds.any(), units[0].address)):
             name = f"{region.name.lower()}_{r}"
-            self.faults.append(fault(
-                config, wrong=bad & delay(m, strobe, latency, f"use_{name}"), region=region, unit=number,
-                word=behind_registers(m, place, latency, f"address_{name}")))
+            word = (first_of([Cat(unit.wrong, at) for unit, at in zip(units, places, strict=True)])[1:]
+                    if config.gate and region == Region.THRESHOLDS else
+                    behind_registers(m, place, latency, f"address_{name}"))
+            self.faults.append(fault(config, wrong=bad & delay(m, strobe, latency, f"use_{name}"), region=region,
+                                     unit=number, word=word))
 
     def _threshold(self, m: Module, r: int, k: int, number: Value, mine: Value) -> ThresholdUnit:
         """The threshold unit of the ``k``-th sum of a beat."""

@@ -30,8 +30,8 @@ class Case:
     def __str__(self) -> str:
         layers = ", ".join(
             f"{layer.name}: {layer.combine} of " + " and ".join(
-                f"{'gated, ' if s.gated else ''}{'twice the sum, ' if s.double else ''}{s.weights.shape} stride {s.stride} dilation {s.dilation} "
-                f"padding {s.padding} on {s.source}"
+                f"{'gated, ' if s.gated else ''}{'twice the sum, ' if s.double else ''}{s.weights.shape} "
+                f"stride {s.stride} dilation {s.dilation} padding {s.padding} on {s.source}"
                 for s in layer.segments) + f", border {layer.border}, pool {layer.pool}"
             for layer in self.graph.layers)
         return f"{self.program.config}, split {self.program.split}, inputs {self.graph.inputs}, {layers}"
@@ -146,8 +146,9 @@ def draw_gate(rng: np.random.Generator, layer: Layer) -> Layer:
     decided = dataclasses.replace(layer, segments=tuple(segments[:first]))
     layer = dataclasses.replace(layer, segments=tuple(segments), combine=next(
         row.name for row in COMBINES.values() if row.gates))
-    return dataclasses.replace(layer, gates=draw_thresholds(rng, decided, classes), **{
-        name: draw_thresholds(rng, layer, classes) for name in ("thresholds", "open_thresholds")})
+    return dataclasses.replace(
+        layer, gates=draw_thresholds(rng, decided, classes), thresholds=draw_thresholds(rng, layer, classes),
+        open_thresholds=draw_thresholds(rng, layer, classes))
 
 
 def draw_layer(rng: np.random.Generator, name: str, maps: dict[str, MapShape], raw: bool, element_bits: int,

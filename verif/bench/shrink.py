@@ -86,8 +86,9 @@ def fewer_segments(trial: Trial) -> Iterator[Trial]:
             first, *others = layer.segments[:number] + layer.segments[number + 1:]
             yield from with_layer(trial, at, replace(layer, segments=(replace(first, double=False), *others)))
         if layer.combine != "sum":
-            segments = tuple(replace(segment, requantize=None) for segment in layer.segments)
-            yield from with_layer(trial, at, replace(layer, segments=segments, combine="sum"))
+            segments = tuple(replace(segment, requantize=None, gated=False) for segment in layer.segments)
+            yield from with_layer(trial, at, replace(layer, segments=segments, combine="sum", gates=None,
+                                                     open_thresholds=None))
 
 
 def halves(length: int) -> Iterator[slice]:
@@ -104,6 +105,11 @@ def taken(values: np.ndarray | None, part: slice) -> np.ndarray | None:
     return None if values is None else values[..., part]
 
 
+def of_one_class(thresholds: np.ndarray) -> np.ndarray:
+    """Thresholds of the first border class alone."""
+    return thresholds[:1, :1]
+
+
 def of_channels(segment: Segment, part: slice) -> Segment:
     """A segment of some of its input channels."""
     return replace(segment, weights=segment.weights[:, part], pad=segment.pad[part])
@@ -114,7 +120,7 @@ def of_outputs(layer: Layer, part: slice) -> Layer:
     segments = tuple(replace(segment, weights=segment.weights[part], requantize=segment.requantize and replace(
         segment.requantize, scale=segment.requantize.scale[part], offset=segment.requantize.offset[part]))
         for segment in layer.segments)
-    return replace(layer, segments=segments, thresholds=taken(layer.thresholds, part),
+    return replace(layer, segments=segments, **layer.thresholds_of(lambda values: values[..., part]),
                    inverted=taken(layer.inverted, part), offset=taken(layer.offset, part))
 
 
@@ -191,14 +197,14 @@ def plainer_layers(trial: Trial) -> Iterator[Trial]:
         if layer.inverted is not None:
             yield from with_layer(trial, at, replace(layer, inverted=None))
         if any(layer.border) and layer.thresholds is not None:
-            yield from with_layer(trial, at, replace(layer, border=(0, 0, 0, 0), thresholds=layer.thresholds[:1, :1]))
+            yield from with_layer(trial, at, replace(layer, border=(0, 0, 0, 0), **layer.thresholds_of(of_one_class)))
         if layer.bytes is not None:
             yield from with_layer(trial, at, replace(layer, bytes=None))
         for name, value in plain.items():
             if any(getattr(segment, name) != value for segment in layer.segments):
                 unpadded: dict[str, Any] = {}
                 if name == "padding" and layer.thresholds is not None:
-                    unpadded = {"border": (0, 0, 0, 0), "thresholds": layer.thresholds[:1, :1]}
+                    unpadded = {"border": (0, 0, 0, 0), **layer.thresholds_of(of_one_class)}
                 segments = tuple(replace(segment, **{name: value}) for segment in layer.segments)
                 yield from with_layer(trial, at, replace(layer, segments=segments, **unpadded))
 
@@ -216,7 +222,7 @@ def plainer_data(trial: Trial) -> Iterator[Trial]:
                 segments = list(layer.segments)
                 segments[number] = replace(segment, weights=np.zeros_like(segment.weights))
                 yield from with_layer(trial, at, replace(layer, segments=tuple(segments)))
-        for name in ("thresholds", "offset"):
+        for name in ("thresholds", "gates", "open_thresholds", "offset"):
             values = getattr(layer, name)
             if values is not None and values.any():
                 yield from with_layer(trial, at, replace(layer, **{name: np.zeros_like(values)}))

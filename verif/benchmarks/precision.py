@@ -19,6 +19,7 @@ from signum.golden.compiler.compile import compile_graph
 from signum.golden.compiler.fold import fold
 from signum.golden.layers.binary import BatchNorm, Sign
 from signum.golden.layers.encoder import BitPlanes, Encoder, SignEncoder
+from signum.golden.layers.gated import GatedConv2d
 from signum.golden.layers.quant import QuantConv2d
 from signum.hdl.config import ArrayConfig
 from signum.verif.bench.programs import program_job
@@ -32,7 +33,10 @@ ARRAY = ArrayConfig(rows=4, cols=16, lanes=32, tile=16, drain_width=8, fetch_wid
 
 @dataclass(frozen=True)
 class QuantLayer:
-    """A convolution with a norm and a sign: ``a_bits`` of 1 reads signs, more read the planes of pixels."""
+    """A convolution with a norm and a sign: ``a_bits`` of 1 reads signs, more read the planes of pixels.
+
+    With ``gated`` the second plane of 2 bits is behind a gate (FracBNN), on an array with ``gate``.
+    """
 
     name: str
     a_bits: int
@@ -40,6 +44,7 @@ class QuantLayer:
     inputs: int
     outputs: int
     size: int = 12
+    gated: bool = False
 
     @property
     def encoder(self) -> Encoder:
@@ -53,8 +58,9 @@ class QuantLayer:
     def network(self, inputs: Tensor) -> nn.Sequential:
         """The layer, in evaluation mode, its norm's statistics those of the sums of ``inputs``."""
         norm = BatchNorm(self.outputs, momentum=1.0)
-        network = nn.Sequential(QuantConv2d(self.inputs, self.outputs, 3, weight_bits=self.w_bits, padding=1, pad=0),
-                                norm, Sign())
+        convolution = (GatedConv2d(self.inputs, self.outputs, 3, padding=1, unsigned=True) if self.gated else
+                       QuantConv2d(self.inputs, self.outputs, 3, weight_bits=self.w_bits, padding=1, pad=0))
+        network = nn.Sequential(convolution, norm, Sign())
         with torch.no_grad():
             network(inputs)
             norm.weight[::3] = -1           # every third sign falls
@@ -64,6 +70,8 @@ class QuantLayer:
 LAYERS = (
     *(QuantLayer("first", 8, w_bits, 3, 64) for w_bits in (1, 2, 4, 8)),
     *(QuantLayer("hidden", 1, w_bits, 64, 64) for w_bits in (1, 2, 4, 8)),
+    QuantLayer("hidden", 2, 1, 64, 64),
+    QuantLayer("gated", 2, 1, 64, 64, gated=True),
     QuantLayer("hidden", 2, 2, 64, 64),
 )
 
@@ -81,6 +89,7 @@ def precision_row(layer: QuantLayer, config: ArrayConfig = ARRAY) -> Row:
     inputs = layer.encoder.tensor(images)
     network = layer.network(inputs)
     graph = fold(network, layer.encoder, images.shape[1:])
+    config = config.replace(gate=int(layer.gated))
     program = compile_graph(graph, config)
     maps = layer.encoder.bits(images)
     model = AcceleratorModel(config)

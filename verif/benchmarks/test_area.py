@@ -12,6 +12,7 @@ from signum.fpga.flow.families.ice40 import ICE40
 from signum.golden.reference.units import processing_element
 from signum.hdl.array.pe import ProcessingElement
 from signum.hdl.config import ArrayConfig
+from signum.hdl.output.threshold import ThresholdUnit
 from signum.verif.bench.trace import play
 from signum.verif.benchmarks.area import LANES, UNITS, PlainElement, mapped, packed, popcounts, rows, size, units_of
 from signum.verif.benchmarks.record import Row, load, versions
@@ -84,6 +85,15 @@ def test_accumulators_that_double_cost_no_cell_of_ecp5(tmp_path: Path) -> None:
             cells[family.name, config.accumulator_shift] = size(element, config, family, tmp_path)
     assert cells["ecp5", 1] == cells["ecp5", 0]
     assert all(cells[name, 1] <= cells[name, 0] + plain.acc_bits for name in ("gowin", "ice40"))
+
+
+def test_a_gate_is_a_bit_for_each_column(tmp_path: Path) -> None:
+    """And a LUT for each bit of a popcount, where no LUT has an input left; on iCE40 the bits are flip-flops."""
+    plain = ArrayConfig(rows=1, cols=16, lanes=32, zero_padding=0, requantize_depth=0)
+    for family, most in ((ECP5, 24), (GOWIN, 24), (ICE40, 72)):
+        before, after = (size(ThresholdUnit(config=config), config, family, tmp_path)
+                         for config in (plain, plain.replace(gate=1)))
+        assert before < after <= before + most
 
 
 def test_the_plain_element_is_an_element(seed: int) -> None:

@@ -6,7 +6,7 @@ from signum.hdl.config import ArrayConfig
 from signum.verif.benchmarks.precision import ARRAY, LAYERS, QuantLayer, bound, precision_row
 from signum.verif.benchmarks.record import load
 
-QUICK = ("first", 8, 8), ("hidden", 2, 2)
+QUICK = ("first", 8, 8), ("hidden", 2, 2), ("gated", 2, 1)
 
 
 @pytest.mark.parametrize("layer", [

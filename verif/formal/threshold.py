@@ -109,7 +109,8 @@ def proofs() -> Iterator[Proof]:
         yield SatProof(
             unit="ThresholdUnit",
             claim=f"S and element are those of the combine table for each p, T and flag: {beats} columns, "
-                  f"{registers} memory registers{', residual' if requantized else ''}{', gated' if gate else ''}, elements of {bits} bits",
+                  f"{registers} memory registers{', residual' if requantized else ''}{', gated' if gate else ''}, "
+                  f"elements of {bits} bits",
             mutant=mutant, bench=bench(config), steps=8,
             links={"unit.$signal": "spec_held", "unit.used": "spec_used",
                    **{f"unit.sums[{column}]": f"spec_s{column}" for column in range(beats)},

@@ -103,10 +103,9 @@ def test_a_gated_drain_waits_for_its_gate(registers: int, split: bool) -> None:
     planes = {"high": MapShape(3, 4, 80), "low": MapShape(3, 4, 8)}
     segments = tuple(Segment(source=name, weights=rng.random((5, planes[name].channels, 1, 1)) < 0.5, double=gated,
                              gated=gated) for name, gated in (("high", False), ("low", True)))
-    thresholds = {name: rng.integers(middle - 5, middle + 6, (1, 1, 5)) for name, middle in (
-        ("gates", 40), ("thresholds", 80), ("open_thresholds", 84))}
-    graph = Graph(inputs=planes, layers=(
-        Layer(name="gated", segments=segments, combine="gated", **thresholds),))
+    gates, closed, opened = (rng.integers(middle - 5, middle + 6, (1, 1, 5)) for middle in (40, 80, 84))
+    graph = Graph(inputs=planes, layers=(Layer(name="gated", segments=segments, combine="gated", gates=gates,
+                                               thresholds=closed, open_thresholds=opened),))
     program = compile_graph(graph, config, split=split)
     gap = program.records[0].segments[0]["gap"]
     assert gap == config.gate_cycles - 1 > max(0, Isa(config).segment_fetch - 10)
@@ -216,8 +215,9 @@ def read_registers(config: ArrayConfig) -> dict[str, int]:
             for (name, place), word in zip(places.items(), result.values["registers"], strict=True)}
 
 
-def test_registers_tell_the_configuration():
-    config = ArrayConfig.preset("tiny")
+@pytest.mark.parametrize("gate", [0, 1])
+def test_registers_tell_the_configuration(gate: int) -> None:
+    config = ArrayConfig.preset("tiny").replace(gate=gate)
     assert read_registers(config) == {"magic": MAGIC, "version": VERSION, **config.to_dict()}
 
 

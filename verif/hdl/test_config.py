@@ -78,6 +78,8 @@ def test_streams_are_there_or_not() -> None:
     refused("weight_repeats must be at most 1, not 2", weight_repeats=2)
     refused("accumulator_shift must be at most 1, not 2", accumulator_shift=2)
     refused("parity must be at most 1, not 2", parity=2)
+    refused("gate must be at most 1, not 2", gate=2)
+    refused("gate must be 0 where element_bits is 8, not 1", element_bits=8, lanes=4, acc_bits=20, sum_bits=32, gate=1)
     refused("accumulator_shift must be 0 where element_bits is 8, not 1", element_bits=8, lanes=4, acc_bits=20,
             sum_bits=32, accumulator_shift=1)
     refused("input_places must be 0 or 1 where input_depth is 0, not 2", input_places=2)

@@ -58,11 +58,11 @@ class Watch(interpret.LayerRun):
         self._note(Region.ACTIVATIONS, addresses)
         return super()._counts(memory, addresses, words)
 
-    def _thresholds(self, window: int) -> np.ndarray:
-        found, kept = super()._thresholds(window), self.program.thresholds
+    def _thresholds(self, window: int, entry: int = 0) -> np.ndarray:
+        found, kept = super()._thresholds(window, entry), self.program.thresholds
         places = np.broadcast_to(np.arange(len(kept))[:, None], kept.shape)
         object.__setattr__(self.program, "thresholds", places)      # reads do not depend on the thresholds
-        self._note(Region.THRESHOLDS, super()._thresholds(window))
+        self._note(Region.THRESHOLDS, super()._thresholds(window, entry))
         object.__setattr__(self.program, "thresholds", kept)
         return found
 

@@ -157,9 +157,10 @@ def test_another_array_is_found_out(tmp_path: Path) -> None:
     driver.model.close()
 
 
-def test_the_wrong_word_in_c(tmp_path: Path) -> None:
-    """The driver of an array with parity, on a bus of registers alone."""
-    config = ArrayConfig(rows=2, cols=3, lanes=5, parity=1)
+@pytest.mark.parametrize("gate", [0, 1])
+def test_the_wrong_word_in_c(gate: int, tmp_path: Path) -> None:
+    """The driver of an array with parity, with gates and without, on a bus of registers alone."""
+    config = ArrayConfig(rows=2, cols=3, lanes=5, parity=1, gate=gate)
     header = c_header({"name": "signum", **describe(config)}, PROTOCOL)
     (tmp_path / "network.h").write_text(header)
     (tmp_path / "calls.c").write_text(FAULT)
@@ -176,7 +177,9 @@ def test_the_wrong_word_in_c(tmp_path: Path) -> None:
         assert library.fault(functions, told) == 1
         assert tuple(told) == (region, unit, word) == wrong_word(registers[Register.PARITY])
     assert library.check(functions) == 0
-    registers[Register.PARITY] = 0
+    registers |= {Register.CONTROL: 1 - gate}
+    assert library.check(functions) == 3
+    registers |= {Register.CONTROL: gate, Register.PARITY: 0}
     assert library.check(functions) == 3
 
 

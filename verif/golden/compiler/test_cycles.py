@@ -45,6 +45,15 @@ def test_the_end_of_a_short_dot_product_keeps_its_distance_from_a_long_one():
     assert gaps(CONFIG, [long, short], [long, short], 1, [8], split=False) == [behind_long, behind_short]
 
 
+@pytest.mark.parametrize("registers", [0, 1, 2])
+def test_the_first_gated_drain_waits_for_its_gate(registers: int) -> None:
+    """A decision takes a threshold read and two cycles more; behind it another gated drain waits for nothing."""
+    config = ArrayConfig(rows=1, cols=1, lanes=8, fetch_width=32, memory_registers=registers)
+    assert gaps(config, [20, 1, 20], [20, 1, 20], 1, [1], split=False, gated=2) == [
+        config.memory_latency + 1, Isa(config).segment_fetch - 1, 0]
+    assert gaps(config, [20, 20], [20, 20], 1, [1], split=True, gated=1) == [0, 0]
+
+
 def test_split_mode_waits_for_the_writer_of_many_rows():
     config = CONFIG.replace(rows=30)
     two_words = [8, 8, 8, 8, 8]

@@ -4,7 +4,8 @@ import dataclasses
 import itertools
 import re
 from collections.abc import Callable
-from typing import Literal
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -100,6 +101,56 @@ def test_a_layer(doubles: tuple[bool, bool], pool: tuple[int, int]) -> None:
         seen.add(want)
         assert found[b, py, px, n] == want
     assert len(seen) == 2 or pool == (5, 7)
+
+
+def gated_layer(rng: np.random.Generator, double: bool = False) -> Layer:
+    """A sum of two segments of 18 taps, and a gated one of 27, by border class; every third channel inverted."""
+    segments = tuple(
+        Segment(source=source, weights=rng.random((6, channels, 3, 3)) < 0.5, padding=(1, 1, 1, 1),
+                pad=rng.random(channels) < 0.5, double=doubles, gated=gated)
+        for source, channels, doubles, gated in (("a", 2, False, False), ("a", 2, True, False), ("b", 3, double, True)))
+    return Layer(name="l", segments=segments, combine="gated", border=(1, 0, 0, 2), pool=(2, 1),
+                 inverted=np.arange(6) % 3 == 0, gates=rng.integers(20, 35, (2, 3, 6)),
+                 thresholds=rng.integers(20, 35, (2, 3, 6)) << double,
+                 open_thresholds=(rng.integers(20, 35, (2, 3, 6)) << double) + 13)
+
+
+@pytest.mark.parametrize("double", [False, True])
+def test_a_gated_layer(double: bool) -> None:
+    """The light plane counts where the sum before it, not yet doubled, reaches the gate, and T follows the gate."""
+    rng = np.random.default_rng(5)
+    maps = {name: rng.random((2, 6, 5, channels)) < 0.5 for name, channels in (("a", 2), ("b", 3))}
+    layer = gated_layer(rng, double)
+    gates, closed_thresholds, open_thresholds = layer.gates, layer.thresholds, layer.open_thresholds
+    assert gates is not None
+    assert closed_thresholds is not None
+    assert open_thresholds is not None
+    assert (layer.bottom, layer.top) == (0, 54 * (1 + double) + 27)
+    found = layer.evaluate(maps)
+    assert found.shape == (2, 3, 5, 6)
+    seen = set()
+    for b, py, x, n in np.ndindex(found.shape):
+        want = False
+        for y in (2 * py, 2 * py + 1):
+            one, two, light = (slow_popcount(segment, maps[segment.source][b], y, x, n) for segment in layer.segments)
+            place = int(y > 0), [0, 0, 0, 1, 2][x], n
+            opens = 2 * one + two >= gates[place]
+            total = (2 * one + two) * (1 + double) + light * opens
+            want |= total >= (open_thresholds if opens else closed_thresholds)[place]
+            seen.add((bool(opens), bool(want)))
+        assert found[b, py, x, n] == want
+    assert len(seen) == 4
+
+
+def test_a_layer_of_some_channels() -> None:
+    rng = np.random.default_rng(6)
+    maps = {name: rng.random((2, 6, 5, channels)) < 0.5 for name, channels in (("a", 2), ("b", 3))}
+    layer, channels = gated_layer(rng), np.array([4, 0, 3])
+    part = layer.picked("part", channels)
+    assert part.name == "part"
+    np.testing.assert_array_equal(part.evaluate(maps), layer.evaluate(maps)[..., channels])
+    assert part.inverted is not None
+    assert part.inverted.tolist() == [False, True, True]
 
 
 def test_levels() -> None:
@@ -240,6 +291,13 @@ def layer(name: str = "l", source: str = "input", shape: tuple[int, int, int, in
     return Layer(name=name, segments=(segment,), combine=combine, pool=pool)
 
 
+def gated(segments: tuple[bool, ...], **further: Any) -> Layer:
+    one, entry = layer().segments[0], np.zeros((1, 1, 1))
+    made = Layer(name="l", segments=tuple(replace(one, gated=part) for part in segments), combine="gated",
+                 gates=entry, thresholds=entry, open_thresholds=entry)
+    return replace(made, **further)
+
+
 def graph_of(*layers: Layer) -> Callable[[], Graph]:
     return lambda: Graph(inputs={"input": MapShape(4, 5, 2)}, layers=layers)
 
@@ -277,6 +335,17 @@ def graph_of(*layers: Layer) -> Callable[[], Graph]:
     (graph_of(Layer(name="l", segments=(Segment(source="input", weights=np.zeros((1, 2, 1, 1), np.int8)),),
                     thresholds=np.zeros((1, 1, 1)))),
      "layer l must not have thresholds, for its elements have 8 bits"),
+    (graph_of(replace(layer(), gates=np.zeros((1, 1, 1)))),
+     "layer l must not have gates or gated segments, for it is sum"),
+    (graph_of(gated((False, True), thresholds=None)),
+     "the gated layer l must have gates, thresholds and open thresholds, not raw sums: their value differs with the "
+     "gate"),
+    *((graph_of(gated(segments)), "the gated segments of layer l must be one or more, behind all others, "
+       "for its gate is decided once") for segments in ((True, True), (False, False), (False, True, False))),
+    (graph_of(gated((False, True), gates=np.zeros((1, 2, 1)))),
+     "gates, thresholds and open thresholds of layer l must be of one shape, not (1, 2, 1), (1, 1, 1) and (1, 1, 1)"),
+    (graph_of(gated((False, True), shares=np.zeros(1, dtype=np.int64))),
+     "the channels of the gated layer l must not share sums"),
     (graph_of(layer(pool=(2, 6))), "the pooling window of layer l must be at most 4 x 5, not 2 x 6"),
 ])
 def test_what_is_refused(make: Callable[[], Graph], message: str) -> None:

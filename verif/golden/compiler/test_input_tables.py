@@ -63,8 +63,8 @@ def test_the_input_unit_makes_the_code_of_the_encoder(encoder: Encoder, config: 
 
 
 @pytest.mark.parametrize(("encoder", "config", "message"), [
-    (BitPlanes(4), thermometer(7, 255), "the input must have bit planes, not levels of a thermometer code: input_planes "
-                                        "of 4 would make it fit"),
+    (BitPlanes(4), thermometer(7, 255), "the input must have bit planes, not levels of a thermometer code: "
+                                        "input_planes of 4 would make it fit"),
     (Thermometer(3, 255), thermometer(7, 255), "the input must have 7 levels of a thermometer code, not 3: "
                                                "input_levels of 3 would make it fit")])
 def test_another_code(encoder: Encoder, config: ArrayConfig, message: str) -> None:

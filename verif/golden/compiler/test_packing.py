@@ -12,7 +12,8 @@ def draw(rng: np.random.Generator) -> tuple[Segment, MapShape]:
     shape = MapShape(int(rng.integers(6, 9)), int(rng.integers(6, 9)), channels)
     return Segment(source="input", weights=rng.random((4, channels, *kernel)) < 0.5,
                    stride=tuple(rng.integers(1, 3, 2).tolist()), dilation=tuple(rng.integers(1, 3, 2).tolist()),
-                   padding=tuple(rng.integers(0, 3, 4).tolist()), pad=rng.random(channels) < 0.5), shape
+                   padding=tuple(rng.integers(0, 3, 4).tolist()), pad=rng.random(channels) < 0.5,
+                   double=bool(rng.integers(2)), gated=bool(rng.integers(2))), shape
 
 
 @pytest.mark.parametrize("both", [False, True])
@@ -23,6 +24,7 @@ def test_packed_segment_gives_the_same_popcounts(both, seed):
         bits = rng.random((2, shape.height, shape.width, shape.channels)) < 0.5
         packing, packed = pack_segment(segment, both)
         assert packed.taps == segment.taps
+        assert (packed.double, packed.gated) == (segment.double, segment.gated)
         assert np.array_equal(packed.popcounts(packing.apply(bits)), segment.popcounts(bits))
 
 

@@ -38,7 +38,7 @@ def draw_plan(rng: np.random.Generator, config: ArrayConfig | None = None) -> tu
     while True:
         array = config or draw_small(rng)
         try:
-            graph = draw_graph(rng, 3, array.element_bits)
+            graph = draw_graph(rng, 3, array.element_bits, gate=bool(array.gate))
             return graph, plan_stages(graph, array, split=bool(rng.integers(2)))
         except (GraphError, CapacityError):
             continue

@@ -72,6 +72,54 @@ def test_maps_at_other_distances_are_records_of_their_own() -> None:
     assert program.records[-1].fields["drains"] == 0
 
 
+def gated_program(order: str, first: int, doubles: str, config: ArrayConfig) -> Program:
+    """A layer with a segment on each map of ``order``, gated from ``first`` on; checked against the graph."""
+    rng = np.random.default_rng(first)
+    segments = tuple(Segment(source=name, weights=rng.random((4, SHAPE.channels, 3, 3)) < 0.5, double=double == "1",
+                             gated=number >= first) for number, (name, double) in enumerate(zip(order, doubles,
+                                                                                                strict=True)))
+    before = Layer(name="before", thresholds=np.full((1, 1, 4), 50), segments=tuple(
+        Segment(source=name, weights=rng.random((4, SHAPE.channels, 2, 2)) < 0.5) for name in sorted(set(order))))
+    gates, closed, opened = (np.full((1, 1, 4), value) for value in (36 * first, 40 * first, 36 * len(order)))
+    layer = Layer(name="gated", segments=segments, combine="gated", gates=gates, thresholds=closed,
+                  open_thresholds=opened)
+    graph = Graph(inputs=dict.fromkeys(sorted(set(order)), SHAPE), layers=(before, layer))
+    maps = {name: rng.random((2, SHAPE.height, SHAPE.width, SHAPE.channels)) < 0.5 for name in graph.inputs}
+    program = compile_graph(graph, config.replace(gate=1))
+    memory, _ = interpret(program, maps)
+    place = program.maps["gated"]
+    np.testing.assert_array_equal(place.to_elements(memory[:, place.addresses]), graph.run(maps)["gated"])
+    return program
+
+
+@pytest.mark.parametrize(("order", "first", "doubles", "lines", "drains", "gated"), [
+    ("abc", 1, "000", [3, 6], 2, 1),        # one record on either side of the gate
+    ("aabb", 2, "0000", [6, 6], 2, 1),
+    ("abab", 2, "0101", [3, 3, 3, 3], 4, 2),     # weights of 2 bits: two drains decide, two are gated
+])
+def test_ranges_end_at_the_gate(order: str, first: int, doubles: str, lines: list[int], drains: int,
+                                gated: int) -> None:
+    program = gated_program(order, first, doubles, ARRAY)
+    record = program.records[-1]
+    assert [(part["runs"] + 1) * (part["lines"] + 1) for part in record.segments] == lines
+    assert record.fields["drains"] + 1 == drains
+    assert record.fields["gated"] == gated
+
+
+def test_a_gated_plane_in_several_drains_has_one_gate() -> None:
+    """7 bits hold one kernel of 72 taps, and 6 bits two lines of three."""
+    for acc_bits, drains in ((7, 2), (6, 4)):
+        record = gated_program("abc", 1, "000", ARRAY.replace(acc_bits=acc_bits)).records[-1]
+        assert record.fields["gated"] == drains
+
+
+def test_accumulators_double_on_one_side_of_the_gate_alone() -> None:
+    record = gated_program("abab", 2, "0101", SHIFTING).records[-1]
+    assert [bool(part["flags"] & SegmentFlag.SHIFT) for part in record.segments] == [True, False, False]
+    assert [bool(part["flags"] & SegmentFlag.DOUBLE) for part in record.segments] == [False, False, True]
+    assert (record.fields["drains"] + 1, record.fields["gated"]) == (3, 2)
+
+
 def test_a_record_ends_where_the_accumulator_is_full() -> None:
     """Three maps of 9 words of 8 lanes are 216 taps, and 7 bits hold one map."""
     program = program_of("abc", "000", (3, 3), ARRAY.replace(acc_bits=7))

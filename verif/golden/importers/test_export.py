@@ -6,13 +6,16 @@ import pytest
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
 from qonnx.transformation.infer_shapes import InferShapes
+from torch import nn
 
 from signum.golden.compiler.fold import fold
 from signum.golden.compiler.graph import Graph
 from signum.golden.importers import NetworkError, Normalization, load_finn, load_qonnx
 from signum.golden.importers.export import to_qonnx
+from signum.golden.layers.binary import BatchNorm, Sign
 from signum.golden.layers.blocks import Style
-from signum.golden.layers.encoder import Encoder
+from signum.golden.layers.encoder import BitPlanes, Encoder
+from signum.golden.layers.gated import GatedConv2d
 from signum.golden.networks.digits import digits_encoder, digits_graph_untrained
 from signum.golden.networks.resnet import random_resnet18
 
@@ -60,3 +63,6 @@ def test_what_has_no_form() -> None:
                                 "bits and results of 8 bits have no node of QONNX")
     with pytest.raises(NetworkError, match=r"^the first layer must weigh all levels of an input value alike$"):
         to_qonnx(digits_graph_untrained(), digits_encoder())
+    gated = nn.Sequential(GatedConv2d(3, 4, 1, unsigned=True), BatchNorm(4), Sign()).eval()
+    with pytest.raises(NetworkError, match=r"^layer 0 must not be gated, for QONNX has no operator of it$"):
+        to_qonnx(fold(gated, BitPlanes(2), (3, 4, 4)), BitPlanes(2))
