@@ -21,6 +21,7 @@ from signum.hdl.host.write_list_dma import UP5K_WORDS
 
 from .board_record import Board
 from .boot import Boot
+from .butterstick import SUPPLY, VOLTS, ButterStickPlatform
 from .colorlight import ColorlightI5Platform, ColorlightI9Platform
 from .families.ecp5 import ECP5
 from .families.gowin import GOWIN
@@ -83,6 +84,11 @@ ECPIX5_LINES: dict[str, BoardLine] = {"ethernet": Ethernet(tx_delay=2e-9, rx_del
 COLORLIGHT_ETHERNET = {"ethernet": Ethernet(tx_delay=0.0, rx_delay=2e-9)}
 
 
+BUTTERSTICK_LINES: dict[str, BoardLine] = {
+    "usb": USB(transceiver=Transceiver.ULPI, resource="usb", gives_clock=True, supply=SUPPLY, volts=VOLTS),
+    **COLORLIGHT_ETHERNET}
+
+
 def ecpix5(size: str, platform: type, preset: str) -> Board:
     # the FT2232H makes 12 Mbaud divided by whole numbers
     return Board(name=f"ecpix5-{size}", family=ECP5, platform=platform, led="", frequency=100e6, baud=4_000_000,
@@ -110,6 +116,9 @@ BOARDS = {board.name: board for board in (
           lines=COLORLIGHT_ETHERNET, preset="ecp5_45f", window=LARGE_WINDOW),
     ecpix5("45", ECPIX545Platform, "ecp5_45f"),
     ecpix5("85", ECPIX585Platform, "ecp5_2k"),
+    # without a serial line, and with lights that are multiplexed
+    Board(name="butterstick", family=ECP5, platform=ButterStickPlatform, led="", frequency=100e6,
+          lines=BUTTERSTICK_LINES, preset="ecp5_2k", window=LARGE_WINDOW),
     orangecrab("25", OrangeCrabR0_2_25FPlatform, "ecp5_25f"),
     orangecrab("85", OrangeCrabR0_2_85FPlatform, "ecp5_2k"),
     Board(name="icepi_zero", family=ECP5, platform=IcepiZero1_3Platform, frequency=100e6,

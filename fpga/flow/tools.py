@@ -176,7 +176,8 @@ TOOLS = (
     Tool(name="iceprog", use="bitstreams into iCE40 boards", get="apt-get install fpga-icestorm", required=False),
     Tool(name="icesprog", use="bitstreams into the iCESugar", get="https://github.com/wuxx/icesugar", required=False),
     Tool(name="openFPGALoader", use="bitstreams into boards", get="apt-get install openfpgaloader", required=False),
-    Tool(name="dfu-util", use="bitstreams into OrangeCrab", get="apt-get install dfu-util", required=False),
+    Tool(name="dfu-util", use="bitstreams into OrangeCrab and ButterStick", get="apt-get install dfu-util",
+         required=False),
 )
 
 

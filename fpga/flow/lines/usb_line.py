@@ -6,6 +6,7 @@ The device is made of LUNA (luna-usb), which no other file imports.
 import enum
 import importlib.util
 from dataclasses import dataclass
+from math import ceil
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,6 +21,7 @@ from amaranth.utils import exact_log2
 
 from signum.hdl.host.line import sent_layout
 
+from ..io_supply import IOSupply, start_seconds
 from ..tools import ToolError
 from .board_line import BoardError, LineUnit, Window
 
@@ -34,9 +36,10 @@ ENDPOINT = 1
 FULL_SPEED_BYTES, HIGH_SPEED_BYTES = 64, 512
 """Bytes of a packet of a bulk endpoint."""
 FIFO_DEPTH = 16
-PHY_RESET_BITS = 9      # 512 cycles; transceivers demand 1 us
+PHY_RESET = 512         # cycles; transceivers demand 1 us
 VENDOR_SPECIFIC = 0xFF
 PINS_CLOCKS = {"usb_io": 48e6, "usb": 12e6}
+ULPI_CLOCKS = {"ulpi_link": 60e6}       # that the board gives to a transceiver
 ULPI_CLOCK = 60e6
 LEAST_CLOCK = 8e6       # a byte a cycle, which full speed brings at 1.5 MHz and high speed at 60 MHz
 WINDOW = Window(slots=16, slot_bytes=1024, number_bits=11)
@@ -70,10 +73,20 @@ class USB:
     transceiver : Transceiver
     resource : str
         Name of the platform's resource.
+    gives_clock : bool
+        The board gives the clock of its ULPI port to the transceiver, and not the other way.
+    supply : str
+        Resource of the regulators that the FPGA sets (`fpga.flow.io_supply`), without which the transceiver has no
+        supply; nothing where it has one.
+    volts : tuple of float
+        Of these regulators.
     """
 
     transceiver: Transceiver
     resource: str
+    gives_clock: bool = False
+    supply: str = ""
+    volts: tuple[float, ...] = ()
     window: Window | None = WINDOW
 
     @property
@@ -85,7 +98,10 @@ class USB:
         """Its port; BoardError if the clock is slower than the wires, ToolError if luna-usb is missing."""
         if clock < LEAST_CLOCK:
             raise BoardError(f"frequency must be at least {LEAST_CLOCK / 1e6:g} MHz for USB, not {clock / 1e6:.4g}")
-        return USBLine(transceiver=self.transceiver, resource=self.resource)
+        supply = IOSupply(clock=clock, volts=self.volts) if self.supply else None
+        return USBLine(transceiver=self.transceiver, resource=self.resource, gives_clock=self.gives_clock,
+                       supply_resource=self.supply, supply=supply,
+                       reset_cycles=ceil(start_seconds() * clock) if supply else PHY_RESET)
 
     def sources(self) -> dict[str, str]:
         """Nothing beside the design."""
@@ -282,10 +298,17 @@ class USBLine(LineUnit):
     transceiver : Transceiver
     resource : str
         Name of the platform's resource, for `connect_pads`.
+    gives_clock : bool
+        ``ulpi.clk`` is that of the board, which `connect_pads` also gives to the transceiver.
+    supply : IOSupply, optional
+        The supply of the transceiver, whose pins are of the resource ``supply_resource``.
+    reset_cycles : int
+        Cycles of ``sync`` from power-up in which a transceiver with a ULPI port is held in reset.
 
     Members
     -------
     line : Out(line_signature)
+    ulpi_link_clk, ulpi_link_rst : In(1), only with ``gives_clock``
     usb_io_clk, usb_io_rst, usb_clk, usb_rst : In(1), only with `Transceiver.PINS`
     d_p, d_n : Out(io.Buffer.Signature("io", 1)), only with `Transceiver.PINS`
         The wires of the cable.
@@ -304,15 +327,19 @@ class USBLine(LineUnit):
     ordered = True
     slow = False
 
-    def __init__(self, *, transceiver: Transceiver, resource: str = "usb") -> None:
+    def __init__(self, *, transceiver: Transceiver, resource: str = "usb", gives_clock: bool = False,
+                 supply: IOSupply | None = None, supply_resource: str = "", reset_cycles: int = PHY_RESET) -> None:
         if transceiver not in list(Transceiver):
             raise ValueError(f"transceiver must be one of {', '.join(Transceiver)}, not {transceiver!r}")
         self.transceiver = Transceiver(transceiver)
         self.resource = resource
+        self.gives_clock = gives_clock
+        self.supply, self.supply_resource = supply, supply_resource
+        self.reset_cycles = reset_cycles
         if not importlib.util.find_spec("luna"):
             raise ToolError(GET_LUNA)
         if self.transceiver is Transceiver.ULPI:
-            super().__init__({"ulpi": Out(ulpi_signature)})
+            super().__init__({"ulpi": Out(ulpi_signature)}, ULPI_CLOCKS if gives_clock else {})
         else:
             wire = Out(io.Buffer.Signature("io", 1))
             super().__init__({"d_p": wire, "d_n": wire, "pull_up": Out(1)}, PINS_CLOCKS)
@@ -369,13 +396,23 @@ class USBLine(LineUnit):
         ulpi = pins.ulpi
         m.submodules.ulpi_data = data = io.Buffer("io", pads.data)
         wiring.connect(m, ulpi.data, data)
-        for name in ("clk", "nxt", "dir"):
+        for name in ("nxt", "dir", *(() if self.gives_clock else ("clk",))):
             m.submodules[f"ulpi_{name}"] = source = io.Buffer("i", getattr(pads, name))
             m.d.comb += getattr(ulpi, name).eq(source.i)
         for name in ("stp", "rst"):
             m.submodules[f"ulpi_{name}"] = target = io.Buffer("o", getattr(pads, name))
             m.d.comb += target.o.eq(getattr(ulpi, name))
-        platform.add_clock_constraint(pads.clk.io, ULPI_CLOCK)
+        if self.supply:
+            m.submodules.supply = self.supply
+            self.supply.connect_pads(m, platform, self.supply_resource)
+        if not self.gives_clock:
+            platform.add_clock_constraint(pads.clk.io, ULPI_CLOCK)
+            return
+        # through a register of the pad, like the data
+        m.domains.ulpi_pad = ClockDomain("ulpi_pad", local=True, reset_less=True)
+        m.submodules.ulpi_clk = clock = io.DDRBuffer("o", pads.clk, o_domain="ulpi_pad")
+        m.d.comb += [ClockSignal("ulpi_pad").eq(pins.ulpi_link_clk), ulpi.clk.eq(pins.ulpi_link_clk),
+                     clock.o[0].eq(1), clock.o[1].eq(0)]
 
     def _pins(self) -> SimpleNamespace:
         """The wires as LUNA takes them, whose receiver synchronises them; synchronised here, responses came later."""
@@ -385,11 +422,11 @@ class USBLine(LineUnit):
         """The port as LUNA takes it, and domain ``usb``, which is in reset as long as the transceiver is."""
         pins = self.ulpi
         m.domains.usb = ClockDomain("usb", local=True)
-        count = Signal(PHY_RESET_BITS + 1)
-        m.d.comb += [ClockSignal("usb").eq(pins.clk), pins.rst.eq(~count[-1])]
+        left = Signal(range(self.reset_cycles + 1), init=self.reset_cycles)
+        m.d.comb += [ClockSignal("usb").eq(pins.clk), pins.rst.eq(left != 0)]
         m.submodules.reset = ResetSynchronizer(pins.rst, domain="usb")
         with m.If(pins.rst):
-            m.d.sync += count.eq(count + 1)
+            m.d.sync += left.eq(left - 1)
         return SimpleNamespace(
             data=pins.data, nxt=SimpleNamespace(i=pins.nxt), dir=SimpleNamespace(i=pins.dir),
             stp=SimpleNamespace(o=pins.stp),

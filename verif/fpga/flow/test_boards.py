@@ -18,7 +18,7 @@ PINS = "pcf", "lpf", "cst"
 """How the names of files with pins end."""
 
 LINE_PINS = {SerialPort: {"uart_0__rx", "uart_0__tx"}, Ethernet: {"eth_rgmii_0__rx_clk", "eth_rgmii_0__tx_data"},
-             Transceiver.PINS: {"usb_0__d_p", "usb_0__d_n"}, Transceiver.ULPI: {"ulpi_0__data", "ulpi_0__clk"}}
+             Transceiver.PINS: {"usb_0__d_p", "usb_0__d_n"}, Transceiver.ULPI: {"{}_0__data", "{}_0__clk"}}
 
 
 @pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
@@ -60,10 +60,31 @@ def test_a_plan(board: Board, line: str) -> None:
     pins = next(text for name, text in plan.files.items() if name.endswith(PINS))
     kind = getattr(chosen, "transceiver", type(chosen))
     for name in (board.crystal, *LINE_PINS[kind], *([board.led] if board.led else [])):
-        assert name in pins
+        assert name.format(getattr(chosen, "resource", "")) in pins
     plls = plan.files["signum.il"].count(f"cell \\{(board.clock or board.family.clock).CELL} ")
     assert plls == 1 + bool(chosen.unit(board.frequency).clocks)
     assert board.family.command in plan.files["signum.ys"]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:luna")
+def test_the_transceiver_of_the_butterstick_has_its_supply() -> None:
+    """Its pins have the level of the bank, whose regulator the design sets; the FPGA gives the clock of the port."""
+    board = board_named("butterstick")
+    plan = board.platform().build(board.design(ArrayConfig.preset("small"), board.pll(board.frequency),
+                                               board.line("usb")), name="signum", do_build=False, debug_verilog=False)
+    pins = plan.files["signum.lpf"]
+    for number in range(3):
+        assert f'LOCATE COMP "vccio_ctrl_0__pdm__io[{number}]"' in pins
+    assert 'LOCATE COMP "vccio_ctrl_0__en__io"' in pins
+    levels = [line for line in pins.splitlines() if line.startswith('IOBUF PORT "usb_0__')]
+    assert len(levels) == 8 + 5
+    assert all("IO_TYPE=LVCMOS33" in line for line in levels)
+    clock = next(line for line in plan.files["signum.il"].splitlines() if "ODDRX1F" in line)
+    assert clock.strip().startswith("cell")
+    ethernet = board.platform().build(board.design(ArrayConfig.preset("small"), board.pll(board.frequency),
+                                                   board.line("ethernet")), name="signum", do_build=False,
+                                      debug_verilog=False)
+    assert "vccio_ctrl" not in ethernet.files["signum.lpf"]
 
 
 @pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
@@ -77,7 +98,7 @@ def test_the_tools_are_told_the_device_of_the_platform(board: Board) -> None:
 
 
 def test_no_such_board() -> None:
-    with pytest.raises(BoardError, match=r"^board must be one of colorlight.*, not nothing$"):
+    with pytest.raises(BoardError, match=r"^board must be one of butterstick, .*, not nothing$"):
         board_named("nothing")
 
 

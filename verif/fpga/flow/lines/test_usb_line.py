@@ -58,8 +58,8 @@ def full_speed(sync=37, deviation=0.0, size=3000, stall=0.96, test=None):
         "bus": "pins", "sync": sync, "deviation": deviation, "bytes": size, "stall": stall})
 
 
-def ulpi(bus, sync=20, size=12_000, stall=0.5, silent=False, test=None):
-    return simulate(USBLine(transceiver=Transceiver.ULPI), BENCH, test=test, parameters={
+def ulpi(bus, sync=20, size=12_000, stall=0.5, silent=False, test=None, **options):
+    return simulate(USBLine(transceiver=Transceiver.ULPI, **options), BENCH, test=test, parameters={
         "bus": bus, "sync": sync, "pause": 0.02, "bytes": size, "stall": stall, "silent": silent})
 
 
@@ -89,6 +89,11 @@ def test_high_speed():
 def test_full_speed_over_ulpi():
     """A host without high speed: packets have 64 bytes then. The transceiver tells no VBUS."""
     ulpi("full", size=1000, stall=0.99, silent=True, test="moves_bytes")
+
+
+def test_a_transceiver_on_the_clock_of_the_board():
+    """It is held in reset longer, until it has its supply."""
+    ulpi("high", size=1000, test="moves_bytes", gives_clock=True, reset_cycles=3000)
 
 
 def test_luna_missing(monkeypatch):
