@@ -14,7 +14,8 @@ from signum.fpga.flow.program_file import ProgramFile
 from signum.fpga.flow.report import board_row, boards_table, keep_board_row, load_board_rows, table
 from signum.golden.compiler.weight_streaming import plan_streamed
 from signum.golden.networks.geometry import fully_connected, with_random_weights
-from signum.hdl.config import PRESETS, ArrayConfig
+from signum.hdl.config import ArrayConfig
+from signum.hdl.presets import PRESETS
 from signum.verif.command_line import main
 
 from .test_report import PLACED
