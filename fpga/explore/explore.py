@@ -26,8 +26,9 @@ from signum.fpga.flow.placement import place
 from signum.fpga.flow.report import fmax_mhz, load_board_rows, utilization
 from signum.fpga.flow.tools import BuildError
 from signum.golden.networks.digits import NETWORKS
-from signum.hdl.config import PRESETS, ArrayConfig
+from signum.hdl.config import ArrayConfig
 from signum.hdl.lib.command import Command, Folder, Integer, Number, OneOf, Refusal
+from signum.hdl.presets import PRESETS
 
 from .cache import Cache, sources
 from .candidates import (

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from signum.hdl.config import PRESETS, ArrayConfig
+from signum.hdl.config import ArrayConfig
 from signum.hdl.lib.folders import REPOSITORY
+from signum.hdl.presets import PRESETS
 
 from .families.family import BoardFamily, Family
 

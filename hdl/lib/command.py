@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
-from signum.hdl.config import PRESETS, ArrayConfig, ConfigError
+from signum.hdl.config import ArrayConfig, ConfigError
+from signum.hdl.presets import PRESETS
 from signum.hdl.told import told
 
 from .folders import IN_REPOSITORY

@@ -20,7 +20,8 @@ import numpy as np
 from signum.fpga.flow.program_file import ProgramFile
 from signum.fpga.host.link import LinkError
 from signum.golden.networks.digits import digits_encoder, digits_graph_untrained
-from signum.hdl.config import PRESETS, ArrayConfig
+from signum.hdl.config import ArrayConfig
+from signum.hdl.presets import PRESETS
 from signum.verif.bench.cases import draw_case
 from signum.verif.command_line import COMMANDS as TABLE
 from signum.verif.command_line import load, main

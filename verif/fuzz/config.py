@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from signum.hdl.config import PRESETS, ArrayConfig, ConfigError
+from signum.hdl.config import ArrayConfig, ConfigError
 from signum.hdl.host.bus import AddressMap
 from signum.hdl.lib.command import read_config
+from signum.hdl.presets import PRESETS
 from signum.verif.bench.cases import draw_config
 
 from .mutate import mutate_bytes, mutate_text, mutate_tree

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signum.hdl.config import MAY_BE_ZERO, PRESETS, ArrayConfig, ConfigError
+from signum.hdl.config import MAY_BE_ZERO, ArrayConfig, ConfigError
 
 SMALL: dict[str, Any] = {"rows": 2, "cols": 3, "lanes": 8}
 
@@ -174,14 +174,6 @@ def test_toml_and_back(tmp_path: Path) -> None:
 def test_bad_toml(text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}"):
         ArrayConfig.from_toml(text)
-
-
-def test_presets_are_valid_and_the_default_one_is_large_enough() -> None:
-    for name in PRESETS:
-        ArrayConfig.preset(name)
-    assert ArrayConfig.preset("icebreaker").binops_per_cycle >= 512
-    with pytest.raises(ConfigError, match=rf"^preset must be one of {', '.join(sorted(PRESETS))}, not nope$"):
-        ArrayConfig.preset("nope")
 
 
 def test_replace_checks_again() -> None:

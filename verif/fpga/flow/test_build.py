@@ -18,7 +18,8 @@ from signum.golden.compiler.program import Program
 from signum.golden.compiler.weight_streaming import plan_streamed
 from signum.golden.networks.digits import digits_encoder, digits_graph_untrained
 from signum.golden.networks.geometry import fully_connected, with_random_weights
-from signum.hdl.config import PRESETS, ArrayConfig
+from signum.hdl.config import ArrayConfig
+from signum.hdl.presets import PRESETS
 from signum.verif.command_line import main
 
 from .test_report import PLACED

@@ -20,8 +20,8 @@ from amaranth.lib.wiring import In, Out
 from signum.fpga.flow.families.ecp5 import ECP5
 from signum.fpga.flow.tools import tool, verilator_environment
 from signum.fpga.host.netlist_board import cell_models
-from signum.hdl.config import PRESETS
 from signum.hdl.lib.emit import EmitError, emit, run_yosys, to_verilog
+from signum.hdl.presets import PRESETS
 from signum.verif.bench.simulate import simulate
 from signum.verif.command_line import main
 
