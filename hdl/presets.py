@@ -42,7 +42,8 @@ PRESETS: dict[str, dict[str, int]] = {
     "ecp5_cnv_planes": preset(1, 64, 32, tile=32, drain_width=16, fetch_width=8, pipeline=3, memory_registers=2,
                               acc_bits=13, weight_depth=1024, activation_depth=16384, accumulator_shift=1,
                               input_depth=1024, input_planes=8, answer_ranks=1),
-    # CNV at 14,336 operations a cycle, an image a row: with eight rows, filling the images would take longer than a run
+    # CNV at 14,336 operations a cycle, an image a row: with eight rows, filling the images would take longer than a run;
+    # for simulation alone, since it takes more block RAMs than the largest chip has
     "ecp5_cnv_14k": preset(7, 64, 32, tile=16, drain_width=16, fetch_width=8, pipeline=3, memory_registers=2,
                            sum_bits=14, weight_depth=1024, activation_depth=4608, threshold_depth=128,
                            program_depth=128, input_depth=1024, input_planes=1, input_levels=7, input_maximum=255,
