@@ -12,6 +12,10 @@ from signum.fpga.flow.lines.ethernet_line import Ethernet
 from signum.fpga.flow.lines.serial_line import SerialPort, baud_divisor
 from signum.fpga.flow.lines.usb_line import Transceiver
 from signum.fpga.flow.report import RECORDED_BOARDS
+from signum.golden.compiler.answers import Answers
+from signum.golden.compiler.compile import compile_graph
+from signum.golden.compiler.stream_cycles import interval_cycles
+from signum.golden.networks.geometry import cnv, with_random_weights
 from signum.hdl.config import ArrayConfig
 
 PINS = "pcf", "lpf", "cst"
@@ -46,6 +50,14 @@ def test_the_memories_of_the_preset_fit(board: Board) -> None:
     assert blocks <= capacity
     # larger ones have not been routed on an ECP5 or a GW2A-18
     assert blocks >= 0.4 * capacity or board.preset in ("ecp5_2k", "gowin_9k")
+
+
+@pytest.mark.parametrize("board", [board for board in BOARDS.values() if "-85F" in board.device],
+                         ids=lambda board: board.name)
+def test_the_largest_boards_hold_cnv_whole(board: Board) -> None:
+    """By their default preset, from pixels to classes; the weights alone are more than an LFE5U-45F has."""
+    program = compile_graph(with_random_weights(cnv(), 1), ArrayConfig.preset(board.preset), answers=Answers())
+    assert interval_cycles(program) <= 34_000
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:luna")
