@@ -194,7 +194,7 @@ def test_refusals(options, message, tmp_path, capsys):
 
 def test_an_unknown_board(capsys):
     assert main(["explore", "--network", "cnv", "--board", "nexys"]) == 2
-    assert capsys.readouterr().err.startswith("board must be one of colorlight_5a75b_r7_0, ")
+    assert capsys.readouterr().err.startswith("board must be one of butterstick, ")
 
 
 def test_without_dask(monkeypatch):
