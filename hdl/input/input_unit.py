@@ -153,11 +153,11 @@ class InputUnit(wiring.Component):
                      written.value.eq(receiver.value), written.pad.eq(receiver.pad)]
         if not self.config.input_tables:
             return written
-        m.submodules.table = table = PixelTable(config=self.config)
+        m.submodules.tables = table = PixelTable(config=self.config)
         m.d.comb += [table.i.eq(written), table.restart.eq(receiver.restart), table.load.eq(self.load),
                      table.load_address.eq(self.load_address), table.load_data.eq(self.load_data)]
         if self.config.input_tables > 1:
-            m.d.comb += table.table.eq(self.geometry.table)
+            m.d.comb += table.last.eq(self.geometry.table)
         return table.o
 
     def _writes(self, m: Module, packer: LanePacker, restart: Value) -> Signal:

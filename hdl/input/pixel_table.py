@@ -24,7 +24,7 @@ def write_layout(config: ArrayConfig) -> data.StructLayout:
 class PixelTable(wiring.Component):
     """Passes the writes of a line buffer on, a cycle later, with the entry of each value in place of the value.
 
-    The values of a pixel, a channel each, are looked up in successive tables, from the first to ``table`` and around.
+    The values of a pixel, a channel each, are looked up in successive tables, from the first to ``last`` and around.
     Padded values are none of a pixel's, and pass unchanged.
 
     Parameters
@@ -34,7 +34,7 @@ class PixelTable(wiring.Component):
 
     Members
     -------
-    table : In, only with several tables
+    last : In, only with several tables
         Last table of a pixel; constant while values come.
     restart : In(1)
         The next value is the first one of a pixel.
@@ -48,7 +48,7 @@ class PixelTable(wiring.Component):
         self.config = config
         layout = write_layout(config)
         super().__init__({
-            **({"table": In(bits_to_hold(config.input_tables - 1))} if config.input_tables > 1 else {}),
+            **({"last": In(bits_to_hold(config.input_tables - 1))} if config.input_tables > 1 else {}),
             "restart": In(1),
             "i": In(layout),
             "o": Out(layout),
@@ -63,12 +63,12 @@ class PixelTable(wiring.Component):
         into, out = entries.write_port(), entries.read_port()
         number: Value = Const(0, 0)
         if self.config.input_tables > 1:
-            number = Signal.like(self.table)
+            number = Signal.like(self.last)
             with m.If(self.restart):
                 m.d.sync += number.eq(0)
             with m.Elif(self.i.enable & ~self.i.pad):
                 m.d.sync += number.eq(number + 1)
-                with m.If(number == self.table):
+                with m.If(number == self.last):
                     m.d.sync += number.eq(0)
         m.d.comb += [
             into.en.eq(self.load),

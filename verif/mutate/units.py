@@ -56,6 +56,7 @@ UNITS: Mapping[str, Unit] = {each.name: each for each in (
     unit("host/receive_window", "ReceiveWindow", 60, 1),
     unit("host/frame_transmitter", "FrameTransmitter", 60, 1, tests=("host/test_frame_transmitter", *BRIDGE)),
     unit("host/bridge", "Bridge", 60, 1),
+    unit("input/pixel_table", "PixelTable", 30, 1),
     unit("input/frame_receiver", "FrameReceiver", 40, 1, tests=INPUT),
     unit("input/window_reader", "WindowReader", 40, 1, tests=INPUT),
     unit("input/lane_packer", "LanePacker", 40, 1, tests=INPUT),

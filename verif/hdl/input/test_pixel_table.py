@@ -29,7 +29,7 @@ def test_entries(tables: int, used: int) -> None:
 
     async def testbench(ctx: SimulatorContext) -> None:
         if tables > 1:
-            ctx.set(unit.table, used - 1)
+            ctx.set(unit.last, used - 1)
         ctx.set(unit.load, 1)
         for number, table in enumerate(entries):
             for value in rng.sample(range(256), 256):
