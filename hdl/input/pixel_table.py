@@ -70,12 +70,16 @@ class PixelTable(wiring.Component):
                 m.d.sync += number.eq(number + 1)
                 with m.If(number == self.last):
                     m.d.sync += number.eq(0)
+        enable, passed = Signal(), Signal(self.i.shape(), reset_less=True)
+        m.d.sync += [enable.eq(self.i.enable), passed.eq(self.i)]
         m.d.comb += [
             into.en.eq(self.load),
             into.addr.eq(self.load_address),
             into.data.eq(self.load_data),
             out.addr.eq(Cat(self.i.value, number)),
+            self.o.enable.eq(enable),
+            self.o.address.eq(passed.address),
             self.o.value.eq(out.data),
+            self.o.pad.eq(passed.pad),
         ]
-        m.d.sync += [self.o[name].eq(self.i[name]) for name in ("enable", "address", "pad")]
         return m

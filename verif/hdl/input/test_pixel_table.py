@@ -28,6 +28,7 @@ def test_entries(tables: int, used: int) -> None:
     found: list[Write] = []
 
     async def testbench(ctx: SimulatorContext) -> None:
+        assert not ctx.get(unit.o.enable)
         if tables > 1:
             ctx.set(unit.last, used - 1)
         ctx.set(unit.load, 1)
