@@ -37,9 +37,10 @@ class AnswerBuffer(wiring.Component):
         Count of the offered number.
     taken : In(count_bits), take : In(1)
         The host has all numbers before this one; ignored where that is less than before, or more than
-        was sent since the last ``rewind``.
+        was sent since the last ``rewind``. It is judged in the next cycle, in which ``taken`` stays, without ``take``.
     rewind : In(1)
-        Send all numbers again that were not taken; not in a cycle with ``take`` or while a number is sent.
+        Send all numbers again that were not taken; not in a cycle with ``take``, nor in the next one, nor while a
+        number is sent.
     clear : In(1)
         Forget all numbers, and count from 0 on.
 
@@ -73,8 +74,9 @@ class AnswerBuffer(wiring.Component):
         m.submodules.memory = memory = self.memory
         bits, place = self.count_bits, self.number_bits - 1
         end, send, kept = (Signal(bits, name=name) for name in ("end", "send", "kept"))
-        here, sent, possible = Signal(), Signal(), Signal()
-        known, held, ahead = Signal(bits), Signal(bits), Signal(bits)
+        here, sent, held = Signal(), Signal(), Signal(bits)
+        # of the cycle before: registers, for timing
+        known, ahead, judged = Signal(bits, name="known"), Signal(bits, name="ahead"), Signal(name="judged")
         m.d.comb += [
             held.eq(end - kept),
             self.i.ready.eq(~held[place]),
@@ -87,17 +89,15 @@ class AnswerBuffer(wiring.Component):
             sent.eq(self.o.valid & self.o.ready),
             self.more.eq(end != send),
             self.first.eq(send),
-            # a late frame may tell an older number; behind a rewind the host may know of more than has left
-            known.eq(self.taken - kept),
-            ahead.eq(send - kept),
-            possible.eq(known <= ahead),
         ]
+        m.d.sync += [known.eq(self.taken - kept), ahead.eq(send - kept), judged.eq(self.take & ~self.clear)]
         m.d.sync += here.eq(self.more & ~sent & ~memory.blocked & ~self.rewind & ~self.clear)
         with m.If(memory.write):
             m.d.sync += end.eq(end + 1)
         with m.If(sent):
             m.d.sync += send.eq(send + 1)
-        with m.If(self.take & possible):
+        # a late frame may tell an older number; behind a rewind the host may know of more than has left
+        with m.If(judged & (known <= ahead)):
             m.d.sync += kept.eq(self.taken)
         with m.If(self.rewind):
             m.d.sync += send.eq(kept)

@@ -114,7 +114,7 @@ class Bridge(wiring.Component):
         ]
         if self.buffer:
             m.submodules.buffer = buffer = self.buffer
-            rewind = Signal()
+            rewind, judged = Signal(), Signal()
             wiring.connect(m, wiring.flipped(self.answers), buffer.i)
             wiring.connect(m, buffer.o, transmitter.answers)
             m.d.comb += [
@@ -123,9 +123,10 @@ class Bridge(wiring.Component):
                 buffer.taken.eq(window.taken),
                 buffer.take.eq(window.arrived),
                 buffer.clear.eq(window.opens),
-                # not while numbers are sent
-                buffer.rewind.eq(rewind & transmitter.idle & ~window.arrived),
+                # not while numbers are sent, or the host's number is judged
+                buffer.rewind.eq(rewind & transmitter.idle & ~window.arrived & ~judged),
             ]
+            m.d.sync += judged.eq(window.arrived)
             m.d.sync += rewind.eq(window.polled | rewind & ~buffer.rewind)
         return m
 

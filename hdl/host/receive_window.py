@@ -62,7 +62,7 @@ class ReceiveWindow(wiring.Component):
     polled : Out(1)
         ``arrived``, with `Command.POLL`.
     taken : Out(number_bits)
-        Numbers of answers that the host has; valid with ``arrived``.
+        Numbers of answers that the host has; valid with ``arrived`` and in the next cycle.
 
     Raises
     ------

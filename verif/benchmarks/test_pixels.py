@@ -18,8 +18,8 @@ def test_cycles_are_the_recorded_ones(case: PixelCase) -> None:
 def test_goals() -> None:
     rows = {(row["network"], row["mode"]): row for row in load("pixels")["rows"]}
     digits, cnv = rows["digits", "batch"], rows["cnv", "batch"]
-    assert digits["interval_cycles"] <= 3390
-    assert (digits["bytes_in"], digits["binops_per_cycle"]) == (64, 448)
+    assert digits["interval_cycles"] <= 2860
+    assert (digits["bytes_in"], digits["binops_per_cycle"]) == (64, 512)
     assert cnv["interval_cycles"] <= 34_000
     assert cnv["binops_per_cycle"] == 2048
 

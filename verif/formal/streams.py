@@ -105,17 +105,20 @@ def ring_inputs(m: Module, unit: Any) -> None:
 
 def ring_counts(m: Module, unit: Any) -> None:
     """The counts of the buffer once more, and their order: taken, sent, held, at most the depth apart."""
-    end, send, kept = (Signal(unit.count_bits, name=f"spec_{name}") for name in ("end", "send", "kept"))
-    sent, ahead = unit.o.valid & unit.o.ready, Signal.like(end)
-    held, known = Signal.like(end), Signal.like(end)
-    m.d.comb += [held.eq(end - kept), ahead.eq(send - kept), known.eq(unit.taken - kept),
-                 Assume(~unit.rewind | ~(unit.take | sent)),
-                 Assert(held <= 1 << unit.number_bits - 1), Assert(ahead <= held)]
+    end, send, kept, known, ahead = (Signal(unit.count_bits, name=f"spec_{name}")
+                                     for name in ("end", "send", "kept", "known", "ahead"))
+    judged = Signal(name="spec_judged")
+    sent, held = unit.o.valid & unit.o.ready, Signal.like(end)
+    m.d.comb += [held.eq(end - kept),
+                 Assume(~unit.rewind | ~(unit.take | judged | sent)), Assume(~judged | ~unit.take),
+                 Assume(~judged | (unit.taken == past(m, unit.taken, "taken"))),
+                 Assert(held <= 1 << unit.number_bits - 1), Assert((send - kept)[:len(end)] <= held)]
+    m.d.sync += [known.eq(unit.taken - kept), ahead.eq(send - kept), judged.eq(unit.take & ~unit.clear)]
     with m.If(unit.clear):
         m.d.sync += [end.eq(0), send.eq(0), kept.eq(0)]
     with m.Else():
         m.d.sync += [end.eq(end + (unit.i.valid & unit.i.ready)), send.eq(Mux(unit.rewind, kept, send + sent))]
-        with m.If(unit.take & (known <= ahead)):
+        with m.If(judged & (known <= ahead)):
             m.d.sync += kept.eq(unit.taken)
 
 
@@ -140,7 +143,7 @@ def proofs() -> Iterator[Proof]:
         ("AnswerBuffer", {"number_bits": 3, "count_bits": 4, "bits": 4}, ", but for rewind and clear",
          Mutant(f"{host}answer_buffer", "with m.If(sent):", "with m.If(self.o.valid):"),
          {"excuse": lambda unit: unit.rewind | unit.clear, "further": ring_counts,
-          "links": {"unit.end": "spec_end", "unit.send": "spec_send", "unit.kept": "spec_kept"}}),
+          "links": {f"unit.{name}": f"spec_{name}" for name in ("end", "send", "kept", "known", "ahead", "judged")}}),
         ("UARTReceiver", {"divisor": 4}, "", Mutant(
             f"{host}uart", "with m.If(self.o.valid & ~self.o.ready):", "with m.If(0):"), {"reach": 90}),
         ("AnswerText", {"bits": 6}, "",

@@ -19,7 +19,8 @@ from .clock import Clock
 from .family import NAME, BoardFamily, Chip, Device
 from .pll import PLL, Parameters
 
-__all__ = ["ICE40", "ICE40PLL", "ICE40Clock", "ICE40CoreClock", "part_doubled_inputs"]
+__all__ = ["ICE40", "ICE40PLL", "ICE40Clock", "ICE40CoreClock", "begin_chains", "part_doubled_inputs",
+           "register_carries"]
 
 # FILTER_RANGE for a phase detector below so many MHz
 FILTERS = (17, 1), (26, 2), (44, 3), (66, 4), (101, 5), (134, 6)
@@ -104,6 +105,93 @@ class ICE40CoreClock(ICE40Clock):
         return {"i_REFERENCECLK": self.crystal(m, platform)}
 
 
+def begin_chains(netlist: dict[str, Any]) -> int:
+    """Begin every carry chain with a constant, in place; returns how many carry cells were added.
+
+    A chain whose lowest carry in is a signal takes a logic cell that brings the signal into the chain. nextpnr adds one
+    that has nothing else. As a carry cell of the netlist, of the signal, 0 and 1, it also takes a LUT that drives the
+    signal from no more than two others.
+
+    Parameters
+    ----------
+    netlist : dict
+        As Yosys writes it in JSON.
+    """
+    return sum(begin_chains_of(module) for module in netlist["modules"].values())
+
+
+def begin_chains_of(module: dict[str, Any]) -> int:
+    cells: dict[str, Cell] = module["cells"]
+    carries = {name: cell for name, cell in cells.items() if cell["type"] == "SB_CARRY"}
+    chained = {bit for cell in carries.values() for bit in cell["connections"].get("CO", ())}
+    luts: dict[int, list[Cell]] = {}
+    for cell in cells.values():
+        if cell["type"] == "SB_LUT4":
+            luts.setdefault(cell["connections"]["I3"][0], []).append(cell)
+    largest, added = largest_bit(module), 0
+    for name, cell in carries.items():
+        pins = cell["connections"]
+        (before,) = pins["CI"]
+        if before in chained or not isinstance(before, int):
+            continue
+        added += 1
+        bit = largest + added
+        cells[f"{name}_begin"] = {
+            "hide_name": 0, "type": "SB_CARRY", "parameters": {}, "attributes": {},
+            "port_directions": {"I0": "input", "I1": "input", "CI": "input", "CO": "output"},
+            "connections": {"I0": [before], "I1": ["0"], "CI": ["1"], "CO": [bit]}}
+        pins["CI"] = [bit]
+        # the sum's LUT, which is in the carry's own logic cell
+        for lut in luts.get(before, ()):
+            if [lut["connections"][pin] for pin in ("I1", "I2")] == [pins["I0"], pins["I1"]]:
+                lut["connections"]["I3"] = [bit]
+                break
+    return added
+
+
+def register_carries(netlist: dict[str, Any]) -> int:
+    """Put a LUT between the end of a carry chain and each flip-flop that takes it, in place; returns how many.
+
+    The two share a logic cell at the end of the chain. Without it nextpnr adds a cell that takes the carry out of the
+    chain, and the flip-flop takes another.
+
+    Parameters
+    ----------
+    netlist : dict
+        As Yosys writes it in JSON.
+    """
+    added = 0
+    for module in netlist["modules"].values():
+        cells: dict[str, Cell] = module["cells"]
+        carries = {bit for cell in cells.values() if cell["type"] == "SB_CARRY"
+                   for bit in cell["connections"].get("CO", ())}
+        bit = largest_bit(module)
+        for name, cell in list(cells.items()):
+            pins = cell["connections"]
+            if cell["type"].startswith("SB_DFF") and pins["D"][0] in carries:
+                bit += 1
+                cells[f"{name}_end"] = passing_lut("I3", pins["D"][0], bit)
+                pins["D"] = [bit]
+                added += 1
+    return added
+
+
+def passing_lut(pin: str, bit: int, out: int) -> Cell:
+    """A LUT that passes a signal on from one of its inputs."""
+    truth = {"I0": 0xAAAA, "I3": 0xFF00}[pin]
+    inputs = "I0", "I1", "I2", "I3"
+    return {"hide_name": 0, "type": "SB_LUT4", "parameters": {"LUT_INIT": f"{truth:016b}"}, "attributes": {},
+            "port_directions": {**dict.fromkeys(inputs, "input"), "O": "output"},
+            "connections": {**{name: ["0"] for name in inputs}, pin: [bit], "O": [out]}}
+
+
+def largest_bit(module: dict[str, Any]) -> int:
+    """The largest number of a signal of a module."""
+    nets = [*(pins for cell in module["cells"].values() for pins in cell["connections"].values()),
+            *(port["bits"] for port in module.get("ports", {}).values())]
+    return max((bit for pins in nets for bit in pins if isinstance(bit, int)), default=1)
+
+
 def part_doubled_inputs(netlist: dict[str, Any]) -> int:
     """Give every iCE40 carry cell two different signals, in place; returns how many drivers were added.
 
@@ -129,7 +217,7 @@ class Parting:
 
     def __init__(self, module: dict[str, Any]) -> None:
         self.cells: dict[str, Cell] = module["cells"]
-        self.bits = self._largest(module)
+        self.bits = largest_bit(module)
         self.drivers = {cell["connections"][pin][0]: name for name, cell in self.cells.items()
                         for pin in self._outputs(cell)}
         self.copies: dict[int, int] = {}
@@ -153,12 +241,6 @@ class Parting:
         elif cell["type"].startswith("SB_DFF"):
             yield "Q"
 
-    @staticmethod
-    def _largest(module: dict[str, Any]) -> int:
-        nets = [*(pins for cell in module["cells"].values() for pins in cell["connections"].values()),
-                *(port["bits"] for port in module.get("ports", {}).values())]
-        return max((bit for pins in nets for bit in pins if isinstance(bit, int)), default=1)
-
     def _new(self, name: str, cell: Cell, pin: str) -> int:
         self.bits += 1
         cell["connections"][pin] = [self.bits]
@@ -174,11 +256,7 @@ class Parting:
     def _drive_again(self, bit: int) -> int:
         name = self.drivers.get(bit)
         if name is None:            # a port, a memory, a carry: a LUT that passes it on
-            cell: Cell = {"hide_name": 0, "type": "SB_LUT4", "parameters": {"LUT_INIT": f"{0xAAAA:016b}"},
-                    "attributes": {},
-                    "port_directions": {"I0": "input", "I1": "input", "I2": "input", "I3": "input", "O": "output"},
-                    "connections": {"I0": [bit], "I1": ["0"], "I2": ["0"], "I3": ["0"]}}
-            return self._new(f"passed_on_{bit}", cell, "O")
+            return self._new(f"passed_on_{bit}", passing_lut("I0", bit, bit), "O")
         cell = copy.deepcopy(self.cells[name])
         if cell["type"] == "SB_LUT4":
             return self._new(f"{name}_again", cell, "O")
@@ -219,7 +297,8 @@ def read_back(folder: Path) -> str:
 ICE40 = BoardFamily(
     name="ice40", chip=chip_of,
     devices={"iCE40UP5K": Device(5280, 30), "iCE40HX8K": Device(7680, 32)},
-    synthesis="synth_ice40 -abc9", delay=4000, repairs=(part_doubled_inputs,),
+    synthesis="synth_ice40 -abc9", delay=4000,
+    savings=(begin_chains, register_carries), repairs=(part_doubled_inputs,),
     pll=ICE40PLL, clock=ICE40Clock,
     netlist=f"{NAME}.json",
     place="nextpnr-ice40",

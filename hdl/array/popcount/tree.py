@@ -1,5 +1,7 @@
 """XNOR-popcount of plain logic: a tree of adders over leaves of three lanes, in few LUT4s and short carry chains."""
 
+from itertools import zip_longest
+
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import Out
 
@@ -18,8 +20,9 @@ class TreePopcount(Structure):
     """Counts the equal bits of two words.
 
     The lanes are split into leaves of up to four lanes, counted in LUT4s (three lanes take three), and a tree of
-    adders. Every adder also takes one lane as its carry in, and all adders of a level are one wide addition: a bit
-    position where both operands hold lane z stops the carry of the adder below and passes z to the adder above.
+    adders. Every adder also takes one lane as its carry in. Those of the first level are gates, two LUT4s a bit, with
+    the lane's XNOR in the lowest. Of each further level all adders are one wide addition: a bit position where both
+    operands hold lane z stops the carry of the adder below and passes z to the adder above.
 
     The register stages are spread over the levels: the last stage follows the last level; with the most stages, the
     first follows the leaves.
@@ -59,7 +62,7 @@ class TreePopcount(Structure):
             if level:
                 injected = [behind_registers(m, ~(self.a[lane] ^ self.w[lane]), stages, f"lane{lane}")
                             for lane in carries[level]]
-                results = add_level(m, level, injected, results)
+                results = add_level(m, level, injected, results) if level > 1 else add_gates(m, injected, results)
             if level in self.registered_levels:
                 results = [behind_registers(m, result, 1, f"level{level}_{i}") for i, result in enumerate(results)]
                 stages += 1
@@ -88,6 +91,11 @@ class TreePopcount(Structure):
         return bit
 
 
+def sum_bits(left: Value, right: Value) -> int:
+    """Width of the largest sum of two results and a lane."""
+    return bits_to_hold((1 << len(left)) + (1 << len(right)) - 1)
+
+
 def sum_of_bits(bits: list[Value]) -> Value:
     """The sum of one or two bits."""
     if len(bits) == 1:
@@ -107,6 +115,22 @@ def split_lanes(lanes: int, levels: int) -> tuple[list[list[int]], dict[int, lis
         nodes = [half for node in nodes
                  for half in (node[1:1 + len(node) // 2], node[1 + len(node) // 2:])]
     return nodes, carries
+
+
+def add_gates(m: Module, injected: list[Value], results: list[Value]) -> list[Value]:
+    """Add each pair of neighbouring results and an injected lane by gates: of so few bits, a carry chain would take
+    more cells."""
+    sums: list[Value] = []
+    for lane, left, right in zip(injected, results[::2], results[1::2], strict=True):
+        bits: list[Value] = []
+        below = lane
+        for x, y in zip_longest(left, right, fillvalue=Const(0, 1)):
+            carry = Signal(name=f"carry{len(sums)}_{len(bits)}")
+            m.d.comb += carry.eq(x & y | (x | y) & below)
+            bits.append(x ^ y ^ below)
+            below = carry
+        sums.append(Cat(bits, below)[:sum_bits(left, right)])
+    return sums
 
 
 def add_level(m: Module, level: int, injected: list[Value], results: list[Value]) -> list[Value]:
@@ -133,11 +157,11 @@ class Chain:
     def append(self, lane: Value, left: Value, right: Value) -> None:
         """Append an adder: a bit position that injects the lane as carry, and the positions of its bits."""
         width = max(len(left), len(right))
-        for operand, value in ((self.x, left), (self.y, right)):
-            operand += [lane, value, Const(0, width - len(value))]
-        largest = (1 << len(left)) - 1 + (1 << len(right)) - 1 + 1
+        first = lane if self.width else Const(1, 1)     # the lowest position stops no carry
+        for operand, inject, value in ((self.x, lane, left), (self.y, first, right)):
+            operand += [inject, value, Const(0, width - len(value))]
         start = self.width + 1
-        self.sums.append(slice(start, start + min(width + 1, bits_to_hold(largest))))
+        self.sums.append(slice(start, start + sum_bits(left, right)))
         self.width += width + 1
 
     def add(self, m: Module, name: str) -> list[Value]:

@@ -19,17 +19,19 @@ def check(number_bits: int, count_bits: int, *, arrive: float, ready: float, cyc
         nonlocal left
         kept = send = 0                     # counts without a modulus
         numbers: list[int] = []
-        waiting = None
-        idle = 0
+        waiting = judged = None
+        idle = told = 0
         for _ in range(cycles):
             if waiting is None and rng.random() < arrive:
                 waiting = rng.getrandbits(7)
             clear = rng.random() < clears
-            rewind = rng.random() < 0.03
+            rewind = judged is None and rng.random() < 0.03
             # old numbers, and numbers that cannot be, as far as a count tells them apart
-            told = rng.choice([kept, send, rng.randint(kept, send), kept - rng.randint(1, min(3, modulus - depth - 1)),
-                               send + rng.randint(1, min(3, modulus - 1 - send + kept))])
-            take = not rewind and not clear and rng.random() < 0.1
+            if judged is None:
+                told = rng.choice([kept, send, rng.randint(kept, send),
+                                   kept - rng.randint(1, min(3, modulus - depth - 1)),
+                                   send + rng.randint(1, min(3, modulus - 1 - send + kept))])
+            take = judged is None and not rewind and not clear and rng.random() < 0.1
             ctx.set(unit.i.valid, waiting is not None)
             ctx.set(unit.i.payload, waiting or 0)
             ctx.set(unit.o.ready, not rewind and rng.random() < ready)
@@ -54,12 +56,14 @@ def check(number_bits: int, count_bits: int, *, arrive: float, ready: float, cyc
             if valid and go:
                 send += 1
                 left += 1
-            if take and before[0] <= told <= before[1]:
+            if judged:
                 kept = told
+            judged = before[0] <= told <= before[1] if take else None
             if rewind:
                 send = kept
             if clear:
-                kept = send = 0
+                kept = send = told = 0
+                judged = None
                 numbers.clear()
 
     run_testbenches(unit, bench)

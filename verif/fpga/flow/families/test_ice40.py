@@ -1,4 +1,5 @@
-"""iCE40: no signal on both inputs of a carry cell and the same values, and a PLL no further off than icepll's."""
+"""iCE40: chains that begin and end in fewer logic cells, no signal on both inputs of a carry cell, and the same values
+of all signals; and a PLL no further off than icepll's."""
 
 import copy
 import itertools
@@ -7,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from signum.fpga.flow.families.ice40 import ICE40PLL, part_doubled_inputs
+from signum.fpga.flow.families.family import Pass
+from signum.fpga.flow.families.ice40 import ICE40PLL, begin_chains, part_doubled_inputs, register_carries
 from signum.fpga.flow.families.pll import PLLError
 from signum.verif.fpga.flow.families.pll_programs import SWEEP, chosen, number, plain, written
 
@@ -50,14 +52,20 @@ def values(cells: dict, **given: int) -> dict:
     return known
 
 
-def check(cells: dict, inputs: tuple[int, ...], added: int) -> dict:
+def changed(change: Pass, cells: dict, inputs: tuple[int, ...], added: int) -> dict:
+    """The cells after a change that keeps the values of all signals."""
     netlist = {"modules": {"top": {"cells": copy.deepcopy(cells), "ports": {}}}}
-    assert part_doubled_inputs(netlist) == added
+    assert change(netlist) == added
     after = netlist["modules"]["top"]["cells"]
     for bits in itertools.product((0, 1), repeat=len(inputs)):
         given = {f"n{name}": bit for name, bit in zip(inputs, bits, strict=True)}
         before, now = values(cells, **given), values(after, **given)
         assert all(now[signal] == value for signal, value in before.items())
+    return after
+
+
+def check(cells: dict, inputs: tuple[int, ...], added: int) -> dict:
+    after = changed(part_doubled_inputs, cells, inputs, added)
     for cell in after.values():
         pins = cell["connections"]
         if cell["type"] == "SB_CARRY":
@@ -88,6 +96,35 @@ def test_an_input_is_passed_on():
 def test_nothing_to_do():
     cells = {"carry": carry(3, 4, 5, 7), "constant": carry("1", "1", 5, 8), "lut": lut(0x6996, 3, 4, 4, 5, out=9)}
     assert check(cells, (3, 4, 5), added=0) == cells
+
+
+def test_a_chain_begins_with_a_constant():
+    cells = {"low": carry(3, 4, 5, 6), "sum": lut(XOR_OF_THREE, "0", 3, 4, 5, out=7),
+             "high": carry(4, 8, 6, 9), "other": lut(0xFF00, "0", "0", "0", 5, out=10)}
+    after = changed(begin_chains, cells, (3, 4, 5, 8), added=1)
+    assert after["low_begin"]["connections"] == {"I0": [5], "I1": ["0"], "CI": ["1"], "CO": [11]}
+    # the carry and its sum's LUT take the signal from the chain, and all others as before
+    assert after["low"]["connections"]["CI"] == after["sum"]["connections"]["I3"] == [11]
+    assert {name: after[name] for name in ("high", "other")} == {name: cells[name] for name in ("high", "other")}
+
+
+def test_a_chain_that_begins_with_a_constant_is_left():
+    cells = {"low": carry(3, 4, "0", 6), "high": carry(3, 4, 6, 7), "less": carry(3, 4, "1", 8)}
+    assert changed(begin_chains, cells, (3, 4), added=0) == cells
+
+
+def test_each_chain_of_a_signal_begins_with_a_constant():
+    cells = {"one": carry(3, 4, 5, 6), "two": carry(3, 4, 5, 7), "sum": lut(XOR_OF_THREE, "0", 3, 4, 5, out=8)}
+    after = changed(begin_chains, cells, (3, 4, 5), added=2)
+    assert after["one"]["connections"]["CI"] != after["two"]["connections"]["CI"]
+
+
+def test_a_carry_ends_in_a_register():
+    cells = {"carry": carry(3, 4, "0", 5), "last": flop(5, 6), "sum": flop(3, 7)}
+    after = changed(register_carries, cells, (3, 4), added=1)
+    assert after["last_end"]["connections"]["I3"] == [5]
+    assert after["last"]["connections"]["D"] == after["last_end"]["connections"]["O"]
+    assert after["sum"] == cells["sum"]
 
 
 @pytest.mark.parametrize(("reference", "wanted"), [*SWEEP, (12, 16), (16, 275), (133, 200)])
