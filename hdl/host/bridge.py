@@ -240,9 +240,11 @@ class Bridge(wiring.Component):
             if self.number_bits:
                 with taking("count, high byte"):
                     m.d.sync += count[8:].eq(source.payload)
-                    m.next = "end"
-                    with m.If(count[:8].any() | source.payload.any()):
-                        m.next = "values"
+                    m.next = "begin values"
+                with m.State("begin values"):       # the count from a register: its bytes come late from their memory
+                    m.next = "values"
+                    with m.If(count == 0):
+                        end()
                 with m.State("values"):
                     m.d.comb += [offered.eq(source.valid & ~stale), source.ready.eq(free & ~stale)]
                     with m.If(stale):
