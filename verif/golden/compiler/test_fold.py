@@ -253,10 +253,10 @@ NAN.weight.data[1] = torch.nan
 @pytest.mark.parametrize(("modules", "message"), [
     ([], "the network must have a binary layer, not none"),
     ([Sign()], "0 (Sign) must follow a binary convolution or linear layer"),
-    ([nn.Conv2d(3, 4, 1)], "0 (Conv2d) must be of golden.layers.binary, quant, gains or residual, or Flatten, "
+    ([nn.Conv2d(3, 4, 1)], "0 (Conv2d) must be of golden.layers.binary, quant, gains, gated or residual, or Flatten, "
                            "Identity or Dropout, in an nn.Sequential"),
     ([CONV, nn.ReLU(), Sign()],
-     "1 (ReLU) must be of golden.layers.binary, quant, gains or residual, or Flatten, Identity or Dropout, "
+     "1 (ReLU) must be of golden.layers.binary, quant, gains, gated or residual, or Flatten, Identity or Dropout, "
      "in an nn.Sequential"),
     ([CONV, BatchNorm(4), BinaryConv2d(4, 2, 1)], "2 (BinaryConv2d) must follow a Sign, not the sums of 0"),
     ([CONV, BatchNorm(4)], "layer 0 must end with a Sign, or with nothing but Logits"),
