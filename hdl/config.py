@@ -467,8 +467,9 @@ PRESETS: dict[str, dict[str, int]] = {
     # 512 binary operations a cycle and 64 kbit of weights in the 30 block RAMs of an iCE40 UP5K
     "icebreaker": preset(2, 8, 32, tile=8, pipeline=2, acc_bits=10, sum_bits=14, weight_depth=256,
                          threshold_depth=256, access_patterns=1, fetch_width=1),
-    # the same with pixels in and answers out, for digits of 17 grey levels: sums and lines are no longer than they need
-    "icebreaker_pixels": preset(2, 8, 32, tile=8, pipeline=2, acc_bits=10, sum_bits=11, weight_depth=256,
+    # the same with pixels in and answers out, for digits of 17 grey levels: sums and lines are no longer than
+    # those need, and elements have one register stage, which leaves room to place them
+    "icebreaker_pixels": preset(2, 8, 32, tile=8, pipeline=1, acc_bits=10, sum_bits=11, weight_depth=256,
                                 threshold_depth=256, access_patterns=1, fetch_width=1, input_depth=16, input_planes=1,
                                 input_levels=16, input_maximum=16, answer_ranks=1),
     # a smaller one, beside a boot loader and a camera
