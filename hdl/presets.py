@@ -14,8 +14,9 @@ PRESETS: dict[str, dict[str, int]] = {
     # 512 binary operations a cycle and 64 kbit of weights in the 30 block RAMs of an iCE40 UP5K
     "icebreaker": preset(2, 8, 32, tile=8, pipeline=2, acc_bits=10, sum_bits=14, weight_depth=256,
                          threshold_depth=256, access_patterns=1, fetch_width=1),
-    # the same with pixels in and answers out, for digits of 17 grey levels: sums and lines are no longer than they need
-    "icebreaker_pixels": preset(2, 8, 32, tile=8, pipeline=2, acc_bits=10, sum_bits=11, weight_depth=256,
+    # the same with pixels in and answers out, for digits of 17 grey levels: sums and lines are no longer than
+    # those need, and elements have one register stage, which leaves room to place them
+    "icebreaker_pixels": preset(2, 8, 32, tile=8, pipeline=1, acc_bits=10, sum_bits=11, weight_depth=256,
                                 threshold_depth=256, access_patterns=1, fetch_width=1, input_depth=16, input_planes=1,
                                 input_levels=16, input_maximum=16, answer_ranks=1),
     # a smaller one, beside a boot loader and a camera
@@ -41,8 +42,8 @@ PRESETS: dict[str, dict[str, int]] = {
     "ecp5_cnv_planes": preset(1, 64, 32, tile=32, drain_width=16, fetch_width=8, pipeline=3, memory_registers=2,
                               acc_bits=13, weight_depth=1024, activation_depth=16384, accumulator_shift=1,
                               input_depth=1024, input_planes=8, answer_ranks=1),
-    # CNV at 14,336 operations a cycle, an image a row: with eight rows, filling the images would take longer than a run;
-    # for simulation alone, since it takes more block RAMs than the largest chip has
+    # CNV at 14,336 operations a cycle, an image a row: with eight rows, filling the images would take longer than a
+    # run; for simulation alone, since it takes more block RAMs than the largest chip has
     "ecp5_cnv_14k": preset(7, 64, 32, tile=16, drain_width=16, fetch_width=8, pipeline=3, memory_registers=2,
                            sum_bits=14, weight_depth=1024, activation_depth=4608, threshold_depth=128,
                            program_depth=128, input_depth=1024, input_planes=1, input_levels=7, input_maximum=255,

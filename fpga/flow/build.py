@@ -30,6 +30,9 @@ __all__ = ["AFTER_READ", "AFTER_SYNTHESIS", "FLASH", "build", "synthesize"]
 AFTER_READ = "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:TRANSPARENCY_MASK=1'0 %i *fifo*/* %d"
 # marks of the hierarchy, which nextpnr may take for cells
 AFTER_SYNTHESIS = "delete t:$scopeinfo"
+APART = "setattr -mod -set keep_hierarchy 1 *.pe_* *.pe_*.* %d"
+"""Keep the elements apart, but not what is in them."""
+TOGETHER = "setattr -mod -unset keep_hierarchy *\nflatten\nopt_clean"
 OUTPUTS = {"place.json", "stat.json", "report.json"}.union(
     *((family.netlist, family.routed, family.bitstream) for family in BOARD_FAMILIES.values()))
 
@@ -41,9 +44,10 @@ def synthesize(board: Board, design: PlatformTop, line: BoardLine, folder: Path,
     platform = board.platform_with(camera)
     for file, text in line.sources().items():
         platform.add_file(file, text)
+    before, after = (f"{APART}\n", f"{TOGETHER}\n") if family.elements_apart else ("", "")
     plan = platform.build(design, name=NAME, do_build=False, debug_verilog=False,
-                          script_after_read=f"{AFTER_READ}\n{family.mapping(design.top.config)}",
-                          synth_opts=family.synthesis_options, script_after_synth=AFTER_SYNTHESIS)
+                          script_after_read=f"{AFTER_READ}\n{before}{family.mapping(design.top.config)}",
+                          synth_opts=family.synthesis_options, script_after_synth=f"{after}{AFTER_SYNTHESIS}")
     plan.extract(folder)
     try:
         run_yosys(f"script {NAME}.ys\ntee -q -o stat.json stat -json\nwrite_json {family.netlist}\n", folder)

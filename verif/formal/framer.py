@@ -218,7 +218,7 @@ def proofs() -> Iterator[Proof]:
     yield SatProof(unit="FrameCRC", claim="crc is the remainder of all bytes since start", bench=crc(False), settle=1,
                    slow=True, mutant=Mutant(f"{host}crc", "crc.data.eq(self.data)", "crc.data.eq(self.data[::-1])"))
     yield SatProof(unit="FrameCRC", claim="serial: crc is the remainder of all bytes since start", bench=crc(True),
-                   mutant=Mutant(f"{host}crc", "crc[0] ^ byte[0]", "crc[0] ^ byte[1]"), steps=12)
+                   mutant=Mutant(f"{host}crc", "Mux(crc[0], REFLECTED, 0)", "Mux(crc[1], REFLECTED, 0)"), steps=12)
     yield AlgebraProof(unit="CRC", claim="every burst of up to 32 bits is detected, in frames of any length",
                        mutant=CODE, holds=bursts)
     yield AlgebraProof(unit="CRC", mutant=FEW_TERMS, holds=pairs,

@@ -61,6 +61,8 @@ class Family:
     delay : int
         Picoseconds that mapping allows a level of a processing element, by abc9's reckoning; with fewer, it doubles
         logic for depth.
+    elements_apart : bool
+        Builds map an element by itself, as abc9 doubles logic of elements that it sees at once.
     savings, repairs : tuple of Pass
         Changes to the netlist between synthesis and placement, in order: those that save cells, then those that spend
         some, so that it can be routed.
@@ -92,6 +94,7 @@ class Family:
 
     synthesis: str
     delay: int
+    elements_apart: bool = False
     savings: tuple[Pass, ...] = ()
     repairs: tuple[Pass, ...] = ()
 

@@ -297,7 +297,7 @@ def read_back(folder: Path) -> str:
 ICE40 = BoardFamily(
     name="ice40", chip=chip_of,
     devices={"iCE40UP5K": Device(5280, 30), "iCE40HX8K": Device(7680, 32)},
-    synthesis="synth_ice40 -abc9", delay=4000,
+    synthesis="synth_ice40 -abc9", delay=4000, elements_apart=True,
     savings=(begin_chains, register_carries), repairs=(part_doubled_inputs,),
     pll=ICE40PLL, clock=ICE40Clock,
     netlist=f"{NAME}.json",

@@ -25,7 +25,7 @@ def flop(data: int, out: int) -> dict:
     return {"type": "SB_DFF", "parameters": {}, "connections": {"C": [2], "D": [data], "Q": [out]}}
 
 
-def carry(one: object, other: object, below: int, out: int) -> dict:
+def carry(one: object, other: object, below: object, out: int) -> dict:
     return {"type": "SB_CARRY", "parameters": {},
             "connections": {"I0": [one], "I1": [other], "CI": [below], "CO": [out]}}
 
