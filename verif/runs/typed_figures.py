@@ -32,7 +32,6 @@ TYPED: Mapping[str, Mapping[str, str]] = {
         "takes 65 cycles of the clock": BOUND,
         "an image in 5,291 cycles": ONCE,
         "takes 316 block RAMs after synthesis": ONCE,
-        "an LFE5U-85F has 208": BOUND,
         "20,000 images of CNV a second": GOAL,
         "in reset for 30 ms": BOUND,
         "stay at 1 V": BOUND,
