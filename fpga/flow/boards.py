@@ -64,10 +64,10 @@ ULX3S_SENSOR = (*sensor_pins(("gpio", 0), "14+ 15+ 16+ 17+ 14- 15-"),
 FULL_SPEED = {"usb": USB(transceiver=Transceiver.PINS, resource="usb")}
 
 
-def ulx3s(size: str, platform: type, preset: str = "ecp5_2k") -> Board:
+def ulx3s(size: str, platform: type, preset: str = "ecp5_2k", frequency: float = 100e6) -> Board:
     # the FT231X makes at most 3 Mbaud
     return Board(name=f"ulx3s-{size}f", family=ECP5, platform=platform,
-                 frequency=100e6, baud=3_000_000, lines=FULL_SPEED, preset=preset, window=LARGE_WINDOW,
+                 frequency=frequency, baud=3_000_000, lines=FULL_SPEED, preset=preset, window=LARGE_WINDOW,
                  boot=Boot(address=1 << 21),
                  sensors={"ov7670": (*ULX3S_SENSOR, Attrs(IO_TYPE="LVCMOS33")),
                           "ov7670_rgb": (*ULX3S_SENSOR, Attrs(IO_TYPE="LVCMOS33"))}, camera_preset="icebreaker_pixels")
@@ -106,7 +106,8 @@ BOARDS = {board.name: board for board in (
     ulx3s("12", ULX3S_12F_Platform),
     ulx3s("25", ULX3S_25F_Platform, "ecp5_25f"),
     ulx3s("45", ULX3S_45F_Platform, "ecp5_45f"),
-    ulx3s("85", ULX3S_85F_Platform, "ecp5_cnv"),
+    # most of its block RAMs are in use, and so far from each other that this speed grade does not reach 100 MHz
+    ulx3s("85", ULX3S_85F_Platform, "ecp5_cnv", 80e6),
     # the serial line is on the pin of the light
     Board(name="colorlight_5a75b_r7_0", family=ECP5, platform=Colorlight_5A75B_R70Platform, led="",
           frequency=100e6, lines=COLORLIGHT_ETHERNET, preset="ecp5_2k", window=LARGE_WINDOW),

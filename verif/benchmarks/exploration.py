@@ -21,6 +21,8 @@ CASES: tuple[tuple[str, str, int, Mapping[str, Sequence[int]]], ...] = (
 )
 """Network, board, number of synthesized candidates, and the values to try unless the defaults."""
 
+CLOCK = 100e6       # Hz, of all boards
+
 
 def exploration_row(result: Mapping[str, Any]) -> Row:
     """The row of a result of `explore`: the fitting candidates, and the best array by the models and by synthesis."""
@@ -43,7 +45,7 @@ def measure(console: Console) -> Path:
     for network, name, top, axes in CASES:
         board = board_named(name)
         result = explore(network, board, runner, axes={**axes_of(board), **axes}, top=top,
-                         frequency=board.pll(board.frequency).frequency)
+                         frequency=board.pll(CLOCK).frequency)
         rows.append(exploration_row(result))
         console.print_json(data=rows[-1])
     return save("exploration", rows, versions("yosys"))

@@ -33,7 +33,6 @@ TYPED: Mapping[str, Mapping[str, str]] = {
         "an image in 5,291 cycles": ONCE,
         "takes 316 block RAMs after synthesis": ONCE,
         "20,000 images of CNV a second": GOAL,
-        "in reset for 30 ms": BOUND,
         "stay at 1 V": BOUND,
         "packs into 5,102 of the 5,280 logic cells": PACKED,
         "a quarter of an hour on a busy machine": WALL,
