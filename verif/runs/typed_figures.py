@@ -6,6 +6,7 @@ __all__ = ["TYPED"]
 
 WALL = "wall time, to plan with; it depends on the machine"
 ONCE = "measured once for a decision; no command builds the rejected design"
+GOAL = "a goal, not a measurement"
 PACKED = "packed once, for a design that was not placed"
 BOUND = "a constant of the code, not a measurement"
 ASSERTED = "asserted by the test that the paragraph names, with networks that are not part of this repository"
