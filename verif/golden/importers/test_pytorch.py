@@ -8,23 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from signum.golden.compiler.compile import compile_graph
-from signum.golden.compiler.cycles import predict_cycles
 from signum.golden.importers import NetworkError, Normalization, from_torch
 from signum.golden.importers.pytorch import TorchNetwork
-from signum.hdl.config import ArrayConfig
-from signum.verif.bench.programs import run_programs
+from signum.verif.bench.imported_runs import check_imported, images_of
 
 from .modules import STYLES, drawn_norm
-
-
-def images_of(shape: tuple[int, ...], count: int, seed: int = 0) -> np.ndarray:
-    """Noise, and gradients of several strengths."""
-    rng = np.random.default_rng(seed)
-    found = rng.integers(0, 256, (count, *shape))
-    ramp = np.linspace(0, 255, found[0].size).reshape(shape)
-    found[::3] = np.rint(ramp * rng.random((len(found[::3]), 1, 1, 1)))
-    return found
 
 
 def imported(name: str) -> tuple[nn.Module, TorchNetwork]:
@@ -45,7 +33,7 @@ def own_outputs(model: nn.Module, images: np.ndarray) -> np.ndarray:
 def test_styles(name: str) -> None:
     model, network = imported(name)
     assert model.training
-    images = images_of(STYLES[name][1], 1000)
+    images = images_of(network, 1000)
     assert network.differences(images) == 0
     wanted = own_outputs(model, images)
     found = network.run(images).reshape(wanted.shape)
@@ -69,24 +57,7 @@ def test_layers_that_torch_rounds_are_told() -> None:
 
 def test_in_rtl() -> None:
     """All styles on one simulated array, results and cycles."""
-    config = ArrayConfig(rows=2, cols=8, lanes=16, tile=4, acc_bits=10, sum_bits=22, weight_depth=8192,
-                         activation_depth=8192, threshold_depth=4096, program_depth=2048, access_patterns=4,
-                         threshold_levels=3, weight_repeats=1)
-    networks = [imported(name)[1] for name in STYLES]
-    programs = [compile_graph(network.graph, config, split=number % 2 == 1) for number, network in enumerate(networks)]
-    images = [images_of(network.input_shape, program.images, seed=5)
-              for network, program in zip(networks, programs, strict=True)]
-    jobs = [{"writes": list(program.load_writes()), "cycles": predict_cycles(config, program.records), "runs": [
-        {"writes": list(program.input_writes(network.encoder.bits(some))), "reads": program.result_reads(len(some))}]}
-        for network, program, some in zip(networks, programs, images, strict=True)]
-    cycles, values = run_programs(config, jobs)
-    assert cycles == [job["cycles"] for job in jobs]
-    for network, program, some, words in zip(networks, programs, images, values, strict=True):
-        found = program.results(len(some), words)
-        height, width = network.graph.sums_size(network.graph.layers[-1])
-        outputs = network.outputs(found.reshape(len(some), height, width, -1))
-        assert np.array_equal(outputs, network.run(some)), network.name
-        assert network.differences(some) == 0
+    check_imported([imported(name)[1] for name in STYLES])
 
 
 class Small(nn.Module):
@@ -121,13 +92,13 @@ def small(function: Callable[[Small, Tensor], Tensor], example: Tensor | None = 
 def test_integer_pixels(function: Callable[[Small, Tensor], Tensor]) -> None:
     network = small(function, torch.zeros(1, 3, 8, 8, dtype=torch.uint8))
     assert network.normalization == Normalization(divide=1)
-    assert network.differences(images_of((3, 8, 8), 100)) == 0
+    assert network.differences(images_of(network, 100)) == 0
 
 
 def test_normalization() -> None:
     network = small(lambda net, x: functional.conv2d(torch.sign(x), torch.sign(net.weight)),
                     normalization=Normalization(mean=(0.5, 0.25, 0.125), std=(0.25, 0.3, 0.5)))
-    assert network.differences(images_of((3, 8, 8), 100)) == 0
+    assert network.differences(images_of(network, 100)) == 0
 
 
 @pytest.mark.parametrize("function", [
@@ -139,7 +110,7 @@ def test_normalization() -> None:
 def test_ends(function: Callable[[Small, Tensor], Tensor]) -> None:
     """Codes, functions of the last sums, and a class for each position."""
     network = small(function)
-    assert network.differences(images_of((3, 8, 8), 50)) == 0
+    assert network.differences(images_of(network, 50)) == 0
 
 
 def test_equal_values_are_ranked_by_their_places() -> None:
@@ -147,7 +118,7 @@ def test_equal_values_are_ranked_by_their_places() -> None:
         return functional.conv2d(torch.sign(net.sums(x)), torch.sign(net.second), stride=4).flatten(1)
 
     network = small(lambda net, x: scores_of(net, x).topk(3)[1])
-    images = images_of((3, 8, 8), 200)
+    images = images_of(network, 200)
     assert network.differences(images) == 0
     scores = small(scores_of).run(images)
     assert any(len(np.unique(row)) < 6 for row in scores[:, :, 0, 0])
@@ -225,7 +196,7 @@ def test_a_module_that_counts_its_calls() -> None:
     torch.manual_seed(0)
     model = Counting()
     network = from_torch(model, torch.rand(1, 3, 8, 8))
-    assert network.differences(images_of((3, 8, 8), 20)) == 0
+    assert network.differences(images_of(network, 20)) == 0
     assert model.calls == 0
 
 

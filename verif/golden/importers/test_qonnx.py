@@ -16,14 +16,11 @@ from qonnx.core.onnx_exec import execute_onnx
 from qonnx.transformation.infer_shapes import InferShapes
 
 from signum.golden.compiler.compile import compile_graph
-from signum.golden.compiler.cycles import predict_cycles
-from signum.golden.importers.imported import Imported
 from signum.golden.importers.qonnx import Normalization, load_qonnx, read_model
 from signum.golden.importers.refusal import NetworkError
 from signum.golden.reference.interpret import interpret
-from signum.hdl.config import ArrayConfig
+from signum.verif.bench.imported_runs import ARRAY, check_imported, images_of
 from signum.verif.bench.onnx_networks import QONNX, OnnxNetwork
-from signum.verif.bench.programs import run_programs
 
 from .networks import STYLES
 
@@ -40,17 +37,6 @@ def brevitas_model(name: str, folder: Path) -> Path:
         model.train()(torch.rand(100, *shape))
         export_qonnx(model.eval(), args=torch.rand(1, *shape), export_path=str(folder / f"{name}.onnx"))
     return folder / f"{name}.onnx"
-
-
-def images_of(network: Imported, count: int, seed: int = 0) -> np.ndarray:
-    """Noise, smooth gradients, and both ends."""
-    rng = np.random.default_rng(seed)
-    noise = rng.integers(0, 256, (count, *network.input_shape))
-    ramp = np.linspace(0, 255, noise[0].size).reshape(network.input_shape)
-    noise[::3] = np.rint(ramp * rng.random((len(noise[::3]), 1, 1, 1)))
-    if count > 1:
-        noise[0], noise[-1] = 0, 255
-    return noise
 
 
 @pytest.mark.parametrize("name", STYLES)
@@ -153,9 +139,7 @@ def test_normalization_is_that_of_torchvision() -> None:
 @pytest.mark.parametrize("split", [False, True])
 def test_the_program_of_an_array_gives_the_same(name: str, split: bool) -> None:
     network = load_qonnx(STYLES[name]())
-    config = ArrayConfig(rows=3, cols=8, lanes=16, tile=4, acc_bits=10, sum_bits=22, weight_depth=8192,
-                         activation_depth=8192, threshold_depth=4096, program_depth=2048, access_patterns=4,
-                         threshold_levels=3, weight_repeats=1)
+    config = ARRAY.replace(rows=3)
     program = compile_graph(network.graph, config, split=split)
     images = images_of(network, 9)
     _, sums = interpret(program, network.encoder.bits(images))
@@ -185,23 +169,7 @@ def test_activations_of_more_than_4_bits(bits: int, signed: int) -> None:
 
 def test_in_rtl() -> None:
     """All styles, and activations of 6 bits, on one simulated array, results and cycles."""
-    config = ArrayConfig(rows=2, cols=8, lanes=16, tile=4, acc_bits=10, sum_bits=22, weight_depth=8192,
-                         activation_depth=8192, threshold_depth=4096, program_depth=2048, access_patterns=4,
-                         threshold_levels=3, weight_repeats=1)
-    networks = [load_qonnx(make()) for make in (*STYLES.values(), lambda: fine_levels(6, 1))]
-    programs = [compile_graph(network.graph, config, split=number % 2 == 1) for number, network in enumerate(networks)]
-    images = [images_of(network, program.images, seed=5) for network, program in zip(networks, programs, strict=True)]
-    jobs = [{"writes": list(program.load_writes()), "cycles": predict_cycles(config, program.records), "runs": [
-        {"writes": list(program.input_writes(network.encoder.bits(some))), "reads": program.result_reads(len(some))}]}
-        for network, program, some in zip(networks, programs, images, strict=True)]
-    cycles, values = run_programs(config, jobs)
-    assert cycles == [job["cycles"] for job in jobs]
-    for network, program, some, words in zip(networks, programs, images, values, strict=True):
-        found = program.results(len(some), words)
-        height, width = network.graph.sums_size(network.graph.layers[-1])
-        outputs = network.outputs(found.reshape(len(some), height, width, -1))
-        assert np.array_equal(outputs, network.run(some)), network.name
-        assert network.differences(some) == 0
+    check_imported([load_qonnx(make()) for make in (*STYLES.values(), lambda: fine_levels(6, 1))])
 
 
 def refused(model: onnx.ModelProto) -> list[str]:
