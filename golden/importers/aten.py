@@ -121,6 +121,12 @@ def operator_name(node: fx.Node) -> str:
     return str(getattr(node.target, "__name__", node.target))
 
 
+def _overload(node: fx.Node) -> str:
+    """Which of its overloads the operator of a node is."""
+    assert isinstance(node.target, OpOverload)
+    return str(node.target._overloadname)
+
+
 def _pair(value: Any) -> list[int]:
     numbers = [int(number) for number in value] if isinstance(value, list | tuple) else [int(value)]
     return numbers * 2 if len(numbers) == 1 else numbers
@@ -135,8 +141,8 @@ def _shape(node: Any) -> tuple[int, ...]:
 
 
 def _permutation(node: fx.Node) -> list[int]:
-    order = list(node.args[1])      # type: ignore[arg-type]
-    return [axis % len(order) for axis in order]        # type: ignore[operator]
+    order: Any = node.args[1]
+    return [axis % len(order) for axis in order]
 
 
 def _named(node: fx.Node) -> str:
@@ -298,9 +304,10 @@ class _Translator:
         return node if node in self.shared else self.roots.get(node, node)
 
     def _elementwise(self, node: fx.Node) -> bool:
-        name, arguments = operator_name(node), node.args
+        name = operator_name(node)
+        arguments: tuple[Any, ...] = node.args
         if name == "getitem":
-            return bool(operator_name(arguments[0]) == "batch_norm" and arguments[1] == 0)      # type: ignore[arg-type]
+            return operator_name(arguments[0]) == "batch_norm" and bool(arguments[1] == 0)
         return name in ELEMENTWISE and all(isinstance(argument, fx.Node | int | float | bool | str | torch.dtype | None)
                                            for argument in (*arguments, node.kwargs.get("rounding_mode")))
 
@@ -412,7 +419,8 @@ class _Translator:
         if name == "getitem":
             if node.args[1] == 0:
                 raise UnsupportedError("must give the places of the largest values", "the second result of the ranking")
-            source = self._original(node.args[0])       # type: ignore[arg-type]
+            (read,) = node.all_input_nodes
+            source = self._original(read)
             self.names[node] = f"{source.name}.{node.args[1]}"
         elif name in RESHAPES:
             shape = self._numbers(f"{node.name}.shape", list(_shape(node)))
@@ -505,7 +513,7 @@ class _Translator:
         self._node("AveragePool", node, [self._tensor(x)], kernel_shape=kernel, strides=kernel)
 
     def _mean(self, node: fx.Node, x: Any, axes: Any = None, keepdim: bool = False) -> None:
-        if node.target._overloadname != "dim" or not axes:      # type: ignore[union-attr]
+        if _overload(node) != "dim" or not axes:
             raise UnsupportedError("must average over height and width", "dim of 2 and 3")
         self._node("ReduceMean", node, [self._tensor(x)], axes=[int(axis) for axis in axes], keepdims=int(keepdim))
 
@@ -526,7 +534,7 @@ class _Translator:
         self._node("ArgMax", node, [self._tensor(x)], axis=int(axis), keepdims=int(keepdim))
 
     def _max(self, node: fx.Node, x: Any, axis: Any = None, keepdim: bool = False) -> None:
-        if node.target._overloadname != "dim":      # type: ignore[union-attr]
+        if _overload(node) != "dim":
             raise UnsupportedError("must rank the channels", "dim of 1")
         self._argmax(node, x, axis, keepdim)
         self.nodes[-1].output[0] = f"{node.name}.1"

@@ -82,12 +82,17 @@ def _layout_of(state: State | None) -> Layout:
     return Layout(2) if isinstance(state, Codes) and state.flat else state.layout
 
 
+def _of_positions(state: Codes, operator: Operator) -> bool:
+    """Whether constants may differ between positions that were flattened."""
+    return state.flat is not None and state.flat[1:] != (1, 1) and any(
+        value is not None and value.size > 1 for value in operator.inputs)
+
+
 def _shifted(context: Context, state: Codes, node: NodeProto, operator: Operator) -> Codes | None:
     """Codes plus a constant that is a multiple of their unit: another offset; None for another function."""
     if node.op_type not in ("Add", "Sub") or (node.op_type == "Sub" and operator.inputs[0] is not None):
         return None
-    if state.flat and state.flat[1:] != (1, 1) and any(
-            value is not None and value.size > 1 for value in operator.inputs):
+    if _of_positions(state, operator):
         return None
     more = operator.compute(np.zeros((1, len(state.unit)), dtype=np.float32))[0] / state.unit
     whole = round(float(more[0]))
@@ -104,8 +109,7 @@ def _scaled(state: Codes, node: NodeProto, operator: Operator) -> Codes | None:
     """Codes times positive constants, which the next layer absorbs; None for another function."""
     if node.op_type not in ("Mul", "Div") or (node.op_type == "Div" and operator.inputs[0] is not None):
         return None
-    if state.flat and state.flat[1:] != (1, 1) and any(
-            value is not None and value.size > 1 for value in operator.inputs):
+    if _of_positions(state, operator):
         return None
     factors = operator.compute(np.ones((1, len(state.unit)), dtype=np.float32))[0].astype(np.float64)
     return replace(state, unit=state.unit * factors) if (factors > 0).all() else None
@@ -118,8 +122,7 @@ def _differs(node: NodeProto, constant: np.ndarray) -> bool:
 
 def _mapped(state: Codes, operator: Operator) -> Codes | None:
     """Codes of a function that keeps their distances, by other units and another offset; None for another function."""
-    if state.flat and state.flat[1:] != (1, 1) and any(
-            value is not None and value.size > 1 for value in operator.inputs):
+    if _of_positions(state, operator):
         return None
     if state.open is not None and state.open.source is None:
         sums, levels = state.open.sums, state.open.levels
@@ -131,22 +134,21 @@ def _mapped(state: Codes, operator: Operator) -> Codes | None:
         (changed.before if changed.pool is None else changed.after).append(operator)
         found = Levels(unit, levels.least + shift, levels.count, levels.rounding)
         return replace(state, unit=unit / 2, open=Open(changed, found))
-    sources = [(source, factor) for source, factor in state.maps]
     ends = np.zeros(2, dtype=np.int64)
     step = 1
-    for source, factor in sources:
+    for source, factor in state.maps:
         low, high = (0, (1 << len(source.names)) - 1) if source.planes else (-source.copies, source.copies)
         taps = source.window[0] * source.window[1]
         ends += np.sort(np.array([low + source.offset, high + source.offset]) * factor * taps)
-    alone = len(sources) == 1 and sources[0][1] == 1 and sources[0][0].window == (1, 1)
-    if alone and not sources[0][0].planes:
+    (source, factor), *others = state.maps
+    alone = not others and factor == 1 and source.window == (1, 1)
+    if alone and not source.planes:
         step = 2
     if ends[1] - ends[0] > MOST_CODES:
         return None
     unit, shift = _line(np.arange(ends[0], ends[1] + 1, step).astype(np.float64), operator, state.unit)
     if unit is None or round(shift) != shift or (shift and not alone):
         return None
-    source, factor = sources[0]
     maps = ((replace(source, offset=source.offset + round(shift)), factor),) if shift else state.maps
     return replace(state, maps=maps, unit=unit)
 

@@ -83,13 +83,11 @@ class Translator:
             if node.domain not in self.domains:
                 raise UnsupportedError(f"must be an operator of ONNX or qonnx, not of {node.domain}",
                                        "such an operator")
-            if node.domain == CHAINS:
-                if not any(isinstance(state, Unknown) for state in given):
-                    outputs = [chains.chain(self.context, name, node, given)]
-            elif node.op_type not in HANDLERS and node.op_type not in FOLDED and node.op_type != "Shape":
+            if node.domain != CHAINS and node.op_type not in HANDLERS and node.op_type not in FOLDED \
+                    and node.op_type != "Shape":
                 raise UnsupportedError("must be an operator that the array can compute",
                                        f"one of {', '.join(OPERATORS)}")
-            elif not any(isinstance(state, Unknown) for state in given):
+            if not any(isinstance(state, Unknown) for state in given):
                 outputs = self._outputs(name, node, given)
         except UnsupportedError as refusal:
             self.refusals.append(Refusal(name, node.op_type, refusal.reason, refusal.fits))
@@ -105,6 +103,8 @@ class Translator:
 
     def _outputs(self, name: str, node: NodeProto, given: list[State | None]) -> list[State]:
         kind = node.op_type
+        if node.domain == CHAINS:
+            return [chains.chain(self.context, name, node, given)]
         if kind in FOLDED and all(state is None or isinstance(state, Constant) for state in given):
             self.context.absorbed[name] = "weights"
             return self._constant(node, [state.value if isinstance(state, Constant) else None for state in given])
