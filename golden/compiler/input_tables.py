@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from signum.golden.layers.encoder import BitPlanes, Encoder, Thermometer
+from signum.golden.layers.encoder import BitPlanes, Encoder, Thermometer, entries
 from signum.hdl.config import ArrayConfig
 from signum.hdl.control.input_geometry import TABLE_ENTRIES
 
@@ -73,7 +73,4 @@ def host_tables(program: Program, encoder: Encoder) -> tuple[tuple[int, ...], ..
 def looked_up(tables: tuple[tuple[int, ...], ...], images: np.ndarray) -> np.ndarray:
     """The entries of images (B, C, H, W) of 0..255, in one table for all channels or one for each; without tables the
     images themselves: uint8 (B, C, H, W)."""
-    if not tables:
-        return images.astype(np.uint8)
-    numbers = np.arange(images.shape[1]) % len(tables)
-    return np.asarray(tables, dtype=np.uint8)[numbers[:, None, None], images]
+    return (entries(tables, images) if tables else images).astype(np.uint8)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:       # which takes seconds, and only training needs
     from torch import Tensor
 
 __all__ = ["LARGEST_PIXEL", "BitPlanes", "Encoder", "SignEncoder", "TablePlanes", "TableThermometer", "Thermometer",
-           "encoder_from_dict"]
+           "encoder_from_dict", "entries"]
 
 
 LARGEST_PIXEL = 255
@@ -179,17 +179,34 @@ def _check_tables(tables: Sequence[Sequence[int]], most: int) -> tuple[tuple[int
     return tuple(tuple(int(value) for value in table) for table in tables)
 
 
-def _looked_up(images: np.ndarray, tables: tuple[tuple[int, ...], ...]) -> np.ndarray:
-    """Entries for images (B, C, H, W), by one table for all channels or one for each."""
-    images = _check_range(images, 0, len(tables[0]) - 1)
-    if len(tables) not in (1, images.shape[1]):
-        raise ValueError(f"images must have {len(tables)} channels, not {images.shape[1]}")
-    channels = np.arange(images.shape[1]) if len(tables) > 1 else np.zeros(images.shape[1], dtype=np.int64)
-    return np.asarray(tables)[channels[:, None, None], images]
+def entries(tables: Sequence[Sequence[int]], images: np.ndarray) -> np.ndarray:
+    """Entries for images (B, C, H, W), by one table for all channels or one for each: (B, C, H, W)."""
+    numbers = np.arange(images.shape[1]) % len(tables)
+    return np.asarray(tables)[numbers[:, None, None], images]
+
+
+class _Tables(Encoder):
+    """The code of the entries of a table, in front of an encoder."""
+
+    tables: tuple[tuple[int, ...], ...]
+
+    @property
+    def largest(self) -> int:
+        return min(LARGEST_PIXEL, len(self.tables[0]) - 1)
+
+    def values(self, images: np.ndarray) -> np.ndarray:
+        """The entries of images: int64 (B, C, H, W)."""
+        images = _check_range(images, 0, len(self.tables[0]) - 1)
+        if len(self.tables) not in (1, images.shape[1]):
+            raise ValueError(f"images must have {len(self.tables)} channels, not {images.shape[1]}")
+        return entries(self.tables, images)
+
+    def bits(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        return super().bits(self.values(images))
 
 
 @dataclass(frozen=True, kw_only=True)
-class TablePlanes(BitPlanes):
+class TablePlanes(_Tables, BitPlanes):
     """Each value by the bits of its entry in a table: the network reads the entries.
 
     A table is that of a network's own quantizer of its input, for all values that a pixel may have; all channels have
@@ -202,20 +219,9 @@ class TablePlanes(BitPlanes):
         super().__post_init__()
         object.__setattr__(self, "tables", _check_tables(self.tables, 2**self.count - 1))
 
-    @property
-    def largest(self) -> int:
-        return min(LARGEST_PIXEL, len(self.tables[0]) - 1)
-
-    def values(self, images: np.ndarray) -> np.ndarray:
-        """The entries of images: int64 (B, C, H, W)."""
-        return _looked_up(images, self.tables)
-
-    def bits(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        return super().bits(self.values(images))
-
 
 @dataclass(frozen=True, kw_only=True)
-class TableThermometer(Thermometer):
+class TableThermometer(_Tables, Thermometer):
     """Each value in the thermometer code of its entry in a table, of 0..levels; see `TablePlanes`."""
 
     tables: tuple[tuple[int, ...], ...]
@@ -225,17 +231,6 @@ class TableThermometer(Thermometer):
         if self.maximum != self.levels:
             raise ValueError(f"maximum must be the levels ({self.levels}), not {self.maximum}")
         object.__setattr__(self, "tables", _check_tables(self.tables, self.levels))
-
-    @property
-    def largest(self) -> int:
-        return min(LARGEST_PIXEL, len(self.tables[0]) - 1)
-
-    def values(self, images: np.ndarray) -> np.ndarray:
-        """The entries of images: int64 (B, C, H, W)."""
-        return _looked_up(images, self.tables)
-
-    def bits(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        return super().bits(self.values(images))
 
 
 @dataclass(frozen=True)
