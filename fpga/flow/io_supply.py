@@ -7,14 +7,15 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import io, wiring
 from amaranth.lib.wiring import Out
 
-__all__ = ["IOSupply", "control_share", "start_seconds"]
+__all__ = ["START_SECONDS", "IOSupply", "control_share"]
 
 FEEDBACK_VOLTS = 0.6
 INJECTION_OHMS, FEEDBACK_OHMS, SET_OHMS = 68_000, 53_600, 13_000
 FILTER_FARADS = 100e-9
 HIGH_VOLTS = 3.3
-SETTLED = 4                 # time constants of the filter
-RISE = 2e-3                 # seconds of a regulator's start
+SETTLE_SECONDS = 4 * INJECTION_OHMS * FILTER_FARADS     # of the filters of the pins: four time constants
+START_SECONDS = SETTLE_SECONDS + 2e-3
+"""From power-up to the voltages: until the filters have settled, and the regulators have started."""
 STEPS_BITS = 10
 """Of a period of the control's duty cycle."""
 
@@ -37,11 +38,6 @@ def control_share(volts: float) -> float:
     return share
 
 
-def start_seconds() -> float:
-    """From power-up to the voltages: until the filters have settled, and the regulators have started."""
-    return SETTLED * INJECTION_OHMS * FILTER_FARADS + RISE
-
-
 class IOSupply(wiring.Component):
     """Asks the regulators for their voltages, and enables them when the filters of the pins have settled.
 
@@ -51,6 +47,8 @@ class IOSupply(wiring.Component):
         Frequency of domain ``sync`` in Hz.
     volts : tuple of float
         Of each regulator.
+    resource : str
+        Name of the platform's resource, for `connect_pads`, with the subsignals ``pdm`` and ``en``.
 
     Members
     -------
@@ -60,15 +58,16 @@ class IOSupply(wiring.Component):
         Enables all of them.
     """
 
-    def __init__(self, *, clock: float, volts: tuple[float, ...]) -> None:
+    def __init__(self, *, clock: float, volts: tuple[float, ...], resource: str) -> None:
         self.clock = clock
+        self.resource = resource
         self.shares = [control_share(value) for value in volts]
         super().__init__({"pdm": Out(len(volts)), "en": Out(1)})
 
     @property
     def settle_cycles(self) -> int:
         """Cycles before the regulators are enabled."""
-        return ceil((start_seconds() - RISE) * self.clock)
+        return ceil(SETTLE_SECONDS * self.clock)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -80,9 +79,9 @@ class IOSupply(wiring.Component):
             m.d.sync += left.eq(left - 1)
         return m
 
-    def connect_pads(self, m: Module, platform: Platform, resource: str) -> None:
-        """Connect it to the platform's resource, with the subsignals ``pdm`` and ``en``."""
-        pads = platform.request(resource, dir={"pdm": "-", "en": "-"})
-        m.submodules[f"{resource}_pdm"] = pdm = io.Buffer("o", pads.pdm)
-        m.submodules[f"{resource}_en"] = enable = io.Buffer("o", pads.en)
+    def connect_pads(self, m: Module, platform: Platform) -> None:
+        """Connect it to the platform's resource."""
+        pads = platform.request(self.resource, dir={"pdm": "-", "en": "-"})
+        m.submodules[f"{self.resource}_pdm"] = pdm = io.Buffer("o", pads.pdm)
+        m.submodules[f"{self.resource}_en"] = enable = io.Buffer("o", pads.en)
         m.d.comb += [pdm.o.eq(self.pdm), enable.o.eq(self.en)]

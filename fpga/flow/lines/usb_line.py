@@ -21,7 +21,7 @@ from amaranth.utils import exact_log2
 
 from signum.hdl.host.line import sent_layout
 
-from ..io_supply import IOSupply, start_seconds
+from ..io_supply import START_SECONDS, IOSupply
 from ..tools import ToolError
 from .board_line import BoardError, LineUnit, Window
 
@@ -98,10 +98,9 @@ class USB:
         """Its port; BoardError if the clock is slower than the wires, ToolError if luna-usb is missing."""
         if clock < LEAST_CLOCK:
             raise BoardError(f"frequency must be at least {LEAST_CLOCK / 1e6:g} MHz for USB, not {clock / 1e6:.4g}")
-        supply = IOSupply(clock=clock, volts=self.volts) if self.supply else None
+        supply = IOSupply(clock=clock, volts=self.volts, resource=self.supply) if self.supply else None
         return USBLine(transceiver=self.transceiver, resource=self.resource, gives_clock=self.gives_clock,
-                       supply_resource=self.supply, supply=supply,
-                       reset_cycles=ceil(start_seconds() * clock) if supply else PHY_RESET)
+                       supply=supply, reset_cycles=ceil(START_SECONDS * clock) if supply else PHY_RESET)
 
     def sources(self) -> dict[str, str]:
         """Nothing beside the design."""
@@ -301,7 +300,7 @@ class USBLine(LineUnit):
     gives_clock : bool
         ``ulpi.clk`` is that of the board, which `connect_pads` also gives to the transceiver.
     supply : IOSupply, optional
-        The supply of the transceiver, whose pins are of the resource ``supply_resource``.
+        The supply of the transceiver, which `connect_pads` connects, too.
     reset_cycles : int
         Cycles of ``sync`` from power-up in which a transceiver with a ULPI port is held in reset.
 
@@ -328,13 +327,13 @@ class USBLine(LineUnit):
     slow = False
 
     def __init__(self, *, transceiver: Transceiver, resource: str = "usb", gives_clock: bool = False,
-                 supply: IOSupply | None = None, supply_resource: str = "", reset_cycles: int = PHY_RESET) -> None:
+                 supply: IOSupply | None = None, reset_cycles: int = PHY_RESET) -> None:
         if transceiver not in list(Transceiver):
             raise ValueError(f"transceiver must be one of {', '.join(Transceiver)}, not {transceiver!r}")
         self.transceiver = Transceiver(transceiver)
         self.resource = resource
         self.gives_clock = gives_clock
-        self.supply, self.supply_resource = supply, supply_resource
+        self.supply = supply
         self.reset_cycles = reset_cycles
         if not importlib.util.find_spec("luna"):
             raise ToolError(GET_LUNA)
@@ -404,7 +403,7 @@ class USBLine(LineUnit):
             m.d.comb += target.o.eq(getattr(ulpi, name))
         if self.supply:
             m.submodules.supply = self.supply
-            self.supply.connect_pads(m, platform, self.supply_resource)
+            self.supply.connect_pads(m, platform)
         if not self.gives_clock:
             platform.add_clock_constraint(pads.clk.io, ULPI_CLOCK)
             return

@@ -3,7 +3,7 @@
 import pytest
 from amaranth.sim import SimulatorContext
 
-from signum.fpga.flow.io_supply import IOSupply, control_share, start_seconds
+from signum.fpga.flow.io_supply import START_SECONDS, IOSupply, control_share
 from signum.verif.bench.amaranth_simulation import run_testbenches
 
 CLOCK = 1e5
@@ -25,7 +25,7 @@ def test_voltages_that_a_regulator_cannot_give(volts: float) -> None:
 
 def test_the_regulators_start_when_the_filters_have_settled() -> None:
     volts = 1.0, 1.8, 3.3
-    unit = IOSupply(clock=CLOCK, volts=volts)
+    unit = IOSupply(clock=CLOCK, volts=volts, resource="vccio_ctrl")
     high = [0] * len(volts)
     first = None
 
@@ -44,4 +44,4 @@ def test_the_regulators_start_when_the_filters_have_settled() -> None:
         assert count / 4096 == pytest.approx(control_share(value), abs=1 / 1024)
     assert first is not None
     assert first / CLOCK == pytest.approx(4 * 68e3 * 100e-9, abs=1e-4)
-    assert first / CLOCK < start_seconds()
+    assert first / CLOCK < START_SECONDS
