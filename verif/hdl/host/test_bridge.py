@@ -335,13 +335,14 @@ def test_images_and_answers(stall, faulty, seed):
     values = rng.randbytes(700)
     read = line.read
 
+    done = 0
+
     def answer_and_read(timeout: float) -> bytes:
-        while answer_and_read.done < len(line.values):          # type: ignore[attr-defined]
-            line.answers.append(line.values[answer_and_read.done] * 3)      # type: ignore[attr-defined]
-            answer_and_read.done += 1                           # type: ignore[attr-defined]
+        nonlocal done
+        line.answers.extend(3 * value for value in line.values[done:])
+        done = len(line.values)
         return read(timeout)
 
-    answer_and_read.done = 0                                    # type: ignore[attr-defined]
     line.read = answer_and_read                                 # type: ignore[method-assign]
     found = bytearray()
     link.stream(values, len(values), 2, [(START, 77)], found.extend)
