@@ -40,6 +40,7 @@ from signum.hdl.output.epilogue import Epilogue
 from signum.hdl.output.packer import Packer
 from signum.hdl.output.pool import Pool
 from signum.hdl.output.result_controller import ResultController
+from signum.hdl.output.threshold_memory import ThresholdMemory
 from signum.hdl.output.writeback import WritebackUnit
 
 from .config import ArrayConfig, bits_to_hold
@@ -118,6 +119,8 @@ class Accelerator(wiring.Component):
                                  for width in (config.scale_bits, config.offset_bits) * config.drain_width]
             for k, bank in enumerate(self.coefficients):
                 add_shared(m, f"{('scales', 'offsets')[k % 2]}_{k // 2}", bank)
+        if config.raw_depth:
+            m.submodules.thresholds = self.thresholds = ThresholdMemory(config=config)
         if config.streams:
             m.submodules.input = self.input = InputUnit(config=config)
             m.submodules.answer = self.answer = AnswerUnit(config=config, levels=choices(config.rows))
@@ -125,9 +128,9 @@ class Accelerator(wiring.Component):
             self.streaming = Signal()
             self.number = Signal(8)             # of the part of an answer that waits, for the host
         if config.parity:
-            # program, weights, rows, reads, coefficients
-            m.submodules.recorder = self.recorder = FaultRecorder(config=config,
-                                                                  sources=4 + bool(config.requantize_depth))
+            # program, weights, rows, reads, coefficients, thresholds of all rows
+            m.submodules.recorder = self.recorder = FaultRecorder(
+                config=config, sources=4 + bool(config.requantize_depth) + bool(config.raw_depth))
             self.wrong: Value = Signal()        # the row that is read: its word, and each of its results
             self.late = Signal()                # a run has ended, and words that it used are still to be checked
         if config.streams:
@@ -187,11 +190,15 @@ class Accelerator(wiring.Component):
             control.combine.enable.eq(later.enable),
             control.combine.store.eq(later.valid & later.out & later.raw),
         ]
+        compared = later.valid & self._compared(later) & ~later.raw
+        self.compares: Value = Value.cast(C(0, 1)) if config.signed else compared
         if config.parity:
-            m.d.comb += [
-                control.steps.eq(sequencer.steps),
-                control.compares.eq(0 if config.signed else later.valid & self._compared(later) & ~later.raw),
-            ]
+            m.d.comb += control.steps.eq(sequencer.steps)
+        if config.parity and not config.raw_depth:
+            m.d.comb += control.compares.eq(self.compares)
+        if config.raw_depth:
+            m.d.comb += [self.thresholds.address.eq(control.combine.address),
+                         control.thresholds.eq(self.thresholds.thresholds)]
         if config.requantize_depth:
             self._requantization(m)
         if config.zero_padding:
@@ -380,14 +387,21 @@ class Accelerator(wiring.Component):
             row |= pixels.accept & ~pixels.geometry.split
             rows |= pixels.accept & pixels.geometry.split
             slices |= pixels.accept.replicate(self.map.slices)
+        one, every = decoder.write[Region.THRESHOLDS], decoder.write[Region.ALL_THRESHOLDS]
+        columns = decoder.parts[:config.drain_width] if config.drain_width > 1 else C(1, 1)
+        if config.raw_depth:
+            own = decoder.word >= config.shared_thresholds
+            m.d.comb += [self.thresholds.write.eq(Mux(every & ~own, columns, 0)),
+                         self.thresholds.data.eq(decoder.data)]
+            one, every = one & own, every & own
         m.d.comb += [
             host.unit.eq(unit),
-            host.thresholds.eq(decoder.write[Region.THRESHOLDS]),
-            host.all_thresholds.eq(decoder.write[Region.ALL_THRESHOLDS]),
+            host.thresholds.eq(one),
+            host.all_thresholds.eq(every),
             host.activations.eq(row),
             host.all_activations.eq(rows),
             host.slices.eq(slices),
-            host.columns.eq(decoder.parts if config.drain_width > 1 else 1),
+            host.columns.eq(columns),
             host.data.eq(decoder.data),
         ]
 
@@ -511,6 +525,11 @@ class Accelerator(wiring.Component):
             use = delay(m, self.drain.beat.valid, 1, "coefficient_use") & self.ends.residual
             sources.append(fault(config, wrong=bad.any() & use, region=Region.COEFFICIENTS, unit=unit,
                                  word=behind_registers(m, self.drain.coefficient, 1, "coefficient_place")))
+        if config.raw_depth:
+            sources.append(fault(
+                config, wrong=self.thresholds.wrong & delay(m, self.compares, latency, "threshold_use"),
+                region=Region.ALL_THRESHOLDS, unit=0,
+                word=behind_registers(m, self.thresholds.address, latency, "threshold_place")))
         m.d.comb += [place.eq(source) for place, source in zip(self.recorder.faults, sources, strict=True)]
         # a run ends so many cycles after its last step, at least: the faults of few tile columns have arrived
         ends = 2 * latency + config.pipeline + config.requantize_cycles + config.tile_rows + 5

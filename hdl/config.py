@@ -17,7 +17,7 @@ WIDEST_SCALE = 18                   # bits of an operand of an FPGA's multiplier
 MAY_BE_ZERO = {"pipeline", "zero_padding", "requantize_depth", "requantize_shift", "memory_registers", "input_depth",
                "input_planes", "input_levels", "input_maximum", "answer_ranks", "answer_values",
                "answer_bytes", "answer_shuffle", "threshold_levels", "weight_repeats", "accumulator_shift",
-               "input_places", "input_tables", "parity", "gate"}
+               "input_places", "input_tables", "parity", "gate", "raw_depth"}
 MOST_LEVELS = 7                     # thresholds of a sum
 MOST_TABLES = 8                     # of the input unit
 WIDEST_SIGNAL = 1 << 16             # bits of a signal too wide for Amaranth; one signal holds the words of all rows
@@ -93,7 +93,7 @@ class ArrayConfig:
     activation_depth : int
         Words of an activation bank (one a row).
     threshold_depth : int
-        Entries of a row's threshold memory, which also takes the row's raw results.
+        Entries of a row's threshold memory, which also takes the row's raw results; see ``raw_depth``.
     program_depth : int
         Entries of the program memory.
     access_patterns : int
@@ -160,6 +160,10 @@ class ArrayConfig:
         1 if the last segments of a layer may be gated: their sums count only where the sum before them exceeds a
         threshold of the channel, as the second plane of FracBNN (Zhang et al., 2021). 0 saves the hardware. Binary
         arrays only.
+    raw_depth : int
+        The last so many entries of the threshold memory belong to each row, for its raw results; all rows share the
+        others, which are read once for all of them. A power of two that divides ``threshold_depth``; 0 where each row
+        has all entries. Rows of one threshold memory have no border classes and no gates of their own.
 
     Raises
     ------
@@ -202,6 +206,7 @@ class ArrayConfig:
     answer_shuffle: int = 0
     parity: int = 0
     gate: int = 0
+    raw_depth: int = 0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -226,7 +231,21 @@ class ArrayConfig:
                 raise ConfigError(f"drain_width must divide {name} ({getattr(self, name)}), not be {self.drain_width}")
         if self.signed and not self.requantize_depth:
             raise ConfigError("requantize_depth must be positive where element_bits is 8, not 0")
+        self._check_shared_thresholds()
         self._check_streams()
+
+    def _check_shared_thresholds(self) -> None:
+        depth = self.raw_depth
+        if not depth:
+            return
+        if depth & depth - 1:
+            raise ConfigError(f"raw_depth must be a power of two, not {depth}")
+        if self.threshold_depth % depth or depth == self.threshold_depth:
+            raise ConfigError(f"raw_depth must be less than threshold_depth ({self.threshold_depth}) and divide it, "
+                              f"not be {depth}")
+        for name in ("zero_padding", "gate"):
+            if getattr(self, name):
+                raise ConfigError(f"{name} must be 0 where raw_depth is positive, not {getattr(self, name)}")
 
     def _check_limits(self) -> None:
         if self.element_bits not in (1, 8):
@@ -381,6 +400,11 @@ class ArrayConfig:
     def threshold_bits(self) -> int:
         """Width of a threshold memory's address."""
         return bits_to_hold(self.threshold_depth - 1)
+
+    @property
+    def shared_thresholds(self) -> int:
+        """Entries of the threshold memory that all rows share; see ``raw_depth``."""
+        return self.threshold_depth - self.raw_depth if self.raw_depth else 0
 
     @property
     def program_bits(self) -> int:

@@ -109,14 +109,17 @@ def axes_of(board: Board) -> dict[str, tuple[int, ...]]:
 def candidates(graph: Graph, board: Board, axes: Mapping[str, Sequence[int]]) -> list[tuple[ArrayConfig, bool]]:
     """All valid arrays of the values of ``axes``, each in batch mode (False) and in split mode (True).
 
-    Sums have the width that the network needs. A tile is no larger than the array.
+    Sums have the width that the network needs. A tile is no larger than the array. Rows share one threshold memory
+    where the network allows it and their raw results may be in LUTs.
     """
     found: dict[tuple[ArrayConfig, bool], None] = {}
     for values in itertools.product(*axes.values()):
         size = dict(zip(axes, values, strict=True))
         size["tile"] = min(size["tile"], max(size["rows"], size["cols"]))
         try:
-            config = widened(graph, ArrayConfig(**size, acc_bits=13, sum_bits=16, **board.family.common))
+            shared = size["rows"] > 1 and board.family.lut_memory_bits > 0
+            config = widened(graph, ArrayConfig(**size, acc_bits=13, sum_bits=16, zero_padding=0,
+                                                raw_depth=int(shared), **board.family.common))
         except ConfigError:         # a drain that does not divide the tile, for example
             continue
         for split in (False, True) if config.rows > 1 else (False,):
@@ -166,7 +169,7 @@ def stage_configs(config: ArrayConfig, board: Board) -> list[ArrayConfig]:
     weights can always be cut into groups of channels, but a map only into bands of lines.
     """
     rams, family = board.capacity.rams, board.family
-    config = config.replace(**STAGE_DEPTHS, requantize_depth=min(config.requantize_depth, 1024))
+    config = config.replace(**STAGE_DEPTHS, raw_depth=0, requantize_depth=min(config.requantize_depth, 1024))
     if ram_blocks(config, family) > rams:
         return []
     found = []

@@ -147,7 +147,8 @@ def memories(config: ArrayConfig) -> list[tuple[int, int, int]]:
         (1, config.program_depth, Isa(config).word_bits),
         (config.cols, config.weight_depth, config.word_bits),
         (config.rows, config.activation_depth, config.word_bits),
-        (units, config.threshold_depth, config.sum_bits),
+        (units, config.raw_depth or config.threshold_depth, config.sum_bits),
+        (config.drain_width, config.shared_thresholds, config.sum_bits),
         (config.drain_width, config.requantize_depth, config.scale_bits),
         (config.drain_width, config.requantize_depth, config.offset_bits),
     ]

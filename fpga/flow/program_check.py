@@ -318,6 +318,8 @@ def _check_compiled(program: Program, what: str) -> None:
         groups = -(-result.pixels // config.rows) if program.split else result.pixels
         end = result.start + groups * words_per(result.channels, config.drain_width)
         need(end <= config.threshold_depth, f"{what}.result", f"end within {config.threshold_depth} words", end)
+        need(not config.raw_depth or result.start == config.shared_thresholds, f"{what}.result",
+             f"begin at {config.shared_thresholds}", result.start)
         need(program.output.offset is not None and program.output.channels == result.channels, f"{what}.output",
              f"have {result.channels} channels with offsets", program.output.channels)
     _check_records(program, what)

@@ -119,7 +119,8 @@ class Compiler:
         result = None
         for layer in self.graph.layers:
             last = layer is self.graph.layers[-1]
-            bases = sum(part.shape[1] for part in weights), sum(map(len, thresholds)), sum(map(len, coefficients))
+            start = config.shared_thresholds if layer.raw and config.raw_depth else sum(map(len, thresholds))
+            bases = sum(part.shape[1] for part in weights), start, sum(map(len, coefficients))
             record, words = self._layer(layer, self.places, *bases, last)
             records.append(record)
             if self.others:
@@ -128,7 +129,7 @@ class Compiler:
             coefficients += self._coefficients(layer)
             if layer.raw:
                 height, width = self.graph.sums_size(layer)
-                result = ResultAllocation(sum(map(len, thresholds)), height * width, layer.channels)
+                result = ResultAllocation(start, height * width, layer.channels)
                 groups = -(-height * width // self.config.rows) if self.split else height * width
                 thresholds.append(np.zeros((groups * self._beats(layer.channels), config.drain_width), dtype=np.int64))
                 if self.answers:
@@ -140,7 +141,6 @@ class Compiler:
         entries = np.concatenate([np.zeros((0, width), dtype=np.int64), *thresholds])
         numbers = np.concatenate([np.zeros((0, width, 2), dtype=np.int64), *coefficients])
         need("words of weights in a column", weight_words.shape[1], self.config.weight_depth, "weight_depth")
-        need("thresholds and raw results of a row", len(entries), self.config.threshold_depth, "threshold_depth")
         need("scales of residual layers", len(numbers), self.config.requantize_depth, "requantize_depth")
         inputs = {name: InputAllocation(shape, self.packed.get(name), self.places[name])
                   for name, shape in self.original.inputs.items()}
@@ -160,8 +160,19 @@ class Compiler:
                 self.graph.sums_size(output)[1], self.split) if self.answers else {},
             channels=tuple(layer.outputs for layer in self.graph.layers),
             useful=tuple(self._useful(layer) for layer in self.original.layers))
+        self._check_thresholds(program)
         need("words of the program", len(program.words), self.config.program_depth, "program_depth")
         return program
+
+    def _check_thresholds(self, program: Program) -> None:
+        entries, depth = len(program.thresholds), self.config.raw_depth
+        if not depth:
+            need("thresholds and raw results of a row", entries, self.config.threshold_depth, "threshold_depth")
+            return
+        own = program.result_entries
+        need("raw results of a row", own, depth, "raw_depth", 1 << max(0, own - 1).bit_length())
+        need("thresholds of all rows", entries - own, self.config.shared_thresholds, "threshold_depth",
+             (words_per(entries - own, depth) + 1) * depth)
 
     def _size(self, records: list[LayerRecord]) -> int:
         """Words of the program for the first places of the inputs, if they have two."""

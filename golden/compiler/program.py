@@ -203,6 +203,22 @@ class Program:
             address = self.address_map.address(region, unit=unit, word=word, slice=i)
             yield address, value >> i * DATA_BITS & (1 << DATA_BITS) - 1
 
+    @property
+    def result_entries(self) -> int:
+        """Entries of ``thresholds`` that are raw results and, where answers leave by themselves, their offsets."""
+        if self.result is None:
+            return 0
+        groups = words_per(self.result.pixels, self.config.rows) if self.split else self.result.pixels
+        return (groups + bool(self.answer_fields)) * words_per(self.result.channels, self.config.drain_width)
+
+    @property
+    def threshold_addresses(self) -> list[int]:
+        """The addresses of ``thresholds``: the results follow, but for those of rows that share their thresholds."""
+        own = self.result_entries
+        shared = len(self.thresholds) - own
+        first = self.config.shared_thresholds if self.config.raw_depth else shared
+        return [*range(shared), *range(first, first + own)]
+
     def load_writes(self) -> Iterator[tuple[int, int]]:
         """Bus writes (address, data) that load the program into an array, once."""
         for i, value in enumerate(self.words):
@@ -210,7 +226,7 @@ class Program:
         for column, words in enumerate(self.weights):
             for i, value in enumerate(words_to_ints(words), start=self.weight_start):
                 yield from self._slices(Region.WEIGHTS, column, i, value)
-        for i, values in enumerate(self.thresholds.tolist()):
+        for i, values in zip(self.threshold_addresses, self.thresholds.tolist(), strict=True):
             for lane, value in enumerate(values):
                 yield self.address_map.address(Region.ALL_THRESHOLDS, word=i, slice=lane), value
         for i, values in enumerate(self.coefficients.reshape(-1, 2 * self.config.drain_width).tolist()):

@@ -1,5 +1,6 @@
 """Sizing of an array's memories and widths for a network: compilation with large sizes, then a reduction."""
 
+from signum.golden.reference.encoding import words_per
 from signum.hdl.config import ArrayConfig
 
 from .allocation import border_of
@@ -13,16 +14,19 @@ __all__ = ["compile_fitted", "fitted", "roomy", "widened"]
 def roomy(config: ArrayConfig) -> ArrayConfig:
     """The array with memories for whole networks; cycles do not depend on the depths."""
     return config.replace(weight_depth=65536, activation_depth=65536, threshold_depth=16384, program_depth=4096,
-                          requantize_depth=4096, acc_bits=13, sum_bits=20)
+                          requantize_depth=4096, acc_bits=13, sum_bits=20, raw_depth=8192 if config.raw_depth else 0)
 
 
 def fitted(program: Program) -> ArrayConfig:
     """The program's array with memories of the least depths."""
     places = [*program.maps.values(), *(entry.place for entry in program.inputs.values())]
-    depths = {"weight_depth": program.weights.shape[1], "threshold_depth": len(program.thresholds),
+    entries, own = len(program.thresholds), program.result_entries
+    raw = 1 << max(0, own - 1).bit_length() if program.config.raw_depth else 0
+    depths = {"weight_depth": program.weights.shape[1], "raw_depth": raw,
+              "threshold_depth": raw * (max(1, words_per(entries - own, raw)) + 1) if raw else entries,
               "activation_depth": max(place.start + place.size for place in places),
               "program_depth": len(program.words), "requantize_depth": len(program.coefficients)}
-    return program.config.replace(**{name: depth if name == "requantize_depth" else max(1, depth)
+    return program.config.replace(**{name: depth if name in ("requantize_depth", "raw_depth") else max(1, depth)
                                      for name, depth in depths.items()})
 
 
@@ -37,9 +41,10 @@ def widened(graph: Graph, config: ArrayConfig) -> ArrayConfig:
                      for segment in layer.segments}) for layer in graph.layers)
     gated = any(layer.row.gates for layer in graph.layers)
     requantized = any(layer.row.requantized for layer in graph.layers)
-    return config.replace(acc_bits=acc_bits, sum_bits=sum_bits, access_patterns=patterns,
-                          zero_padding=int(any(any(layer.border) for layer in graph.layers)),
-                          requantize_depth=config.requantize_depth if requantized else 0, gate=int(gated))
+    padded = any(any(layer.border) for layer in graph.layers)
+    return config.replace(acc_bits=acc_bits, sum_bits=sum_bits, access_patterns=patterns, zero_padding=int(padded),
+                          requantize_depth=config.requantize_depth if requantized else 0, gate=int(gated),
+                          raw_depth=0 if padded or gated else config.raw_depth)
 
 
 def compile_fitted(graph: Graph, config: ArrayConfig, *, split: bool = False) -> Program:

@@ -5,10 +5,11 @@ hardware's results. Cycles count from the transfer of the first value of the fir
 
 A line of a frame, padding included, is written a value a cycle, with a cycle behind it, while the line buffer has room
 for it. A line of windows is gathered once its lines are written and the place of the input is free: a window takes a
-cycle for each of its values, and for each code of zeros behind them in its last word; a word waits while a layer
-writes. A run begins when its images are in, and when the results of the run before are read or will be within the head
-of this run. The interval between two runs is therefore the longest of these: filling the place after its release (with
-two places after the begin of the run before), the run, and the results.
+cycle for each of its values and, where the lanes are no multiple of a code's bits, for each code of zeros behind them
+in its last word; a word waits while a layer writes. A run begins when its images are in, and when the results of the
+run before are read or will be within the head of this run. The interval between two runs is therefore the longest of
+these: filling the place after its release (with two places after the begin of the run before), the run, and the
+results.
 """
 
 from collections.abc import Collection, Iterator
@@ -122,6 +123,8 @@ def _fill(program: Program, restart: int | None, free: int, taken: Collection[in
     values = (g["run"] + 1) * (g["tap_y"] + 1)
     words = words_per(values * bits, config.lanes)
     at = [0, *(-(-(word + 1) * config.lanes // bits) for word in range(words))]     # items up to the end of each word
+    if not config.lanes % bits:                                 # no zeros behind the last value
+        at[-1] = values
     begin = -ahead if restart is None else restart + 1          # of the first line
     written: list[int] = []                                     # last cycle of each line
     freed: list[int] = []                                       # last value of each line of windows

@@ -59,7 +59,7 @@ class Region(enum.IntEnum):
     PROGRAM = 1             # write only
     WEIGHTS = 2             # write only
     THRESHOLDS = 3          # a slice for each sum of a beat
-    ALL_THRESHOLDS = 4      # write only
+    ALL_THRESHOLDS = 4      # write only; with ``raw_depth`` the thresholds of all rows, of which a row has the last
     ACTIVATIONS = 5
     ALL_ACTIVATIONS = 6     # write only
     COEFFICIENTS = 7        # write only; even units hold scales, odd units offsets, a pair for each sum of a beat
@@ -70,7 +70,7 @@ class Register(enum.IntEnum):
 
     MAGIC = 0
     VERSION = 1
-    CONTROL = 2             # tells ``gate`` and ``input_tables`` when read, see `config_fields`; see `Control`
+    CONTROL = 2             # tells the youngest parameters when read, see `config_fields`; see `Control`
     STATUS = 3
     CYCLES = 4              # cycles of the last run, or of the run so far
     RUNS = 5                # runs begun since reset, modulo 256
@@ -121,7 +121,7 @@ TABLE_AT = 256
 def config_fields() -> dict[str, RegisterField]:
     """Where an array tells each parameter of its configuration: most have a register of their own."""
     apart = {"parity": RegisterField(Register.PARITY, 0, 1), "gate": RegisterField(Register.CONTROL, 0, 1),
-             "input_tables": RegisterField(Register.CONTROL, 1, 4)}
+             "input_tables": RegisterField(Register.CONTROL, 1, 4), "raw_depth": RegisterField(Register.CONTROL, 5, 16)}
     names = [field.name for field in dataclasses.fields(ArrayConfig) if field.name not in apart]
     return {**{name: RegisterField(Register.CONFIG + i, 0, DATA_BITS) for i, name in enumerate(names)}, **apart}
 
@@ -149,7 +149,8 @@ class WrongWord(NamedTuple):
     def __str__(self) -> str:
         place = {Region.WEIGHTS: f" of column {self.unit}", Region.THRESHOLDS: f" of row {self.unit}",
                  Region.ACTIVATIONS: f" of row {self.unit}", Region.COEFFICIENTS: f" of unit {self.unit}"}
-        return f"word {self.word} of the {self.region.name.lower()}{place.get(self.region, '')}"
+        memory = "thresholds of all rows" if self.region == Region.ALL_THRESHOLDS else self.region.name.lower()
+        return f"word {self.word} of the {memory}{place.get(self.region, '')}"
 
 
 FAULT_BIT, REGION_AT, UNIT_AT, WORD_AT = 1, 2, 5, 16

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 from amaranth.hdl import Array as Choice
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -22,8 +22,9 @@ class LanePacker(wiring.Component):
     """Gathers the codes of each window in words of L lanes, for each plane in parallel.
 
     A code is announced by ``issue`` and comes ``config.code_latency`` cycles later; while ``advance`` is low, it must
-    stay. A word is valid one cycle after its last code, of several planes two. Codes that do not fill the last word of
-    a window are followed by zeros, as many bits a cycle as a code has; the next window waits for them.
+    stay. A word is valid one cycle after its last code, of several planes two. The lanes behind the last code of a
+    window are zeros. Where the lanes are no multiple of a code's bits, zeros follow such a code, as many bits a cycle
+    as a code has, and the next window waits for them.
 
     Parameters
     ----------
@@ -48,6 +49,7 @@ class LanePacker(wiring.Component):
         self.config = config
         self.lanes = config.lanes
         self.bits = config.input_levels or 1
+        self.even = not self.lanes % self.bits      # no code is cut by the end of a word
         super().__init__({
             "restart": In(1),
             "ready": Out(1),
@@ -62,57 +64,21 @@ class LanePacker(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        lanes, bits, planes = self.lanes, self.bits, self.config.input_planes
-        even = lanes % bits == 0                            # no code is cut by the end of a word
-        count = Signal(range(lanes))                        # bits of the incomplete word
-        after = Signal(range(lanes + bits))
-        full, rest = Signal(), Signal(range(bits))          # the code fills the word; its bits for the next word
-        filling = Signal()                                  # zeros fill the last word of a window
-        line_end, frame_end = Signal(), Signal()            # of that window
-        item = Signal()
-        m.d.comb += [
-            after.eq(count + bits),
-            full.eq(after >= lanes),
-            rest.eq(0 if even else Mux(full, after - lanes, 0)),
-            self.ready.eq(self.advance & ~filling),
-            item.eq(self.issue | filling),
-        ]
-        ended = Signal()                                    # the word is the last one of a window
-        m.d.comb += ended.eq(full & Mux(filling, 1, self.window_end & (rest == 0)))
-        with m.If(self.restart):
-            m.d.sync += [count.eq(0), filling.eq(0)]
-        with m.Elif(self.advance & item):
-            m.d.sync += [count.eq(Mux(ended, 0, Mux(full, rest, after))),
-                         filling.eq((filling | self.window_end) & ~ended)]
-            with m.If(~filling):
-                m.d.sync += [line_end.eq(self.line_end), frame_end.eq(self.frame_end)]
-
-        # the code enters the registers when the buffer has read it, one cycle later its word is complete
-        tags = Signal(data.StructLayout({"full": 1, "line_end": 1, "frame_end": 1, "rest": len(rest)}))
-        issued = data.StructLayout({"enters": 1, "zero": 1, "tags": tags.shape()})
-        reading = [Signal(issued, name=f"reading_{age}") for age in range(self.config.code_latency)]
-        entering = reading[-1]
-        length = lanes if even else lanes + bits - 1
-        registers = [Signal(length, name=f"plane_{p}", reset_less=True) for p in range(planes)]
-        words = [register if even else
-                 Choice([register[bits - 1 - left:][:lanes] for left in range(bits)])[tags.rest]
-                 for register in registers]
+        planes = self.config.input_planes
+        # the code enters the registers when the buffer has read it, one cycle later its word is complete; place is that
+        # of the code in its word, or the bits of the code for the next word
+        tags = Signal(data.StructLayout({"full": 1, "line_end": 1, "frame_end": 1,
+                                         "place": range(self.lanes // self.bits if self.even else self.bits)}))
+        issued = Signal(data.StructLayout({"enters": 1, "zero": 1, "tags": tags.shape()}))
+        reading = [Signal(issued.shape(), name=f"reading_{age}") for age in range(self.config.code_latency)]
+        (self._count_codes if self.even else self._count_bits)(m, issued)
         with m.If(self.restart):
             m.d.sync += [*(to.eq(0) for stage in reading for to in (stage.enters, stage.tags.full)), tags.full.eq(0)]
         with m.Elif(self.advance):
-            first = reading[0]
-            m.d.sync += [
-                first.enters.eq(item), first.zero.eq(filling),
-                first.tags.full.eq(item & full), first.tags.rest.eq(rest),
-                first.tags.line_end.eq(ended & Mux(filling, line_end, self.line_end)),
-                first.tags.frame_end.eq(ended & Mux(filling, frame_end, self.frame_end)),
-                *(to.eq(before) for before, to in pairwise(reading)),
-                tags.eq(entering.tags),
-            ]
-            with m.If(entering.enters):
-                for p, register in enumerate(registers):
-                    code = self.code if planes == 1 else self.code[p]
-                    m.d.sync += register.eq(Cat(register, code & ~entering.zero.replicate(bits))[bits:])
+            m.d.sync += [*(to.eq(before) for before, to in pairwise([issued, *reading])), tags.eq(reading[-1].tags)]
+        words = [(self._placed if self.even else self._shifted)(
+            m, f"plane_{p}", self.code if planes == 1 else self.code[p], reading[-1], tags.place)
+            for p in range(planes)]
         word = [Cat(self.o.p.words), self.o.p.line_end, self.o.p.frame_end]
         given = [Cat(words), tags.line_end, tags.frame_end]
         if planes == 1:
@@ -128,3 +94,69 @@ class LanePacker(wiring.Component):
             m.d.sync += self.o.valid.eq(tags.full)
             m.d.sync += [to.eq(value) for to, value in zip(word, given, strict=True)]
         return m
+
+    def _count_codes(self, m: Module, issued: data.View) -> None:
+        """Give each code its place in the word; a word ends with its last place, or with the window."""
+        tags = issued.tags
+        place = Signal.like(tags.place)
+        m.d.comb += [
+            self.ready.eq(self.advance),
+            issued.enters.eq(self.issue),
+            tags.place.eq(place),
+            tags.full.eq(self.issue & (self.window_end | (place == self.lanes // self.bits - 1))),
+            tags.line_end.eq(self.line_end),
+            tags.frame_end.eq(self.frame_end),
+        ]
+        with m.If(self.restart):
+            m.d.sync += place.eq(0)
+        with m.Elif(self.advance & self.issue):
+            m.d.sync += place.eq(Mux(tags.full, 0, place + 1))
+
+    def _placed(self, m: Module, name: str, code: Value, entering: data.View, _: Value) -> Value:
+        """The word with the codes at their places; the first one clears the others."""
+        word = Signal(data.ArrayLayout(self.bits, self.lanes // self.bits), name=name, reset_less=True)
+        with m.If(self.advance & entering.enters):
+            for i in range(self.lanes // self.bits):
+                with m.If(entering.tags.place == i):
+                    m.d.sync += word[i].eq(code)
+                with m.Elif(entering.tags.place == 0):
+                    m.d.sync += word[i].eq(0)
+        return word.as_value()
+
+    def _count_bits(self, m: Module, issued: data.View) -> None:
+        """Count the bits of the incomplete word; zeros fill the last word of a window."""
+        lanes, bits, tags = self.lanes, self.bits, issued.tags
+        count = Signal(range(lanes))                        # bits of the incomplete word
+        after = Signal(range(lanes + bits))
+        full, rest = Signal(), Signal(range(bits))          # the code fills the word; its bits for the next word
+        filling = Signal()                                  # zeros fill the last word of a window
+        line_end, frame_end = Signal(), Signal()            # of that window
+        item = Signal()
+        ended = Signal()                                    # the word is the last one of a window
+        m.d.comb += [
+            after.eq(count + bits),
+            full.eq(after >= lanes),
+            rest.eq(Mux(full, after - lanes, 0)),
+            self.ready.eq(self.advance & ~filling),
+            item.eq(self.issue | filling),
+            ended.eq(full & Mux(filling, 1, self.window_end & (rest == 0))),
+            issued.enters.eq(item), issued.zero.eq(filling),
+            tags.full.eq(item & full), tags.place.eq(rest),
+            tags.line_end.eq(ended & Mux(filling, line_end, self.line_end)),
+            tags.frame_end.eq(ended & Mux(filling, frame_end, self.frame_end)),
+        ]
+        with m.If(self.restart):
+            m.d.sync += [count.eq(0), filling.eq(0)]
+        with m.Elif(self.advance & item):
+            m.d.sync += [count.eq(Mux(ended, 0, Mux(full, rest, after))),
+                         filling.eq((filling | self.window_end) & ~ended)]
+            with m.If(~filling):
+                m.d.sync += [line_end.eq(self.line_end), frame_end.eq(self.frame_end)]
+
+    def _shifted(self, m: Module, name: str, code: Value, entering: data.View, rest: Value) -> Value:
+        """The word in front of the ``rest`` last bits of a shift register."""
+        lanes, bits = self.lanes, self.bits
+        register = Signal(lanes + bits - 1, name=name, reset_less=True)
+        with m.If(self.advance & entering.enters):
+            m.d.sync += register.eq(Cat(register, code & ~entering.zero.replicate(bits))[bits:])
+        return Choice([register[bits - 1 - left:][:lanes] for left in range(bits)])[rest]

@@ -39,8 +39,11 @@ def control_layout(config: ArrayConfig) -> data.StructLayout:
         Scales and offsets of the sums of a beat; see `Requantize`.
     border : only with ``config.zero_padding``
         Border classes of the rows' pixels; see `ThresholdUnit`.
+    thresholds : only with ``config.raw_depth``
+        Entries of all rows at the address in ``combine``, ``config.memory_latency`` later; see `ThresholdUnit`.
     steps, compares : only with ``config.parity``
-        The word at ``offset`` and ``pattern`` is used, and the thresholds at the address in ``combine`` are.
+        The word at ``offset`` and ``pattern`` is used, and the thresholds at the address in ``combine`` are; the
+        latter only where a row has all its thresholds.
     """
     fields: dict[str, data.ShapeLike] = {
         "pixel": fill_layout(config, next=data.ArrayLayout(config.activation_bits, config.access_patterns)),
@@ -54,8 +57,10 @@ def control_layout(config: ArrayConfig) -> data.StructLayout:
                    "bias": Vector(config.offset_bits, config.drain_width)}
     if config.zero_padding:
         fields["border"] = fill_layout(config, offset=config.threshold_bits)
+    if config.raw_depth:
+        fields["thresholds"] = Vector(config.sum_bits, config.drain_width)
     if config.parity:
-        fields |= {"steps": 1, "compares": 1}
+        fields |= {"steps": 1, **({} if config.raw_depth else {"compares": 1})}
     return data.StructLayout(fields)
 
 
@@ -215,9 +220,10 @@ class Epilogue(wiring.Component):
         places = [behind_registers(m, unit.address, latency, f"address_{Region.THRESHOLDS.name.lower()}_{r}_{k}")
                   for k, unit in enumerate(units if config.gate else [])]
         m.d.comb += self.wrong[r].eq(Cat(wrong, wrong_thresholds))
-        for region, strobe, bad, place in (
-                (Region.ACTIVATIONS, control.steps, wrong, address),
-                (Region.THRESHOLDS, control.compares, wrong_thresholds.any(), units[0].address)):
+        used = [(Region.ACTIVATIONS, control.steps, wrong, address)]
+        if not config.raw_depth:        # else the thresholds are of all rows
+            used.append((Region.THRESHOLDS, control.compares, wrong_thresholds.any(), units[0].address))
+        for region, strobe, bad, place in used:
             name = f"{region.name.lower()}_{r}"
             word = (first_of([Cat(unit.wrong, at) for unit, at in zip(units, places, strict=True)])[1:]
                     if config.gate and region == Region.THRESHOLDS else
@@ -237,6 +243,8 @@ class Epilogue(wiring.Component):
             threshold.host_write.eq((host.all_thresholds | host.thresholds & mine) & host.columns[k]),
             threshold.host_data.eq(host.data),
         ]
+        if config.raw_depth:
+            m.d.comb += threshold.threshold.eq(control.thresholds[k])
         if config.zero_padding:
             m.d.comb += [
                 threshold.take.eq(control.border.take),

@@ -40,6 +40,9 @@ class ThresholdUnit(wiring.Component):
     that follow: their p counts as 0 where the gate is 0, and T is the next entry where it is 1. The first of them comes
     ``config.gate_cycles`` later at the earliest.
 
+    With ``config.raw_depth``, T comes from a memory of all rows, and the memory here has the last entries alone: those
+    that sums are stored in.
+
     Parameters
     ----------
     config : ArrayConfig
@@ -54,6 +57,8 @@ class ThresholdUnit(wiring.Component):
     element : Out(element_bits)
     fill, take, clear, offset : In
         Border class of the next pixel, and its strobes; see `AddressGenerator`.
+    threshold : In(sum_bits), only with ``config.raw_depth``
+        The entry of all rows at ``combine.address``, ``config.memory_latency`` later.
     host_write : In(1), host_data : In(sum_bits)
         Write the threshold memory at ``combine.address``, without ``combine.gated``.
     host_read : Out(sum_bits)
@@ -65,7 +70,8 @@ class ThresholdUnit(wiring.Component):
     def __init__(self, *, config: ArrayConfig) -> None:
         self.config = config
         self.share_key = (config.beats, config.operand_bits, config.sum_bits, config.threshold_depth,
-                          config.element_bits, config.memory_registers, config.parity, config.gate)
+                          config.element_bits, config.memory_registers, config.parity, config.gate,
+                          config.raw_depth)
         super().__init__({
             "beat": In(bits_to_hold(config.beats - 1)),
             "sum": In(config.operand_bits),
@@ -75,6 +81,7 @@ class ThresholdUnit(wiring.Component):
             "take": In(1),
             "clear": In(1),
             "offset": In(config.threshold_bits),
+            **({"threshold": In(config.sum_bits)} if config.raw_depth else {}),
             "host_write": In(1),
             "host_data": In(config.sum_bits),
             "host_read": Out(config.sum_bits),
@@ -89,7 +96,8 @@ class ThresholdUnit(wiring.Component):
         sums_writer = sums.write_port()
         # with one beat the next sum of a column may come in the next cycle
         sums_reader = sums.read_port(transparent_for=(sums_writer,) if config.beats == 1 else ())
-        m.submodules.thresholds = thresholds = Bank(width=config.sum_bits, depth=config.threshold_depth,
+        m.submodules.thresholds = thresholds = Bank(width=config.sum_bits,
+                                                    depth=config.raw_depth or config.threshold_depth,
                                                     registers=config.memory_registers,
                                                     parity=bool(config.parity))
 
@@ -137,7 +145,8 @@ class ThresholdUnit(wiring.Component):
         ]
         complete = delay(m, complete, config.memory_latency - 1, "complete")
         if config.element_bits == 1:
-            met = complete >= thresholds.read_data
+            level = self.threshold if config.raw_depth else thresholds.read_data
+            met = complete >= level
             m.d.sync += self.element.eq(met)
             if config.gate:
                 m.d.comb += self.decision.eq(met)

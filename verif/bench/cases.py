@@ -52,6 +52,8 @@ def draw_config(rng: np.random.Generator, element_bits: int | None = None) -> Ar
         "element_bits": element_bits, "weight_repeats": rng.integers(0, 2),
         "parity": further.random() < 0.3,
         "gate": element_bits == 1 and further.random() < 0.3}
+    if not common["zero_padding"] and not common["gate"] and further.random() < 0.6:
+        common["raw_depth"] = 2048
     if element_bits == 1:
         lanes = int(rng.choice([lanes for lanes in (1, 2, 3, 5, 7, 8, 12, 16, 24, 32, 33, 40, 64, 70)
                                 if lanes % wide == 0]))

@@ -15,6 +15,7 @@ PORTION = re.compile(r"ends_\d+")
 REGIONS = {"program_?": Region.PROGRAM, r"weights_(?P<unit>\d+)": Region.WEIGHTS,
            r"activations_(?P<unit>\d+)": Region.ACTIVATIONS,
            r"threshold_(?P<unit>\d+)_(?P<lane>\d+)\.thresholds": Region.THRESHOLDS,
+           r"thresholds\.thresholds_(?P<lane>\d+)": Region.ALL_THRESHOLDS,
            r"(?P<kind>scales|offsets)_(?P<lane>\d+)": Region.COEFFICIENTS}
 
 
@@ -76,7 +77,8 @@ def memories(verilog: str, top: str) -> Iterator[Memory]:
                     unit, lane = int(numbers.get("unit", 0)) + row, int(numbers.get("lane", 0))
                     if region == Region.COEFFICIENTS:
                         unit, lane = 2 * lane + (numbers["kind"] == "offsets"), 0
-                    part = lane if region == Region.THRESHOLDS else int(name.removeprefix("slice_"))
+                    part = (lane if region in (Region.THRESHOLDS, Region.ALL_THRESHOLDS)
+                            else int(name.removeprefix("slice_")))
                     yield Memory(region, unit, part, path, name, int(last) + 1, int(bits or 0) + 1)
 
 

@@ -13,11 +13,18 @@ from .prove import Bench, Mutant, Proof, SatProof, past
 __all__ = ["PROOFS", "config_of"]
 
 
-def config_of(beats: int, registers: int, requantized: int = 0, element_bits: int = 1, gate: int = 0) -> ArrayConfig:
+def config_of(beats: int, registers: int, requantized: int = 0, element_bits: int = 1, gate: int = 0,
+              raw_depth: int = 0) -> ArrayConfig:
     """An array whose threshold units have small memories; sums keep their usual widths."""
-    return ArrayConfig(rows=1, cols=beats, lanes=4, tile=beats, threshold_depth=2, memory_registers=registers,
+    return ArrayConfig(rows=1, cols=beats, lanes=4, tile=beats, threshold_depth=2,
+                       memory_registers=registers, zero_padding=int(not raw_depth), raw_depth=raw_depth,
                        requantize_depth=4 * requantized, element_bits=element_bits, gate=gate,
                        acc_bits=12 if element_bits == 1 else 18, sum_bits=16 if element_bits == 1 else 20)
+
+
+def entries_of(config: ArrayConfig) -> int:
+    """Entries of a unit's own memory."""
+    return config.raw_depth or config.threshold_depth
 
 
 def bench(config: ArrayConfig) -> Any:
@@ -33,11 +40,11 @@ def bench(config: ArrayConfig) -> Any:
         combine = unit.combine
         gated = combine.gated if config.gate else C(0, 1)
         sums = Array(Signal(bits, name=f"spec_s{i}") for i in range(config.beats))
-        levels = Array(Signal(bits, name=f"spec_t{i}") for i in range(config.threshold_depth))
+        levels = Array(Signal(bits, name=f"spec_t{i}") for i in range(entries_of(config)))
         held, used, total = Signal(1, name="spec_held"), Signal(1, name="spec_used"), Signal(bits, name="spec_total")
         gates = Array(Signal(name=f"spec_g{i}") for i in range(config.beats))
         gate = gated & gates[combine.beat]
-        address = (combine.address + used + gate)[:1]
+        address = C(0) if config.raw_depth else (combine.address + used + gate)[:1]
         m.d.comb += [Assume(combine.beat == past(m, unit.beat, "beat")), Assume(unit.beat < config.beats),
                      Assume(past(m, C(1), "read") | ~(combine.enable | combine.store | gated))]
         if config.beats > 1:
@@ -69,6 +76,9 @@ def bench(config: ArrayConfig) -> Any:
             word = Signal(bits, name=f"spec_word{place}")
             m.d.comb += word.eq(past(m, value, f"word{place}", config.memory_registers))
         level = levels[address]
+        if config.raw_depth:
+            m.d.comb += Assert(~past(m, C(1), "given", config.memory_latency + 2) | (
+                unit.element == past(m, past(m, total, "sum", config.memory_latency) >= unit.threshold, "above")))
         if config.element_bits == 1:
             element = total >= level
         else:
@@ -83,7 +93,8 @@ def bench(config: ArrayConfig) -> Any:
             for cycles in range(1, config.gate_cycles):
                 m.d.comb += Assume(~(gated & past(m, decides, f"decides{cycles}", cycles))
                                    | (combine.beat != past(m, combine.beat, f"decided{cycles}", cycles)))
-        m.d.comb += Assert(~past(m, C(1), "begun", late + 1) | (unit.element == past(m, element, "element", late)))
+        if not config.raw_depth:
+            m.d.comb += Assert(~past(m, C(1), "begun", late + 1) | (unit.element == past(m, element, "element", late)))
         m.d.comb += Assert(~past(m, C(1), "kept", late + 1) | (
             unit.host_read == past(m, level, "level", config.memory_latency)))
 
@@ -91,31 +102,34 @@ def bench(config: ArrayConfig) -> Any:
 
 
 ADDEND = Mutant("signum.hdl.output.threshold", "addend + operand", "addend | operand")
-COMPARE = Mutant("signum.hdl.output.threshold", "complete >= thresholds", "complete > thresholds")
+COMPARE = Mutant("signum.hdl.output.threshold", "complete >= level", "complete > level")
 DOUBLE = Mutant("signum.hdl.output.threshold", "sums_reader.data << 1", "sums_reader.data")
 CLIP = Mutant("signum.hdl.output.threshold", "high.any()", "high[:-2].any()")
 GATE = Mutant("signum.hdl.output.threshold", "combine.gated & ~reader.data", "combine.gated & reader.data")
 OPEN = Mutant("signum.hdl.output.threshold", "used + gate if", "used if")
 DECIDES = Mutant("signum.hdl.output.threshold", "combine.enable & ~combine.gated", "combine.enable")
+SHARED = Mutant("signum.hdl.output.threshold", "level = self.threshold if config.raw_depth else", "level =")
 TAKE = Mutant("signum.hdl.output.threshold", "used.eq(held)", "used.eq(self.offset)")
 
 
 def proofs() -> Iterator[Proof]:
-    for beats, registers, requantized, bits, gate, mutant in (
-            (1, 0, 0, 1, 0, COMPARE), (2, 0, 0, 1, 0, DOUBLE), (2, 0, 1, 1, 0, ADDEND), (3, 1, 0, 1, 0, TAKE),
-            (2, 2, 0, 1, 0, COMPARE), (2, 0, 1, 8, 0, CLIP), (1, 0, 0, 1, 1, GATE), (2, 0, 0, 1, 1, OPEN),
-            (2, 1, 0, 1, 1, DECIDES)):
-        config = config_of(beats, registers, requantized, bits, gate)
+    for beats, registers, requantized, bits, gate, raw_depth, mutant in (
+            (1, 0, 0, 1, 0, 0, COMPARE), (2, 0, 0, 1, 0, 0, DOUBLE), (2, 0, 1, 1, 0, 0, ADDEND),
+            (3, 1, 0, 1, 0, 0, TAKE), (2, 2, 0, 1, 0, 0, COMPARE), (2, 0, 1, 8, 0, 0, CLIP), (1, 0, 0, 1, 1, 0, GATE),
+            (2, 0, 0, 1, 1, 0, OPEN), (2, 1, 0, 1, 1, 0, DECIDES), (2, 0, 0, 1, 0, 1, SHARED),
+            (2, 1, 0, 1, 0, 1, COMPARE)):
+        config = config_of(beats, registers, requantized, bits, gate, raw_depth)
         yield SatProof(
             unit="ThresholdUnit",
             claim=f"S and element are those of the combine table for each p, T and flag: {beats} columns, "
-                  f"{registers} memory registers{', residual' if requantized else ''}{', gated' if gate else ''}, "
+                  f"{registers} memory registers{', residual' if requantized else ''}{', gated' if gate else ''}"
+                  f"{', thresholds of all rows' if raw_depth else ''}, "
                   f"elements of {bits} bits",
             mutant=mutant, bench=bench(config), steps=8,
             links={"unit.$signal": "spec_held", "unit.used": "spec_used",
                    **{f"unit.sums[{column}]": f"spec_s{column}" for column in range(beats)},
                    **{f"unit.gates[{column}]": f"spec_g{column}" for column in range(beats) if gate},
-                   **{f"unit.thresholds.slice_0[{place}]": f"spec_word{place}" for place in range(2)}})
+                   **{f"unit.thresholds.slice_0[{place}]": f"spec_word{place}" for place in range(entries_of(config))}})
 
 
 PROOFS = tuple(proofs())

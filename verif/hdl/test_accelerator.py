@@ -48,6 +48,19 @@ def test_random_arrays(index):
     check_array(default_seed(), index, pairs=5)
 
 
+@pytest.mark.parametrize(("rows", "width", "register"), [(5, 1, 0), (3, 2, 1)])
+def test_rows_that_share_their_thresholds(rows: int, width: int, register: int) -> None:
+    """One threshold memory for several tile rows: thresholds, several thresholds of a sum, and raw results."""
+    config = ArrayConfig(rows=rows, cols=6, lanes=8, tile=2, drain_width=width, sum_bits=20, weight_depth=4096,
+                         activation_depth=4096, threshold_depth=1024, raw_depth=512, zero_padding=0,
+                         threshold_levels=2, memory_registers=register)
+    rng = np.random.default_rng(default_seed())
+    cases = [draw_case(rng, config) for _ in range(6)] + [draw_shared(rng, config) for _ in range(2)]
+    assert {case.program.split for case in cases} == {True, False}
+    assert {case.program.result is None for case in cases} == {True, False}
+    check_cases(config, cases)
+
+
 def test_random_array_on_each_simulator(simulator):
     check_array(default_seed(), 100, pairs=3, simulator=simulator)
 
@@ -215,9 +228,9 @@ def read_registers(config: ArrayConfig) -> dict[str, int]:
             for (name, place), word in zip(places.items(), result.values["registers"], strict=True)}
 
 
-@pytest.mark.parametrize("gate", [0, 1])
-def test_registers_tell_the_configuration(gate: int) -> None:
-    config = ArrayConfig.preset("tiny").replace(gate=gate)
+@pytest.mark.parametrize("changes", [{}, {"gate": 1}, {"zero_padding": 0, "raw_depth": 64}])
+def test_registers_tell_the_configuration(changes: dict[str, int]) -> None:
+    config = ArrayConfig.preset("tiny").replace(**changes)
     assert read_registers(config) == {"magic": MAGIC, "version": VERSION, **config.to_dict()}
 
 

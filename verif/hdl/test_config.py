@@ -82,6 +82,13 @@ def test_streams_are_there_or_not() -> None:
     refused("gate must be 0 where element_bits is 8, not 1", element_bits=8, lanes=4, acc_bits=20, sum_bits=32, gate=1)
     refused("accumulator_shift must be 0 where element_bits is 8, not 1", element_bits=8, lanes=4, acc_bits=20,
             sum_bits=32, accumulator_shift=1)
+    refused("raw_depth must be a power of two, not 12", threshold_depth=36, zero_padding=0, raw_depth=12)
+    refused("raw_depth must be less than threshold_depth (36) and divide it, not be 8", threshold_depth=36,
+            zero_padding=0, raw_depth=8)
+    refused("raw_depth must be less than threshold_depth (8) and divide it, not be 8", threshold_depth=8,
+            zero_padding=0, raw_depth=8)
+    refused("zero_padding must be 0 where raw_depth is positive, not 1", zero_padding=1, raw_depth=8)
+    refused("gate must be 0 where raw_depth is positive, not 1", zero_padding=0, gate=1, raw_depth=8)
     refused("input_places must be 0 or 1 where input_depth is 0, not 2", input_places=2)
     refused("answer_bytes must be 0 where answer_values is 0, not 1", answer_bytes=1)
     refused("answer_shuffle must be 0 where answer_values is 0, not 3", answer_shuffle=3)

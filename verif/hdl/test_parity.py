@@ -29,6 +29,9 @@ ARRAYS = {
     # a stack of rows, two slices of a word, wide drains, registers around the memories, no border classes
     "registered": SMALL.replace(rows=5, cols=12, lanes=40, tile=2, drain_width=2, memory_registers=1, zero_padding=0,
                                 pipeline=1),
+    # one threshold memory for all rows
+    "shared": SMALL.replace(rows=5, cols=6, lanes=12, tile=2, drain_width=2, memory_registers=1, zero_padding=0,
+                            threshold_depth=512, raw_depth=256),
     # the faults of so many tile columns arrive after a run's end
     "wide": SMALL.replace(rows=1, cols=30, tile=1),
     "8 bits": SMALL.replace(lanes=3, element_bits=8, acc_bits=28, sum_bits=32, requantize_shift=16, drain_width=1),
@@ -64,6 +67,9 @@ class Watch(interpret.LayerRun):
         object.__setattr__(self.program, "thresholds", places)      # reads do not depend on the thresholds
         self._note(Region.THRESHOLDS, super()._thresholds(window, entry))
         object.__setattr__(self.program, "thresholds", kept)
+        if self.config.raw_depth:       # of all rows
+            rows = [self.reads.pop((Region.THRESHOLDS, row)) for row in range(self.config.rows)]
+            self.reads.setdefault((Region.ALL_THRESHOLDS, 0), set()).update(*rows)
         return found
 
 
@@ -116,13 +122,21 @@ class Board:
         self.control = self.model.map.address(Region.REGISTERS, word=Register.CONTROL)
 
     def flip(self, memory: Memory, word: int, rng: np.random.Generator) -> None:
-        self.model.model.flip(memory.scope, memory.name, word, int(rng.integers(memory.bits)))
+        self.model.model.flip(memory.scope, memory.name, word - self.first(memory), int(rng.integers(memory.bits)))
+
+    def first(self, memory: Memory) -> int:
+        """Address of the first word."""
+        return self.config.shared_thresholds if memory.region == Region.THRESHOLDS else 0
+
+    def words(self, memory: Memory) -> range:
+        """The addresses of the words."""
+        return range(self.first(memory), self.first(memory) + memory.depth)
 
     def scramble(self, rng: np.random.Generator) -> None:
         """Words of any parity, as after power-up: emitted memories begin with zeros."""
         for memory in self.memories:
             for word in np.flatnonzero(rng.random(memory.depth) < 0.5).tolist():
-                self.flip(memory, word, rng)
+                self.flip(memory, self.words(memory)[word], rng)
 
     def run(self, case: Case, flip: Callable[[], None] = nothing, at: int | None = None,
             late: Callable[[], None] = nothing) -> WrongWord | None:
@@ -194,8 +208,9 @@ def test_words_that_a_run_reads(board: Board, monkeypatch: pytest.MonkeyPatch) -
                 assert told == (memory.region, memory.unit, word), f"{told}, {memory}, {word}: {case}"
                 tried[memory.region] += 1
     regions = {memory.region for memory in board.memories}
-    if board.config.signed:
-        regions.remove(Region.THRESHOLDS)           # elements of 8 bits are clipped, not compared
+    if board.config.signed or board.config.raw_depth:
+        # elements of 8 bits are clipped, not compared; rows that share their thresholds have results alone
+        regions.remove(Region.THRESHOLDS)
     for region in regions:
         assert tried[region], f"words of the {region.name} must be read"
 
@@ -212,9 +227,10 @@ def test_words_that_nobody_reads(board: Board, monkeypatch: pytest.MonkeyPatch) 
         [run] = program_job(case.program, [case.maps])["runs"]
         results = {board.model.map.decode(address).word for address in run["reads"]}
         for memory in board.memories:
-            if case.program.split and memory.region in (Region.ACTIVATIONS, Region.THRESHOLDS):
+            if case.program.split and memory.region in (Region.ACTIVATIONS, Region.THRESHOLDS,
+                                                        Region.ALL_THRESHOLDS):
                 continue                            # rows past the last pixel read further words
-            free = sorted(set(range(memory.depth)) - by_region.get(memory.region, set()) - results)
+            free = sorted(set(board.words(memory)) - by_region.get(memory.region, set()) - results)
             for word in rng.choice(free, min(2, len(free)), replace=False).tolist():
                 assert board.run(case, partial(board.flip, memory, word, rng)) is None, f"{memory}, {word}: {case}"
 
@@ -229,7 +245,7 @@ def test_a_bit_that_flips_in_any_cycle(board: Board, monkeypatch: pytest.MonkeyP
         cycles = program_job(case.program, [case.maps])["cycles"]
         for _ in range(40):
             memory = board.memories[rng.integers(len(board.memories))]
-            word = int(rng.choice(sorted(reads.get((memory.region, memory.unit)) or {0})))
+            word = int(rng.choice(sorted(reads.get((memory.region, memory.unit)) or {board.first(memory)})))
             wrong = board.run(case, partial(board.flip, memory, word, rng), int(rng.integers(cycles)))
             assert wrong in (None, (memory.region, memory.unit, word)), f"{wrong}, {memory}, {word}: {case}"
             told += wrong is not None

@@ -30,7 +30,7 @@ def draw_small(rng: np.random.Generator) -> ArrayConfig:
     """An array with small memories."""
     return draw_config(rng).replace(
         weight_depth=int(rng.integers(4, 200)), activation_depth=int(rng.integers(4, 120)),
-        threshold_depth=int(rng.integers(1, 60)), requantize_depth=int(rng.integers(1, 30)))
+        threshold_depth=int(rng.integers(1, 60)), raw_depth=0, requantize_depth=int(rng.integers(1, 30)))
 
 
 def draw_plan(rng: np.random.Generator, config: ArrayConfig | None = None) -> tuple[Graph, tuple[Stage, ...]]:

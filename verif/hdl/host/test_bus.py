@@ -14,6 +14,7 @@ from signum.hdl.host.bus import (
     Location,
     Region,
     Register,
+    WrongWord,
     bus_signature,
     config_fields,
     config_registers,
@@ -80,6 +81,9 @@ def test_the_words_of_a_configuration() -> None:
     assert {name: words[word] >> offset & (1 << bits) - 1 for name, (word, offset, bits) in config_fields().items()
             } == config.to_dict()
     assert words[Register.CONTROL] == 1 | 5 << 1
+    shared = config.replace(gate=0, zero_padding=0, threshold_depth=48, raw_depth=16)
+    assert config_words(shared)[Register.CONTROL] == 5 << 1 | 16 << 5
+    assert str(WrongWord(Region.ALL_THRESHOLDS, 0, 7)) == "word 7 of the thresholds of all rows"
 
 
 def test_the_tables_of_the_input_lie_behind_the_registers() -> None:

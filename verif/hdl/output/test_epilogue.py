@@ -138,3 +138,21 @@ def test_control_comes_out_a_cycle_later_for_each_tile_row(rows: int, tile: int,
     trace = play(Epilogue(config=config, rows=rows), [{"control": unpack(layout, bits)} for bits in sent])
     assert [outputs["control_next"] for outputs in trace[config.tile_rows:]] == [
         {name: bits >> field.offset & (1 << field.width) - 1 for name, field in layout} for bits in sent[:20]]
+
+
+@pytest.mark.parametrize(("rows", "tile"), SIZES)
+@pytest.mark.parametrize("register", [0, 1])
+def test_thresholds_of_all_rows(rows: int, tile: int, register: int, seed: int) -> None:
+    """They pass down the tile rows with the control, and every row compares its own sums with them."""
+    config = config_of(rows, tile, access_patterns=1, requantize_depth=0, memory_registers=register, zero_padding=0,
+                       raw_depth=4)
+    rng, before = random.Random(f"{seed} {rows} {tile}"), config.memory_latency + 1
+    count = before + rows + 20
+    sums = [[rng.getrandbits(config.acc_bits) for _ in range(rows)] for _ in range(count)]
+    thresholds = [rng.randrange(1 << config.acc_bits) for _ in range(count)]
+    trace = play(Epilogue(config=config, rows=rows), [
+        {"control": {"thresholds": [threshold]}, "sums": values}
+        for values, threshold in zip(sums, thresholds, strict=True)])
+    for cycle in range(before + rows, count):
+        assert trace[cycle]["elements"] == [
+            int(sums[cycle - before][row] >= thresholds[cycle - 1 - row // tile]) for row in range(rows)]

@@ -161,6 +161,32 @@ def test_a_gate_is_closed_or_open() -> None:
         assert threshold_unit(config, sums, thresholds)[-1] == wanted
 
 
+@pytest.mark.parametrize("register", [0, 1, 2])
+def test_rows_that_share_their_thresholds(register: int, seed: int) -> None:
+    """A sum meets the threshold that comes with it; stored sums and the host's words are in the last entries."""
+    config = ArrayConfig(rows=2, cols=1, lanes=7, tile=1, acc_bits=6, sum_bits=9, threshold_depth=32, raw_depth=8,
+                         zero_padding=0, memory_registers=register)
+    rng, latency = random.Random(f"{seed} {register}"), config.memory_latency
+    entries = [rng.randrange(1 << config.sum_bits) for _ in range(config.raw_depth)]
+    steps: list[dict[str, Any]] = [{"host_write": 1, "host_data": value, "combine": {
+        "address": config.shared_thresholds + i}} for i, value in enumerate(entries)]
+    sums = [(len(steps) + i, rng.randrange(1 << config.acc_bits), rng.randrange(1 << config.acc_bits),
+             rng.randrange(config.threshold_depth), rng.random() < 0.2) for i in range(100)]
+    steps += [{} for _ in range(100 + latency + 1)]
+    for at, value, threshold, address, store in sums:
+        store = store and address >= config.shared_thresholds
+        steps[at] |= {"sum": value, "combine": {"enable": 1, "address": address, "store": int(store)}}
+        steps[at + latency] |= {"threshold": threshold}
+        if store:
+            entries[address - config.shared_thresholds] = value
+    first = len(steps)
+    steps += [{"combine": {"address": config.shared_thresholds + i}} for i in range(len(entries))] + [{}] * latency
+    trace = play(ThresholdUnit(config=config), steps)
+    assert [trace[at + latency + 1]["element"] for at, *_ in sums] == [
+        int(value >= threshold) for _, value, threshold, *_ in sums]
+    assert [trace[first + i + latency]["host_read"] for i in range(len(entries))] == entries
+
+
 @pytest.mark.parametrize("cols", [1, 3])
 @pytest.mark.parametrize("register", [0, 1, 2])
 def test_elements_of_8_bits(cols: int, register: int, seed: int) -> None:
