@@ -10,7 +10,8 @@ from cocotb.triggers import Timer, with_timeout
 from cocotb.utils import get_sim_time
 from cocotbext.eth import GmiiFrame, RgmiiSink, RgmiiSource
 
-from signum.fpga.flow.lines.ethernet_line import CLOCKS
+from signum.fpga.flow.lines.ethernet_line import CLOCKS, WINDOW
+from signum.fpga.host.framing import encode
 from signum.fpga.host.network import (
     ARP,
     ARP_BODY,
@@ -23,6 +24,7 @@ from signum.fpga.host.network import (
     NetworkHost,
     checksum,
 )
+from signum.hdl.host.frames import Command
 from signum.hdl.host.hdlc import FLAG
 from signum.hdl.host.line import sent_layout
 from signum.hdl.host.udp_line import LEAST_BYTES
@@ -178,15 +180,29 @@ async def datagrams_that_are_dropped(dut: Any) -> None:
     for index, payload in enumerate(good):
         found = bytes(await monitor.receive(len(payload)))
         assert found == payload, f"datagram {index} must be {payload.hex()}, not {found.hex()}"
-    # the buffer has room for a datagram or several, whole
-    payloads = [bytes([index]) * 1000 for index in range(12)]
+    # the buffer has room for some datagrams, whole
+    payloads = [bytes([index]) * 1000 for index in range(20)]
     for payload in payloads:
         await network.send(host.datagram(payload))
     await network.source.wait()
     await Timer(2, unit="us")
-    assert bytes(await monitor.receive(4000)) == b"".join(payloads[:4])
+    assert bytes(await monitor.receive(16_000)) == b"".join(payloads[:16])
     await network.send(host.datagram(b"\xFE" * 20))
     assert bytes(await monitor.receive(20)) == b"\xFE" * 20
+
+
+@cocotb.test()
+async def a_window_of_frames_waits(dut: Any) -> None:
+    """All frames of a window, of random bytes, are there where nobody takes any."""
+    network = await powered(dut)
+    frames = [encode(1, index, 0, Command.PIXELS, random.randbytes(WINDOW.slot_bytes - 5))
+              for index in range(WINDOW.slots)]
+    for frame in frames:
+        await network.send(network.host.datagram(frame))
+    await network.source.wait()
+    await Timer(2, unit="us")
+    monitor = Monitor(dut, "line__received", 8)
+    assert bytes(await monitor.receive(sum(map(len, frames)))) == b"".join(frames)
 
 
 @cocotb.test()

@@ -11,7 +11,7 @@ from amaranth.lib import io, wiring
 from amaranth.lib.fifo import AsyncFIFOBuffered
 from amaranth.lib.wiring import In
 
-from signum.hdl.host.udp_line import UDPLine, datagram_layout
+from signum.hdl.host.udp_line import LEAST_BUFFER, UDPLine, datagram_layout
 
 from .board_line import BoardError, LineUnit, Window
 from .liteeth_core import CORE, MOST_DELAY, RGMII, LiteEthCore, core_verilog
@@ -25,6 +25,8 @@ CLOCKS = {DOMAIN: 50e6}
 FIFO_DEPTH = 16
 PORT = 5347
 CELLS = Path(__file__).with_name("ecp5_ddr.v")
+ESCAPES = 8
+"""So many bytes of a frame are one longer by escapes, at most, in the buffer that holds the frames of a window."""
 WINDOW = Window(slots=8, slot_bytes=1024, number_bits=11)
 """A frame of 1,024 values fits a datagram, but for one with many values that are escaped; 60 MB/s of them need a
 response within 130 us."""
@@ -85,7 +87,11 @@ class Ethernet:
         if clock < CLOCKS[DOMAIN]:
             raise BoardError(f"frequency must be at least {CLOCKS[DOMAIN] / 1e6:g} MHz for gigabit Ethernet, "
                              f"not {clock / 1e6:.4g}")
-        return EthernetLine(port=self.port, resource=self.resource)
+        window = self.window or WINDOW
+        # where the bridge takes values as fast as bytes come, all frames of the window wait in this buffer
+        room = window.slots * (window.slot_bytes + window.slot_bytes // ESCAPES)
+        return EthernetLine(port=self.port, resource=self.resource,
+                            received_bytes=max(LEAST_BUFFER, 1 << (room - 1).bit_length()))
 
     def sources(self) -> dict[str, str]:
         """The core; ToolError or BuildError as `core_verilog`."""

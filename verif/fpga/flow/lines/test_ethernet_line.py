@@ -23,7 +23,7 @@ def design(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("test", ["datagrams_in_and_frames_out", "both_ways_without_pause", "a_host_finds_the_board",
-                                  "datagrams_that_are_dropped", "frames_that_are_dropped"])
+                                  "datagrams_that_are_dropped", "a_window_of_frames_waits", "frames_that_are_dropped"])
 def test_at_the_pins(design: Path, test: str) -> None:
     line = asdict(Ethernet())
     simulate(design, BENCH, test=test, parameters={name: line[name] for name in ("address", "port", "mac")})
