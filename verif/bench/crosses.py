@@ -26,13 +26,13 @@ AXES: dict[str, tuple[str, ...]] = {
     "padding": ("none", "value", "zero"),
     "pooling": ("none", "max"),
     "mode": ("batch", "split"),
-    "precision": ("bits", "bit planes", "levels", "8 bits"),
+    "precision": ("bits", "bit planes", "levels", "gated", "8 bits"),
     "rows": PARTS,
     "columns": PARTS,
     "lanes": PARTS,
 }
 """The bins of each axis. "map": a kernel as large as its map; "zero": thresholds of their own at borders; "levels":
-several thresholds of a sum; "partial": the last group of positions of a map, block of channels, or word of taps leaves
+several thresholds of a sum; "gated": a plane that counts where a gate is open; "partial": the last group of positions of a map, block of channels, or word of taps leaves
 rows, columns, or lanes free."""
 
 
@@ -69,6 +69,8 @@ def _precision(layer: Layer) -> str:
         return "8 bits"
     if levels_of(layer) > 1:
         return "levels"
+    if layer.row.gates:
+        return "gated"
     return "bit planes" if any(segment.double for segment in layer.segments) else "bits"
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from signum.golden.compiler.graph import Graph, GraphError, Layer, MapShape, Segment, zero_padding_border
 from signum.hdl.config import ArrayConfig
-from signum.verif.bench.cases import draw_config, draw_graph
+from signum.verif.bench.cases import draw_config, draw_gate, draw_graph
 from signum.verif.bench.crosses import AXES, coverage, excluded, exclusions, holes, points, reachable
 from signum.verif.bench.trials import draw_filling
 
@@ -42,6 +42,8 @@ def test_points_by_hand() -> None:
     planes = layer_of(Segment(source="input", weights=KERNEL))
     planes = replace(planes, segments=(*planes.segments, Segment(source="input", weights=KERNEL, double=True)))
     assert point_of(planes) == {**plain, "precision": "bit planes"}
+    gated = draw_gate(np.random.default_rng(1), layer_of(Segment(source="input", weights=KERNEL)))
+    assert point_of(gated, CONFIG.replace(gate=1)) == {**plain, "precision": "gated"}
 
 
 def test_borders_of_zeros() -> None:
@@ -66,7 +68,7 @@ def test_random_networks_keep_the_rules(seed: int) -> None:
     for _ in range(200):
         config = draw_config(rng)
         try:
-            graph = draw_graph(rng, 3, config.element_bits, config.threshold_levels)
+            graph = draw_graph(rng, 3, config.element_bits, config.threshold_levels, bool(config.gate))
         except GraphError:
             continue
         for split in (False, True):
@@ -81,7 +83,7 @@ def test_holes_are_what_is_not_reached() -> None:
     assert coverage(some)[" x ".join(AXES)] == (len(some), len(reachable()))
     assert coverage(some, 1)["kernel"] == (4, 4)
     assert coverage([], 2)["kernel x mode"] == (0, 8)
-    assert sum(exclusions().values()) + len(reachable()) == 4 * 3 * 3 * 2 * 2 * 4 * 8
+    assert sum(exclusions().values()) + len(reachable()) == 4 * 3 * 3 * 2 * 2 * 5 * 8
 
 
 @pytest.mark.parametrize("index", [0, 1])

@@ -109,7 +109,7 @@ def draw_filling(seed: int, index: int, left: set[Point], graphs: int) -> list[T
     found = []
     for _ in range(graphs):
         try:
-            graph = draw_graph(rng, 3, config.element_bits, config.threshold_levels)
+            graph = draw_graph(rng, 3, config.element_bits, config.threshold_levels, bool(config.gate))
         except GraphError:
             continue
         for split in (False, True):
