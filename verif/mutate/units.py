@@ -42,6 +42,7 @@ UNITS: Mapping[str, Unit] = {each.name: each for each in (
     unit("output/pool", "Pool", 80, 2),
     unit("output/packer", "Packer", 60, 1),
     unit("output/threshold", "ThresholdUnit", 120, 2),
+    unit("output/threshold_memory", "ThresholdMemory", 30, 1),
     unit("output/requantize", "Requantize", 60, 1),
     unit("output/border", "Border", 40, 1),
     unit("output/ranking", "Ranking", 40, 1),
