@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from signum.fpga.flow.board_record import Board
-from signum.fpga.flow.estimate import AreaModel, ram_blocks
-from signum.fpga.flow.families.family import Family
+from signum.fpga.flow.estimate import AreaModel, memory_blocks, ram_blocks
 from signum.fpga.flow.tools import GET_IMPORT
 from signum.golden.compiler.compile import CapacityError
 from signum.golden.compiler.cycles import predict_cycles
@@ -28,6 +27,7 @@ __all__ = [
     "OBJECTIVES",
     "ExploreError",
     "axes_of",
+    "board_rams",
     "candidate",
     "candidates",
     "limits",
@@ -168,29 +168,36 @@ def stage_configs(config: ArrayConfig, board: Board) -> list[ArrayConfig]:
     One array has the depths of activations and weights doubled in turn, another first the depth of activations:
     weights can always be cut into groups of channels, but a map only into bands of lines.
     """
-    rams, family = board.capacity.rams, board.family
+    rams = board.capacity.rams
     config = config.replace(**STAGE_DEPTHS, raw_depth=0, requantize_depth=min(config.requantize_depth, 1024))
-    if ram_blocks(config, family) > rams:
+    if board_rams(config, board) > rams:
         return []
     found = []
     for orders in ((("activation_depth", "weight_depth"),), (("activation_depth",), ("weight_depth",))):
         grown = config
         for order in orders:
-            grown = _deeper(grown, order, rams, family)
+            grown = _deeper(grown, order, board)
         found.append(grown)
     return list(dict.fromkeys(found))
 
 
-def _deeper(config: ArrayConfig, names: Sequence[str], rams: int, family: Family) -> ArrayConfig:
+def _deeper(config: ArrayConfig, names: Sequence[str], board: Board) -> ArrayConfig:
     """The array with the depths ``names`` doubled in turn while the block RAMs suffice."""
     found: ArrayConfig | None = config
+    rams = board.capacity.rams
     while found:
         config, found = found, None
         for name in names:
             depth = 2 * getattr(found or config, name)
-            if depth <= DEEPEST and ram_blocks(larger := (found or config).replace(**{name: depth}), family) <= rams:
+            if depth <= DEEPEST and board_rams(larger := (found or config).replace(**{name: depth}), board) <= rams:
                 found = larger
     return config
+
+
+def board_rams(config: ArrayConfig, board: Board) -> int:
+    """Block RAMs of an accelerator and of the frames that wait behind the board's line (`ReceiveWindow`)."""
+    frames = 0 if board.spram else memory_blocks(board.window.slots * board.window.slot_bytes // 2, 16, board.family)
+    return ram_blocks(config, board.family) + frames
 
 
 def limits(board: Board) -> tuple[int, int]:
@@ -227,7 +234,7 @@ def candidate(board: Board, config: ArrayConfig, split: bool, area: AreaModel, c
     row: Candidate = {
         "config": config.to_dict(), "mode": "split" if split else "batch",
         "binops_per_cycle": config.binops_per_cycle, "lut": area(config),
-        "ram": ram_blocks(config, board.family) if "config" in modelled else None, "clock_mhz": clock / 1e6,
+        "ram": board_rams(config, board) if "config" in modelled else None, "clock_mhz": clock / 1e6,
         "cycles": None, "images": None, "stages": None, "link_words": None, "images_per_s": None, "latency_ms": None,
         "images_per_s_per_lut": None, "measured": None,
         **{name: modelled[name] for name in ("cycles", "images", "stages", "link_words") if name in modelled}}

@@ -31,7 +31,8 @@ from .families.family import Family
 from .lines.serial_line import SerialPort
 from .report import cells
 
-__all__ = ["AreaModel", "board_cells", "element_cells", "fit_area", "mapped", "memories", "ram_blocks"]
+__all__ = ["AreaModel", "board_cells", "element_cells", "fit_area", "mapped", "memories", "memory_blocks",
+           "ram_blocks"]
 
 SHAPES = ((1, 2, 8, 1), (3, 2, 8, 1), (1, 8, 8, 1), (1, 2, 32, 1), (3, 2, 32, 1), (2, 4, 8, 2), (2, 8, 8, 4))
 """Rows, columns, lanes and drain width of the arrays that are mapped."""
@@ -157,8 +158,12 @@ def memories(config: ArrayConfig) -> list[tuple[int, int, int]]:
     return [entry for entry in (*slices, (units, config.beats, config.sum_bits)) if all(entry)]
 
 
+def memory_blocks(depth: int, bits: int, family: Family) -> int:
+    """Block RAMs of a memory, in the shape of which it takes the fewest."""
+    return min(words_per(depth, words) * words_per(bits, width) for words, width in family.ram_shapes)
+
+
 def ram_blocks(config: ArrayConfig, family: Family) -> int:
     """Block RAMs of an accelerator, each memory in the shape of block that takes the fewest."""
-    return sum(count * min(words_per(depth, words) * words_per(bits, width) for words, width in family.ram_shapes)
-               for count, depth, bits in memories(config) if depth > 1
+    return sum(count * memory_blocks(depth, bits, family) for count, depth, bits in memories(config) if depth > 1
                and (depth * bits > family.lut_memory_bits or (config.memory_registers and depth > FEW)))

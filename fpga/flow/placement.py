@@ -13,6 +13,7 @@ from .tools import BuildError, run_tool
 __all__ = ["STALLED", "Placed", "Progress", "place", "place_best"]
 
 FURTHER = 3
+DENSE = 0.9
 STALLED = "the router makes no progress"
 
 Progress = Callable[[str], None]
@@ -52,9 +53,18 @@ class Stall:
         return False
 
 
+def dense(board: Board, folder: Path) -> bool:
+    """Whether the netlist takes more than the share `DENSE` of the block RAMs."""
+    counts = json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
+    rams = sum(count for kind, count in counts.items() if kind.startswith(board.family.rams))
+    return rams > DENSE * board.capacity.rams
+
+
 def place(board: Board, seed: int, folder: Path, clock: float) -> dict[str, Any]:
     """Place and route the netlist for a clock in Hz, in time or not; returns nextpnr's report."""
-    run_tool(board.family.place, [*board.chip.place, *board.family.place_options, "--report", "place.json",
+    family = board.family
+    further = family.dense_options if family.dense_options and dense(board, folder) else ()
+    run_tool(family.place, [*board.chip.place, *family.place_options, *further, "--report", "place.json",
                                   "--freq", str(clock / 1e6), "--seed", str(seed), "--timing-allow-fail"],
              folder, Stall())
     return json.loads((folder / "place.json").read_text())

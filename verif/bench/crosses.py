@@ -32,8 +32,8 @@ AXES: dict[str, tuple[str, ...]] = {
     "lanes": PARTS,
 }
 """The bins of each axis. "map": a kernel as large as its map; "zero": thresholds of their own at borders; "levels":
-several thresholds of a sum; "gated": a plane that counts where a gate is open; "partial": the last group of positions of a map, block of channels, or word of taps leaves
-rows, columns, or lanes free."""
+several thresholds of a sum; "gated": a plane that counts where a gate is open; "partial": the last group of positions
+of a map, block of channels, or word of taps leaves rows, columns, or lanes free."""
 
 
 def excluded(point: Point) -> str:

@@ -1,8 +1,7 @@
 """The record of the explorations: its cases, and the exact parts of its best array for the digits."""
 
-from signum.fpga.explore.candidates import axes_of, candidates, graph_of, model_whole
+from signum.fpga.explore.candidates import axes_of, board_rams, candidates, graph_of, model_whole
 from signum.fpga.flow.boards import board_named
-from signum.fpga.flow.estimate import ram_blocks
 from signum.hdl.config import ArrayConfig
 from signum.verif.benchmarks.exploration import CASES, exploration_row
 from signum.verif.benchmarks.record import load
@@ -26,7 +25,7 @@ def test_the_best_array_for_the_digits_takes_the_recorded_cycles_and_rams() -> N
             getattr(config, column) == row[column] for column in ("rows", "cols", "lanes", "tile", "drain_width")))
     modelled = model_whole(network, config.to_dict(), split)
     assert row["images_per_s"] == round(1e6 * row["clock_mhz"] * modelled["images"] / modelled["cycles"])
-    assert row["ram"] == ram_blocks(ArrayConfig.from_dict(modelled["config"]), board.family)
+    assert row["ram"] == board_rams(ArrayConfig.from_dict(modelled["config"]), board)
 
 
 def test_a_row_has_the_best_candidate() -> None:

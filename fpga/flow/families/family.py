@@ -159,6 +159,8 @@ class BoardFamily(Family):
         File that goes from synthesis to placement.
     place, pack : str
         Tools of `fpga.flow.tools`.
+    dense_options : tuple of str
+        Further options where a design takes nearly all block RAMs.
     place_options, pack_options : tuple of str
         Files of both, beside the options of the chip and the board.
     routed, bitstream : str
@@ -190,6 +192,7 @@ class BoardFamily(Family):
     netlist: str
     place: str
     place_options: tuple[str, ...]
+    dense_options: tuple[str, ...] = ()
     routed: str
     pack: str
     pack_options: tuple[str, ...]

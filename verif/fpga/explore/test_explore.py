@@ -9,12 +9,10 @@ import pytest
 import signum.fpga.explore.candidates
 import signum.fpga.explore.explore
 from signum.fpga.explore.cache import Cache
-from signum.fpga.explore.candidates import ExploreError, candidates, graph_of, limits, stage_configs
+from signum.fpga.explore.candidates import ExploreError, board_rams, candidates, graph_of, limits, stage_configs
 from signum.fpga.explore.explore import Runner, build_candidate, clock_of, executor_of, explore, save
 from signum.fpga.flow.boards import board_named
-from signum.fpga.flow.estimate import board_cells, element_cells, ram_blocks
-from signum.fpga.flow.families.ecp5 import ECP5
-from signum.fpga.flow.families.ice40 import ICE40
+from signum.fpga.flow.estimate import board_cells, element_cells
 from signum.golden.compiler.compile import compile_graph
 from signum.golden.compiler.cycles import predict_cycles
 from signum.golden.compiler.sizing import roomy
@@ -48,7 +46,7 @@ class Quick(Runner):
         return super().map(what, function, calls)
 
     def build(self, name: str, config: dict[str, int], placed: bool) -> dict[str, Any]:
-        return {"lut": luts(config), "ram": ram_blocks(ArrayConfig.from_dict(config), ECP5), "ff": 0}
+        return {"lut": luts(config), "ram": board_rams(ArrayConfig.from_dict(config), BOARD), "ff": 0}
 
 
 @pytest.fixture
@@ -142,7 +140,7 @@ def test_in_stages_where_no_array_holds_it(runner):
     result = explore("cnv", board, runner, axes=ONE, top=0)
     row = result["candidates"][result["best"]]
     config = ArrayConfig.from_dict(row["config"])
-    assert ram_blocks(config, ICE40) <= limits(board)[1]
+    assert board_rams(config, board) <= limits(board)[1]
     stages = plan_stages(graph_of("cnv"), config, split=row["mode"] == "split")
     assert row["stages"] == len(stages) > 1
     assert row["cycles"] == sum(predict_cycles(stage.program.config, stage.program.records) for stage in stages)
@@ -156,7 +154,7 @@ def test_stage_memories_take_what_there_is():
     assert maps.activation_depth > turns.activation_depth
     assert maps.weight_depth < turns.weight_depth
     for config in (turns, maps):
-        assert limits(BOARD)[1] // 2 < ram_blocks(config, ECP5) <= limits(BOARD)[1]
+        assert limits(BOARD)[1] // 2 < board_rams(config, BOARD) <= limits(BOARD)[1]
 
 
 def test_nothing_fits(runner):

@@ -1,5 +1,7 @@
 """Placement with several seeds, and what tells a router that makes no progress from a slow one."""
 
+import json
+
 import pytest
 
 from signum.fpga.flow import placement
@@ -24,6 +26,21 @@ def test_the_second_router_stalls_where_it_gets_no_lower():
     watch = Stall()
     rows = [f"Info:     iter={i} wires=44758 overused={max(7, 300 - i)} overuse=9 archfail=NA" for i in range(600)]
     assert [watch(row) for row in rows].index(STALLED) == 293 + Stall.PATIENCE2
+
+
+@pytest.mark.parametrize(("board", "rams", "router"), [
+    ("ecpix5-85", 187, False), ("ecpix5-85", 188, True), ("ecpix5-45", 100, True), ("icebreaker", 30, False)])
+def test_designs_with_nearly_all_block_rams_have_another_router(board, rams, router, tmp_path, monkeypatch):
+    def run_tool(name, options, folder, watch):
+        called.extend(options)
+        (folder / "place.json").write_text("{}")
+
+    called: list[str] = []
+    monkeypatch.setattr(placement, "run_tool", run_tool)
+    (tmp_path / "stat.json").write_text(json.dumps({"design": {"num_cells_by_type": {
+        "DP16KD": rams - 1, "PDPW16KD": 1, "SB_RAM40_4K": rams, "LUT4": 1000}}}))
+    placement.place(BOARDS[board], 1, tmp_path, 100e6)
+    assert ("router2" in called) == router
 
 
 def test_a_further_seed_where_the_router_stalls(tmp_path, monkeypatch):
