@@ -70,6 +70,8 @@ CASES = (
     *(PixelCase("digits", "icebreaker_pixels", split, lambda: digits_graph_untrained(0), digits_encoder(), 64)
       for split in (False, True)),
     PixelCase("cnv", "ecp5_cnv", False, lambda: with_random_weights(cnv(), 1), Thermometer(7, 255), 3 * 32 * 32),
+    PixelCase("cnv_rows", "ecp5_cnv_16k", False, lambda: with_random_weights(cnv(8), 1), Thermometer(8, 255),
+              3 * 32 * 32),
     PixelCase("cnv_planes", "ecp5_cnv_planes", False, lambda: with_random_weights(cnv(planes=8), 1), BitPlanes(),
               3 * 32 * 32),
     PixelCase("lfc", "ecp5_cnv", False, lambda: with_random_weights(fully_connected(1024), 1), Thermometer(1, 1), 784,

@@ -22,6 +22,9 @@ def test_goals() -> None:
     assert (digits["bytes_in"], digits["binops_per_cycle"]) == (64, 512)
     assert cnv["interval_cycles"] <= 34_000
     assert cnv["binops_per_cycle"] == 2048
+    rows_of_images = rows["cnv_rows", "batch"]
+    assert rows_of_images["binops_per_cycle"] == 16_384
+    assert rows_of_images["interval_cycles"] <= 4_610
 
 
 def test_bit_planes_of_pixels_have_more_operations_than_the_goal() -> None:
