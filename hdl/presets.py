@@ -44,8 +44,8 @@ PRESETS: dict[str, dict[str, int]] = {
                               input_depth=1024, input_planes=8, answer_ranks=1),
     # CNV at 16,384 operations a cycle, an image a row: codes of eight bits, of which a word has a whole number, fill
     # eight images while the layers behind the first run; with one threshold memory for all rows it takes the block RAMs
-    # of the largest chip. Its words cross 32 columns in a cycle, half as fast as the other arrays by nextpnr's estimate:
-    # for simulation
+    # of the largest chip; for simulation, since its words cross 32 columns in a cycle, by nextpnr's estimate half as
+    # fast as those of other arrays
     "ecp5_cnv_16k": preset(8, 64, 32, tile=32, drain_width=8, fetch_width=2, pipeline=3, memory_registers=2,
                            sum_bits=14, weight_depth=1024, activation_depth=3584, threshold_depth=272, raw_depth=16,
                            program_depth=256, input_depth=1024, input_planes=1, input_levels=8, input_maximum=255,
