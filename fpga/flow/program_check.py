@@ -21,7 +21,7 @@ from signum.golden.compiler.graph import Graph, Layer, MapShape, Segment
 from signum.golden.compiler.program import InputAllocation, MapAllocation, Program
 from signum.golden.compiler.weight_streaming import Streamed
 from signum.golden.layers.encoder import LARGEST_PIXEL, Encoder
-from signum.golden.reference.encoding import border_class, words_per
+from signum.golden.reference.encoding import border_class
 from signum.hdl.control.input_geometry import TABLE_ENTRIES
 from signum.hdl.control.isa import LayerFlag
 from signum.hdl.host.bus import DATA_BITS, stream_registers
@@ -315,8 +315,7 @@ def _check_compiled(program: Program, what: str) -> None:
         result = program.result
         need(min(result.pixels, result.channels) >= 1 and result.start >= 0, f"{what}.result",
              "have pixels and channels", result)
-        groups = -(-result.pixels // config.rows) if program.split else result.pixels
-        end = result.start + groups * words_per(result.channels, config.drain_width)
+        end = result.start + result.entries(config, program.split)
         need(end <= config.threshold_depth, f"{what}.result", f"end within {config.threshold_depth} words", end)
         need(not config.raw_depth or result.start == config.shared_thresholds, f"{what}.result",
              f"begin at {config.shared_thresholds}", result.start)

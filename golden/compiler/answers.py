@@ -166,9 +166,8 @@ def answer_geometry(config: ArrayConfig, answers: Answers, layer: Layer, result:
     if answers.side > 1:
         need("answers along a side of a pixel", answers.side, max(1, config.answer_shuffle), "answer_shuffle")
     if result is not None:
-        groups = -(-result.pixels // config.rows) if split else result.pixels
         values |= {"results": result.start, "pixels": result.pixels - 1,
-                   "offsets": result.start + groups * words_per(layer.channels, config.drain_width)}
+                   "offsets": result.start + result.entries(config, split)}
     else:
         assert place is not None
         if layer.inverted is not None:

@@ -130,8 +130,7 @@ class Compiler:
             if layer.raw:
                 height, width = self.graph.sums_size(layer)
                 result = ResultAllocation(start, height * width, layer.channels)
-                groups = -(-height * width // self.config.rows) if self.split else height * width
-                thresholds.append(np.zeros((groups * self._beats(layer.channels), config.drain_width), dtype=np.int64))
+                thresholds.append(np.zeros((result.entries(config, self.split), config.drain_width), dtype=np.int64))
                 if self.answers:
                     thresholds.append(self._in_beats(answer_offsets(config, layer), 0))
             elif layer.thresholds is not None:
@@ -170,9 +169,9 @@ class Compiler:
             need("thresholds and raw results of a row", entries, self.config.threshold_depth, "threshold_depth")
             return
         own = program.result_entries
-        need("raw results of a row", own, depth, "raw_depth", 1 << max(0, own - 1).bit_length())
+        need("raw results of a row", own, depth, "raw_depth", program.least_raw_depth)
         need("thresholds of all rows", entries - own, self.config.shared_thresholds, "threshold_depth",
-             (words_per(entries - own, depth) + 1) * depth)
+             program.least_threshold_depth(depth))
 
     def _size(self, records: list[LayerRecord]) -> int:
         """Words of the program for the first places of the inputs, if they have two."""

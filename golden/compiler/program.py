@@ -98,6 +98,11 @@ class ResultAllocation:
     pixels: int
     channels: int
 
+    def entries(self, config: ArrayConfig, split: bool) -> int:
+        """Entries of a row's threshold memory."""
+        groups = words_per(self.pixels, config.rows) if split else self.pixels
+        return groups * words_per(self.channels, config.drain_width)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Program:
@@ -208,8 +213,20 @@ class Program:
         """Entries of ``thresholds`` that are raw results and, where answers leave by themselves, their offsets."""
         if self.result is None:
             return 0
-        groups = words_per(self.result.pixels, self.config.rows) if self.split else self.result.pixels
-        return (groups + bool(self.answer_fields)) * words_per(self.result.channels, self.config.drain_width)
+        offsets = words_per(self.result.channels, self.config.drain_width) if self.answer_fields else 0
+        return self.result.entries(self.config, self.split) + offsets
+
+    @property
+    def least_raw_depth(self) -> int:
+        """The least ``raw_depth`` for the raw results."""
+        return 1 << max(0, self.result_entries - 1).bit_length()
+
+    def least_threshold_depth(self, raw_depth: int) -> int:
+        """The least ``threshold_depth`` with a ``raw_depth``, which may be 0."""
+        entries = len(self.thresholds)
+        if not raw_depth:
+            return max(1, entries)
+        return (max(1, words_per(entries - self.result_entries, raw_depth)) + 1) * raw_depth
 
     @property
     def threshold_addresses(self) -> list[int]:

@@ -1,6 +1,5 @@
 """Sizing of an array's memories and widths for a network: compilation with large sizes, then a reduction."""
 
-from signum.golden.reference.encoding import words_per
 from signum.hdl.config import ArrayConfig
 
 from .allocation import border_of
@@ -20,10 +19,9 @@ def roomy(config: ArrayConfig) -> ArrayConfig:
 def fitted(program: Program) -> ArrayConfig:
     """The program's array with memories of the least depths."""
     places = [*program.maps.values(), *(entry.place for entry in program.inputs.values())]
-    entries, own = len(program.thresholds), program.result_entries
-    raw = 1 << max(0, own - 1).bit_length() if program.config.raw_depth else 0
+    raw = program.least_raw_depth if program.config.raw_depth else 0
     depths = {"weight_depth": program.weights.shape[1], "raw_depth": raw,
-              "threshold_depth": raw * (max(1, words_per(entries - own, raw)) + 1) if raw else entries,
+              "threshold_depth": program.least_threshold_depth(raw),
               "activation_depth": max(place.start + place.size for place in places),
               "program_depth": len(program.words), "requantize_depth": len(program.coefficients)}
     return program.config.replace(**{name: depth if name in ("requantize_depth", "raw_depth") else max(1, depth)
