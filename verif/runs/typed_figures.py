@@ -29,8 +29,6 @@ TYPED: Mapping[str, Mapping[str, str]] = {
     "board.md": {
         "from its 64 bytes to its class": BOUND,
         "takes 65 cycles of the clock": BOUND,
-        "an image in 5,291 cycles": ONCE,
-        "takes 316 block RAMs after synthesis": ONCE,
         "20,000 images of CNV a second": GOAL,
         "packs into 5,102 of the 5,280 logic cells": PACKED,
         "a quarter of an hour on a busy machine": WALL,
