@@ -306,7 +306,7 @@ def test_the_command_writes_the_same_bytes_in_a_process_of_its_own(tmp_path: Pat
     (["--preset=tiny", "--config=x.toml"], "preset must not be given together with config, not tiny"),
     (["--config=/no.toml"], "config must be a readable file, not /no.toml (No such file or directory)"),
     (["--depth=3"], "option must be one that `signum verilog --help` lists, not --depth; near it are "
-                   "--input-depth, --program-depth, --weight-depth"),
+                   "--input-depth, --raw-depth, --weight-depth"),
 ])
 def test_a_bad_value_is_one_line_and_nothing_is_written(arguments: list[str], message: str,
                                                         tmp_path: Path) -> None:
