@@ -230,7 +230,8 @@ class Accelerator(wiring.Component):
     def _ends(self, m: Module) -> None:
         """Connect the epilogues; the elements of all rows are brought in step."""
         config, ends, writer = self.config, self.ends, self.writer
-        tile_rows = [ends.elements[first:first + config.tile] for first in range(0, config.rows, config.tile)]
+        height = config.rows_per_tile
+        tile_rows = [ends.elements[first:first + height] for first in range(0, config.rows, height)]
         m.d.comb += [
             ends.sums.eq(self.array.sums),
             ends.write.eq(writer.write),

@@ -17,7 +17,7 @@ WIDEST_SCALE = 18                   # bits of an operand of an FPGA's multiplier
 MAY_BE_ZERO = {"pipeline", "zero_padding", "requantize_depth", "requantize_shift", "memory_registers", "input_depth",
                "input_planes", "input_levels", "input_maximum", "answer_ranks", "answer_values",
                "answer_bytes", "answer_shuffle", "threshold_levels", "weight_repeats", "accumulator_shift",
-               "input_places", "input_tables", "parity", "gate", "raw_depth"}
+               "input_places", "input_tables", "parity", "gate", "raw_depth", "tile_height"}
 MOST_LEVELS = 7                     # thresholds of a sum
 MOST_TABLES = 8                     # of the input unit
 WIDEST_SIGNAL = 1 << 16             # bits of a signal too wide for Amaranth; one signal holds the words of all rows
@@ -80,7 +80,8 @@ class ArrayConfig:
     lanes : int
         Lanes L: operations of a processing element a cycle; elements of a word.
     tile : int
-        Processing elements in a tile of ``tile`` x ``tile`` share their words; registers stand between tiles.
+        Processing elements in a tile of ``tile`` x ``tile`` share their words; registers stand between tiles. See
+        ``tile_height`` for fewer rows.
     pipeline : int
         Register stages inside the popcount, at most one for each of its adder levels and one before them; with elements
         of 8 bits, inside the products and their adders.
@@ -164,6 +165,9 @@ class ArrayConfig:
         The last so many entries of the threshold memory belong to each row, for its raw results; all rows share the
         others, which are read once for all of them. A power of two that divides ``threshold_depth``; 0 where each row
         has all entries. Rows of one threshold memory have no border classes and no gates of their own.
+    tile_height : int
+        Rows of a tile; 0 for ``tile`` rows. Each further tile column is an idle cycle in every drain, each further tile
+        row a cycle a layer: tiles that are wide and low keep both the drains and the wires of a large array short.
 
     Raises
     ------
@@ -207,6 +211,7 @@ class ArrayConfig:
     parity: int = 0
     gate: int = 0
     raw_depth: int = 0
+    tile_height: int = 0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -263,7 +268,7 @@ class ArrayConfig:
                   "fetch_width": 32, "input_planes": 8, "input_maximum": 255, "input_depth": 65536,
                   "answer_ranks": 8, "answer_values": 1, "answer_bytes": 1, "answer_shuffle": 8,
                   "input_places": 2, "input_tables": MOST_TABLES, "threshold_levels": MOST_LEVELS, "weight_repeats": 1,
-                  "accumulator_shift": 1, "parity": 1, "gate": 1}
+                  "accumulator_shift": 1, "parity": 1, "gate": 1, "tile_height": 1024}
         for name, most in limits.items():
             if getattr(self, name) > most:
                 raise ConfigError(f"{name} must be at most {most}, not {getattr(self, name)}")
@@ -354,8 +359,12 @@ class ArrayConfig:
         return self.rows * self.cols * self.lanes
 
     @property
+    def rows_per_tile(self) -> int:
+        return self.tile_height or self.tile
+
+    @property
     def tile_rows(self) -> int:
-        return -(-self.rows // self.tile)
+        return -(-self.rows // self.rows_per_tile)
 
     @property
     def tile_cols(self) -> int:

@@ -321,6 +321,12 @@ def _check_compiled(program: Program, what: str) -> None:
              f"begin at {config.shared_thresholds}", result.start)
         need(program.output.offset is not None and program.output.channels == result.channels, f"{what}.output",
              f"have {result.channels} channels with offsets", program.output.channels)
+    if config.raw_depth:
+        own = program.result_entries
+        need(own <= config.raw_depth, f"{what}.result", f"have at most {config.raw_depth} entries", own)
+        shared = len(program.thresholds) - own
+        need(0 <= shared <= config.shared_thresholds, f"{what}.thresholds",
+             f"have at most {config.shared_thresholds} entries of all rows", shared)
     _check_records(program, what)
 
 

@@ -173,7 +173,8 @@ def _answers(program: Program, end: int) -> tuple[list[int], int]:
     last = reading
     for row, ends_image in _units(program, kind):
         last = reading
-        sent = reading + reads + answer_latency(config, choices(config.rows)) + row // config.tile + extra + numbers
+        arrived = reading + reads + answer_latency(config, choices(config.rows)) + row // config.rows_per_tile
+        sent = arrived + extra + numbers
         reading = sent + 1
         if ends_image:
             ends.append(sent)

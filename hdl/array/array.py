@@ -20,7 +20,7 @@ class Tile(wiring.Component):
     ----------
     config : ArrayConfig
     rows, cols : int
-        Size of this tile, at most ``config.tile`` each.
+        Size of this tile, at most ``config.rows_per_tile`` and ``config.tile``.
 
     Members
     -------
@@ -86,7 +86,7 @@ class Rows(wiring.Component):
     ----------
     config : ArrayConfig
     rows : int
-        Number of rows; a multiple of ``config.tile``, except at the end of the array.
+        Number of rows; a multiple of ``config.rows_per_tile``, except at the end of the array.
 
     Members
     -------
@@ -114,7 +114,7 @@ class Rows(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        if self.rows <= self.config.tile:
+        if self.rows <= self.config.rows_per_tile:
             self._tiles(m)
         else:
             last = stack(m, self, [getattr(self, name) for name in strobes(self.config)], self.sums)
@@ -150,7 +150,7 @@ def stack(m: Module, whole: "Rows | Array", marks: list[Value], sums: Value) -> 
     """
     names = strobes(whole.config)
     words = whole.w
-    for number, rows in enumerate(portions(len(whole.a), whole.config.tile)):
+    for number, rows in enumerate(portions(len(whole.a), whole.config.rows_per_tile)):
         part = Rows(config=whole.config, rows=rows.stop - rows.start)
         add_shared(m, f"rows_{number}", part)
         m.d.comb += [

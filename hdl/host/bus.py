@@ -121,7 +121,8 @@ TABLE_AT = 256
 def config_fields() -> dict[str, RegisterField]:
     """Where an array tells each parameter of its configuration: most have a register of their own."""
     apart = {"parity": RegisterField(Register.PARITY, 0, 1), "gate": RegisterField(Register.CONTROL, 0, 1),
-             "input_tables": RegisterField(Register.CONTROL, 1, 4), "raw_depth": RegisterField(Register.CONTROL, 5, 16)}
+             "input_tables": RegisterField(Register.CONTROL, 1, 4), "raw_depth": RegisterField(Register.CONTROL, 5, 16),
+             "tile_height": RegisterField(Register.CONTROL, 21, 11)}
     names = [field.name for field in dataclasses.fields(ArrayConfig) if field.name not in apart]
     return {**{name: RegisterField(Register.CONFIG + i, 0, DATA_BITS) for i, name in enumerate(names)}, **apart}
 

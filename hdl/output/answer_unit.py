@@ -250,7 +250,7 @@ class AnswerUnit(wiring.Component):
             with m.Switch(self.row):
                 for row in range(config.rows):
                     with m.Case(row):
-                        m.d.comb += tile.eq(row // config.tile)
+                        m.d.comb += tile.eq(row // config.rows_per_tile)
         tags = Choice(taps)[tile] if config.tile_rows > 1 else early
         done, has_sum, has_offset = tags[0], tags[1], tags[2]
         held = Signal(signed(config.sum_bits + 2))

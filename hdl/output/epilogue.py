@@ -94,7 +94,7 @@ class Epilogue(wiring.Component):
     ----------
     config : ArrayConfig
     rows : int
-        Number of rows; a multiple of ``config.tile``, except at the end of the array.
+        Number of rows; a multiple of ``config.rows_per_tile``, except at the end of the array.
 
     Members
     -------
@@ -142,7 +142,7 @@ class Epilogue(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        if self.rows <= self.config.tile:
+        if self.rows <= self.config.rows_per_tile:
             for r in range(self.rows):
                 self._row(m, r)
             m.d.sync += self.control_next.eq(self.control)
@@ -155,7 +155,7 @@ class Epilogue(wiring.Component):
     def _stack(self, m: Module) -> None:
         control = self.control
         fault_before = self.fault if self.config.parity else None
-        for number, rows in enumerate(portions(self.rows, self.config.tile)):
+        for number, rows in enumerate(portions(self.rows, self.config.rows_per_tile)):
             part = Epilogue(config=self.config, rows=rows.stop - rows.start)
             add_shared(m, f"ends_{number}", part)
             m.d.comb += [

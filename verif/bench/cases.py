@@ -54,6 +54,7 @@ def draw_config(rng: np.random.Generator, element_bits: int | None = None) -> Ar
         "gate": element_bits == 1 and further.random() < 0.3}
     if not common["zero_padding"] and not common["gate"] and further.random() < 0.6:
         common["raw_depth"] = 2048
+    common["tile_height"] = int(further.choice([0, 0, 1, 2, 3]))
     if element_bits == 1:
         lanes = int(rng.choice([lanes for lanes in (1, 2, 3, 5, 7, 8, 12, 16, 24, 32, 33, 40, 64, 70)
                                 if lanes % wide == 0]))

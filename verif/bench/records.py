@@ -19,7 +19,8 @@ def draw_array(rng: random.Random) -> ArrayConfig:
         activation_depth=rng.choice([1, 20, 64]), threshold_depth=rng.choice([1, 50, 128]),
         weight_depth=rng.choice([1, 30, 256]), requantize_depth=rng.choice([0, 1, 30]),
         memory_registers=rng.randint(0, 2), threshold_levels=rng.choice([1, 1, 2, 3]),
-        weight_repeats=rng.randint(0, 1), accumulator_shift=rng.randint(0, 1), gate=rng.randint(0, 1))
+        weight_repeats=rng.randint(0, 1), accumulator_shift=rng.randint(0, 1), gate=rng.randint(0, 1),
+        tile_height=rng.choice([0, 0, 1, 2, 3]))
 
 
 def most(isa: Isa, name: str, limit: int) -> int:

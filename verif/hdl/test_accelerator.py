@@ -31,6 +31,7 @@ CORNERS = {
     "uneven": ArrayConfig(rows=3, cols=5, lanes=7, tile=2),
     "two slices": ArrayConfig(rows=7, cols=2, lanes=33, tile=1, pipeline=4, memory_registers=1),
     "parity": ArrayConfig(rows=3, cols=4, lanes=6, tile=2, drain_width=2, parity=1),
+    "low tiles": ArrayConfig(rows=5, cols=6, lanes=5, tile=6, tile_height=2, pipeline=1, parity=1),
 }
 
 

@@ -155,10 +155,10 @@ def test_widths_hold_what_they_must_and_no_more(depth: int, lanes: int) -> None:
     assert lanes < 2**config.count_bits <= 2 * lanes
 
 
-@given(rows=st.integers(1, 1024), cols=st.integers(1, 1024), tile=st.integers(1, 40))
-def test_tiles_cover_the_array(rows: int, cols: int, tile: int) -> None:
-    config = ArrayConfig(rows=rows, cols=cols, lanes=1, tile=tile)
-    assert 0 <= config.tile_rows * tile - rows < tile
+@given(rows=st.integers(1, 1024), cols=st.integers(1, 1024), tile=st.integers(1, 40), height=st.integers(0, 40))
+def test_tiles_cover_the_array(rows: int, cols: int, tile: int, height: int) -> None:
+    config = ArrayConfig(rows=rows, cols=cols, lanes=1, tile=tile, tile_height=height)
+    assert 0 <= config.tile_rows * (height or tile) - rows < (height or tile)
     assert 0 <= config.tile_cols * tile - cols < tile
     # the design's formula: C + ceil(C/T) - 1
     assert config.drain_cycles == cols + (cols + tile - 1) // tile - 1

@@ -54,11 +54,10 @@ def _floor_plan(axes: Axes, config: ArrayConfig) -> None:
         _box(axes, -2.35, r, "T", LOSS_COLOURS["lanes"])
         for c in range(cols):
             _box(axes, c, r, "PE", BLUE, "white")
-    for edge in range(config.tile, max(rows, cols), config.tile):
-        if edge < cols:
-            axes.plot([edge - 0.1] * 2, [-0.1, rows - 0.1], "k:", linewidth=1)
-        if edge < rows:
-            axes.plot([-0.1, cols - 0.1], [edge - 0.1] * 2, "k:", linewidth=1)
+    for edge in range(config.tile, cols, config.tile):
+        axes.plot([edge - 0.1] * 2, [-0.1, rows - 0.1], "k:", linewidth=1)
+    for edge in range(config.rows_per_tile, rows, config.rows_per_tile):
+        axes.plot([-0.1, cols - 0.1], [edge - 0.1] * 2, "k:", linewidth=1)
     axes.set_xlim(-2.6, cols)
     axes.set_ylim(rows, -1.4)
     axes.set_aspect("equal")

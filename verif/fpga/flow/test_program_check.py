@@ -13,12 +13,14 @@ import pytest
 
 from signum.fpga.flow.program_check import LARGEST_BYTES, check_types, read_arrays
 from signum.fpga.flow.program_file import STRUCTURE, ProgramFile, ProgramFileError
+from signum.golden.compiler.answers import Answers
 from signum.golden.compiler.compile import compile_graph
 from signum.golden.compiler.graph import Graph, Layer, MapShape, Segment
 from signum.golden.compiler.program import Program
 from signum.golden.layers.encoder import Thermometer
 from signum.hdl.config import ArrayConfig
 from signum.hdl.host.bus import VERSION
+from signum.verif.bench.stream_cases import with_streams
 from signum.verif.fuzz.programs import container, saved, with_head
 
 CONFIG = ArrayConfig(rows=2, cols=3, lanes=4)
@@ -58,6 +60,27 @@ def refused(file: ProgramFile, path: Path) -> str:
 ])
 def test_programs(changed: Callable[[Program], Program], reason: str, tmp_path: Path) -> None:
     assert refused(ProgramFile(changed(program())), tmp_path / "x.sgn").startswith(reason)
+
+
+def test_rows_that_share_their_thresholds(tmp_path: Path) -> None:
+    """Thresholds of all rows end in front of the entries that each row has for its raw results."""
+    config = CONFIG.replace(zero_padding=0, threshold_depth=16, raw_depth=8)
+    whole = compile_graph(graph(), config)
+    ProgramFile(whole).save(tmp_path / "whole.sgn")
+    assert ProgramFile.load(tmp_path / "whole.sgn").program.thresholds.shape == (3, 1)
+    larger = replace(whole, thresholds=np.resize(whole.thresholds, (9, 1)))
+    assert refused(ProgramFile(larger), tmp_path / "x.sgn") == (
+        "program.thresholds must have at most 8 entries of all rows, not 9")
+
+
+def test_raw_results_and_their_offsets_within_the_entries_of_a_row(tmp_path: Path) -> None:
+    config = with_streams(CONFIG.replace(zero_padding=0, threshold_depth=32, raw_depth=16, sum_bits=20), ranks=1)
+    layer = Layer(name="layer", segments=graph().layers[0].segments, offset=np.zeros(3, np.int64))
+    whole = compile_graph(Graph(inputs=graph().inputs, layers=(layer,)), config, answers=Answers())
+    assert whole.result is not None
+    assert whole.result_entries == 12 + 3
+    larger = replace(whole, result=replace(whole.result, pixels=5))
+    assert refused(ProgramFile(larger), tmp_path / "x.sgn") == "program.result must have at most 16 entries, not 18"
 
 
 @pytest.mark.parametrize(("field", "value", "reason"), [

@@ -59,10 +59,10 @@ def steps_of(rng: random.Random, config: ArrayConfig, dots: list[Dot]) -> list[d
         if config.accumulator_shift:
             for k, shift in enumerate(dot.shifts):
                 steps[dot.start + config.pipeline + k]["shift"] = shift
-        for name, words in (("a", dot.a), ("w", dot.w)):
+        for name, words, size in (("a", dot.a, config.tile_height or config.tile), ("w", dot.w, config.tile)):
             for k, line in enumerate(words):
                 for i, word in enumerate(line):
-                    steps[dot.start + 1 + k + i // config.tile][name][i] = word
+                    steps[dot.start + 1 + k + i // size][name][i] = word
     return steps
 
 
@@ -72,8 +72,8 @@ def rtl(config: ArrayConfig, dots: list[Dot], rng: random.Random, simulator: str
     steps = steps_of(rng, config, dots)
     cut = [*steps[:rng.randrange(1, len(steps))], {"rst": 1, "load": 1, "first": 1}]
     trace = play(Array(config=config), cut + steps, simulator, platform)[len(cut):]
-    width = config.drain_width
-    return [[[trace[dot.last + config.pipeline + 3 + r // config.tile + c // width + c // config.tile]["sums"][r]
+    width, height = config.drain_width, config.tile_height or config.tile
+    return [[[trace[dot.last + config.pipeline + 3 + r // height + c // width + c // config.tile]["sums"][r]
               >> c % width * config.acc_bits & (1 << config.acc_bits) - 1
               for c in range(config.cols)] for r in range(config.rows)] for dot in dots]
 
@@ -96,6 +96,15 @@ def test_several_sums_of_a_row_at_once(width: int, cols: int, tile: int, seed: i
     config = ArrayConfig(rows=3, cols=cols, lanes=2 * width, tile=tile, acc_bits=8, drain_width=width)
     rng = random.Random(f"{seed} {config}")
     dots = draw_dots(rng, config, 20)
+    assert rtl(config, dots, rng) == ref(config, dots)
+
+
+@pytest.mark.parametrize(("rows", "cols", "tile", "height", "width"), [
+    (5, 8, 8, 1, 2), (7, 6, 4, 2, 2), (6, 3, 2, 4, 1), (3, 4, 4, 9, 1)])
+def test_tiles_of_other_heights(rows: int, cols: int, tile: int, height: int, width: int, seed: int) -> None:
+    config = ArrayConfig(rows=rows, cols=cols, lanes=6, tile=tile, acc_bits=8, drain_width=width, tile_height=height)
+    rng = random.Random(f"{seed} {config}")
+    dots = draw_dots(rng, config, 12)
     assert rtl(config, dots, rng) == ref(config, dots)
 
 

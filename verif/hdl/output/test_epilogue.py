@@ -15,9 +15,9 @@ SIZES = [(1, 1), (3, 4), (4, 1), (5, 2), (11, 1), (19, 2), pytest.param(66, 1, m
 DEPTH = 16
 
 
-def config_of(rows: int, tile: int, **values: int) -> ArrayConfig:
-    return ArrayConfig(rows=rows, cols=1, lanes=40, tile=tile, acc_bits=6, sum_bits=9, activation_depth=DEPTH,
-                       threshold_depth=DEPTH, **values)
+def config_of(rows: int, height: int, **values: int) -> ArrayConfig:
+    return ArrayConfig(rows=rows, cols=1, lanes=40, tile_height=height, acc_bits=6, sum_bits=9,
+                       activation_depth=DEPTH, threshold_depth=DEPTH, **values)
 
 
 class Case:
@@ -116,11 +116,11 @@ def rtl(case: Case, simulator: str = AMARANTH) -> list[tuple[int, str, list[int]
     return [(cycle, output, trace[cycle][output]) for cycle, output, _ in case.expected]
 
 
-@pytest.mark.parametrize(("rows", "tile"), SIZES)
+@pytest.mark.parametrize(("rows", "height"), SIZES)
 @pytest.mark.parametrize("register", [0, 1, 2])
-def test_sizes(rows: int, tile: int, register: int, seed: int) -> None:
-    config = config_of(rows, tile, access_patterns=1, requantize_depth=0, memory_registers=register)
-    case = Case(config, random.Random(f"{seed} {rows} {tile}"), 12)
+def test_sizes(rows: int, height: int, register: int, seed: int) -> None:
+    config = config_of(rows, height, access_patterns=1, requantize_depth=0, memory_registers=register)
+    case = Case(config, random.Random(f"{seed} {rows} {height}"), 12)
     assert rtl(case) == case.expected
 
 
@@ -129,10 +129,10 @@ def test_simulators(simulator: str, seed: int) -> None:
     assert rtl(case, simulator) == case.expected
 
 
-@pytest.mark.parametrize(("rows", "tile"), SIZES)
+@pytest.mark.parametrize(("rows", "height"), SIZES)
 @pytest.mark.parametrize("depth", [0, 4])
-def test_control_comes_out_a_cycle_later_for_each_tile_row(rows: int, tile: int, depth: int, seed: int) -> None:
-    config = config_of(rows, tile, requantize_depth=depth, zero_padding=int(rows > 3))
+def test_control_comes_out_a_cycle_later_for_each_tile_row(rows: int, height: int, depth: int, seed: int) -> None:
+    config = config_of(rows, height, requantize_depth=depth, zero_padding=int(rows > 3))
     rng, layout = random.Random(f"{seed} {rows}"), control_layout(config)
     sent = [rng.getrandbits(layout.size) for _ in range(config.tile_rows + 20)]
     trace = play(Epilogue(config=config, rows=rows), [{"control": unpack(layout, bits)} for bits in sent])
@@ -140,13 +140,13 @@ def test_control_comes_out_a_cycle_later_for_each_tile_row(rows: int, tile: int,
         {name: bits >> field.offset & (1 << field.width) - 1 for name, field in layout} for bits in sent[:20]]
 
 
-@pytest.mark.parametrize(("rows", "tile"), SIZES)
+@pytest.mark.parametrize(("rows", "height"), SIZES)
 @pytest.mark.parametrize("register", [0, 1])
-def test_thresholds_of_all_rows(rows: int, tile: int, register: int, seed: int) -> None:
+def test_thresholds_of_all_rows(rows: int, height: int, register: int, seed: int) -> None:
     """They pass down the tile rows with the control, and every row compares its own sums with them."""
-    config = config_of(rows, tile, access_patterns=1, requantize_depth=0, memory_registers=register, zero_padding=0,
+    config = config_of(rows, height, access_patterns=1, requantize_depth=0, memory_registers=register, zero_padding=0,
                        raw_depth=4)
-    rng, before = random.Random(f"{seed} {rows} {tile}"), config.memory_latency + 1
+    rng, before = random.Random(f"{seed} {rows} {height}"), config.memory_latency + 1
     count = before + rows + 20
     sums = [[rng.getrandbits(config.acc_bits) for _ in range(rows)] for _ in range(count)]
     thresholds = [rng.randrange(1 << config.acc_bits) for _ in range(count)]
@@ -155,4 +155,4 @@ def test_thresholds_of_all_rows(rows: int, tile: int, register: int, seed: int) 
         for values, threshold in zip(sums, thresholds, strict=True)])
     for cycle in range(before + rows, count):
         assert trace[cycle]["elements"] == [
-            int(sums[cycle - before][row] >= thresholds[cycle - 1 - row // tile]) for row in range(rows)]
+            int(sums[cycle - before][row] >= thresholds[cycle - 1 - row // height]) for row in range(rows)]
