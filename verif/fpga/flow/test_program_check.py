@@ -67,7 +67,9 @@ def test_rows_that_share_their_thresholds(tmp_path: Path) -> None:
     config = CONFIG.replace(zero_padding=0, threshold_depth=16, raw_depth=8)
     whole = compile_graph(graph(), config)
     ProgramFile(whole).save(tmp_path / "whole.sgn")
-    assert ProgramFile.load(tmp_path / "whole.sgn").program.thresholds.shape == (3, 1)
+    loaded = ProgramFile.load(tmp_path / "whole.sgn").program
+    assert isinstance(loaded, Program)
+    assert loaded.thresholds.shape == (3, 1)
     larger = replace(whole, thresholds=np.resize(whole.thresholds, (9, 1)))
     assert refused(ProgramFile(larger), tmp_path / "x.sgn") == (
         "program.thresholds must have at most 8 entries of all rows, not 9")
