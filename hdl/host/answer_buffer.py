@@ -25,6 +25,8 @@ class AnswerBuffer(wiring.Component):
         Of a number, 1..32.
     spram : bool
         See `BufferMemory`; ``bits`` of at most 16.
+    registered : bool
+        ``i.ready`` is a register: it follows the host's counts a cycle later.
 
     Members
     -------
@@ -50,10 +52,12 @@ class AnswerBuffer(wiring.Component):
         If a parameter is out of its range.
     """
 
-    def __init__(self, *, number_bits: int, bits: int, count_bits: int = 0, spram: bool = False) -> None:
+    def __init__(self, *, number_bits: int, bits: int, count_bits: int = 0, spram: bool = False,
+                 registered: bool = False) -> None:
         if number_bits not in range(2, 17):
             raise ValueError(f"number_bits must be 2 to 16, not {number_bits!r}")
         self.number_bits = number_bits
+        self.registered = registered
         self.count_bits = count_bits or number_bits
         if self.count_bits not in range(number_bits, 17):
             raise ValueError(f"count_bits must be {number_bits} to 16, not {count_bits!r}")
@@ -79,7 +83,6 @@ class AnswerBuffer(wiring.Component):
         known, ahead, judged = Signal(bits, name="known"), Signal(bits, name="ahead"), Signal(name="judged")
         m.d.comb += [
             held.eq(end - kept),
-            self.i.ready.eq(~held[place]),
             memory.write.eq(self.i.valid & self.i.ready),
             memory.write_address.eq(end[:place]),
             memory.write_data.eq(self.i.payload),
@@ -90,6 +93,12 @@ class AnswerBuffer(wiring.Component):
             self.more.eq(end != send),
             self.first.eq(send),
         ]
+        if self.registered:
+            room = Signal()
+            m.d.sync += room.eq(~(held + memory.write)[place])
+            m.d.comb += self.i.ready.eq(room)
+        else:
+            m.d.comb += self.i.ready.eq(~held[place])
         m.d.sync += [known.eq(self.taken - kept), ahead.eq(send - kept), judged.eq(self.take & ~self.clear)]
         m.d.sync += here.eq(self.more & ~sent & ~memory.blocked & ~self.rewind & ~self.clear)
         with m.If(memory.write):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
@@ -32,7 +32,8 @@ class Bridge(wiring.Component):
     Parameters
     ----------
     config : ArrayConfig
-        Of the accelerator on the bus.
+        Of the accelerator on the bus. With two ``memory_registers`` the streams of values and answers are registered
+        in both directions, as no path is to lead across a large chip into logic.
     address_bits : int
         Address width of the bus, up to 32; by default the accelerator's. With the highest one of further bits set, an
         address is another device's, whose words follow at +1.
@@ -76,8 +77,10 @@ class Bridge(wiring.Component):
         self.window = ReceiveWindow(slots=slots, slot_bytes=slot_bytes, sequence_bits=sequence_bits, spram=spram,
                                     serial=serial, number_bits=max(1, counts))
         self.number_bits = number_bits
+        self.registered = config.memory_registers > 1
         self.buffer = AnswerBuffer(number_bits=number_bits, count_bits=counts, bits=answer_bits,
-                                   spram=spram and answer_bits <= SPRAM_BITS) if number_bits else None
+                                   spram=spram and answer_bits <= SPRAM_BITS,
+                                   registered=self.registered) if number_bits else None
         self.transmitter = FrameTransmitter(number_bits=number_bits, answer_bits=answer_bits, slots=slots,
                                             slot_bytes=slot_bytes, sequence_bits=sequence_bits, serial=serial)
         streams = {"values": Out(stream.Signature(8)), "answers": In(stream.Signature(answer_bits))}
@@ -130,6 +133,27 @@ class Bridge(wiring.Component):
             m.d.sync += rewind.eq(window.polled | rewind & ~buffer.rewind)
         return m
 
+    def _pass_values(self, m: Module, waits: Signal, free: Signal, offered: Signal) -> None:
+        """A value ``waits`` in a register, since the input of an array makes much of it in the same cycle; where the
+        array's ``ready`` comes from far away, a second value waits for it in another register."""
+        payload = self.window.o.payload
+        m.d.comb += self.values.valid.eq(waits)
+        if self.registered:
+            spare, kept = Signal(), Signal.like(payload)
+            m.d.comb += free.eq(~spare)
+            with m.If(self.values.ready | ~waits):
+                m.d.sync += [waits.eq(offered | spare), spare.eq(0), self.values.payload.eq(Mux(spare, kept, payload))]
+            with m.Elif(~spare):
+                m.d.sync += [spare.eq(offered), kept.eq(payload)]
+            with m.If(self.window.opens):
+                m.d.sync += spare.eq(0)
+        else:
+            m.d.comb += free.eq(~waits | self.values.ready)
+            with m.If(free):
+                m.d.sync += [waits.eq(offered), self.values.payload.eq(payload)]
+        with m.If(self.window.opens):
+            m.d.sync += waits.eq(0)
+
     def _execute(self, m: Module) -> Signal:
         """Execute frame after frame; returns whether none is under way."""
         window, transmitter, request = self.window, self.transmitter, self.bus.request
@@ -154,14 +178,9 @@ class Bridge(wiring.Component):
             with m.If(address[-1]):
                 m.d.comb += next_address.eq(address + 1)
         m.d.sync += stale.eq(~idle & (stale | window.opens))
-        # a value waits in a register, since the input of an array makes much of it in the same cycle
         waits, free, offered = Signal(), Signal(), Signal()
         if self.number_bits:
-            m.d.comb += [self.values.valid.eq(waits), free.eq(~waits | self.values.ready)]
-            with m.If(free):
-                m.d.sync += [waits.eq(offered), self.values.payload.eq(source.payload)]
-            with m.If(window.opens):
-                m.d.sync += waits.eq(0)
+            self._pass_values(m, waits, free, offered)
 
         def end() -> None:
             m.next = "end"

@@ -1,6 +1,8 @@
 """Memory bank of wide words with one read and one write port, in slices as wide as the bus."""
 
-from amaranth.hdl import Cat, Module, Signal, Value
+from collections.abc import Sequence
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -9,10 +11,20 @@ from signum.hdl.config import DATA_BITS, bits_to_hold
 
 from .delay import behind_registers
 
-__all__ = ["FEW", "Bank"]
+__all__ = ["FEW", "Bank", "depths"]
 
 
 FEW = 32            # words of a LUT RAM with no or few multiplexers
+SMALLEST = 512      # words of a block RAM with its widest words, of ECP5 and Gowin
+
+
+def depths(depth: int) -> list[int]:
+    """A depth as powers of two, the largest first; the last one, of at most `SMALLEST` words, may be any number."""
+    found = []
+    while depth > SMALLEST and depth & depth - 1:
+        found.append(1 << depth.bit_length() - 1)
+        depth -= found[-1]
+    return [*found, depth]
 
 
 class Bank(wiring.Component):
@@ -28,7 +40,8 @@ class Bank(wiring.Component):
     registers : int
         Registers in series at the read address, and as many at the read data; one less at the write port. With
         registers, more than `FEW` words are in block RAM: a narrow last slice would otherwise be LUTs, read through
-        multiplexers.
+        multiplexers. With two, a bank whose depth is no power of two is divided (`depths`), and the first register
+        behind each part is the block RAM's own: the choice between the parts lies between the two registers.
     parity : bool
         Each slice has a bit more, written with it: even parity.
 
@@ -67,25 +80,18 @@ class Bank(wiring.Component):
             into.append(("written_parity", Cat(self.write_data[start:start + DATA_BITS].xor() for start in starts)))
         before = max(0, self.registers - 1)
         at, data, write, *parity = (behind_registers(m, value, before, name) for name, value in into)
-        parts = []
-        attributes = {"ram_style": "block"} if self.registers and self.depth > FEW else {}
-        for i in range(len(self.write)):
-            part = data[i * DATA_BITS:(i + 1) * DATA_BITS]
-            if self.parity:
-                part = Cat(part, parity[0][i])
-            memory = Memory(shape=len(part), depth=self.depth, init=[], attrs=attributes)
-            m.submodules[f"slice_{i}"] = memory
-            reader, writer = memory.read_port(), memory.write_port()
-            m.d.comb += [
-                reader.addr.eq(address),
-                writer.addr.eq(at),
-                writer.data.eq(part),
-                writer.en.eq(write[i]),
-            ]
-            parts.append(reader.data)
-        word = behind_registers(m, Cat(parts), self.registers, "word")
+        slices = [data[i * DATA_BITS:(i + 1) * DATA_BITS] for i in range(len(self.write))]
         if self.parity:
-            slices = [word[i * (DATA_BITS + 1):][:len(part)] for i, part in enumerate(parts)]
+            slices = [Cat(each, parity[0][i]) for i, each in enumerate(slices)]
+        parts = depths(self.depth) if self.registers > 1 else [self.depth]
+        if len(parts) == 1:
+            word = behind_registers(m, self._part(m, "slice", self.depth, address, at, slices, write),
+                                    self.registers, "word")
+        else:
+            word = self._parts(m, parts, address, at, slices, write)
+        if self.parity:
+            widths = [len(each) for each in slices]
+            slices = [word[i * (DATA_BITS + 1):][:width] for i, width in enumerate(widths)]
             wrong = Cat(part.xor() for part in slices).any()
             if self.depth & (self.depth - 1):       # behind the last address is no word
                 there = Signal()
@@ -95,3 +101,36 @@ class Bank(wiring.Component):
             word = Cat(part[:-1] for part in slices)
         m.d.comb += self.read_data.eq(word)
         return m
+
+    def _part(self, m: Module, name: str, depth: int, address: Value, at: Value, slices: Sequence[Value],
+              write: Value) -> Value:
+        """Words in memories of their slices; returns the word read."""
+        attributes = {"ram_style": "block"} if self.registers and depth > FEW else {}
+        found = []
+        for i, each in enumerate(slices):
+            m.submodules[f"{name}_{i}"] = memory = Memory(shape=len(each), depth=depth, init=[], attrs=attributes)
+            reader, writer = memory.read_port(), memory.write_port()
+            m.d.comb += [
+                reader.addr.eq(address),
+                writer.addr.eq(at),
+                writer.data.eq(each),
+                writer.en.eq(write[i]),
+            ]
+            found.append(reader.data)
+        return Cat(found)
+
+    def _parts(self, m: Module, parts: Sequence[int], address: Value, at: Value, slices: Sequence[Value],
+               write: Value) -> Value:
+        """A bank divided by `depths`: a part has the addresses whose bits above its own are those of its start."""
+        chosen: Value | None = None
+        start = 0
+        for number, depth in enumerate(parts):
+            bits = bits_to_hold(depth - 1)
+            here, there = (value[bits:] == start >> bits for value in (at, address))
+            read = self._part(m, f"part_{number}_slice", depth, address[:bits], at[:bits], slices,
+                              Mux(here, write, 0))
+            kept = behind_registers(m, read, self.registers - 1, f"part_{number}")
+            used = behind_registers(m, there, self.registers, f"uses_{number}")
+            chosen = Mux(used, kept, 0) if chosen is None else chosen | Mux(used, kept, 0)
+            start += depth
+        return behind_registers(m, chosen, 1, "word")

@@ -49,7 +49,8 @@ class BridgeLine:
         self.rng = rng
         self.stall = stall
         self.faults = faults
-        self.bridge = Bridge(config=CONFIG, slots=slots, slot_bytes=slot_bytes, ordered=ordered, serial=serial,
+        config = CONFIG.replace(memory_registers=rng.choice([0, 2]))
+        self.bridge = Bridge(config=config, slots=slots, slot_bytes=slot_bytes, ordered=ordered, serial=serial,
                              number_bits=NUMBER_BITS, answer_bits=ANSWER_BITS)
         self.inbox = bytearray()
         self.sent = bytearray()

@@ -9,9 +9,10 @@ from signum.verif.bench.amaranth_simulation import run_testbenches
 
 
 def check(number_bits: int, count_bits: int, *, arrive: float, ready: float, cycles: int, seed: int,
-          clears: float = 0.003) -> int:
+          clears: float = 0.003, registered: bool = False) -> int:
     """Random numbers, counts of the host, rewinds and clears; returns the numbers that left."""
-    unit, rng = AnswerBuffer(number_bits=number_bits, count_bits=count_bits, bits=7), random.Random(seed)
+    unit = AnswerBuffer(number_bits=number_bits, count_bits=count_bits, bits=7, registered=registered)
+    rng = random.Random(seed)
     depth, modulus = 1 << number_bits - 1, 1 << (count_bits or number_bits)
     left = 0
 
@@ -21,6 +22,7 @@ def check(number_bits: int, count_bits: int, *, arrive: float, ready: float, cyc
         numbers: list[int] = []
         waiting = judged = None
         idle = told = 0
+        expected = not registered           # a register says so from the cycle behind a reset on
         for _ in range(cycles):
             if waiting is None and rng.random() < arrive:
                 waiting = rng.getrandbits(7)
@@ -41,7 +43,7 @@ def check(number_bits: int, count_bits: int, *, arrive: float, ready: float, cyc
             ctx.set(unit.taken, told % modulus)
             *_, room, valid, go, number, first, more = await ctx.tick().sample(
                 unit.i.ready, unit.o.valid, unit.o.ready, unit.o.payload, unit.first, unit.more)
-            assert room == (len(numbers) - kept < depth)
+            assert room == (expected if registered else len(numbers) - kept < depth)
             assert first == send % modulus
             assert more == (send < len(numbers))
             assert not (rewind and valid)
@@ -53,6 +55,7 @@ def check(number_bits: int, count_bits: int, *, arrive: float, ready: float, cyc
             if waiting is not None and room:
                 numbers.append(waiting)
                 waiting = None
+            expected = len(numbers) - kept < depth
             if valid and go:
                 send += 1
                 left += 1
@@ -72,8 +75,11 @@ def check(number_bits: int, count_bits: int, *, arrive: float, ready: float, cyc
 
 @pytest.mark.parametrize(("number_bits", "count_bits"), [(2, 0), (3, 0), (3, 5), (4, 16)])
 @pytest.mark.parametrize(("arrive", "ready"), [(1.0, 1.0), (0.3, 1.0), (1.0, 0.3)])
-def test_numbers_in_order(number_bits: int, count_bits: int, arrive: float, ready: float, seed: int) -> None:
-    assert check(number_bits, count_bits, arrive=arrive, ready=ready, cycles=1500, seed=seed) > 100
+@pytest.mark.parametrize("registered", [False, True])
+def test_numbers_in_order(number_bits: int, count_bits: int, arrive: float, ready: float, registered: bool,
+                          seed: int) -> None:
+    assert check(number_bits, count_bits, arrive=arrive, ready=ready, cycles=1500, seed=seed,
+                 registered=registered) > 100
 
 
 def test_counts_much_longer_than_the_buffer(seed: int) -> None:

@@ -8,11 +8,15 @@ from typing import Any
 
 import pytest
 from amaranth.sim import SimulatorContext
+from hypothesis import given
+from hypothesis import strategies as st
 
+from signum.fpga.flow.build import AFTER_READ
 from signum.fpga.flow.families import FAMILIES
+from signum.fpga.flow.families.ecp5 import absorb_registers
 from signum.hdl.config import DATA_BITS
 from signum.hdl.lib.emit import emit, run_yosys, to_rtlil
-from signum.hdl.lib.memory import Bank
+from signum.hdl.lib.memory import Bank, depths
 from signum.verif.bench.amaranth_simulation import run_testbenches
 from signum.verif.bench.trace import AMARANTH, play
 
@@ -57,6 +61,40 @@ def test_sizes(width: int, depth: int, seed: int) -> None:
         access["rst"] = 0
     for registers in (0, 1, 2):
         assert rtl(accesses, width, depth, registers=registers) == ref(accesses, width, depth, registers)
+
+
+@pytest.mark.parametrize(("width", "depth"), [(1, 513), (33, 1000), (32, 1540), (5, 3072), (70, 600)])
+def test_depths_that_are_no_power_of_two(width: int, depth: int, simulator: str, seed: int) -> None:
+    """Words at the edges of the parts, and all over them."""
+    rng = random.Random(f"{seed} {width} {depth}")
+    edges = sorted({depth - 1, *(at for start in (512, 1024, 1536, 2048) for at in (start - 1, start) if at < depth)})
+    accesses = draw_accesses(rng, width, depth, 300)
+    for access in accesses[:200]:
+        access["write_address"], access["read_address"] = rng.choice(edges), rng.choice(edges)
+    accesses += [{"write_address": 0, "write_data": 0, "write": 0, "rst": 0, "read_address": at} for at in edges]
+    for registers in (1, 2):
+        assert rtl(accesses, width, depth, simulator, registers) == ref(accesses, width, depth, registers)
+
+
+@given(depth=st.integers(1, 65536))
+def test_parts_of_a_depth(depth: int) -> None:
+    parts = depths(depth)
+    assert sum(parts) == depth
+    assert parts == sorted(set(parts), reverse=True)
+    assert all(part & part - 1 == 0 for part in parts[:-1])
+    assert parts[-1] & parts[-1] - 1 == 0 or parts[-1] < 512
+
+
+def test_each_part_of_a_depth_has_the_registers_of_its_block_rams(tmp_path: Path) -> None:
+    """ECP5: 3584 words of 32 bits take 7 block RAMs, and each has its own register behind it."""
+    (tmp_path / "bank.il").write_text(to_rtlil(Bank(width=32, depth=3584, registers=2), "bank")[0])
+    run_yosys(f"read_rtlil bank.il\n{AFTER_READ}\n{FAMILIES['ecp5'].synthesis} -top bank\nwrite_json bank.json\n",
+              tmp_path)
+    netlist = json.loads((tmp_path / "bank.json").read_text())
+    assert absorb_registers(netlist) == 3 * 32
+    rams = [cell for cell in netlist["modules"]["bank"]["cells"].values() if cell["type"] == "DP16KD"]
+    assert len(rams) == 7
+    assert all("OUTREG" in (ram["parameters"].get("REGMODE_A"), ram["parameters"].get("REGMODE_B")) for ram in rams)
 
 
 def parity_rtl(accesses: list[Access], width: int, depth: int, registers: int,
