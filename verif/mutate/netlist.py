@@ -1,5 +1,6 @@
 """Mutants of a netlist: Yosys's ``mutate`` on the emitted Verilog, all in one module with an input that chooses one."""
 
+import json
 import random
 import re
 import tempfile
@@ -26,6 +27,8 @@ READ = """\
 read_verilog design.v
 hierarchy -check -top {top}
 proc
+"""
+FLATTEN = """\
 flatten -wb -noscopeinfo
 delete t:$specify*
 memory_collect
@@ -43,10 +46,12 @@ BEGIN = """\
 read_rtlil mutants.il
 design -save mutants
 """
-PAIR = """\
+CHOOSE = """\
 design -load mutants
 connect -set {select} {bits}'d{number} -nounset
 delete -input w:{select}
+"""
+SIDE = """\
 memory
 opt -full
 select -set kept t:$*dff* %co1:+[Q] w:* %i
@@ -54,6 +59,9 @@ rename -hide w:* @kept %d
 rename {top} {side}
 design -stash {side}
 """
+
+
+FLATTENED = re.compile(r"-cell \$flatten((?:\\[^\\.]+\.)+)(\S+)")
 
 
 @dataclass(frozen=True)
@@ -70,12 +78,16 @@ class Mutants:
         The same.
     name : str
         Short name of the module and its mutants.
+    design, models : str
+        The Verilog without mutants, and the command that reads models of its cells.
     """
 
     changes: tuple[str, ...]
     verilog: str
     rtlil: str
     name: str
+    design: str
+    models: str
 
 
 def mutants_of(verilog: str, count: int, seed: int, models: str = "") -> Mutants:
@@ -96,7 +108,7 @@ def mutants_of(verilog: str, count: int, seed: int, models: str = "") -> Mutants
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)
         (directory / "design.v").write_text(verilog)
-        read = READ.format(models=models, top=TOP)
+        read = READ.format(models=models, top=TOP) + FLATTEN
         run_yosys(read + LIST.format(count=SPARE * count, seed=seed % 2**31), directory)
         lines = (directory / "mutants.txt").read_text().splitlines()
         found = list(dict.fromkeys(re.sub(r" -(?:src|wire|wirebit) \S+", "", line) for line in lines
@@ -108,24 +120,53 @@ def mutants_of(verilog: str, count: int, seed: int, models: str = "") -> Mutants
         text = (directory / "mutants.v").read_text()
         text = "/* verilator lint_off UNOPTFLAT */\n" + text.split("\n", 1)[1]
         return Mutants(tuple(line.removeprefix("mutate ") for line in found), text,
-                       (directory / "mutants.il").read_text(), digest(verilog, count, seed, models))
+                       (directory / "mutants.il").read_text(), digest(verilog, count, seed, models), verilog, models)
 
 
 def equivalent(mutants: Mutants, numbers: Sequence[int]) -> dict[int, bool]:
     """Which mutants, by number from 1, are proved equal to the module.
 
     Registers of the same name are equal by induction; in the first cycles after power-up the outputs are equal, too.
+    For a change within a submodule it suffices that the submodule is equal, for any inputs: this is tried first.
     """
-    if not numbers:
-        return {}
-    script = BEGIN + PAIR.format(select=SELECT, bits=BITS, number=0, top=TOP, side="gold")
-    for number in numbers:
-        script += PAIR.format(select=SELECT, bits=BITS, number=number, top=TOP, side="gate")
-        script += "design -reset\n" + COMPARE.format(start=f"-seq {HISTORY} -timeout 20", history=HISTORY)
-        script += f"log mutant {number} ends\n"
+    found = {}
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)
+        (directory / "design.v").write_text(mutants.design)
         (directory / "mutants.il").write_text(mutants.rtlil)
-        logs = re.split(r"^mutant \d+ ends$", run_yosys(script, directory), flags=re.MULTILINE)
-    return {number: "SUCCESS!" in log and "Equivalence successfully proven!" in log
-            for number, log in zip(numbers, logs, strict=False)}
+        for number in numbers:
+            found[number] = (_equal(_part_script(mutants, mutants.changes[number - 1], directory), directory)
+                             or _equal(_whole_script(number), directory))
+    return found
+
+
+def _equal(script: str, directory: Path) -> bool:
+    """Whether the modules ``gold`` and ``gate`` of a script are proved equal."""
+    if not script:
+        return False
+    log = run_yosys(f"{script}design -reset\n{COMPARE.format(start=f'-seq {HISTORY} -timeout 20', history=HISTORY)}",
+                    directory)
+    return "SUCCESS!" in log and "Equivalence successfully proven!" in log
+
+
+def _whole_script(number: int) -> str:
+    """The module without a mutant and with one."""
+    return BEGIN + "".join(CHOOSE.format(select=SELECT, bits=BITS, number=chosen) + SIDE.format(top=TOP, side=side)
+                           for chosen, side in ((0, "gold"), (number, "gate")))
+
+
+def _part_script(mutants: Mutants, change: str, directory: Path) -> str:
+    """The submodule in which a mutant changes a cell, without and with the change; "" if it is none."""
+    place = FLATTENED.search(change)
+    if not place:
+        return ""
+    read = READ.format(models=mutants.models, top=TOP)
+    run_yosys(f"{read}write_json hierarchy.json\n", directory)
+    modules = json.loads((directory / "hierarchy.json").read_text())["modules"]
+    kind = TOP
+    for instance in re.findall(r"\\([^\\.]+)\.", place[1]):
+        kind = modules[kind]["cells"][instance]["type"]
+    local = FLATTENED.sub(lambda found: f"-cell {found[2]}", change)
+    return (f"{read}hierarchy -top {kind}\n{FLATTEN}rename {kind} {TOP}\ndesign -save part\n"
+            f"{SIDE.format(top=TOP, side='gold')}design -load part\nmutate {local}\n"
+            f"{SIDE.format(top=TOP, side='gate')}")

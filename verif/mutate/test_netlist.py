@@ -60,3 +60,26 @@ def test_which_mutants_are_equivalent() -> None:
 
     original = trace(0)
     assert {number: trace(number) == original for number in proved} == proved
+
+
+SUBMODULE = """
+module part(input [3:0] x, output [4:0] y);
+  wire [4:0] twice = {1'b0, x} + 5'd1;
+  assign y = {twice[4:1], 1'b0};
+endmodule
+module unit(input clk, input [3:0] a, input [3:0] b, output [4:0] one, output [4:0] other);
+  part first(.x(a), .y(one));
+  part second(.x(b), .y(other));
+endmodule
+"""
+
+
+def test_a_change_within_a_submodule_is_judged_there() -> None:
+    """The lowest bit of the sum has no reader."""
+    mutants = mutants_of(SUBMODULE, 5000, 1)
+    unread = "-mode const0 -module unit -cell $flatten\\second.$add$design.v:3$"
+    numbers = [number for number, change in enumerate(mutants.changes, 1) if change.startswith(unread)]
+    found = equivalent(mutants, numbers)
+    bits = {number: mutants.changes[number - 1].split(" -port ")[1] for number in numbers}
+    assert {bits[number]: proved for number, proved in found.items() if bits[number].startswith("Y")} == {
+        f"Y -portbit {bit}": bit == 0 for bit in range(5)}

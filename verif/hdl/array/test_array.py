@@ -8,7 +8,7 @@ import pytest
 
 from signum.golden.reference.units import array
 from signum.hdl.array.array import Array
-from signum.hdl.config import ArrayConfig, ConfigError, popcount_levels
+from signum.hdl.config import ArrayConfig, ConfigError, bits_to_hold, popcount_levels
 from signum.hdl.lib.emit import Target
 from signum.verif.bench.trace import AMARANTH, play
 
@@ -31,14 +31,28 @@ class Dot:
         return self.start + len(self.a) - 1
 
 
+LONGEST = 10            # steps of a dot product
+
+
+def draw_word(rng: random.Random, bits: int) -> int:
+    """A word, often with most bits alike: so that most lanes are equal, or none."""
+    word, other = rng.getrandbits(bits), rng.getrandbits(bits)
+    return rng.choice([word, word, word & other, word | other, 0, (1 << bits) - 1])
+
+
+def acc_bits(lanes: int) -> int:
+    """The least width of an accumulator, so that sums use all its bits."""
+    return bits_to_hold(LONGEST * lanes)
+
+
 def draw_dots(rng: random.Random, config: ArrayConfig, count: int) -> list[Dot]:
     """Dot products as close as the drain allows, or apart."""
     dots: list[Dot] = []
     start, last = 0, -config.drain_cycles
     for _ in range(count):
-        length = rng.choice([1, 2, 3, 10])
+        length = rng.choice([1, 2, 3, LONGEST])
         start = max(start, last + config.drain_cycles - length + 1) + rng.choice([0, 0, 0, 1, 4])
-        a, w = ([[rng.getrandbits(config.word_bits) for _ in range(size)] for _ in range(length)]
+        a, w = ([[draw_word(rng, config.word_bits) for _ in range(size)] for _ in range(length)]
                 for size in (config.rows, config.cols))
         dots.append(Dot(start, a, w, [bool(config.accumulator_shift) and rng.random() < 0.5 for _ in range(length)]))
         last = dots[-1].last
@@ -85,15 +99,16 @@ def ref(config: ArrayConfig, dots: list[Dot]) -> list[Any]:
 @pytest.mark.parametrize(("rows", "cols", "lanes", "tile"), SIZES)
 def test_sizes(rows: int, cols: int, lanes: int, tile: int, seed: int) -> None:
     for pipeline in {0, popcount_levels(lanes), popcount_levels(lanes) + 1}:
-        config = ArrayConfig(rows=rows, cols=cols, lanes=lanes, tile=tile, pipeline=pipeline, acc_bits=8)
+        config = ArrayConfig(rows=rows, cols=cols, lanes=lanes, tile=tile, pipeline=pipeline, acc_bits=acc_bits(lanes))
         rng = random.Random(f"{seed} {config}")
-        dots = draw_dots(rng, config, 12)
+        dots = draw_dots(rng, config, 24)
         assert rtl(config, dots, rng) == ref(config, dots)
 
 
 @pytest.mark.parametrize(("width", "cols", "tile"), [(2, 2, 4), (2, 6, 4), (3, 9, 3), (4, 8, 8)])
 def test_several_sums_of_a_row_at_once(width: int, cols: int, tile: int, seed: int) -> None:
-    config = ArrayConfig(rows=3, cols=cols, lanes=2 * width, tile=tile, acc_bits=8, drain_width=width)
+    config = ArrayConfig(rows=3, cols=cols, lanes=2 * width, tile=tile, acc_bits=acc_bits(2 * width),
+                         drain_width=width)
     rng = random.Random(f"{seed} {config}")
     dots = draw_dots(rng, config, 20)
     assert rtl(config, dots, rng) == ref(config, dots)
@@ -102,7 +117,8 @@ def test_several_sums_of_a_row_at_once(width: int, cols: int, tile: int, seed: i
 @pytest.mark.parametrize(("rows", "cols", "tile", "height", "width"), [
     (5, 8, 8, 1, 2), (7, 6, 4, 2, 2), (6, 3, 2, 4, 1), (3, 4, 4, 9, 1)])
 def test_tiles_of_other_heights(rows: int, cols: int, tile: int, height: int, width: int, seed: int) -> None:
-    config = ArrayConfig(rows=rows, cols=cols, lanes=6, tile=tile, acc_bits=8, drain_width=width, tile_height=height)
+    config = ArrayConfig(rows=rows, cols=cols, lanes=6, tile=tile, acc_bits=acc_bits(6), drain_width=width,
+                         tile_height=height)
     rng = random.Random(f"{seed} {config}")
     dots = draw_dots(rng, config, 12)
     assert rtl(config, dots, rng) == ref(config, dots)
