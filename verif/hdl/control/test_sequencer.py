@@ -24,7 +24,7 @@ from signum.hdl.control.isa import Isa, LayerFlag, LayerRecord, SegmentFlag
 from signum.hdl.control.sequencer import Sequencer
 from signum.hdl.lib.delay import delay
 from signum.verif.bench.cases import draw_case
-from signum.verif.bench.records import draw_array, draw_record
+from signum.verif.bench.records import draw_array, draw_long_record, draw_record
 from signum.verif.bench.trace import AMARANTH, play
 
 
@@ -187,6 +187,7 @@ def test_random_programs(number: int, seed: int) -> None:
     config = draw_array(rng)
     config = config.replace(pipeline=rng.randint(0, config.most_stages), zero_padding=rng.randint(0, 1))
     check(config, draw_program(rng, config, rng.randint(1, 4), 600), rng)
+    check(config, [*(draw_long_record(rng, config, last=False) for _ in range(5)), draw_long_record(rng, config)], rng)
 
 
 @pytest.mark.parametrize("number", range(3))

@@ -29,7 +29,7 @@ class Case:
     def _layer(self, rng: random.Random) -> None:
         pauses = rng.choice([0.0, 0.3, 0.8])
         count = rng.randint(1, 3 * self.lanes // self.width + 3)
-        elements = [(self._elements(rng), rng.random() < 0.1) for _ in range(count)]
+        elements = [(self._elements(rng), rng.random() < 0.2) for _ in range(count)]
         steps: list[dict[str, Any]] = [rng.choice([{"restart": 1}, {"rst": 1}])]
         inserts = []
         for row_elements, ends in elements:
@@ -60,14 +60,14 @@ def rtl(case: Case, simulator: str = AMARANTH) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("rows", [1, 3])
 @pytest.mark.parametrize("bits", [1, 8])
 def test_sizes(rows: int, lanes: int, bits: int, seed: int) -> None:
-    case = Case(random.Random(f"{seed} {rows} {lanes} {bits}"), rows, lanes, 30, bits)
+    case = Case(random.Random(f"{seed} {rows} {lanes} {bits}"), rows, lanes, 60, bits)
     assert rtl(case) == case.expected
 
 
 @pytest.mark.parametrize(("lanes", "width"), [(2, 2), (6, 2), (32, 8), (33, 3)])
 @pytest.mark.parametrize("bits", [1, 8])
 def test_several_elements_at_once(lanes: int, width: int, bits: int, seed: int) -> None:
-    case = Case(random.Random(f"{seed} {lanes} {width} {bits}"), 3, lanes, 30, bits, width)
+    case = Case(random.Random(f"{seed} {lanes} {width} {bits}"), 3, lanes, 90, bits, width)
     assert rtl(case) == case.expected
 
 
