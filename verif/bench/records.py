@@ -6,9 +6,10 @@ from signum.hdl.config import ArrayConfig
 from signum.hdl.control.combine import combines_of
 from signum.hdl.control.isa import PATTERN_BIT, Isa, LayerFlag, LayerRecord, SegmentFlag
 
-__all__ = ["draw_array", "draw_long_record", "draw_record"]
+__all__ = ["draw_array", "draw_long_record", "draw_record", "draw_records"]
 
 LONGEST = 200           # turns of the loop of a long record
+MOST_SEGMENTS = 20
 
 
 def draw_array(rng: random.Random) -> ArrayConfig:
@@ -87,14 +88,20 @@ def draw_record(rng: random.Random, config: ArrayConfig, *, last: bool = True) -
 
 
 def draw_long_record(rng: random.Random, config: ArrayConfig, *, last: bool = True) -> LayerRecord:
-    """A layer of one segment with one long loop, so that its counter and its field use their high bits."""
+    """A layer with one long loop, or of many segments, so that its counters and fields use their high bits."""
     isa = Isa(config)
     record = draw_record(rng, config, last=last)
     raw = record.has(LayerFlag.RAW)
     loops = dict.fromkeys(("x", "y", "window_x", "window_y", "channel_blocks"), 0)
     segment = dict(record.segments[-1]) | dict.fromkeys(("words", "runs", "lines"), 0)
-    loop = rng.choice([*(name for name in loops if not (raw and name.startswith("window"))), "words", "runs", "lines"])
-    if loop in loops:
+    loop = rng.choice([*(name for name in loops if not (raw and name.startswith("window"))), "words", "runs", "lines",
+                       "segments"])
+    segment["flags"] &= ~SegmentFlag.CONTINUE
+    count = 1
+    if loop == "segments":
+        count = rng.randint(2, most(isa, "segments", MOST_SEGMENTS - 1) + 1)
+        segment["gap"] = max(segment["gap"], isa.segment_fetch - 1)
+    elif loop in loops:
         limit = min(LONGEST, config.weight_depth - 1) if loop == "channel_blocks" else LONGEST
         loops[loop] = rng.randint(0, most(isa, loop, limit))
     else:
@@ -102,8 +109,13 @@ def draw_long_record(rng: random.Random, config: ArrayConfig, *, last: bool = Tr
         segment[loop] = rng.randint(0, min(LONGEST, (1 << bits) - 1))
     x, y = loops["x"], loops["y"]
     fields = dict(record.fields) | loops | {
-        "segments": 0, "drains": 0, "windows": loops["window_x"] + loops["window_y"],
+        "segments": count - 1, "drains": count - 1, "windows": loops["window_x"] + loops["window_y"],
         "class_x_low": rng.randint(0, x), "class_x_high": rng.randint(0, most(isa, "x", x + 1)),
         "class_y_low": rng.randint(0, y), "class_y_high": rng.randint(0, most(isa, "y", y + 1))}
     fields |= {name: 0 for name in ("levels", "gated") if name in fields}
-    return LayerRecord(fields, (segment,))
+    return LayerRecord(fields, (segment,) * count)
+
+
+def draw_records(rng: random.Random, config: ArrayConfig, count: int) -> list[LayerRecord]:
+    """Layers of few pixels, and layers with a long loop; each is the last of its run."""
+    return [rng.choice([draw_record, draw_long_record])(rng, config) for _ in range(count)]
