@@ -120,7 +120,7 @@ def rtl(case: Case, simulator: str = AMARANTH) -> list[tuple[int, str, list[int]
 @pytest.mark.parametrize("register", [0, 1, 2])
 def test_sizes(rows: int, height: int, register: int, seed: int) -> None:
     config = config_of(rows, height, access_patterns=1, requantize_depth=0, memory_registers=register)
-    case = Case(config, random.Random(f"{seed} {rows} {height}"), 12)
+    case = Case(config, random.Random(f"{seed} {rows} {height}"), 12 + 5 * min(rows, 20))
     assert rtl(case) == case.expected
 
 

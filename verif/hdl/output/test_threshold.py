@@ -15,7 +15,7 @@ Results = list[tuple[str, int]]
 
 
 class Case:
-    """Pixels of several drains each, with the offsets of their border classes; then all words are read back.
+    """Pixels of several drains each, with the offsets of their border classes; all words are read back before and after.
 
     Sums come as from the drain: a column a cycle, an idle cycle between tiles, drains at once or later.
     """
@@ -29,6 +29,7 @@ class Case:
         self.events: list[tuple[int, str]] = []         # (cycle, output), in the order of the results
         self.results: Results = []
         self._write_all()
+        self._read_all()                # stored sums replace many of them
         for _ in range(pixels):
             self._pixel()
         self.steps += [self._noise() for _ in range(3)]
