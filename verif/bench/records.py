@@ -1,15 +1,19 @@
 """Random layer records, drawn from the program format, independent of the compiler."""
 
 import random
+from collections.abc import Sequence
 
 from signum.hdl.config import ArrayConfig
 from signum.hdl.control.combine import combines_of
 from signum.hdl.control.isa import PATTERN_BIT, Isa, LayerFlag, LayerRecord, SegmentFlag
 
-__all__ = ["draw_array", "draw_long_record", "draw_record", "draw_records"]
+__all__ = ["LAYER", "RASTER", "draw_array", "draw_long_record", "draw_record", "draw_records"]
 
 LONGEST = 200           # turns of the loop of a long record
 MOST_SEGMENTS = 20
+RASTER = "x", "y"
+LAYER = *RASTER, "window_x", "window_y", "channel_blocks"
+LOOPS = *LAYER, "words", "runs", "lines", "segments"
 
 
 def draw_array(rng: random.Random) -> ArrayConfig:
@@ -87,15 +91,15 @@ def draw_record(rng: random.Random, config: ArrayConfig, *, last: bool = True) -
 
 
 
-def draw_long_record(rng: random.Random, config: ArrayConfig, *, last: bool = True) -> LayerRecord:
+def draw_long_record(rng: random.Random, config: ArrayConfig, *, last: bool = True,
+                     among: Sequence[str] = LOOPS) -> LayerRecord:
     """A layer with one long loop, or of many segments, so that its counters and fields use their high bits."""
     isa = Isa(config)
     record = draw_record(rng, config, last=last)
     raw = record.has(LayerFlag.RAW)
-    loops = dict.fromkeys(("x", "y", "window_x", "window_y", "channel_blocks"), 0)
+    loops = dict.fromkeys(LAYER, 0)
     segment = dict(record.segments[-1]) | dict.fromkeys(("words", "runs", "lines"), 0)
-    loop = rng.choice([*(name for name in loops if not (raw and name.startswith("window"))), "words", "runs", "lines",
-                       "segments"])
+    loop = rng.choice([name for name in among if not (raw and name.startswith("window"))])
     segment["flags"] &= ~SegmentFlag.CONTINUE
     count = 1
     if loop == "segments":
@@ -116,6 +120,8 @@ def draw_long_record(rng: random.Random, config: ArrayConfig, *, last: bool = Tr
     return LayerRecord(fields, (segment,) * count)
 
 
-def draw_records(rng: random.Random, config: ArrayConfig, count: int) -> list[LayerRecord]:
-    """Layers of few pixels, and layers with a long loop; each is the last of its run."""
-    return [rng.choice([draw_record, draw_long_record])(rng, config) for _ in range(count)]
+def draw_records(rng: random.Random, config: ArrayConfig, count: int, *,
+                 among: Sequence[str] = LOOPS) -> list[LayerRecord]:
+    """Layers of few pixels, and layers with a long loop ``among`` some; each is the last of its run."""
+    return [draw_long_record(rng, config, among=among) if rng.random() < 0.6 else draw_record(rng, config)
+            for _ in range(count)]

@@ -1,19 +1,39 @@
-"""Why mutants survive: by unit and change, of those that a run has drawn."""
+"""Why mutants survive: by unit, change and line, of those that a run has drawn."""
 
+import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
-__all__ = ["NONE", "REASONS", "reason_of"]
+__all__ = ["NONE", "REASONS", "Reason", "reason_of"]
 
 NONE = "none was found"
 
-BEGUN = "the value of a register in a reset, which the first `restart` replaces before it has an effect"
 
-REASONS: Mapping[tuple[str, str], str] = {
-    ("loop", "-mode const1 -module unit -cell $ternary$design.v:84$24 -port B -portbit 0"): BEGUN,
-    ("loop", "-mode const1 -module unit -cell $ternary$design.v:88$28 -port B -portbit 0"): BEGUN,
-}
+class Reason(NamedTuple):
+    """The unit, or "" for any, patterns of the change and of its line, and the reason."""
+
+    unit: str
+    change: str
+    line: str
+    text: str
 
 
-def reason_of(unit: str, change: str) -> str:
-    """The reason why a mutant survives, or that none was found."""
-    return REASONS.get((unit, change), NONE)
+REASONS = (
+    Reason("", r"-port [BS] ", r"= rst \? ",
+           "the value of a register in a reset, which is replaced, or not used, before it has an effect"),
+    Reason("threshold", r"-mode cnot\d .*-port Y ", r"^assign (address|_01_) = combine",
+           "it permutes the entries of the memory, for writes and reads alike"),
+    Reason("packer", r"-mode const0 .*-port Y ", r"= lane\[0\] \? .* : words;",
+           "the lanes of a word's last elements are 0 before these come"),
+    Reason("array", r"\\pe_\S+\$ternary.*-port S ", r"= load \? acc : neighbour;",
+           "the last column has no neighbour: its register may take its own sum in every cycle"),
+)
+
+
+def reason_of(survivor: Mapping[str, str]) -> str:
+    """The reason why a mutant survives, or that none was found; a survivor as in the report."""
+    for reason in REASONS:
+        if (reason.unit in ("", survivor["unit"]) and re.search(reason.change, survivor["change"])
+                and re.search(reason.line, survivor["line"])):
+            return reason.text
+    return NONE

@@ -82,7 +82,7 @@ def report(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
             "hardware": total(hardware), "source": total([row for row in rows if row["level"] == "source"]),
             "missing": [name for name in NAMES if name not in {row["unit"] for row in rows}],
             "rows": [{name: value for name, value in row.items() if name != "survivors"} for row in rows],
-            "survivors": [{**survivor, "reason": reason_of(survivor["unit"], survivor["change"])}
+            "survivors": [{**survivor, "reason": reason_of(survivor)}
                           for row in rows for survivor in row["survivors"]]}
 
 

@@ -188,7 +188,7 @@ def test_random_programs(number: int, seed: int) -> None:
     config = config.replace(pipeline=rng.randint(0, config.most_stages), zero_padding=rng.randint(0, 1),
                             program_depth=1024)
     check(config, draw_program(rng, config, rng.randint(1, 4), 600), rng)
-    check(config, [*(draw_long_record(rng, config, last=False) for _ in range(5)), draw_long_record(rng, config)], rng)
+    check(config, [*(draw_long_record(rng, config, last=False) for _ in range(15)), draw_long_record(rng, config)], rng)
 
 
 @pytest.mark.parametrize("number", range(3))

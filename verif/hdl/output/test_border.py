@@ -10,7 +10,7 @@ from signum.golden.reference.units import border
 from signum.hdl.config import ArrayConfig
 from signum.hdl.control.isa import Isa, LayerFlag, LayerRecord
 from signum.hdl.output.border import Border
-from signum.verif.bench.records import draw_array, draw_records
+from signum.verif.bench.records import RASTER, draw_array, draw_records
 from signum.verif.bench.trace import AMARANTH, play
 
 
@@ -49,13 +49,13 @@ def rtl(case: Case, simulator: str = AMARANTH) -> list[dict[str, int]]:
 
 
 def draw_case(rng: random.Random, config: ArrayConfig, layers: int) -> Case:
-    return Case(config, rng, draw_records(rng, config, layers))
+    return Case(config, rng, draw_records(rng, config, layers, among=RASTER))
 
 
 @pytest.mark.parametrize("number", range(20))
 def test_random_arrays(number: int, seed: int) -> None:
     rng = random.Random(f"{seed} {number}")
-    case = draw_case(rng, draw_array(rng), 20)
+    case = draw_case(rng, draw_array(rng), 40)
     assert rtl(case) == case.expected
 
 

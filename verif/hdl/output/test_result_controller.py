@@ -11,7 +11,7 @@ from signum.hdl.config import ArrayConfig
 from signum.hdl.control.combine import COMBINES
 from signum.hdl.control.isa import Isa, LayerFlag, LayerRecord
 from signum.hdl.output.result_controller import ResultController
-from signum.verif.bench.records import draw_array, draw_records
+from signum.verif.bench.records import LAYER, draw_array, draw_records
 from signum.verif.bench.trace import AMARANTH, play
 
 Seen = dict[str, int]
@@ -74,13 +74,13 @@ def rtl(case: Case, simulator: str = AMARANTH) -> Iterator[tuple[Seen, int]]:
 
 
 def draw_case(rng: random.Random, config: ArrayConfig, layers: int) -> Case:
-    return Case(config, rng, draw_records(rng, config, layers))
+    return Case(config, rng, draw_records(rng, config, layers, among=[*LAYER, "segments"]))
 
 
 @pytest.mark.parametrize("number", range(24))
 def test_random_arrays(number: int, seed: int) -> None:
     rng = random.Random(f"{seed} {number}")
-    case = draw_case(rng, draw_array(rng), 10)
+    case = draw_case(rng, draw_array(rng), 24)
     assert list(rtl(case)) == case.expected
 
 

@@ -9,7 +9,7 @@ from signum.golden.reference.units import Flush, Write, writeback
 from signum.hdl.config import ArrayConfig
 from signum.hdl.control.isa import Isa, LayerFlag, LayerRecord
 from signum.hdl.output.writeback import WritebackUnit
-from signum.verif.bench.records import draw_array, draw_records
+from signum.verif.bench.records import RASTER, draw_array, draw_records
 from signum.verif.bench.trace import AMARANTH, play
 
 
@@ -88,13 +88,13 @@ def rtl(case: Case, simulator: str = AMARANTH) -> list[Write]:
 
 
 def draw_case(rng: random.Random, config: ArrayConfig, layers: int) -> Case:
-    return Case(config, rng, draw_records(rng, config, layers))
+    return Case(config, rng, draw_records(rng, config, layers, among=RASTER))
 
 
 @pytest.mark.parametrize("number", range(30))
 def test_random_arrays(number: int, seed: int) -> None:
     rng = random.Random(f"{seed} {number}")
-    case = draw_case(rng, draw_array(rng), 16)
+    case = draw_case(rng, draw_array(rng), 30)
     assert rtl(case) == case.writes
 
 
