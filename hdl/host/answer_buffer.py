@@ -1,6 +1,6 @@
 """Buffer of answers on their way to the host: a ring that keeps each number until the host has it."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -26,7 +26,8 @@ class AnswerBuffer(wiring.Component):
     spram : bool
         See `BufferMemory`; ``bits`` of at most 16.
     registered : bool
-        ``i.ready`` is a register: it follows the host's counts a cycle later.
+        ``i.ready`` and ``o`` are registers: the one follows the host's counts a cycle later, and from the memory no path
+        leads on.
 
     Members
     -------
@@ -87,20 +88,22 @@ class AnswerBuffer(wiring.Component):
             memory.write_address.eq(end[:place]),
             memory.write_data.eq(self.i.payload),
             memory.read_address.eq(send[:place]),
-            self.o.payload.eq(memory.read_data),
-            self.o.valid.eq(here & ~self.rewind),
-            sent.eq(self.o.valid & self.o.ready),
-            self.more.eq(end != send),
-            self.first.eq(send),
+            self.more.eq(end != self.first),
         ]
         if self.registered:
-            room = Signal()
+            room, left = Signal(), self._offer(m, here, sent, kept)
             m.d.sync += room.eq(~(held + memory.write)[place])
-            m.d.comb += self.i.ready.eq(room)
+            m.d.comb += [self.i.ready.eq(room), self.first.eq(left)]
         else:
-            m.d.comb += self.i.ready.eq(~held[place])
-        m.d.sync += [known.eq(self.taken - kept), ahead.eq(send - kept), judged.eq(self.take & ~self.clear)]
-        m.d.sync += here.eq(self.more & ~sent & ~memory.blocked & ~self.rewind & ~self.clear)
+            m.d.comb += [
+                self.i.ready.eq(~held[place]),
+                self.o.payload.eq(memory.read_data),
+                self.o.valid.eq(here & ~self.rewind),
+                sent.eq(self.o.valid & self.o.ready),
+                self.first.eq(send),
+            ]
+        m.d.sync += [known.eq(self.taken - kept), ahead.eq(self.first - kept), judged.eq(self.take & ~self.clear)]
+        m.d.sync += here.eq((end != send) & ~sent & ~memory.blocked & ~self.rewind & ~self.clear)
         with m.If(memory.write):
             m.d.sync += end.eq(end + 1)
         with m.If(sent):
@@ -113,3 +116,21 @@ class AnswerBuffer(wiring.Component):
         with m.If(self.clear):
             m.d.sync += [end.eq(0), send.eq(0), kept.eq(0)]
         return m
+
+    def _offer(self, m: Module, here: Value, sent: Signal, kept: Value) -> Signal:
+        """Offer numbers from a register, into which they are ``sent`` from the memory; returns the count of those that
+        have left it."""
+        waits, left = Signal(), Signal(self.count_bits)
+        goes = self.o.valid & self.o.ready
+        m.d.comb += [
+            self.o.valid.eq(waits & ~self.rewind),
+            sent.eq(here & (~waits | self.o.ready) & ~self.rewind),
+        ]
+        m.d.sync += [waits.eq((sent | waits & ~goes) & ~self.rewind & ~self.clear), left.eq(left + goes)]
+        with m.If(sent):
+            m.d.sync += self.o.payload.eq(self.memory.read_data)
+        with m.If(self.rewind):
+            m.d.sync += left.eq(kept)
+        with m.If(self.clear):
+            m.d.sync += left.eq(0)
+        return left

@@ -1,6 +1,6 @@
 """A ring of words in a memory, read as a stream."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
@@ -44,11 +44,14 @@ class WordReader(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        following = Signal.like(self.place)
+        # ready comes late: sum and comparison do not wait for it
+        following, behind, taken = Signal.like(self.place), Signal.like(self.place), Signal()
         m.d.comb += [
-            following.eq(self.place + (self.o.valid & self.o.ready)),
+            taken.eq(self.o.valid & self.o.ready),
+            behind.eq(self.place + 1),
+            following.eq(Mux(taken, behind, self.place)),
             self.read_address.eq(following),
             self.o.payload.eq(self.read_data),
         ]
-        m.d.sync += [self.place.eq(following), self.o.valid.eq(following != self.end)]
+        m.d.sync += [self.place.eq(following), self.o.valid.eq(Mux(taken, behind != self.end, self.place != self.end))]
         return m

@@ -34,6 +34,6 @@ def reason_of(survivor: Mapping[str, str]) -> str:
     """The reason why a mutant survives, or that none was found; a survivor as in the report."""
     for reason in REASONS:
         if (reason.unit in ("", survivor["unit"]) and re.search(reason.change, survivor["change"])
-                and re.search(reason.line, survivor["line"])):
+                and re.search(reason.line, survivor.get("line", ""))):
             return reason.text
     return NONE

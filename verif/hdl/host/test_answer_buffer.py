@@ -48,7 +48,7 @@ def check(number_bits: int, count_bits: int, *, arrive: float, ready: float, cyc
             assert more == (send < len(numbers))
             assert not (rewind and valid)
             idle = idle + 1 if more and not valid and not rewind else 0
-            assert idle <= 2, "a number waits for the memory alone"
+            assert idle <= 2 + registered, "a number waits for the memory alone, and for the register"
             if valid:
                 assert number == numbers[send]
             before = kept, send
