@@ -26,8 +26,8 @@ class AnswerBuffer(wiring.Component):
     spram : bool
         See `BufferMemory`; ``bits`` of at most 16.
     registered : bool
-        ``i.ready`` and ``o`` are registers: the one follows the host's counts a cycle later, and from the memory no path
-        leads on.
+        ``i.ready`` and ``o`` are registers: the one follows the host's counts a cycle later, the other ends the paths
+        from the memory.
 
     Members
     -------

@@ -15,9 +15,10 @@ Results = list[tuple[str, int]]
 
 
 class Case:
-    """Pixels of several drains each, with the offsets of their border classes; all words are read back before and after.
+    """Pixels of several drains each, with the offsets of their border classes.
 
-    Sums come as from the drain: a column a cycle, an idle cycle between tiles, drains at once or later.
+    All words are read back before and after them. Sums come as from the drain: a column a cycle, an idle cycle between
+    tiles, drains at once or later.
     """
 
     def __init__(self, config: ArrayConfig, rng: random.Random, pixels: int) -> None:
