@@ -179,6 +179,12 @@ class LayerRun:
         beats = np.arange(self.levels * self.beats) * entries
         return self.program.thresholds[first[:, None] + beats + entry].reshape(len(first), -1)
 
+    def _compared(self, sums: np.ndarray, window: int, opens: np.ndarray) -> np.ndarray:
+        """Whether sums (B, pixels, channels) reach their thresholds, which the gates choose where there are any."""
+        if self.record.combine.gates:
+            return sums >= np.where(opens, self._thresholds(window, 2), self._thresholds(window, 1))
+        return sums >= self._thresholds(window)
+
     def _in_order(self, sums: list[np.ndarray]) -> np.ndarray:
         """The sums of all levels as they leave: of each block of columns a level after another."""
         ends = np.cumsum(self.sizes)
@@ -197,9 +203,7 @@ class LayerRun:
                 if self.config.signed:
                     found = np.clip(sums, 0, 255).astype(pooled.dtype)
                 else:
-                    window = window_y * (f["window_x"] + 1) + window_x
-                    found = sums >= (np.where(opens, self._thresholds(window, 2), self._thresholds(window, 1))
-                                     if self.record.combine.gates else self._thresholds(window))
+                    found = self._compared(sums, window_y * (f["window_x"] + 1) + window_x, opens)
                 pooled = np.maximum(pooled, found)
         return pooled
 

@@ -34,6 +34,8 @@ ARRAYS = {
                             threshold_depth=512, raw_depth=256),
     # the faults of so many tile columns arrive after a run's end
     "wide": SMALL.replace(rows=1, cols=30, tile=1),
+    # thresholds that a decision chooses
+    "gated": SMALL.replace(gate=1),
     "8 bits": SMALL.replace(lanes=3, element_bits=8, acc_bits=28, sum_bits=32, requantize_shift=16, drain_width=1),
 }
 NAME = "signum"
@@ -52,21 +54,36 @@ class Watch(interpret.LayerRun):
     reads: Words
 
     def _note(self, region: Region, addresses: np.ndarray) -> None:
+        """Addresses (pixels, ...), or (B, pixels, ...) where they depend on the image."""
         rows = self.config.rows
         for row in range(rows):
-            own = addresses[row::rows] if self.program.split else addresses
-            self.reads.setdefault((region, row), set()).update(own.ravel().tolist())
+            own = addresses if addresses.ndim == 2 else addresses[0 if self.program.split else row]
+            self.reads.setdefault((region, row), set()).update(
+                (own[row::rows] if self.program.split else own).ravel().tolist())
 
     def _counts(self, memory: np.ndarray, addresses: np.ndarray, words: np.ndarray) -> np.ndarray:
         self._note(Region.ACTIVATIONS, addresses)
         return super()._counts(memory, addresses, words)
 
-    def _thresholds(self, window: int, entry: int = 0) -> np.ndarray:
-        found, kept = super()._thresholds(window, entry), self.program.thresholds
+    def _places(self, window: int, entry: int) -> np.ndarray:
+        """The addresses of thresholds."""
+        kept = self.program.thresholds
         places = np.broadcast_to(np.arange(len(kept))[:, None], kept.shape)
         object.__setattr__(self.program, "thresholds", places)      # reads do not depend on the thresholds
-        self._note(Region.THRESHOLDS, super()._thresholds(window, entry))
+        found = super()._thresholds(window, entry)
         object.__setattr__(self.program, "thresholds", kept)
+        return found
+
+    def _compared(self, sums: np.ndarray, window: int, opens: np.ndarray) -> np.ndarray:
+        if self.record.combine.gates:
+            self._note(Region.THRESHOLDS, np.where(opens, self._places(window, 2), self._places(window, 1)))
+        return super()._compared(sums, window, opens)
+
+    def _thresholds(self, window: int, entry: int = 0) -> np.ndarray:
+        found = super()._thresholds(window, entry)
+        if entry:                       # noted as the gates choose them
+            return found
+        self._note(Region.THRESHOLDS, self._places(window, entry))
         if self.config.raw_depth:       # of all rows
             rows = [self.reads.pop((Region.THRESHOLDS, row)) for row in range(self.config.rows)]
             self.reads.setdefault((Region.ALL_THRESHOLDS, 0), set()).update(*rows)
@@ -102,6 +119,14 @@ def words_first_read(case: Case, reads: Words) -> Words:
         first[Region.ACTIVATIONS, row] = reads[Region.ACTIVATIONS, row] & (
             written.get((Region.ALL_ACTIVATIONS, 0), set()) | written.get((Region.ACTIVATIONS, row), set()))
     return first
+
+
+def drawn(rng: np.random.Generator, config: ArrayConfig) -> Case:
+    """A random case; with gated layers where the array has gates."""
+    while True:
+        case = draw_short_case(rng, config, TRANSFERS)
+        if not config.gate or any(record.combine.gates for record in case.program.records):
+            return case
 
 
 def nothing() -> None:
@@ -187,7 +212,7 @@ def test_nothing_is_wrong(board: Board) -> None:
         board.model.close()
         board.begin(1 + seed)
         for _ in range(3):
-            case = draw_short_case(rng, board.config, TRANSFERS)
+            case = drawn(rng, board.config)
             alone = dataclasses.replace(case, maps={name: elements[:1] for name, elements in case.maps.items()})
             for some in (alone, case):      # rows without an image read words that nobody has written
                 board.scramble(rng)
@@ -199,7 +224,7 @@ def test_words_that_a_run_reads(board: Board, monkeypatch: pytest.MonkeyPatch) -
     tried = dict.fromkeys(Region, 0)
     for seed in range(CASES):
         rng = np.random.default_rng([default_seed(), seed])
-        case = draw_short_case(rng, board.config, TRANSFERS)
+        case = drawn(rng, board.config)
         first = words_first_read(case, words_read(case, monkeypatch))
         for memory in board.memories:
             words = sorted(first.get((memory.region, memory.unit), ()))
@@ -219,7 +244,7 @@ def test_words_that_nobody_reads(board: Board, monkeypatch: pytest.MonkeyPatch) 
     """A flipped bit there changes nothing."""
     for seed in range(CASES):
         rng = np.random.default_rng([default_seed(), seed])
-        case = draw_short_case(rng, board.config, TRANSFERS)
+        case = drawn(rng, board.config)
         reads = words_read(case, monkeypatch)
         by_region: dict[Region, set[int]] = {}
         for (region, _), words in reads.items():
@@ -240,7 +265,7 @@ def test_a_bit_that_flips_in_any_cycle(board: Board, monkeypatch: pytest.MonkeyP
     told = 0
     for seed in range(CASES):
         rng = np.random.default_rng([default_seed(), seed])
-        case = draw_short_case(rng, board.config, TRANSFERS)
+        case = drawn(rng, board.config)
         reads = words_read(case, monkeypatch)
         cycles = program_job(case.program, [case.maps])["cycles"]
         for _ in range(40):
@@ -256,7 +281,7 @@ def test_results(board: Board) -> None:
     """A result whose bit flips before the host reads it is told."""
     rng = np.random.default_rng(default_seed())
     for _ in range(CASES):
-        case = draw_short_case(rng, board.config, TRANSFERS)
+        case = drawn(rng, board.config)
         address = int(rng.choice(program_job(case.program, [case.maps])["runs"][0]["reads"]))
         place = board.model.map.decode(address)
         [memory] = [memory for memory in board.memories
