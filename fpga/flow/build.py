@@ -125,7 +125,7 @@ def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | No
         (out / name).unlink(missing_ok=True)
     progress("synthesis")
     counts = synthesize(board, design, line, out, camera=camera)
-    seed, placed, reached, stalled = place_best(board, range(seed, seed + seeds), out, pll.frequency, progress)
+    seed, placed, reached, stalled, expected = place_best(board, range(seed, seed + seeds), out, pll.frequency, progress)
     fmax, clock = fmax_mhz(placed), pll.frequency / 1e6
     use = utilization(placed, family)
     report = {
@@ -151,6 +151,7 @@ def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | No
         "seed": seed,
         "fmax_mhz_by_seed": {str(seed): mhz for seed, mhz in reached.items()},
         "stalled_seeds": stalled,
+        "expected_mhz_by_seed": {str(seed): mhz for seed, mhz in expected.items()},
         "tools": {
             "amaranth": version("amaranth"),
             "yosys": version("pyosys"),

@@ -53,6 +53,20 @@ class Stall:
         return False
 
 
+class Expected:
+    """Notes the clocks that nextpnr expects of a placement, as in its report."""
+
+    CLOCK = re.compile(r"Info: Max frequency for clock\s+'([^']+)':\s+([\d.]+) MHz \(\w+ at ([\d.]+) MHz\)")
+
+    def __init__(self) -> None:
+        self.report: dict[str, Any] = {"fmax": {}}
+
+    def __call__(self, line: str) -> str:
+        if found := self.CLOCK.match(line):
+            self.report["fmax"][found[1]] = {"achieved": float(found[2]), "constraint": float(found[3])}
+        return ""
+
+
 def dense(board: Board, folder: Path) -> bool:
     """Whether the netlist takes more than the share `DENSE` of the block RAMs."""
     counts = json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
@@ -62,34 +76,59 @@ def dense(board: Board, folder: Path) -> bool:
 
 def place(board: Board, seed: int, folder: Path, clock: float) -> dict[str, Any]:
     """Place and route the netlist for a clock in Hz, in time or not; returns nextpnr's report."""
-    family = board.family
-    further = family.dense_options if family.dense_options and dense(board, folder) else ()
-    run_tool(family.place, [*board.chip.place, *family.place_options, *further, "--report", "place.json",
-                                  "--freq", str(clock / 1e6), "--seed", str(seed), "--timing-allow-fail"],
-             folder, Stall())
+    run_tool(board.family.place, [*options(board, seed, folder, clock), "--report", "place.json"], folder, Stall())
     return json.loads((folder / "place.json").read_text())
 
 
+def options(board: Board, seed: int, folder: Path, clock: float) -> list[str]:
+    """The options of nextpnr for a placement."""
+    family = board.family
+    further = family.dense_options if family.dense_options and dense(board, folder) else ()
+    return [*board.chip.place, *family.place_options, *further, "--freq", str(clock / 1e6), "--seed", str(seed),
+            "--timing-allow-fail"]
+
+
+def expected_mhz(board: Board, seed: int, folder: Path, clock: float) -> float:
+    """Place without routing; returns the clock in MHz that nextpnr expects."""
+    expected = Expected()
+    run_tool(board.family.place, [*options(board, seed, folder, clock), "--no-route"], folder, expected)
+    return round(fmax_mhz(expected.report), 2)
+
+
 class Placed(NamedTuple):
-    """The fastest of several placements, with nextpnr's report; the MHz of each seed, and seeds that did not route."""
+    """The fastest of several placements, with nextpnr's report; the MHz of each seed, and seeds that did not route.
+
+    Of a dense design also the MHz that nextpnr expects of each seed without routing.
+    """
 
     seed: int
     report: dict[str, Any]
     reached: dict[int, float]
     stalled: list[int]
+    expected: dict[int, float]
 
 
 def place_best(board: Board, seeds: range, folder: Path, clock: float, progress: Progress) -> Placed:
     """Place several times; the fastest placement is the one left in the folder.
 
-    Where a placement cannot be routed, one with a further seed is tried for it, at most `FURTHER` in all.
+    Where a placement cannot be routed, one with a further seed is tried for it, at most `FURTHER` in all. Routing a
+    dense design takes hours: of its placements only the one of which nextpnr expects the fastest clock is routed, or,
+    where it cannot be, the next one.
     """
     routed = folder / board.family.routed
     best: tuple[int, dict[str, Any], bytes] | None = None
     reached: dict[int, float] = {}
     stalled: list[int] = []
-    tries = list(seeds)
+    tries, most = list(seeds), len(seeds)
+    expected: dict[int, float] = {}
+    if most > 1 and board.family.dense_options and dense(board, folder):
+        for seed in seeds:
+            progress(f"place, seed {seed}")
+            expected[seed] = expected_mhz(board, seed, folder, clock)
+        tries, most = sorted(seeds, key=lambda seed: -expected[seed]), 1
     for seed in tries:
+        if len(reached) == most:
+            break
         progress(f"place and route, seed {seed}")
         try:
             report = place(board, seed, folder, clock)
@@ -97,7 +136,7 @@ def place_best(board: Board, seeds: range, folder: Path, clock: float, progress:
             if STALLED not in str(error) or len(stalled) == FURTHER:
                 raise
             stalled.append(seed)
-            tries.append(tries[-1] + 1)
+            tries.append(max(tries) + 1)
             continue
         reached[seed] = round(fmax_mhz(report), 2)
         if best is None or reached[seed] > reached[best[0]]:
@@ -105,4 +144,4 @@ def place_best(board: Board, seeds: range, folder: Path, clock: float, progress:
     assert best is not None
     seed, report, content = best
     routed.write_bytes(content)
-    return Placed(seed, report, reached, stalled)
+    return Placed(seed, report, reached, stalled, expected)

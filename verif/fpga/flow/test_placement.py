@@ -43,6 +43,34 @@ def test_designs_with_nearly_all_block_rams_have_another_router(board, rams, rou
     assert ("router2" in called) == router
 
 
+def test_of_a_dense_design_the_most_promising_placement_alone_is_routed(tmp_path, monkeypatch):
+    expected = {1: 70.0, 2: 90.0, 3: 80.0}
+
+    def run_tool(name, options, folder, watch):
+        seed = int(options[options.index("--seed") + 1])
+        if "--no-route" in options:
+            watch(f"Info: Max frequency for clock '$glbnet$clock.clk': {expected[seed]:.2f} MHz (FAIL at 100.00 MHz)")
+            watch("Info: Max frequency for clock 'line': 217.63 MHz (PASS at 125.00 MHz)")
+            return
+        routed.append(seed)
+        if seed in stalls:
+            raise BuildError(f"nextpnr-ecp5: {STALLED}")
+        (folder / "signum.config").write_text(str(seed))
+        (folder / "place.json").write_text(json.dumps({"fmax": {"clk": {"achieved": 88.0, "constraint": 100.0}}}))
+
+    routed: list[int] = []
+    stages: list[str] = []
+    monkeypatch.setattr(placement, "run_tool", run_tool)
+    (tmp_path / "stat.json").write_text(json.dumps({"design": {"num_cells_by_type": {"DP16KD": 208}}}))
+    for stalls, order in ((set(), [2]), ({2}, [2, 3])):
+        routed.clear()
+        found = place_best(BOARDS["ecpix5-85"], range(1, 4), tmp_path, 100e6, stages.append)
+        assert (found.seed, found.stalled, routed) == (order[-1], sorted(stalls), order)
+        assert found.reached == {order[-1]: 88.0}
+        assert found.expected == expected
+    assert stages[:4] == ["place, seed 1", "place, seed 2", "place, seed 3", "place and route, seed 2"]
+
+
 def test_a_further_seed_where_the_router_stalls(tmp_path, monkeypatch):
     def place(board, seed, folder, clock):
         if seed in stalls:
