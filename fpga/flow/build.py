@@ -125,7 +125,8 @@ def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | No
         (out / name).unlink(missing_ok=True)
     progress("synthesis")
     counts = synthesize(board, design, line, out, camera=camera)
-    seed, placed, reached, stalled, expected = place_best(board, range(seed, seed + seeds), out, pll.frequency, progress)
+    tries = range(seed, seed + seeds)
+    seed, placed, reached, stalled, expected = place_best(board, tries, out, pll.frequency, progress)
     fmax, clock = fmax_mhz(placed), pll.frequency / 1e6
     use = utilization(placed, family)
     report = {
