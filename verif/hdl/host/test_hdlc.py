@@ -4,7 +4,7 @@ import random
 from itertools import pairwise
 
 import pytest
-from amaranth.hdl import ResetInserter, Signal
+from amaranth.hdl import ClockDomain, Module
 
 from signum.hdl.host.hdlc import HDLCDecoder, HDLCEncoder
 from signum.verif.bench.amaranth_simulation import run_testbenches
@@ -76,6 +76,12 @@ def test_every_byte_plain_and_escaped(ready: float) -> None:
         (byte ^ 0x20, byte == 0x7E, 0) for byte in others]
 
 
+def test_flags_and_escapes_alone_are_escaped() -> None:
+    line, _ = encoded([bytes(range(256))])
+    escaped = {byte: bytes([byte]) for byte in range(256)} | {0x7D: b"\x7d\x5d", 0x7E: b"\x7d\x5e"}
+    assert line == b"".join(escaped[byte] for byte in range(256)) + b"\x7e"
+
+
 def test_a_reset_forgets_an_escape() -> None:
     unit = HDLCDecoder()
 
@@ -85,16 +91,18 @@ def test_a_reset_forgets_an_escape() -> None:
         ctx.set(unit.i.payload, 0x7D)
         await ctx.tick()
         ctx.set(unit.i.valid, 0)
-        ctx.set(reset, 1)
+        ctx.set(domain.rst, 1)
         await ctx.tick()
-        ctx.set(reset, 0)
+        ctx.set(domain.rst, 0)
         ctx.set(unit.i.valid, 1)
         ctx.set(unit.i.payload, 0x31)
         *_, item = await ctx.tick().sample(unit.o.payload)
         assert (item.byte, item.whole) == (0x31, 1)
 
-    reset = Signal()
-    run_testbenches(ResetInserter(reset)(unit), bench)
+    m = Module()
+    m.domains.sync = domain = ClockDomain()
+    m.submodules.unit = unit
+    run_testbenches(m, bench)
 
 
 def test_an_escape_counts_once() -> None:
