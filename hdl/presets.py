@@ -44,12 +44,12 @@ PRESETS: dict[str, dict[str, int]] = {
                               input_depth=1024, input_planes=8, answer_ranks=1),
     # CNV at 16,384 operations a cycle, an image a row: codes of eight bits, of which a word has a whole number, fill
     # eight images while the layers behind the first run; with one threshold memory for all rows it takes the block RAMs
-    # of the largest chip; for simulation, since its words cross 32 columns in a cycle, by nextpnr's estimate half as
-    # fast as those of other arrays
-    "ecp5_cnv_16k": preset(8, 64, 32, tile=32, drain_width=8, fetch_width=2, pipeline=3, memory_registers=2,
-                           sum_bits=14, weight_depth=1024, activation_depth=3584, threshold_depth=272, raw_depth=16,
-                           program_depth=256, input_depth=1024, input_planes=1, input_levels=8, input_maximum=255,
-                           answer_ranks=1),
+    # of the largest chip; tiles of 32 columns keep the drains of the first layer short, and of four rows the wires; it
+    # was placed and not routed
+    "ecp5_cnv_16k": preset(8, 64, 32, tile=32, tile_height=4, drain_width=8, fetch_width=2, pipeline=3,
+                           memory_registers=2, sum_bits=14, weight_depth=1024, activation_depth=3584,
+                           threshold_depth=272, raw_depth=16, program_depth=256, input_depth=1024, input_planes=1,
+                           input_levels=8, input_maximum=255, answer_ranks=1),
     # half the block RAMs of GW1NR-9, since twice the lanes find no placement; most of GW2A-18, which was not placed
     "gowin_9k": preset(4, 4, 32, pipeline=4, memory_registers=1, access_patterns=1, threshold_depth=256),
     "gowin_20k": preset(8, 8, 64, pipeline=5, memory_registers=1),
