@@ -10,18 +10,21 @@ from signum.verif.bench.amaranth_simulation import run_testbenches
 from signum.verif.bench.sensor import sensor_bytes
 
 
-def through(layout, lines, rng, stall):
-    """The values that leave for each line, by its marks, and the number of ends."""
+def through(layout, lines, rng, stall, lost=(), told=None):
+    """The values that leave for each line, by its marks.
+
+    Bytes are ``lost`` before the items of these numbers; ``told`` gets the mark of each value, and of the end.
+    """
     unit = PixelFormat(layout=layout)
     items = [(value, i == 0, 0) for line in lines for i, value in enumerate(line)] + [(0, 0, 1)]
     found: list[list[int]] = []
     ends: list[bool] = []
 
     async def send(ctx):
-        for value, line, end in items:
+        for number, (value, line, end) in enumerate(items):
             while rng.random() < stall:
                 await ctx.tick()
-            ctx.set(unit.i.payload, {"value": value, "line": line, "end": end, "lost": 0})
+            ctx.set(unit.i.payload, {"value": value, "line": line, "end": end, "lost": number in lost})
             ctx.set(unit.i.valid, 1)
             await ctx.tick().until(unit.i.ready)
             ctx.set(unit.i.valid, 0)
@@ -31,6 +34,8 @@ def through(layout, lines, rng, stall):
             ctx.set(unit.o.ready, rng.random() >= stall)
             *_, valid, ready, item = await ctx.tick().sample(unit.o.valid, unit.o.ready, unit.o.payload)
             if valid and ready:
+                if told is not None:
+                    told.append(item.lost)
                 if item.end:
                     ends.append(True)
                 elif item.line:
@@ -68,3 +73,26 @@ def test_half_a_pixel_at_the_end_of_a_line_is_dropped(layout, seed):
     lines = sensor_bytes(frame, layout).tolist()
     assert through(layout, [line[:-1] for line in lines], rng, 0.0) == [
         line[:-layout.channels] for line in through(layout, lines, rng, 0.0)]
+
+
+@pytest.mark.parametrize("stall", [0.0, 0.5])
+@pytest.mark.parametrize("layout", [Format.YUYV, Format.UYVY, Format.RGB565])
+def test_lost_bytes_are_told_with_the_next_value(layout, stall, seed):
+    """Also those in front of half a pixel, which is dropped, and of the second byte of a pixel."""
+    rng = random.Random(seed)
+    lines = [[rng.randrange(256) for _ in range(length)] for length in (8, 7, 6, 9, 1, 4)]
+    count = sum(map(len, lines)) + 1
+    lost = {number for number in range(count) if rng.random() < 0.15}
+    told: list[int] = []
+    through(layout, lines, rng, stall, lost, told)
+    expected: list[int] = []
+    number, waits = 0, False
+    for line in lines:
+        for place in range(len(line)):
+            waits |= number in lost
+            if place % 2:
+                expected += [int(waits)] * layout.channels
+                waits = False
+            number += 1
+    assert told == [*expected, int(waits or number in lost)]
+    assert {0, 1} == set(expected)
