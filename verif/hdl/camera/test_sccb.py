@@ -1,6 +1,7 @@
 """The setup of a sensor against a device on the two-wire bus, by the rules of the bus."""
 
 import re
+from itertools import pairwise
 
 import pytest
 
@@ -47,6 +48,9 @@ class Bus:
 
 
 def run(setup, bus, limit=2_000_000):
+    """Write the table; returns the missing acknowledgements. Nothing changes behind the end."""
+    found = []
+
     async def bench(ctx):
         cycle = 0
         async for _, _, scl, sda, done in ctx.tick().sample(setup.scl, setup.sda, setup.done):
@@ -54,20 +58,32 @@ def run(setup, bus, limit=2_000_000):
             cycle += 1
             assert cycle < limit
             if done:
-                return
+                break
+        found.append(ctx.get(setup.missed))
+        for _ in range(20):
+            *_, scl, sda, done, missed = await ctx.tick().sample(setup.scl, setup.sda, setup.done, setup.missed)
+            assert (scl, sda, done, missed) == (1, 1, 1, found[0])
 
     run_testbenches(setup, bench)
+    return found[0]
 
 
 @pytest.mark.parametrize("register_bytes", [1, 2])
-def test_registers(register_bytes):
+@pytest.mark.parametrize("acknowledges", [True, False])
+def test_registers(register_bytes, acknowledges):
+    """All registers, at equal distances but for a pause, also if nobody acknowledges them."""
     top = (1 << 8 * register_bytes) - 1
-    table = [(0x12 % (top + 1), 0x80), (0, 0), (top, 255), (0x5A, 0xA5)]
-    bus = Bus()
-    setup = SensorSetup(table=table, device=DEVICE, register_bytes=register_bytes, quarter=2)
-    run(setup, bus)
+    registers = [(0x12 % (top + 1), 0x80), (0, 0), (top, 255), (0x5A, 0xA5)]
+    bus = Bus(acknowledges)
+    setup = SensorSetup(table=[*registers[:2], (DELAY, 1), *registers[2:]], device=DEVICE,
+                        register_bytes=register_bytes, quarter=2)
+    missed = run(setup, bus)
     assert bus.transfers == [[DEVICE << 1, *register.to_bytes(register_bytes, "big"), value]
-                             for register, value in table]
+                             for register, value in registers]
+    assert missed == (0 if acknowledges else len(registers) * (2 + register_bytes))
+    first, pause, last = (b - a for a, b in pairwise(bus.times))
+    assert first == last
+    assert pause - first in range(800, 810)
 
 
 def test_a_pause():
