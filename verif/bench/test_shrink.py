@@ -87,7 +87,8 @@ def test_a_file_of_a_trial(index: int, seed: int, tmp_path: Path) -> None:
             assert np.array_equal(found.maps[name], elements)
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[1]", "null", '{"arrays": [], "answers": null, "graph": ["Graph"]}'])
+@pytest.mark.parametrize("text", ["", "{}", "[1]", "null", '{"arrays": [], "answers": null, "graph": ["Graph"]}',
+                                  '{"arrays": [{"values": [1], "dtype": "a, (", "shape": [1]}]}'])
 def test_other_files(text: str, tmp_path: Path) -> None:
     path = tmp_path / "other.json"
     path.write_text(text)

@@ -28,7 +28,8 @@ __all__ = ["Failure", "Trial", "TrialError", "draw_filling", "draw_trials",
 STREAMS = 3
 """Of so many arrays one takes pixels."""
 
-INVALID = (ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError, RecursionError)
+INVALID = (ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError, RecursionError, SyntaxError)
+"""What reading and building of wrong values raises; numpy parses the name of a type."""
 
 
 class TrialError(ValueError):
