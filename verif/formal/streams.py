@@ -138,10 +138,11 @@ def proofs() -> Iterator[Proof]:
         ("HDLCEncoder", {}, "", Mutant(f"{host}hdlc", "with m.Elif(self.o.ready):", "with m.Else():"),
          {"polite": False}),
         ("WordReader", {"depth": 4, "bits": 4}, "",
-         Mutant(f"{host}word_reader", "(self.o.valid & self.o.ready)", "self.o.valid"),
+         Mutant(f"{host}word_reader", "taken.eq(self.o.valid & self.o.ready)", "taken.eq(self.o.valid)"),
          {"further": ring_inputs}),
         ("AnswerBuffer", {"number_bits": 3, "count_bits": 4, "bits": 4}, ", but for rewind and clear",
-         Mutant(f"{host}answer_buffer", "with m.If(sent):", "with m.If(self.o.valid):"),
+         Mutant(f"{host}answer_buffer", "with m.If(sent):\n            m.d.sync += send",
+                "with m.If(self.o.valid):\n            m.d.sync += send"),
          {"excuse": lambda unit: unit.rewind | unit.clear, "further": ring_counts,
           "links": {f"unit.{name}": f"spec_{name}" for name in ("end", "send", "kept", "known", "ahead", "judged")}}),
         ("UARTReceiver", {"divisor": 4}, "", Mutant(
