@@ -129,9 +129,13 @@ def test_simulators(simulator: str, seed: int) -> None:
     assert rtl(case, simulator) == case.expected
 
 
-@pytest.mark.parametrize(("rows", "height", "depth"), [*((*size, 0) for size in SIZES[:-1]), (1, 1, 4), (4, 1, 4)])
-def test_control_comes_out_a_cycle_later_for_each_tile_row(rows: int, height: int, depth: int, seed: int) -> None:
-    config = config_of(rows, height, access_patterns=1, requantize_depth=depth)
+@pytest.mark.parametrize(("rows", "height"), SIZES)
+@pytest.mark.parametrize("values", [
+    {"access_patterns": 1, "requantize_depth": 0},      # as in `test_sizes`
+    *({"requantize_depth": depth} for depth in (0, 4))])
+def test_control_comes_out_a_cycle_later_for_each_tile_row(rows: int, height: int, values: dict[str, int],
+                                                           seed: int) -> None:
+    config = config_of(rows, height, **{"zero_padding": int(rows > 3 or "access_patterns" in values)} | values)
     rng, layout = random.Random(f"{seed} {rows}"), control_layout(config)
     sent = [rng.getrandbits(layout.size) for _ in range(config.tile_rows + 20)]
     trace = play(Epilogue(config=config, rows=rows), [{"control": unpack(layout, bits)} for bits in sent])
