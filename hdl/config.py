@@ -360,6 +360,7 @@ class ArrayConfig:
 
     @property
     def rows_per_tile(self) -> int:
+        """Rows of a tile; see ``tile_height``."""
         return self.tile_height or self.tile
 
     @property

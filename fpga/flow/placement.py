@@ -68,7 +68,9 @@ class Expected:
 
 
 def dense(board: Board, folder: Path) -> bool:
-    """Whether the netlist takes more than the share `DENSE` of the block RAMs."""
+    """Whether the netlist takes more than the share `DENSE` of the block RAMs, of a family with options for that."""
+    if not board.family.dense_options:
+        return False
     counts = json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
     rams = sum(count for kind, count in counts.items() if kind.startswith(board.family.rams))
     return rams > DENSE * board.capacity.rams
@@ -83,7 +85,7 @@ def place(board: Board, seed: int, folder: Path, clock: float) -> dict[str, Any]
 def options(board: Board, seed: int, folder: Path, clock: float) -> list[str]:
     """The options of nextpnr for a placement."""
     family = board.family
-    further = family.dense_options if family.dense_options and dense(board, folder) else ()
+    further = family.dense_options if dense(board, folder) else ()
     return [*board.chip.place, *family.place_options, *further, "--freq", str(clock / 1e6), "--seed", str(seed),
             "--timing-allow-fail"]
 
@@ -121,7 +123,7 @@ def place_best(board: Board, seeds: range, folder: Path, clock: float, progress:
     stalled: list[int] = []
     tries, most = list(seeds), len(seeds)
     expected: dict[int, float] = {}
-    if most > 1 and board.family.dense_options and dense(board, folder):
+    if most > 1 and dense(board, folder):
         for seed in seeds:
             progress(f"place, seed {seed}")
             expected[seed] = expected_mhz(board, seed, folder, clock)

@@ -322,9 +322,8 @@ def _check_compiled(program: Program, what: str) -> None:
         need(program.output.offset is not None and program.output.channels == result.channels, f"{what}.output",
              f"have {result.channels} channels with offsets", program.output.channels)
     if config.raw_depth:
-        own = program.result_entries
+        own, shared = program.result_entries, program.threshold_entries
         need(own <= config.raw_depth, f"{what}.result", f"have at most {config.raw_depth} entries", own)
-        shared = len(program.thresholds) - own
         need(0 <= shared <= config.shared_thresholds, f"{what}.thresholds",
              f"have at most {config.shared_thresholds} entries of all rows", shared)
     _check_records(program, what)

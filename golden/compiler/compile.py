@@ -164,13 +164,13 @@ class Compiler:
         return program
 
     def _check_thresholds(self, program: Program) -> None:
-        entries, depth = len(program.thresholds), self.config.raw_depth
+        depth = self.config.raw_depth
         if not depth:
-            need("thresholds and raw results of a row", entries, self.config.threshold_depth, "threshold_depth")
+            need("thresholds and raw results of a row", len(program.thresholds), self.config.threshold_depth,
+                 "threshold_depth")
             return
-        own = program.result_entries
-        need("raw results of a row", own, depth, "raw_depth", program.least_raw_depth)
-        need("thresholds of all rows", entries - own, self.config.shared_thresholds, "threshold_depth",
+        need("raw results of a row", program.result_entries, depth, "raw_depth", program.least_raw_depth)
+        need("thresholds of all rows", program.threshold_entries, self.config.shared_thresholds, "threshold_depth",
              program.least_threshold_depth(depth))
 
     def _size(self, records: list[LayerRecord]) -> int:

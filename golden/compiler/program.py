@@ -217,24 +217,27 @@ class Program:
         return self.result.entries(self.config, self.split) + offsets
 
     @property
+    def threshold_entries(self) -> int:
+        """Entries of ``thresholds`` that are thresholds, in front of the others."""
+        return len(self.thresholds) - self.result_entries
+
+    @property
     def least_raw_depth(self) -> int:
         """The least ``raw_depth`` for the raw results."""
         return 1 << max(0, self.result_entries - 1).bit_length()
 
     def least_threshold_depth(self, raw_depth: int) -> int:
         """The least ``threshold_depth`` with a ``raw_depth``, which may be 0."""
-        entries = len(self.thresholds)
         if not raw_depth:
-            return max(1, entries)
-        return (max(1, words_per(entries - self.result_entries, raw_depth)) + 1) * raw_depth
+            return max(1, len(self.thresholds))
+        return (max(1, words_per(self.threshold_entries, raw_depth)) + 1) * raw_depth
 
     @property
     def threshold_addresses(self) -> list[int]:
         """The addresses of ``thresholds``: the results follow, but for those of rows that share their thresholds."""
-        own = self.result_entries
-        shared = len(self.thresholds) - own
+        shared = self.threshold_entries
         first = self.config.shared_thresholds if self.config.raw_depth else shared
-        return [*range(shared), *range(first, first + own)]
+        return [*range(shared), *range(first, first + self.result_entries)]
 
     def load_writes(self) -> Iterator[tuple[int, int]]:
         """Bus writes (address, data) that load the program into an array, once."""

@@ -312,7 +312,7 @@ class Resident:
                             for i in range(program.address_map.slices))
         if program.result is not None:
             yield from (address(Region.ALL_THRESHOLDS, word=word, slice=lane)
-                        for word in program.threshold_addresses[len(program.thresholds) - program.result_entries:]
+                        for word in program.threshold_addresses[program.threshold_entries:]
                         for lane in range(program.config.drain_width))
 
 

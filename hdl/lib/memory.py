@@ -90,8 +90,7 @@ class Bank(wiring.Component):
         else:
             word = self._parts(m, parts, address, at, slices, write)
         if self.parity:
-            widths = [len(each) for each in slices]
-            slices = [word[i * (DATA_BITS + 1):][:width] for i, width in enumerate(widths)]
+            slices = [word[i * (DATA_BITS + 1):][:len(each)] for i, each in enumerate(slices)]
             wrong = Cat(part.xor() for part in slices).any()
             if self.depth & (self.depth - 1):       # behind the last address is no word
                 there = Signal()

@@ -32,8 +32,14 @@ def draw_array(rng: random.Random) -> ArrayConfig:
 
 def most(isa: Isa, name: str, limit: int) -> int:
     """The largest value of a field, bounded by a limit."""
-    bits = {field.name: field.bits for field in isa.layer}[name]
+    [bits] = (field.bits for field in (*isa.layer, *isa.segment) if field.name == name)
     return min(limit, (1 << bits) - 1)
+
+
+def draw_border(rng: random.Random, isa: Isa, x: int, y: int) -> dict[str, int]:
+    """Where the border classes of a map of ``x + 1`` by ``y + 1`` pixels end and begin."""
+    return {"class_x_low": rng.randint(0, x), "class_x_high": rng.randint(0, most(isa, "x", x + 1)),
+            "class_y_low": rng.randint(0, y), "class_y_high": rng.randint(0, most(isa, "y", y + 1))}
 
 
 def draw_segment(rng: random.Random, isa: Isa, continues: bool) -> dict[str, int]:
@@ -80,15 +86,13 @@ def draw_record(rng: random.Random, config: ArrayConfig, *, last: bool = True) -
         "windows": (window_x + 1) * (window_y + 1) - 1, "channel_blocks": min(rng.choice([0, 0, 1, 3]),
                                                                               config.weight_depth - 1),
         "channel_block": rng.randrange(config.beats), "last_channel_block": rng.randrange(config.beats),
-        "class_x_low": rng.randint(0, x), "class_x_high": rng.randint(0, most(isa, "x", x + 1)),
-        "class_y_low": rng.randint(0, y), "class_y_high": rng.randint(0, most(isa, "y", y + 1)),
+        **draw_border(rng, isa, x, y),
     }
     if "levels" in fields:
         fields["levels"] = 0 if raw else rng.randint(0, min(fields["drains"], config.threshold_levels - 1))
     if "gated" in fields:
         fields["gated"] = rng.randint(0, fields["drains"]) if combine.gates else 0
     return LayerRecord(fields, segments)
-
 
 
 def draw_long_record(rng: random.Random, config: ArrayConfig, *, last: bool = True,
@@ -109,13 +113,10 @@ def draw_long_record(rng: random.Random, config: ArrayConfig, *, last: bool = Tr
         limit = min(LONGEST, config.weight_depth - 1) if loop == "channel_blocks" else LONGEST
         loops[loop] = rng.randint(0, most(isa, loop, limit))
     else:
-        [bits] = (field.bits for field in isa.segment if field.name == loop)
-        segment[loop] = rng.randint(0, min(LONGEST, (1 << bits) - 1))
-    x, y = loops["x"], loops["y"]
+        segment[loop] = rng.randint(0, most(isa, loop, LONGEST))
     fields = dict(record.fields) | loops | {
         "segments": count - 1, "drains": count - 1, "windows": loops["window_x"] + loops["window_y"],
-        "class_x_low": rng.randint(0, x), "class_x_high": rng.randint(0, most(isa, "x", x + 1)),
-        "class_y_low": rng.randint(0, y), "class_y_high": rng.randint(0, most(isa, "y", y + 1))}
+        **draw_border(rng, isa, loops["x"], loops["y"])}
     fields |= {name: 0 for name in ("levels", "gated") if name in fields}
     return LayerRecord(fields, (segment,) * count)
 

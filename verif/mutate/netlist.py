@@ -4,9 +4,10 @@ import json
 import random
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from signum.fpga.host.verilate import digest
 from signum.hdl.lib.emit import run_yosys
@@ -17,6 +18,7 @@ __all__ = ["SELECT", "TOP", "Mutants", "equivalent", "mutants_of"]
 TOP = "unit"
 SELECT = "mutant_select"
 BITS = 16
+FLATTENED = re.compile(r"-cell \$flatten((?:\\[^\\.]+\.)+)(\S+)")
 # Yosys would lose the initial value of a flip-flop whose Q changes, and cannot change resets of memories
 KEPT = re.compile(r" -port \\?(?:\S*CLK|Q|RD_[AS]RST) ")
 SPARE = 2               # candidates for each mutant: some of them are left out
@@ -59,9 +61,6 @@ rename -hide w:* @kept %d
 rename {top} {side}
 design -stash {side}
 """
-
-
-FLATTENED = re.compile(r"-cell \$flatten((?:\\[^\\.]+\.)+)(\S+)")
 
 
 @dataclass(frozen=True)
@@ -129,13 +128,18 @@ def equivalent(mutants: Mutants, numbers: Sequence[int]) -> dict[int, bool]:
     Registers of the same name are equal by induction; in the first cycles after power-up the outputs are equal, too.
     For a change within a submodule it suffices that the submodule is equal, for any inputs: this is tried first.
     """
+    if not numbers:
+        return {}
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)
         (directory / "design.v").write_text(mutants.design)
         (directory / "mutants.il").write_text(mutants.rtlil)
+        read = READ.format(models=mutants.models, top=TOP)
+        run_yosys(f"{read}write_json hierarchy.json\n", directory)
+        modules = json.loads((directory / "hierarchy.json").read_text())["modules"]
         for number in numbers:
-            found[number] = (_equal(_part_script(mutants, mutants.changes[number - 1], directory), directory)
+            found[number] = (_equal(_part_script(read, modules, mutants.changes[number - 1]), directory)
                              or _equal(_whole_script(number), directory))
     return found
 
@@ -155,14 +159,14 @@ def _whole_script(number: int) -> str:
                            for chosen, side in ((0, "gold"), (number, "gate")))
 
 
-def _part_script(mutants: Mutants, change: str, directory: Path) -> str:
-    """The submodule in which a mutant changes a cell, without and with the change; "" if it is none."""
+def _part_script(read: str, modules: Mapping[str, Any], change: str) -> str:
+    """The submodule in which a mutant changes a cell, without and with the change; "" if it is none.
+
+    ``modules`` are those of the design before it is flattened, as Yosys writes them in JSON.
+    """
     place = FLATTENED.search(change)
     if not place:
         return ""
-    read = READ.format(models=mutants.models, top=TOP)
-    run_yosys(f"{read}write_json hierarchy.json\n", directory)
-    modules = json.loads((directory / "hierarchy.json").read_text())["modules"]
     kind = TOP
     for instance in re.findall(r"\\([^\\.]+)\.", place[1]):
         kind = modules[kind]["cells"][instance]["type"]
