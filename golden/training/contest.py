@@ -121,13 +121,16 @@ def _converged(trainer: Trainer) -> float:
 
 
 def _begun(task: Task, folder: Path) -> dict[str, Any]:
-    """The record so far, if it is of the same recipe and style, else an empty one."""
+    """The record so far of the same recipe; of another style, its float and 8-bit networks, which have none."""
     head = {"task": task.name, "metric": task.metric, "recipe": asdict(task.recipe), "style": asdict(task.style)}
     path = folder / task.name / RECORD
     found = json.loads(path.read_text()) if path.exists() else {}
-    if all(found.get(name) == value for name, value in head.items()):
+    differ = [name for name, value in head.items() if found.get(name) != value]
+    if not differ:
         return found
-    return {**head, "seeds": [], "baselines": task.baselines(), "runs": [],
+    runs = [run for run in found["runs"] if not (CONTESTANTS | WIDTHS)[trained_as(run["network"])].binary
+            ] if differ == ["style"] else []
+    return {**head, "seeds": [], "baselines": task.baselines(), "runs": runs,
             "further": {name: simple for name, (_, _, simple) in task.further().items()}}
 
 
@@ -135,8 +138,8 @@ def compete(task: Task, seeds: Sequence[int], folder: Path = TRAINED, checkpoint
             tell: Tell | None = None, *, widths: bool = False) -> dict[str, Any]:
     """Train the contestants of a task for all seeds; writes the record after each, and the first seed's networks.
 
-    Trainings that a record of the same recipe and style has are not repeated. The float network of a seed is the
-    teacher of its binary networks, if the recipe has a share of distillation.
+    Trainings that a record of the same recipe has are not repeated, those of binary networks if it is of the same style,
+    too. The float network of a seed is the teacher of its binary networks, if the recipe has a share of distillation.
 
     Parameters
     ----------

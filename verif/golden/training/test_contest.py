@@ -90,6 +90,23 @@ def test_another_recipe_begins_again(folder, tmp_path):
     assert compete(other, [4], tmp_path)["seeds"] == [4]
 
 
+def test_another_style_keeps_the_float_networks(folder, tmp_path):
+    """Float and 8-bit networks have no style: their trainings stand, those of binary networks are repeated."""
+    shutil.copytree(folder / "classification", tmp_path / "classification")
+    other = Classification()
+    other.recipe = replace(other.recipe, steps=6, batch=8, scores=2)
+    other.style = Style(residual="concat")
+    told: list[str] = []
+    after = compete(other, [4, 5], tmp_path, None, lambda *line: told.append(line[0]))
+    assert set(told) == {f"{name} seed {seed}" for name in ("binary_m1", "binary_m2") for seed in (4, 5)}
+    assert after["style"]["residual"] == "concat" and after["seeds"] == [4, 5]
+    before = record_of("classification", folder)["runs"]
+    for kept in ("float", "int8"):
+        assert [run for run in after["runs"] if run["network"] == kept] == [
+            run for run in before if run["network"] == kept]
+    assert len(after["runs"]) == len(before)
+
+
 def test_widths_and_their_teacher(folder, tmp_path):
     """Every width is in the record, and a binary network learns from the float network of its seed."""
     made = Classification()
