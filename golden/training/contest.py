@@ -138,8 +138,9 @@ def compete(task: Task, seeds: Sequence[int], folder: Path = TRAINED, checkpoint
             tell: Tell | None = None, *, widths: bool = False) -> dict[str, Any]:
     """Train the contestants of a task for all seeds; writes the record after each, and the first seed's networks.
 
-    Trainings that a record of the same recipe has are not repeated, those of binary networks if it is of the same style,
-    too. The float network of a seed is the teacher of its binary networks, if the recipe has a share of distillation.
+    Trainings that a record of the same recipe has are not repeated; those of binary networks are, if its style is
+    another. The float network of a seed is the teacher of its binary networks, if the recipe has a share of
+    distillation.
 
     Parameters
     ----------

@@ -4,7 +4,8 @@ from typing import ClassVar, Self
 
 from amaranth.lib import wiring
 
-from signum.hdl.config import ArrayConfig, ConfigError, most_stages
+from signum.hdl.array.stages import most_stages
+from signum.hdl.config import ArrayConfig, ConfigError
 
 __all__ = ["Structure"]
 

@@ -28,9 +28,10 @@ def test_the_second_router_stalls_where_it_gets_no_lower():
     assert [watch(row) for row in rows].index(STALLED) == 293 + Stall.PATIENCE2
 
 
-@pytest.mark.parametrize(("board", "rams", "router"), [
+@pytest.mark.parametrize(("board", "rams", "others"), [
     ("ecpix5-85", 187, False), ("ecpix5-85", 188, True), ("ecpix5-45", 100, True), ("icebreaker", 30, False)])
-def test_designs_with_nearly_all_block_rams_have_another_router(board, rams, router, tmp_path, monkeypatch):
+def test_designs_with_nearly_all_block_rams_have_another_placer_and_router(board, rams, others, tmp_path,
+                                                                             monkeypatch):
     def run_tool(name, options, folder, watch):
         called.extend(options)
         (folder / "place.json").write_text("{}")
@@ -40,7 +41,7 @@ def test_designs_with_nearly_all_block_rams_have_another_router(board, rams, rou
     (tmp_path / "stat.json").write_text(json.dumps({"design": {"num_cells_by_type": {
         "DP16KD": rams - 1, "PDPW16KD": 1, "SB_RAM40_4K": rams, "LUT4": 1000}}}))
     placement.place(BOARDS[board], 1, tmp_path, 100e6)
-    assert ("router2" in called) == router
+    assert ("router2" in called) == ("static" in called) == others
 
 
 def test_of_a_dense_design_the_most_promising_placement_alone_is_routed(tmp_path, monkeypatch):

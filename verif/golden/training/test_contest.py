@@ -99,7 +99,8 @@ def test_another_style_keeps_the_float_networks(folder, tmp_path):
     told: list[str] = []
     after = compete(other, [4, 5], tmp_path, None, lambda *line: told.append(line[0]))
     assert set(told) == {f"{name} seed {seed}" for name in ("binary_m1", "binary_m2") for seed in (4, 5)}
-    assert after["style"]["residual"] == "concat" and after["seeds"] == [4, 5]
+    assert after["style"]["residual"] == "concat"
+    assert after["seeds"] == [4, 5]
     before = record_of("classification", folder)["runs"]
     for kept in ("float", "int8"):
         assert [run for run in after["runs"] if run["network"] == kept] == [

@@ -8,7 +8,8 @@ import pytest
 
 from signum.golden.reference.units import array
 from signum.hdl.array.array import Array
-from signum.hdl.config import ArrayConfig, ConfigError, bits_to_hold, popcount_levels
+from signum.hdl.array.stages import popcount_levels
+from signum.hdl.config import ArrayConfig, ConfigError, bits_to_hold
 from signum.hdl.lib.emit import Target
 from signum.verif.bench.trace import AMARANTH, play
 

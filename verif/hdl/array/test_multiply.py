@@ -7,7 +7,7 @@ import pytest
 
 from signum.golden.reference.units import multiply
 from signum.hdl.array.multiply import Multiply
-from signum.hdl.config import multiply_levels
+from signum.hdl.array.stages import multiply_levels
 from signum.verif.bench.trace import AMARANTH, play
 
 Pair = tuple[int, int]
@@ -37,11 +37,6 @@ def draw_pairs(rng: random.Random, lanes: int, count: int) -> list[Pair]:
 def test_by_hand() -> None:
     pairs = [(0x0203, 0xff05), (0xffff, 0x8080), (0xffff, 0x7f7f)]
     assert rtl(pairs, 2, 0) == [3 * 5 - 2, -2 * 255 * 128, 2 * 255 * 127]
-
-
-def test_the_pipelines_that_there_are() -> None:
-    assert {lanes: multiply_levels(lanes) for lanes in (1, 2, 3, 4, 5, 8, 9)} == {1: 1, 2: 2, 3: 3, 4: 3, 5: 4, 8: 4,
-                                                                                  9: 5}
 
 
 def test_all_pairs_of_elements() -> None:

@@ -1,17 +1,10 @@
-"""The tree of adders: its levels, its register stages, and both simulators of Verilog."""
+"""The tree of adders, with its register stages, in both simulators of Verilog."""
 
 import random
 
 from signum.golden.reference.units import popcount
 from signum.hdl.array.popcount.tree import TreePopcount
-from signum.hdl.config import popcount_levels
 from signum.verif.bench.trace import play
-
-
-def test_the_levels_that_there_are() -> None:
-    levels = {1: 0, 4: 0, 5: 1, 9: 1, 10: 2, 19: 2, 20: 3, 39: 3, 40: 4, 128: 5}
-    assert {lanes: popcount_levels(lanes) for lanes in levels} == levels
-    assert all(TreePopcount.stages(lanes) == count + 1 for lanes, count in levels.items())
 
 
 def test_simulators(simulator: str, seed: int) -> None:
