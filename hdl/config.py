@@ -7,8 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from .array.stages import most_stages
 from .presets import PRESETS
+from .stages import most_stages
 from .told import line_of, told
 
 __all__ = ["DATA_BITS", "WIDEST_SCALE", "ArrayConfig", "ConfigError"]

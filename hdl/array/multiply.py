@@ -4,8 +4,8 @@ from amaranth.hdl import Module, Signal, signed
 from amaranth.lib.wiring import Out
 
 from signum.hdl.array.popcount.structure import Structure
-from signum.hdl.array.stages import multiply_levels, registered_levels
 from signum.hdl.config import LARGEST_PRODUCT, ArrayConfig
+from signum.hdl.stages import multiply_levels, registered_levels
 
 __all__ = ["Multiply"]
 

@@ -11,9 +11,9 @@ from signum.golden.compiler.compile import CapacityError, compile_graph
 from signum.golden.compiler.graph import Graph, GraphError, Layer, MapShape, Requantize, Segment, zero_padding_border
 from signum.golden.compiler.program import Program
 from signum.golden.reference.encoding import ELEMENT_TYPES, border_class
-from signum.hdl.array.stages import multiply_levels, popcount_levels
 from signum.hdl.config import ArrayConfig
 from signum.hdl.control.combine import COMBINES, Combine
+from signum.hdl.stages import multiply_levels, popcount_levels
 
 __all__ = ["Case", "draw_case", "draw_config", "draw_graph", "draw_maps"]
 

@@ -9,7 +9,7 @@ from signum.golden.layers.int8 import quantize
 from signum.golden.training import contest
 from signum.golden.training.tasks.detection import Detection
 from signum.verif.runs import tradeoff
-from signum.verif.runs.claims import BINARY_ARRAY, convolutions, graph_cycles, machines
+from signum.verif.runs.claims import binary_array, convolutions, graph_cycles, machines
 from signum.verif.runs.task import body_graph
 from signum.verif.runs.tradeoff import eight_bit_cycles, network_cycles, picture_tradeoff, rows
 
@@ -46,7 +46,7 @@ def test_cycles_of_a_task():
     images, _ = task.split("test")
     binary = network_cycles(task, "binary_m1")
     again = contest.contestant(task, "binary_m1", 7).eval()
-    expected = sum(graph_cycles(body_graph(again, images), BINARY_ARRAY).values())
+    expected = sum(graph_cycles(body_graph(again, images), binary_array(task.style)).values())
     assert binary == {KEY: expected, "cycles_equal_bandwidth": expected}
     network = contest.contestant(task, "int8_m0.5", 7).eval()
     layers = convolutions(quantize(network, network.encode(images[:2])), images)
@@ -60,10 +60,13 @@ def test_cycles_of_a_task():
 
 def test_rows_of_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     task = Detection()
-    record = {"runs": [{"network": name, "seed": seed, "test": score + seed} for name, score in
-                       (("float", 90), ("int8", 90), ("int8_m0.25", 60), ("binary_m1", 74)) for seed in (0, 1)]}
+    def keep(binary: int) -> None:
+        runs = [{"network": name, "seed": seed, "test": score + seed} for name, score in
+                (("float", 90), ("int8", 90), ("int8_m0.25", 60), ("binary_m1", binary)) for seed in (0, 1)]
+        (tmp_path / "detection" / "record.json").write_text(json.dumps({"runs": runs}))
+
     (tmp_path / "detection").mkdir()
-    (tmp_path / "detection" / "record.json").write_text(json.dumps(record))
+    keep(74)
     monkeypatch.setattr(tradeoff, "record_of", lambda name: contest.record_of(name, tmp_path))
     cost = {"binary_m1": 10.0, "int8": 1000.0, "int8_m0.25": 100.0}
     monkeypatch.setattr(tradeoff, "network_cycles",
@@ -74,5 +77,9 @@ def test_rows_of_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     last = found[-1]
     assert (last["accuracy"], last["std"]) == (74.5, pytest.approx(0.5**0.5))
     assert last["ratio_equal_lut4"] == pytest.approx(10 * 10 ** ((74.5 - 60.5) / 30))
+    assert last["bound_equal_lut4"] is None
+    keep(91)
+    best = rows(task)[-1]
+    assert (best["ratio_equal_lut4"], best["bound_equal_lut4"]) == (None, 1000 / 10)
     picture_tradeoff(tmp_path / "tradeoff.png", found)
     assert (tmp_path / "tradeoff.png").stat().st_size > 5000

@@ -8,9 +8,9 @@ a half with D = 1 begins an adder: its sum output is the carry of the adder belo
 from amaranth.hdl import Cat, Const, Instance, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out
 
-from signum.hdl.array.stages import registered_levels
 from signum.hdl.config import ArrayConfig, ConfigError, bits_to_hold
 from signum.hdl.lib.delay import behind_registers
+from signum.hdl.stages import registered_levels
 
 from .structure import Structure
 from .tree import split_lanes

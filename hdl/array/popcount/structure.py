@@ -4,8 +4,8 @@ from typing import ClassVar, Self
 
 from amaranth.lib import wiring
 
-from signum.hdl.array.stages import most_stages
 from signum.hdl.config import ArrayConfig, ConfigError
+from signum.hdl.stages import most_stages
 
 __all__ = ["Structure"]
 

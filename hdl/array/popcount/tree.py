@@ -5,9 +5,9 @@ from itertools import zip_longest
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import Out
 
-from signum.hdl.array.stages import popcount_levels, registered_levels
 from signum.hdl.config import ArrayConfig, bits_to_hold
 from signum.hdl.lib.delay import behind_registers
+from signum.hdl.stages import popcount_levels, registered_levels
 
 from .structure import Structure
 

@@ -8,9 +8,9 @@ import pytest
 
 from signum.golden.reference.units import array
 from signum.hdl.array.array import Array
-from signum.hdl.array.stages import popcount_levels
 from signum.hdl.config import ArrayConfig, ConfigError, bits_to_hold
 from signum.hdl.lib.emit import Target
+from signum.hdl.stages import popcount_levels
 from signum.verif.bench.trace import AMARANTH, play
 
 SIZES = [(1, 1, 1, 1), (1, 1, 5, 4), (1, 5, 3, 1), (5, 1, 3, 1), (2, 3, 7, 1), (3, 5, 7, 2), (4, 4, 12, 4),

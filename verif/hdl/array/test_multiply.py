@@ -7,7 +7,7 @@ import pytest
 
 from signum.golden.reference.units import multiply
 from signum.hdl.array.multiply import Multiply
-from signum.hdl.array.stages import multiply_levels
+from signum.hdl.stages import multiply_levels
 from signum.verif.bench.trace import AMARANTH, play
 
 Pair = tuple[int, int]

@@ -1,7 +1,7 @@
 """Levels of the trees of adders, counted by hand, and which of them have registers."""
 
 from signum.hdl.array.popcount.tree import TreePopcount
-from signum.hdl.array.stages import most_stages, multiply_levels, popcount_levels, registered_levels
+from signum.hdl.stages import most_stages, multiply_levels, popcount_levels, registered_levels
 
 
 def test_levels_of_a_popcount() -> None:
