@@ -39,7 +39,8 @@ def data() -> dict[str, Any]:
         "resnet18": json.loads(RECORDED.read_text()),
         "tradeoff": [{"task": name, "network": kind, "bits": bits, "width": 1.0, "seeds": 3, "accuracy": 77.77,
                       "std": 0.55, "cycles_equal_lut4": 4444.0, "cycles_equal_bandwidth": 3333.0,
-                      "ratio_equal_lut4": 6.6, "ratio_equal_bandwidth": None}
+                      "ratio_equal_lut4": 6.6, "ratio_equal_bandwidth": None, "bound_equal_lut4": None,
+                      "bound_equal_bandwidth": 1.5}
                      for name in TASKS for kind, bits in (("int8", 8), ("binary_m1", 1))],
         "ablations": {},
     }
@@ -56,6 +57,10 @@ def test_rows(data):
     (together,) = [row for row in claims({**data, "tradeoff": [narrow, *data["tradeoff"]]})
                    if row["claim"].startswith("the accuracy of 8-bit networks and")]
     assert together["ours"] == "classification 6.6x (m=1)"
+    beyond = {**data["tradeoff"][1], "ratio_equal_lut4": None, "bound_equal_lut4": 3.25}
+    (together,) = [row for row in claims({**data, "tradeoff": [narrow, *data["tradeoff"], beyond]})
+                   if row["claim"].startswith("the accuracy of 8-bit networks and")]
+    assert together["ours"] == "classification 6.6x (m=1), > 3.2x (m=1)"
     assert "0 of 1706984 results" in rows[-2]["ours"]
     data["tasks"]["detection"]["rtl_mismatches"] = 7
     assert "7 of 6170 results" in claims(data)[-1]["ours"]
@@ -68,16 +73,22 @@ def test_near():
 
 
 def test_page(data, monkeypatch):
-    record = {**record_of("classification"), "steps": 654, "style": {"levels": 3}}
+    record = {**record_of("classification"), "steps": 654,
+              "style": {"first_levels": 3, "levels": 3, "last_levels": 3}}
     record["runs"] = [run | {"converged": 0.125} for run in record["runs"]]
     monkeypatch.setattr(paper, "record_of", lambda name: record)
     text = page(data)
     for figure in ("91.01", "90.02", "88.03", "89.04", "guessing 10.5", "first: 64 bit planes", "| 777 |", "| 888.25 |",
                    "**5.0**", "| 6.0 |", "**2.24**", "Not recorded yet", "77.77 ± 0.55",
                    "13 images of ours", "| 9 x 8 | 1234 |", "| 7 x 6 | one on all rows |", "| 4 | 654 | +0.12; +0.12 |",
-                   "| 4444 | 3333 | 6.6 | no width |"):
+                   "| 4444 | 3333 | 6.6 | > 1.5 |"):
         assert figure in text, figure
     assert text.count("paper/matching.png") == 1
+    assert "with activations of 2 bits: classification, detection, " in text
+    record["style"]["levels"] = 1
+    text = page(data)
+    assert "| 4; 2; 4 | 654 |" in text
+    assert "with activations of 2 bits: classification (at the ends), " in text
     runs = [{"variant": name, "multiplier": 1.0, "seed": seed, "test": score + seed}
             for name, score in (("as it is", 70), ("signs", 65.5)) for seed in (0, 2)]
     data["ablations"] = {"matching": {"task": "matching", "metric": "points", "steps": 9, "seeds": [0, 2],

@@ -47,7 +47,11 @@ def network_cycles(task: Task, name: str) -> dict[str, float]:
 
 def rows(task: Task) -> list[Row]:
     """A row for each recorded network: ``task``, ``network``, ``bits`` of its inner weights, ``width``, ``seeds``,
-    ``accuracy`` (the mean test score) with ``std``, the cycles, and their ``ratio_...`` of `eight_bit_cycles`."""
+    ``accuracy`` (the mean test score) with ``std``, the cycles, and their ``ratio_...`` of `eight_bit_cycles`.
+
+    Where no 8-bit network reaches the accuracy of a binary one, the ratio is None, and ``bound_...`` is that of the
+    widest 8-bit network, which takes more cycles and is less accurate.
+    """
     record = record_of(task.name)
     found: list[Row] = []
     for trained, style in (CONTESTANTS | WIDTHS).items():
@@ -63,6 +67,8 @@ def rows(task: Task) -> list[Row]:
             for key in EQUALS.values():
                 least = eight_bit_cycles(found, row["accuracy"], key)
                 row[key.replace("cycles", "ratio")] = None if least is None else least / row[key]
+                widest = max((other[key] for other in found if other["bits"] > 1), default=None)
+                row[key.replace("cycles", "bound")] = widest / row[key] if least is None and widest else None
     return found
 
 

@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor, nn
 from torch.nn import functional
 
-from signum.golden.layers.blocks import Blocks, Network
+from signum.golden.layers.blocks import Blocks, Network, Style
 from signum.golden.layers.encoder import BitPlanes
 from signum.golden.training.trainer import Recipe
 
@@ -116,6 +116,8 @@ class Detection(Task):
     stride = STRIDE
     encoder = BitPlanes(8)
     recipe = Recipe(steps=3000, batch=8, rate=0.01, scores=8)
+    style = Style(residual="concat", rectified=True, activation_gains=False, first_levels=3, last_levels=3,
+                  first_bits=2, last_bits=2)
 
     def network(self, blocks: Blocks) -> Network:
         """A first convolution of pixels at half the size, two basic blocks at a quarter of it, and the heat map."""
