@@ -169,7 +169,8 @@ def build_candidate(name: str, values: Mapping[str, int], placed: bool) -> dict[
                 report = place(board, 1, folder, pll.frequency)
             except BuildError as error:
                 return found | {"why": str(error)}
-            found |= {"fmax_mhz": round(fmax_mhz(report), 2), "logic": utilization(report, board.family)["lut"]}
+            found |= {"fmax_mhz": round(fmax_mhz(report, pll.frequency / 1e6), 2),
+                      "logic": utilization(report, board.family)["lut"]}
     return found
 
 

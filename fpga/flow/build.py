@@ -127,7 +127,8 @@ def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | No
     counts = synthesize(board, design, line, out, camera=camera)
     tries = range(seed, seed + seeds)
     seed, placed, reached, stalled, expected = place_best(board, tries, out, pll.frequency, progress)
-    fmax, clock = fmax_mhz(placed), pll.frequency / 1e6
+    clock = pll.frequency / 1e6
+    fmax = fmax_mhz(placed, clock)
     use = utilization(placed, family)
     report = {
         "board": board.name,
@@ -158,7 +159,7 @@ def build(board: Board, config: ArrayConfig, *, out: Path, frequency: float | No
             "yosys": version("pyosys"),
             family.place: tool(family.place).version,
         },
-        "critical_path": critical_path(placed),
+        "critical_path": critical_path(placed, clock),
     }
     (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     try:

@@ -94,7 +94,7 @@ def expected_mhz(board: Board, seed: int, folder: Path, clock: float) -> float:
     """Place without routing; returns the clock in MHz that nextpnr expects."""
     expected = Expected()
     run_tool(board.family.place, [*options(board, seed, folder, clock), "--no-route"], folder, expected)
-    return round(fmax_mhz(expected.report), 2)
+    return round(fmax_mhz(expected.report, clock / 1e6), 2)
 
 
 class Placed(NamedTuple):
@@ -140,7 +140,7 @@ def place_best(board: Board, seeds: range, folder: Path, clock: float, progress:
             stalled.append(seed)
             tries.append(max(tries) + 1)
             continue
-        reached[seed] = round(fmax_mhz(report), 2)
+        reached[seed] = round(fmax_mhz(report, clock / 1e6), 2)
         if best is None or reached[seed] > reached[best[0]]:
             best = seed, report, routed.read_bytes()
     assert best is not None

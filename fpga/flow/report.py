@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from math import isclose
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ BOARDS_REPORT = Path("build/boards/report.json")
 
 RECORDED_BOARDS = REPOSITORY / "docs" / "performance" / "boards.json"
 """Results of earlier builds; their rows fill in for boards without a build here."""
+
+SAME = 0.01     # relative difference of two numbers for one clock
 
 
 class ReportError(RuntimeError):
@@ -66,24 +69,41 @@ def cells(statistics: Mapping[str, Any], family: Family) -> dict[str, int]:
     }
 
 
-def slowest(report: Mapping[str, Any]) -> str:
-    """Name of the clock that is nearest to its constraint, or furthest below it."""
+def slowest(report: Mapping[str, Any], clock: float) -> str:
+    """Name of the clock that limits a design of ``clock`` MHz.
+
+    The clock furthest below its constraint; where all are met, the slowest of those that run with the design. A line
+    may have a clock of its own, of a fixed frequency.
+    """
     clocks = report.get("fmax", {})
     if not clocks:
         raise ReportError("the report of nextpnr must give the frequency of a clock")
-    return min(clocks, key=lambda name: clocks[name]["achieved"] / clocks[name]["constraint"])
+
+    def share(name: str) -> float:
+        return float(clocks[name]["achieved"] / clocks[name]["constraint"])
+
+    worst = min(clocks, key=share)
+    own = [name for name in clocks if isclose(clocks[name]["constraint"], clock, rel_tol=SAME)]
+    return worst if share(worst) < 1 else min(own or clocks, key=share)
 
 
-def fmax_mhz(report: Mapping[str, Any]) -> float:
-    """Highest frequency in MHz of the clock that matters."""
-    return float(report["fmax"][slowest(report)]["achieved"])
+def fmax_mhz(report: Mapping[str, Any], clock: float) -> float:
+    """Highest frequency in MHz of a design of ``clock`` MHz.
+
+    Of a clock of another frequency that misses its constraint, the same share of the design's: too little for it, too.
+    """
+    name = slowest(report, clock)
+    limit = report["fmax"][name]
+    same = isclose(limit["constraint"], clock, rel_tol=SAME)
+    return float(limit["achieved"] if same else clock * limit["achieved"] / limit["constraint"])
 
 
-def critical_path(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The slowest path within the clock that matters: cells and nets in order, each with its delay in ns."""
-    clock = slowest(report)
+def critical_path(report: Mapping[str, Any], clock: float) -> list[dict[str, Any]]:
+    """The slowest path within the clock that limits a design of ``clock`` MHz: cells and nets in order, each with its
+    delay in ns."""
+    name = slowest(report, clock)
     for path in report.get("critical_paths", []):
-        if path["from"].endswith(f" {clock}") and path["to"].endswith(f" {clock}"):
+        if path["from"].endswith(f" {name}") and path["to"].endswith(f" {name}"):
             return [{"kind": step["type"], "ns": round(step["delay"], 3), "from": step["from"]["cell"],
                      "to": step["to"]["cell"], "net": step.get("net", "")} for step in path["path"]]
     return []

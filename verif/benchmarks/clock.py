@@ -54,9 +54,9 @@ def case(name: str, preset: str, seeds: Iterable[int], console: Console, *, freq
                 stalled.append(seed)
                 continue
             use = utilization(report, board.family)
-            reached[seed] = round(fmax_mhz(report), 2)
+            reached[seed] = round(fmax_mhz(report, pll.frequency / 1e6), 2)
             if reached[seed] == max(reached.values()):
-                path = path_text(critical_path(report))
+                path = path_text(critical_path(report, pll.frequency / 1e6))
             console.print(f"{name} {preset}, seed {seed}: {reached[seed]} MHz", highlight=False)
             written = keep(clock_row(name, preset, pll.frequency / 1e6, reached, stalled, use, path, placer), folder)
     if not reached:

@@ -27,7 +27,7 @@ KEYS: Mapping[str, Sequence[str]] = {
     "ladder": ("rung", "family"),
     "loader": ("loader",),
     "networks": ("network", "array", "mode"),
-    "pins": ("board", "link", "network", "host_latency_ms"),
+    "pins": ("board", "preset", "link", "network", "host_latency_ms"),
     "pixels": ("network", "mode"),
     "precision": ("layer", "a_bits", "w_bits"),
     "session": ("preset",),
@@ -185,9 +185,10 @@ def ladder_table() -> str:
 
 def pins_table() -> str:
     return markdown(
-        ["board", "link", "network", "clock, MHz", "latency of the host, ms", "images/s at the pins", "of the array",
-         "of the line", "one image, ms", "power-up to the first answer, ms", "binds"],
-        [[f"`{row['board']}`", row["link"], row["network"], f"{row['clock_mhz']:g}", f"{row['host_latency_ms']:g}",
+        ["board", "array", "link", "network", "clock, MHz", "latency of the host, ms", "images/s at the pins",
+         "of the array", "of the line", "one image, ms", "power-up to the first answer, ms", "binds"],
+        [[f"`{row['board']}`", f"`{row['preset']}`", row["link"], row["network"], f"{row['clock_mhz']:g}",
+          f"{row['host_latency_ms']:g}",
           f"{row['images_per_s']:,}", f"{row['array_images_per_s']:,}", f"{row['line_images_per_s']:,}",
           *("" if row[name] is None else f"{row[name]:g}" for name in ("latency_ms", "power_up_ms")), row["binds"]]
          for row in load("pins")["rows"]])

@@ -60,7 +60,10 @@ SHARE = 0.95
 
 @dataclass(frozen=True)
 class Case:
-    """A network on a board: its graph, encoder, and images (B, C, H, W), streamed ``repeats`` times."""
+    """A network on a board: its graph, encoder, and images (B, C, H, W), streamed ``repeats`` times.
+
+    The board has its own clock, or another ``frequency`` in Hz for which the preset was placed.
+    """
 
     board: str
     preset: str
@@ -73,6 +76,7 @@ class Case:
     split: bool = False
     in_flash: bool = False
     delays: tuple[float, ...] = DELAYS
+    frequency: float | None = None
 
     def values(self, repeats: int) -> np.ndarray:
         return self.encoder.values(np.concatenate([self.images] * repeats)).astype(np.uint8)
@@ -105,6 +109,13 @@ def ethernet_case() -> Case:
     return dataclasses.replace(cnv_case(), board="ecpix5-85", line="ethernet", in_flash=False, repeats=8)
 
 
+def large_case() -> Case:
+    """CNV at 16,384 operations a cycle, an image in each of eight rows, at the clock of `make boards`."""
+    images = np.random.default_rng(1).integers(0, 256, (8, 3, 32, 32))
+    return Case("ecpix5-85", "ecp5_cnv_16k", "cnv", with_random_weights(cnv(8), 1), Thermometer(8, 255), images, 24,
+                line="ethernet", delays=DELAYS[:2], frequency=50e6)
+
+
 def bytes_a_second(line: BoardLine, clock: float) -> float:
     """Of frames, at most; the bridge takes one a cycle."""
     if isinstance(line, SerialPort):
@@ -115,7 +126,7 @@ def bytes_a_second(line: BoardLine, clock: float) -> float:
 def run_case(case: Case, delay: float) -> Row:
     """Stream the images over the line of a board, compare the answers, and measure."""
     board, config = board_named(case.board), ArrayConfig.preset(case.preset)
-    clock = board.pll(board.frequency).frequency
+    clock = board.pll(case.frequency or board.frequency).frequency
     line = board.line(case.line)
     program = compile_graph(case.graph, config, split=case.split, answers=Answers())
     boot = board.boot_place() if case.in_flash else None
@@ -196,7 +207,7 @@ def rows(cases: Iterator[Case] | list[Case], progress: Callable[[str], None] = l
 def measure(console: Console) -> Path:
     """Write ``pins.json`` and show it as a table."""
     with console.status("") as status:
-        found = list(rows([digits_case(), cnv_case(), usb_case(), ethernet_case()], status.update))
+        found = list(rows([digits_case(), cnv_case(), usb_case(), ethernet_case(), large_case()], status.update))
         status.update("digits from a camera")
         found.append(camera_row())
     shown = ("board", "link", "network", "clock_mhz", "host_latency_ms", "images_per_s", "array_images_per_s",

@@ -23,7 +23,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, reached: dict[int, float]) -> None:
             raise BuildError(f"nextpnr-ice40: {STALLED}")
         steps = [{"type": "logic", "delay": 1.0, "from": {"cell": "a"}, "to": {"cell": name}}
                  for name in ("a", "a", f"b{seed}")]
-        return {"fmax": {"clk": {"achieved": reached[seed], "constraint": 48.0}},
+        return {"fmax": {"clk": {"achieved": reached[seed], "constraint": frequency / 1e6}},
                 "utilization": {"ICESTORM_LC": {"used": 100, "available": 7680}},
                 "critical_paths": [{"from": "posedge clk", "to": "posedge clk", "path": steps}]}
 

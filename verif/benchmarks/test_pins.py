@@ -5,12 +5,15 @@ import dataclasses
 import pytest
 
 from signum.fpga.flow.boards import board_named
+from signum.fpga.flow.report import RECORDED_BOARDS, load_board_rows
 from signum.verif.benchmarks.pins import digits_case, run_case
 from signum.verif.benchmarks.record import load
 
 COLUMNS = {"board", "link", "network", "clock_mhz", "images_per_s", "array_images_per_s", "host_latency_ms",
            "latency_ms", "power_up_ms", "binds"}
-ROWS = {(row["board"], row["link"], row["host_latency_ms"]): row for row in load("pins")["rows"]}
+ROWS = {(row["board"], row["link"], row["host_latency_ms"]): row for row in load("pins")["rows"]
+        if row["preset"] != "ecp5_cnv_16k"}
+LARGE = {row["host_latency_ms"]: row for row in load("pins")["rows"] if row["preset"] == "ecp5_cnv_16k"}
 
 
 def test_every_row_is_of_a_board_at_its_clock() -> None:
@@ -19,6 +22,14 @@ def test_every_row_is_of_a_board_at_its_clock() -> None:
         assert set(row) >= COLUMNS
         assert row["clock_mhz"] == round(board.pll(board.frequency).frequency / 1e6, 3)
         assert row["power_up_ms"] is None or board.boot is not None
+
+
+def test_the_largest_array_runs_at_the_clock_that_it_was_placed_for() -> None:
+    (placed,) = [row for row in load_board_rows(RECORDED_BOARDS) if row["preset"] == "ecp5_cnv_16k"]
+    assert placed["fmax_mhz"] >= placed["clock_mhz"]
+    assert {row["clock_mhz"] for row in LARGE.values()} == {placed["clock_mhz"]}
+    assert {row["board"] for row in LARGE.values()} == {placed["board"]}
+    assert LARGE[0.0]["images_per_s"] >= 10_000
 
 
 @pytest.mark.parametrize(("place", "least"), [

@@ -35,15 +35,21 @@ PLACED = {
 def test_what_nextpnr_says():
     assert utilization(PLACED, ICE40) == {"lut": 4171, "lut_capacity": 5280, "ram": 29, "ram_capacity": 30,
                                    "dsp": 0, "dsp_capacity": 0, "pll": 1, "pll_capacity": 1}
-    assert fmax_mhz(PLACED) == 29.712385
-    assert critical_path(PLACED) == [
+    assert fmax_mhz(PLACED, 24) == 29.712385
+    assert critical_path(PLACED, 24) == [
         {"kind": "clk-to-q", "ns": 1.178, "from": "a", "to": "a", "net": ""},
         {"kind": "routing", "ns": 4.79, "from": "a", "to": "b", "net": "n"}]
 
 
-def test_the_clock_that_matters_is_the_one_nearest_to_its_limit():
-    clocks = {"fast": {"achieved": 90.0, "constraint": 100.0}, "slow": {"achieved": 30.0, "constraint": 12.0}}
-    assert fmax_mhz({"fmax": clocks}) == 90.0
+def test_the_clock_that_limits_a_design() -> None:
+    """That of the design, unless a line's clock of its own frequency is too slow: no clock of the design will do."""
+    clocks = {"design": {"achieved": 56.0, "constraint": 50.0}, "line": {"achieved": 139.0, "constraint": 125.0},
+              "sender": {"achieved": 64.0, "constraint": 50.0}}
+    assert fmax_mhz({"fmax": clocks}, 50) == 56.0
+    clocks["line"]["achieved"] = 100.0
+    assert fmax_mhz({"fmax": clocks}, 50) == pytest.approx(40)
+    clocks["design"]["achieved"] = 30.0
+    assert fmax_mhz({"fmax": clocks}, 50) == 30.0
 
 
 def test_what_yosys_says():
@@ -62,7 +68,7 @@ def test_reports_that_say_nothing():
     with pytest.raises(ReportError, match="ICESTORM_LC"):
         utilization({"utilization": {}}, ICE40)
     with pytest.raises(ReportError, match="frequency of a clock"):
-        fmax_mhz({"fmax": {}})
+        fmax_mhz({"fmax": {}}, 12)
     with pytest.raises(ReportError, match="number of cells"):
         cells({}, ICE40)
 
