@@ -85,7 +85,8 @@ def absorb_registers(netlist: dict[str, Any]) -> int:
 
     Yosys leaves a register behind a memory in flip-flops. A word comes 5.8 ns after the clock without the memory's own
     register, and much sooner with it. It takes a port's flip-flops where each bit that is used goes to one of them and
-    nowhere else, and they share the port's clock and have neither an enable nor a reset.
+    nowhere else, and they share the port's clock and have neither an enable nor a reset. A port that uses its register
+    already is left as it is.
 
     Parameters
     ----------
@@ -111,6 +112,8 @@ def _absorb(module: dict[str, Any]) -> int:
         # a word of 36 bits leaves by both ports
         whole = int(cell["parameters"]["DATA_WIDTH_B"], 2) == WIDEST_WORD
         for ports in ("AB",) if whole else ("A", "B"):
+            if any(cell["parameters"][f"REGMODE_{port}"] == "OUTREG" for port in ports):
+                continue
             pins = cell["connections"]
             registers = {pin: users[bit] for pin, (bit, *_) in pins.items()
                          if pin[:-1].rstrip("0123456789") in {f"DO{port}" for port in ports} and bit in users}

@@ -41,6 +41,15 @@ def test_a_register_behind_a_block_ram_goes_into_it():
     assert (pins["OCEA"], pins["OCEB"]) == (["0"], ["1"])
 
 
+@pytest.mark.parametrize("width", [18, 36])
+def test_a_port_has_one_register(width: int) -> None:
+    """Of two registers in a row the second stays, also where the pass runs again."""
+    netlist = {"modules": {"top": {"cells": {
+        "ram": block_ram(width, {"DOB0": 10}), "first": register(10, 20), "second": register(20, 30)}}}}
+    assert [absorb_registers(netlist), absorb_registers(netlist)] == [1, 0]
+    assert set(netlist["modules"]["top"]["cells"]) == {"ram", "second"}
+
+
 def test_both_ports_of_a_wide_word_have_their_registers_or_none_has():
     wide = {"DOB0": 10, "DOB17": 11, "DOA0": 12, "DOA17": 13}
     registers = {f"r{bit}": register(bit, bit + 10) for bit in wide.values()}
