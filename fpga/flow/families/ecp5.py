@@ -208,7 +208,7 @@ ECP5 = BoardFamily(
     # the default weight, 10, leaves long paths in the sequencer: 110 MHz where 50 makes 126 (2,048 operations a cycle)
     place_options=("--json", f"{NAME}.json", "--lpf", f"{NAME}.lpf", "--textcfg", f"{NAME}.config",
                    "--placer-heap-timingweight", "50"),
-    # words of block RAMs all over the chip: the wires of the default placer are half as long again, and router1 rips up
+    # words of block RAMs all over the chip: the wires of the default placer are a quarter longer, and router1 rips up
     # nine arcs for each that it routes, for hours
     dense_options=("--placer", "static", "--router", "router2"),
     routed=f"{NAME}.config",
