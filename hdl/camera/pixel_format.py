@@ -52,18 +52,21 @@ class PixelFormat(wiring.Component):
             return m
         second = Signal()               # the next byte is the second one of its pixel, unless a line begins
         first, line, lost = Signal(8), Signal(), Signal()
-        half = second & ~i.p.line & ~i.p.end
-        taken = i.valid & i.ready
-        m.d.comb += [o.p.end.eq(i.p.end), o.p.line.eq(line), o.p.lost.eq(i.p.lost | lost)]
-        with m.If(taken):
-            m.d.sync += [second.eq(~half & ~i.p.end), lost.eq((lost | i.p.lost) & ~(o.valid & o.ready))]
-            with m.If(~half):
-                m.d.sync += [first.eq(i.p.value), line.eq(i.p.line)]
+        half, whole = Signal(), Signal()    # the byte is a second one; it, or an end, completes an item
+        m.d.comb += [
+            half.eq(second & ~i.p.line & ~i.p.end),
+            whole.eq(half | i.p.end),
+            o.valid.eq(i.valid & whole),
+            o.p.end.eq(i.p.end),
+            o.p.line.eq(line),
+            o.p.lost.eq(i.p.lost | lost),
+        ]
+        with m.If(i.valid & i.ready):
+            m.d.sync += [second.eq(~whole), lost.eq(o.p.lost & ~whole), first.eq(i.p.value), line.eq(i.p.line)]
         if self.format is not Format.RGB565:
             m.d.comb += [
                 o.p.value.eq(first if self.format is Format.YUYV else i.p.value),
-                o.valid.eq(i.valid & (half | i.p.end)),
-                i.ready.eq(o.ready | ~(half | i.p.end)),
+                i.ready.eq(o.ready | ~whole),
             ]
             return m
         channel = Signal(2)
@@ -77,9 +80,8 @@ class PixelFormat(wiring.Component):
             with m.Default():
                 m.d.comb += o.p.value.eq(Cat(blue[2:], blue))
         m.d.comb += [
-            o.valid.eq(i.valid & (half | i.p.end)),
             o.p.line.eq(line & (channel == 0)),
-            i.ready.eq(Cat(~(half | i.p.end), o.ready & (i.p.end | (channel == 2))).any()),
+            i.ready.eq(~whole | o.ready & (i.p.end | (channel == 2))),
         ]
         with m.If(o.valid & o.ready & ~i.p.end):
             m.d.sync += channel.eq(channel + 1)

@@ -117,8 +117,6 @@ class SensorSetup(wiring.Component):
             with m.State("start"), m.If(quarter):           # data fall while the clock is high
                 m.d.sync += phase.eq(phase + 1)
                 with m.Switch(phase):
-                    with m.Case(0):
-                        m.d.sync += [self.scl.eq(1), self.sda.eq(1)]
                     with m.Case(1):
                         m.d.sync += self.sda.eq(0)
                     with m.Case(3):

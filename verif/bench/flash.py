@@ -35,8 +35,8 @@ class Flash:
     -------
     commands, ignored : list of int
         Commands that were understood, and those while it was asleep.
-    shortest_pause : int
-        The fewest cycles between two selections.
+    pauses : list of int
+        Cycles between two selections.
     """
 
     def __init__(self, content: bytes, wake_cycles: int, delay: int = 1) -> None:
@@ -45,7 +45,7 @@ class Flash:
         self.delay = delay
         self.commands: list[int] = []
         self.ignored: list[int] = []
-        self.shortest_pause = 1 << 30
+        self.pauses: list[int] = []
 
     def _group(self, at: int, lines: int) -> int:
         """The group of ``lines`` bits of a number, counted from address 0."""
@@ -70,7 +70,7 @@ class Flash:
             if select and not selected:
                 awake = awake_at is not None and cycle >= awake_at
                 if since:
-                    self.shortest_pause = min(self.shortest_pause, cycle - since)
+                    self.pauses.append(cycle - since)
             if not select:
                 if selected:
                     since = cycle

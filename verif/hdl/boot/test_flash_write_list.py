@@ -45,7 +45,7 @@ class Board:
 
         run_testbenches(self.dma, main, background=[serve, self._target])
         assert not self.flash.ignored
-        assert self.flash.shortest_pause >= DESELECT_CYCLES
+        assert min(self.flash.pauses) >= DESELECT_CYCLES
 
     async def _target(self, ctx):
         request, response = self.dma.target.request, self.dma.target.response

@@ -9,6 +9,8 @@ from signum.hdl.camera.pixel_format import Format, PixelFormat
 from signum.verif.bench.amaranth_simulation import run_testbenches
 from signum.verif.bench.sensor import sensor_bytes
 
+TWO_BYTES = [layout for layout in Format if layout is not Format.GREY]      # of which a pixel is a mere wire
+
 
 def through(layout, lines, rng, stall, lost=(), told=None):
     """The values that leave for each line, by its marks.
@@ -53,7 +55,7 @@ def widened(value, bits):
 
 
 @pytest.mark.parametrize("stall", [0.0, 0.5])
-@pytest.mark.parametrize("layout", [layout for layout in Format if layout is not Format.GREY])   # a mere wire
+@pytest.mark.parametrize("layout", TWO_BYTES)
 def test_values(layout, stall, seed):
     rng = random.Random(seed)
     frame = np.random.default_rng(seed).integers(0, 256, (3, 5, layout.channels), dtype=np.uint8)
@@ -66,7 +68,7 @@ def test_values(layout, stall, seed):
     assert found == wanted
 
 
-@pytest.mark.parametrize("layout", [Format.YUYV, Format.RGB565])
+@pytest.mark.parametrize("layout", TWO_BYTES)
 def test_half_a_pixel_at_the_end_of_a_line_is_dropped(layout, seed):
     rng = random.Random(seed)
     frame = np.random.default_rng(seed).integers(0, 256, (3, 4, layout.channels), dtype=np.uint8)
@@ -75,8 +77,25 @@ def test_half_a_pixel_at_the_end_of_a_line_is_dropped(layout, seed):
         line[:-layout.channels] for line in through(layout, lines, rng, 0.0)]
 
 
+@pytest.mark.parametrize("layout", TWO_BYTES)
+def test_the_sink_holds_second_bytes_and_ends_alone(layout):
+    """First bytes are taken while it waits, as are those of a line behind half a pixel."""
+    unit = PixelFormat(layout=layout)
+
+    async def bench(ctx):
+        for line, end, ready, taken in [(1, 0, 0, 1), (0, 0, 0, 0), (0, 0, 1, layout.channels == 1), (1, 0, 0, 1),
+                                        (1, 0, 0, 1), (0, 1, 0, 0), (0, 1, 1, 1), (0, 0, 0, 1)]:
+            ctx.set(unit.i.payload, {"value": 0x55, "line": line, "end": end, "lost": 0})
+            ctx.set(unit.i.valid, 1)
+            ctx.set(unit.o.ready, ready)
+            *_, found = await ctx.tick().sample(unit.i.ready)
+            assert found == taken
+
+    run_testbenches(unit, bench)
+
+
 @pytest.mark.parametrize("stall", [0.0, 0.5])
-@pytest.mark.parametrize("layout", [Format.YUYV, Format.UYVY, Format.RGB565])
+@pytest.mark.parametrize("layout", TWO_BYTES)
 def test_lost_bytes_are_told_with_the_next_value(layout, stall, seed):
     """Also those in front of half a pixel, which is dropped, and of the second byte of a pixel."""
     rng = random.Random(seed)
