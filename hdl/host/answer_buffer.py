@@ -79,9 +79,9 @@ class AnswerBuffer(wiring.Component):
         m.submodules.memory = memory = self.memory
         bits, place = self.count_bits, self.number_bits - 1
         end, send, kept = (Signal(bits, name=name) for name in ("end", "send", "kept"))
-        here, sent, held = Signal(), Signal(), Signal(bits)
-        # of the cycle before: registers, for timing
-        known, ahead, judged = Signal(bits, name="known"), Signal(bits, name="ahead"), Signal(name="judged")
+        here, sent, held = Signal(), Signal(), Signal(place + 1)
+        # of the cycle before: registers, for timing; no more are ahead than the buffer holds
+        known, ahead, judged = Signal(bits, name="known"), Signal(place + 1, name="ahead"), Signal(name="judged")
         m.d.comb += [
             held.eq(end - kept),
             memory.write.eq(self.i.valid & self.i.ready),

@@ -20,7 +20,8 @@ class Flash:
     lines. It is asleep at first, and then understands the wake-up alone.
 
     It takes bits at rising edges and sends them at falling ones; a data pin has random levels where it sends none.
-    Asserted are no clock while it is not selected, and no level from the other side on a pin that it drives.
+    Asserted are no clock while it is not selected, bits of commands and addresses that the other side drives, and no
+    level from there on a pin that the flash drives.
 
     Parameters
     ----------
@@ -80,6 +81,7 @@ class Flash:
                 bits, value, sent = 0, 0, None
             elif level and not clock:
                 bits += 1
+                assert not quad or bits > ADDRESS_END or ctx.get(drive)
                 value = value << 1 | ctx.get(copi) if bits <= ADDRESS_END else value
                 if bits == COMMAND_BITS and value != WAKE:
                     (self.commands if awake else self.ignored).append(value)

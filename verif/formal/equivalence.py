@@ -23,7 +23,7 @@ from signum.hdl.lib.emit import Target, run_yosys, to_rtlil, to_verilog
 from .pe import LOADS
 from .prove import Mutant, Outcome, Proof, models_of, verdict
 
-__all__ = ["COMPARE", "PROOFS", "EquivalenceProof"]
+__all__ = ["COMPARE", "COMPARE_NEXT", "PROOFS", "PROVED", "EquivalenceProof"]
 
 ICE40_CELLS = Path(pyosys.__file__).parent / "share" / "ice40" / "cells_sim.v"
 # the macros at its beginning, and the cells of logic
@@ -46,25 +46,37 @@ opt -full
 rename top {name}
 design -stash {name}
 """
-COMPARE = """\
+BOTH = """\
 design -copy-from gold -as gold gold
 design -copy-from gate -as gate gate
 design -save both
+"""
+START = """\
 expose -shared -dff gold gate
 miter -equiv -make_assert -flatten gold gate miter
 chformal -lower
 sat {start} -prove-asserts miter
+"""
+STEP = """\
 design -load both
 equiv_make gold gate equiv
 hierarchy -top equiv
 opt -share_all
 equiv_struct
 equiv_simple
+"""
+COMPARE = BOTH + START + STEP + """\
 equiv_induct -seq {history}
 equiv_status
 """
 """Yosys commands that compare the designs "gold" and "gate": with the options ``start`` of ``sat``, from the beginning,
 and by induction over ``history`` cycles."""
+
+COMPARE_NEXT = BOTH + STEP + "equiv_status\n"
+"""The same for designs of equal initial values: if a cycle alone proves them equal, they are."""
+
+PROVED = "Equivalence successfully proven!"
+"""What Yosys then says."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +126,7 @@ class EquivalenceProof(Proof):
             log = run_yosys(gold + gate + COMPARE.format(start=f"-seq {self.start}", history=HISTORY), directory)
         if verdict(log) is not Outcome.PROVED:
             return verdict(log)
-        return Outcome.PROVED if "Equivalence successfully proven!" in log else Outcome.OPEN
+        return Outcome.PROVED if PROVED in log else Outcome.OPEN
 
 
 def made(kind: str, module: Any, **parameters: Any) -> wiring.Component:

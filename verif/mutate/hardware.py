@@ -19,8 +19,9 @@ from signum.hdl.lib.folders import REPOSITORY
 from signum.verif.formal.prove import models_of
 
 from .cosimulation import Configuration, FirstError, cosimulate
+from .equivalence import equivalent
 from .items import collect, run
-from .netlist import SELECT, TOP, Mutants, equivalent, mutants_of
+from .netlist import SELECT, TOP, Mutants, mutants_of
 from .outcome import Outcome
 
 __all__ = ["Unit", "judge_unit"]

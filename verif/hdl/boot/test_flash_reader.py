@@ -32,9 +32,11 @@ def simulate(reader, flash, bench):
 
 
 async def begin(ctx, reader, word):
+    """Start at a word; no bit of the read before counts any more."""
     ctx.set(reader.at, word)
     ctx.set(reader.start, 1)
-    await ctx.tick()
+    *_, strobe = await ctx.tick().sample(reader.strobe)
+    assert not strobe
     ctx.set(reader.start, 0)
 
 

@@ -2,6 +2,7 @@
 
 import random
 import zlib
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from itertools import pairwise
 from typing import Any
@@ -36,6 +37,8 @@ class Bench:
         Frames whose end is not whole, by their place.
     ready : float
         Share of the cycles in which a byte is taken.
+    pauses : float
+        Share of the bytes sent behind a pause.
 
     Members
     -------
@@ -47,8 +50,8 @@ class Bench:
         `session`, `turn` and `held` at the end.
     """
 
-    def __init__(self, unit: ReceiveWindow, steps: list[bytes | int], *, spoilt: AbstractSet[int] = frozenset(),
-                 ready: float = 1.0, seed: int = 1) -> None:
+    def __init__(self, unit: ReceiveWindow, steps: Sequence[bytes | int], *, spoilt: AbstractSet[int] = frozenset(),
+                 ready: float = 1.0, pauses: float = 0.0, seed: int = 1) -> None:
         self.bodies: list[bytes] = []
         self.events: list[tuple[str, int]] = []
         rng = random.Random(seed)
@@ -56,6 +59,9 @@ class Bench:
 
         async def sender(ctx):
             async def byte(**fields: int) -> None:
+                while rng.random() < pauses:
+                    ctx.set(unit.i.payload, {"byte": rng.getrandbits(8), "end": 1, "whole": 1})     # not valid
+                    await ctx.tick()
                 ctx.set(unit.i.payload, {"byte": 0, "end": 0, "whole": 1, **fields})
                 ctx.set(unit.i.valid, 1)
                 await ctx.tick().until(unit.i.ready)
@@ -110,80 +116,125 @@ def left(bodies: list[bytes]) -> list[bytes]:
     return [bytes([Command.WRITE, *body]) for body in bodies]
 
 
-@pytest.mark.parametrize(("slots", "sequence_bits", "serial"), [
+every_window = pytest.mark.parametrize(("slots", "sequence_bits", "serial"), [
     (1, 1, False), (2, 8, True), (4, 8, False), (4, 3, True), (16, 5, False)])
-@pytest.mark.parametrize("ready", [1.0, 0.4])
-def test_frames_in_any_order(slots: int, sequence_bits: int, serial: bool, ready: float, seed: int) -> None:
+
+
+def window_of(slots: int, sequence_bits: int, serial: bool) -> ReceiveWindow:
+    return ReceiveWindow(slots=slots, slot_bytes=64, sequence_bits=sequence_bits, serial=serial)
+
+
+@every_window
+@pytest.mark.parametrize(("ready", "pauses"), [(1.0, 0.0), (0.4, 0.2)])
+def test_frames_in_any_order(slots: int, sequence_bits: int, serial: bool, ready: float, pauses: float,
+                             seed: int) -> None:
     """Frames of a window in any order, some twice: each leaves once, in the order of the numbers, which go round."""
     rng = random.Random(f"{seed} {slots} {serial}")
-    bodies = [body_of(rng) for _ in range(max(3 * slots, 20))]
+    bodies = [body_of(rng) for _ in range(max(2 * slots, 12))]
     steps: list[bytes | int] = [opening()]
     for first in range(0, len(bodies), slots):
         window = range(len(bodies))[first:first + slots]
         order = rng.sample(window, len(window)) + rng.choices(window, k=2)
         steps += [frame(number % (1 << sequence_bits), Command.WRITE, bodies[number]) for number in order]
         steps.append(first + len(window))
-    unit = ReceiveWindow(slots=slots, slot_bytes=64, sequence_bits=sequence_bits, serial=serial)
-    bench = Bench(unit, steps, ready=ready, seed=seed)
+    bench = Bench(window_of(slots, sequence_bits, serial), steps, ready=ready, pauses=pauses, seed=seed)
     assert bench.bodies == left(bodies)
     assert bench.state == (SESSION, len(bodies) % (1 << sequence_bits), 0)
     assert [name for name, _ in bench.events] == ["opens", "opened"] + ["arrived"] * (len(steps) - 1 - sum(
         isinstance(step, int) for step in steps))
 
 
-def test_frames_outside_of_the_window_are_not_held() -> None:
-    unit = ReceiveWindow(slots=4, slot_bytes=64)
-    numbers = 4, 200, 255, 3, 1
-    bench = Bench(unit, [opening(), *(frame(number, Command.WRITE, bytes([2, number])) for number in numbers)])
-    assert bench.bodies == []
-    assert bench.state == (SESSION, 0, 0b1010)
+@every_window
+def test_frames_outside_of_the_window_are_not_held(slots: int, sequence_bits: int, serial: bool, seed: int) -> None:
+    """Before and behind the window, as it moves; the last slot is inside."""
+    rng = random.Random(f"{seed} {slots} {serial}")
+    numbers = 1 << sequence_bits
+    outside = range(slots, numbers)
+    steps: list[bytes | int] = [opening()]
+    for turn in range(3):
+        steps += [frame((turn + distance) % numbers, Command.WRITE, bytes([2, 0xEE]))
+                  for distance in {*rng.sample(outside, min(4, len(outside))), slots, numbers - 1}]
+        steps += [frame(turn % numbers, Command.WRITE, bytes([2, turn])), turn + 1]
+    last = slots > 1
+    steps += [frame((2 + slots) % numbers, Command.WRITE, bytes([2, 9]))] * last
+    bench = Bench(window_of(slots, sequence_bits, serial), steps)
+    assert bench.bodies == left([bytes([2, turn]) for turn in range(3)])
+    assert bench.state == (SESSION, 3 % numbers, last << (2 + slots) % slots)
 
 
-@pytest.mark.parametrize("serial", [False, True])
-def test_a_body_as_long_as_a_slot_and_a_longer_one(serial: bool) -> None:
+@every_window
+def test_a_body_as_long_as_a_slot_and_longer_ones(slots: int, sequence_bits: int, serial: bool) -> None:
     """The slot holds command, body and CRC."""
     fits = bytes([64 - 1 - CRC_BYTES, *range(64 - 2 - CRC_BYTES)])
-    unit = ReceiveWindow(slots=2, slot_bytes=64, serial=serial)
-    bench = Bench(unit, [opening(), frame(0, Command.WRITE, fits), 1, frame(1, Command.WRITE, fits + b"\x00")])
-    assert bench.bodies == left([fits])
-    assert bench.state == (SESSION, 1, 0)
+    short = bytes([2, 7])
+    steps: list[bytes | int] = [
+        opening(), frame(0, Command.WRITE, fits), 1,
+        *(frame(1, Command.WRITE, fits + bytes(more)) for more in (1, 2, 64)), frame(1, Command.WRITE, short)]
+    bench = Bench(window_of(slots, sequence_bits, serial), steps)
+    assert bench.bodies == left([fits, short])
+    assert bench.state == (SESSION, 2 % (1 << sequence_bits), 0)
 
 
-def test_damaged_frames_and_those_of_another_session() -> None:
-    good = frame(0, Command.WRITE, bytes([2, 9]))
-    for place in range(len(good)):
-        damaged = good[:place] + bytes([good[place] ^ 0x10]) + good[place + 1:]
-        bench = Bench(ReceiveWindow(slots=1, slot_bytes=64), [opening(), damaged])
-        assert bench.state == (SESSION, 0, 0)
-        assert [name for name, _ in bench.events] == ["opens", "opened"]
-    bench = Bench(ReceiveWindow(slots=1, slot_bytes=64), [opening(), good, good[:3]], spoilt={1})
+@every_window
+def test_damaged_frames(slots: int, sequence_bits: int, serial: bool) -> None:
+    """A bit of any byte, an end that is not whole, or an early one; the frame behind each is good."""
+    good, poll = frame(0, Command.WRITE, bytes([2, 9])), frame(0, Command.POLL)
+    damaged = [good[:place] + bytes([good[place] ^ 0x10]) + good[place + 1:] for place in range(len(good))]
+    damaged += [good, *(good[:length] for length in range(len(good)))]
+    steps: list[bytes | int] = [opening()]
+    for each in damaged:
+        steps += [each, poll]
+    bench = Bench(window_of(slots, sequence_bits, serial), steps, spoilt={1 + 2 * len(good)})
+    assert bench.state == (SESSION, 0, 0)
+    assert [name for name, _ in bench.events] == ["opens", "opened"] + ["arrived", "polled"] * len(damaged)
+
+
+@every_window
+def test_a_damaged_repetition_leaves_the_frame_that_is_held(slots: int, sequence_bits: int, serial: bool) -> None:
+    """It waits for the frame before it, if there is a slot for both."""
+    first, second = bytes([6, 1, 2, 3, 4, 5]), bytes([6, 5, 4, 3, 2, 1])
+    repeated = bytearray(frame(1, Command.WRITE, second))
+    repeated[6:10] = b"\x02\xAA\xBB\xCC"
+    steps: list[bytes | int] = [
+        opening(), frame(1, Command.WRITE, second), bytes(repeated), frame(0, Command.WRITE, first), 1,
+        frame(1, Command.WRITE, second), 2]
+    bench = Bench(window_of(slots, sequence_bits, serial), steps)
+    assert bench.bodies == left([first, second])
+    assert bench.state == (SESSION, 2 % (1 << sequence_bits), 0)
+
+
+@every_window
+def test_frames_of_another_session_and_of_none(slots: int, sequence_bits: int, serial: bool) -> None:
+    write = bytes([2, 9])
+    steps = [frame(0, Command.WRITE, write, session=0), frame(0, Command.POLL, session=0), opening(),
+             frame(0, Command.WRITE, write, session=SESSION + 1), frame(0, Command.POLL, session=SESSION ^ 0x80),
+             frame(0, Command.TAKEN)]
+    bench = Bench(window_of(slots, sequence_bits, serial), steps)
     assert (bench.bodies, bench.state) == ([], (SESSION, 0, 0))
-    bench = Bench(ReceiveWindow(slots=1, slot_bytes=64), [
-        opening(), frame(0, Command.WRITE, bytes([2, 9]), session=SESSION + 1)])
-    assert (bench.bodies, bench.state) == ([], (SESSION, 0, 0))
-    assert [name for name, _ in bench.events] == ["opens", "opened", "closed"]
+    assert [name for name, _ in bench.events] == ["closed", "closed", "opens", "opened", "closed", "closed", "arrived"]
 
 
-def test_before_a_session_every_frame_is_of_none() -> None:
-    unit = ReceiveWindow(slots=1, slot_bytes=64)
-    bench = Bench(unit, [frame(0, Command.WRITE, bytes([2, 9]), session=0), frame(0, Command.POLL, session=0)])
-    assert [name for name, _ in bench.events] == ["closed", "closed"]
-    assert (bench.bodies, bench.state) == ([], (0, 0, 0))
-
-
-def test_sessions_and_numbers_of_answers() -> None:
+@every_window
+def test_sessions_and_numbers_of_answers(slots: int, sequence_bits: int, serial: bool) -> None:
     """A repetition of the same opening confirms the session, and another one forgets the frames of the one before."""
-    unit = ReceiveWindow(slots=4, slot_bytes=64, number_bits=12)
-    bench = Bench(unit, [
-        opening(), frame(1, Command.WRITE, bytes([2, 1])), opening(), frame(0, Command.POLL, taken=0x123),
-        frame(0, Command.TAKEN, taken=0xFFF), frame(0, Command.WRITE, bytes([2, 0])), 2, opening(SESSION + 1),
-        frame(1, Command.WRITE, bytes([2, 3]), session=SESSION + 1)])
-    assert bench.bodies == left([bytes([2, 0]), bytes([2, 1])])
-    assert bench.state == (SESSION + 1, 0, 0b10)
-    assert [name for name, _ in bench.events] == [
-        "opens", "opened", "arrived", "opened", "arrived", "polled", "arrived", "arrived", "opens", "opened", "arrived"]
-    assert [told for name, told in bench.events if name == "polled"] == [0x123]
-    assert [told for name, told in bench.events if name == "arrived"] == [0, 0x123, 0xFFF, 0, 0]
+    other = SESSION ^ 0xF0
+    inside = min(1, slots - 1)          # a frame that waits for another one, if there are slots for both
+    steps: list[bytes | int] = [
+        opening(), *[frame(1, Command.WRITE, bytes([2, 1]))] * inside, opening(),
+        frame(0, Command.POLL, taken=0x1234), frame(0, Command.TAKEN, taken=0xFFFF),
+        frame(0, Command.WRITE, bytes([2, 0]), taken=0xA5), 1 + inside, frame(2, Command.POLL, taken=0x5A00),
+        opening(other), frame(inside, Command.WRITE, bytes([2, 3]), session=other),
+        frame(0, Command.WRITE, bytes([2, 4]), session=other), 2 + 2 * inside, opening(SESSION)]
+    bench = Bench(window_of(slots, sequence_bits, serial), steps)
+    before = [bytes([2, 0]), *[bytes([2, 1])] * inside]
+    behind = [bytes([2, 4]), bytes([2, 3])] if inside else [bytes([2, 3])]
+    assert bench.bodies[:len(before) + len(behind)] == left([*before, *behind])
+    assert bench.state == (SESSION, 0, 0)
+    flags = [name for name, _ in bench.events if name != "arrived"]
+    assert flags == ["opens", "opened", "opened", "polled", "polled", "opens", "opened", "opens", "opened"]
+    assert [told for name, told in bench.events if name == "polled"] == [0x1234, 0x5A00]
+    assert [told for name, told in bench.events if name == "arrived"] == (
+        [0] * inside + [0x1234, 0xFFFF, 0xA5, 0x5A00, 0, 0])
 
 
 def test_a_body_leaves_a_byte_a_cycle() -> None:
