@@ -52,17 +52,22 @@ aigmap
 opt_clean
 write_aiger -zinit miter.aig
 """
+CONTRACT = """\
+  reg broken;
+  initial broken = 0;
+  wire kept = !broken && ({contract});
+  always @(posedge clk) broken <= !kept;"""
 PAYLOAD = re.compile(r"(.*)__payload(?:_.*)?")
 
 
-def equivalent(mutants: Mutants, numbers: Sequence[int]) -> dict[int, bool]:
-    """Which mutants, by number from 1, are proved equal to the module.
+def equivalent(mutants: Mutants, numbers: Sequence[int], contract: str = "") -> dict[int, bool]:
+    """Which mutants, by number from 1, are proved equal to the module for inputs that keep a ``contract``.
 
     Three proofs are tried. Registers of the same name have equal next values: then they are equal for ever, since a
     change has no part in their initial values; for a change within a submodule it suffices that the submodule is equal.
     Or no inputs lead to different outputs, by property directed reachability (Bradley, 2011): this one knows which
-    states can come, and that the payload of a stream counts only while it is valid. Or registers of the same name are
-    equal by an induction over several cycles.
+    states can come, that the payload of a stream counts only while it is valid, and the contract, a condition of the
+    inputs in Verilog. Or registers of the same name are equal by an induction over several cycles.
     """
     if not numbers:
         return {}
@@ -74,7 +79,7 @@ def equivalent(mutants: Mutants, numbers: Sequence[int]) -> dict[int, bool]:
         read = READ.format(models=mutants.models, top=TOP)
         run_yosys(f"{read}write_json hierarchy.json\n", directory)
         modules = json.loads((directory / "hierarchy.json").read_text())["modules"]
-        (directory / "miter.v").write_text(miter(modules[TOP]["ports"]))
+        (directory / "miter.v").write_text(miter(modules[TOP]["ports"], contract))
         for number in numbers:
             part, whole = _part_script(read, modules, mutants.changes[number - 1]), _whole_script(number)
             found[number] = _equal_next(part, directory) or _equal_next(whole, directory)
@@ -84,11 +89,11 @@ def equivalent(mutants: Mutants, numbers: Sequence[int]) -> dict[int, bool]:
     return found
 
 
-def miter(ports: Mapping[str, Mapping[str, Any]]) -> str:
+def miter(ports: Mapping[str, Mapping[str, Any]], contract: str) -> str:
     """A module, in Verilog, whose output tells whether an output of ``gold`` and ``gate`` differs, for equal inputs.
 
     ``ports`` are those of both, as Yosys writes them in JSON. The payload of a stream that leaves counts while it is
-    valid.
+    valid, and no output counts from the first inputs on that break the ``contract``.
     """
     sizes = {name: (port["direction"], len(port["bits"])) for name, port in ports.items()}
     outputs = {name: size for name, (direction, size) in sizes.items() if direction == "output"}
@@ -103,7 +108,8 @@ def miter(ports: Mapping[str, Mapping[str, Any]]) -> str:
         valid = f"{place[1]}__valid" if place else ""
         differ.append((f"gold_{valid} && " if valid in outputs else "") + f"gold_{name} != gate_{name}")
     return "\n".join(["module miter(", *lines, "  output differ", ");", *wires, *cells,
-                      "  assign differ = " + " || ".join(f"({term})" for term in differ) + ";", "endmodule", ""])
+                      CONTRACT.format(contract=contract) if contract else "  wire kept = 1;",
+                      f"  assign differ = kept && ({' || '.join(f'({term})' for term in differ)});", "endmodule", ""])
 
 
 def _equal_next(script: str, directory: Path) -> bool:

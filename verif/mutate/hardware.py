@@ -50,6 +50,8 @@ class Unit:
         Sizes of the unit that they are divided among, drawn from those of its tests.
     family : str
         Whose cells the netlist is made of, where the tests replace them by models.
+    contract : str
+        A condition of the inputs in every cycle, in Verilog: a mutant that differs for others alone is equivalent.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Unit:
     mutants: int
     netlists: int = 3
     family: str = ""
+    contract: str = ""
 
 
 @dataclass
@@ -166,7 +169,7 @@ def judge_unit(unit: Unit, count: int, seed: int, folder: Path,
                 if len(rows) % OFTEN == 0:
                     save()
 
-            entry["mutants"] = _judge(kind, netlist, mutants, known.get(mutants.name, {}), progress)
+            entry["mutants"] = _judge(unit, kind, netlist, mutants, known.get(mutants.name, {}), progress)
             done += len(mutants.changes)
             save()
 
@@ -175,7 +178,7 @@ def judge_unit(unit: Unit, count: int, seed: int, folder: Path,
     return state
 
 
-def _judge(kind: type, netlist: Netlist, mutants: Mutants,
+def _judge(unit: Unit, kind: type, netlist: Netlist, mutants: Mutants,
            known: dict[str, dict[str, Any]], progress: Callable[[list[dict[str, Any]]], None]) -> list[dict[str, Any]]:
     """The rows of the mutants of a netlist."""
     chosen = 0
@@ -212,7 +215,7 @@ def _judge(kind: type, netlist: Netlist, mutants: Mutants,
                     break
     left = [number for number in missing if rows[number]["outcome"] == Outcome.SURVIVED]
     lines = netlist.verilog.splitlines()
-    for number, proved in equivalent(mutants, left).items():
+    for number, proved in equivalent(mutants, left, unit.contract).items():
         if proved:
             rows[number]["outcome"] = Outcome.EQUIVALENT
         elif place := PLACE.search(rows[number]["change"]):

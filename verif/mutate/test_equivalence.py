@@ -100,3 +100,12 @@ def test_states_that_cannot_come_and_payloads_that_are_not_valid() -> None:
     assert proved("4'd7", "A") == {True}                    # not valid
     assert False in proved("4'd7", "B")                     # valid
     assert proved("o__valid =", "Y", "$eq") == {False}
+
+
+def test_inputs_that_break_the_contract_do_not_count() -> None:
+    """From the first of them on."""
+    mutants = mutants_of(MODULE, 5000, 1)
+    numbers = [number for number, change in enumerate(mutants.changes, 1)
+               if change.startswith("-mode const0") and "$add$" in change and change.endswith("-port B -portbit 0")]
+    for contract, proved in (("", False), ("!b[0]", True), ("!b[0] || a == 4'd9", False)):
+        assert list(equivalent(mutants, numbers, contract).values()) == [proved]

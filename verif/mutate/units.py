@@ -8,13 +8,13 @@ __all__ = ["ARRAY", "UNITS"]
 
 
 def unit(place: str, kind: str, mutants: int, netlists: int = 2, *, name: str = "", tests: tuple[str, ...] = (),
-         family: str = "") -> Unit:
+         family: str = "", contract: str = "") -> Unit:
     """A class in a file of `hdl`, or of its test; ``tests`` stand in for the test of the same name."""
     folder, _, file = place.rpartition("/")
     paths = tests or (f"{folder}/test_{file}",)
     module = "" if ":" in kind else f"signum.hdl.{place.replace('/', '.')}:"
     return Unit(name or file, module + kind,
-                tuple(f"verif/hdl/{path}.py" for path in paths), mutants, netlists, family)
+                tuple(f"verif/hdl/{path}.py" for path in paths), mutants, netlists, family, contract)
 
 
 COUNTERS = ("array/popcount/test_registry", "array/test_pe")
@@ -51,7 +51,7 @@ UNITS: Mapping[str, Unit] = {each.name: each for each in (
     unit("output/epilogue", "Epilogue", 80, 1),
     unit("host/bus_interface", "BusInterface", 60, 1),
     unit("host/answer_buffer", "AnswerBuffer", 40, 1),
-    unit("host/crc", "FrameCRC", 30, 1),
+    unit("host/crc", "FrameCRC", 30, 1, contract="!(start && valid)"),
     unit("host/hdlc", "HDLCDecoder", 20, 1, name="hdlc_decoder"),
     unit("host/hdlc", "HDLCEncoder", 20, 1, name="hdlc_encoder"),
     unit("host/receive_window", "ReceiveWindow", 60, 1),
