@@ -23,8 +23,8 @@ class ReceiveWindow(wiring.Component):
     """Checks frames and holds them, each in the slot of its sequence number, until their turn comes.
 
     See `hdl.host.frames`. A frame is written into a free slot as it arrives, and is held once its CRC fits. The body of
-    the next frame leaves in at most a byte a cycle, the first byte four cycles after the frame is held or its turn
-    comes. A slot is free again from ``done`` on.
+    the next frame leaves in at most a byte a cycle, the first byte three cycles after the frame is held or its turn
+    comes (two with ``serial``). A slot is free again from ``done`` on.
 
     Parameters
     ----------

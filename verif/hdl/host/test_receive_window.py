@@ -4,7 +4,6 @@ import random
 import zlib
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from signum.hdl.host.receive_window import ReceiveWindow
 from signum.verif.bench.amaranth_simulation import run_testbenches
 
 SESSION = 5
+FIRST = 3, 2        # cycles from the frame that is held to its first byte, by whether the window is serial
 FLAGS = "opens", "opened", "closed", "arrived", "polled"
 
 
@@ -237,31 +237,34 @@ def test_sessions_and_numbers_of_answers(slots: int, sequence_bits: int, serial:
         [0] * inside + [0x1234, 0xFFFF, 0xA5, 0x5A00, 0, 0])
 
 
-def test_a_body_leaves_a_byte_a_cycle() -> None:
-    """The first one four cycles after the frame is held; with ``serial`` a byte takes two cycles."""
-    for serial, step in ((False, 1), (True, 2)):
-        unit, cycles = ReceiveWindow(slots=1, slot_bytes=64, serial=serial), list[int]()
-        data = [*opening(), None, *frame(0, Command.WRITE, bytes([20, *range(19)])), None]
+@every_window
+def test_a_body_leaves_a_byte_a_cycle(slots: int, sequence_bits: int, serial: bool) -> None:
+    """The first one three cycles after the frame is held; with ``serial`` two cycles, and a byte takes two."""
+    unit, cycles = window_of(slots, sequence_bits, serial), list[int]()
+    data = [*opening(), None, *frame(0, Command.WRITE, bytes([20, *range(19)])), None]
+    held = 0
 
-        async def bench(ctx, unit=unit, data=data, cycles=cycles, serial=serial):
-            ctx.set(unit.o.ready, 1)
-            for byte in data:
-                ctx.set(unit.i.valid, 1)
-                ctx.set(unit.i.payload, {"byte": byte or 0, "end": byte is None, "whole": 1})
-                await ctx.tick().until(unit.i.ready)
-                ctx.set(unit.i.valid, 0)
-                if serial or byte is None:
-                    await ctx.tick().repeat(9 if serial else 1)
-            held = 0
-            for cycle in range(80):
-                *_, valid, holds = await ctx.tick().sample(unit.o.valid, unit.held)
-                held = held or (cycle if holds else 0)
-                if valid:
-                    cycles.append(cycle)
+    async def bench(ctx):
+        nonlocal held
+        ctx.set(unit.o.ready, 1)
+        for place, byte in enumerate(data):
+            ctx.set(unit.i.valid, 1)
+            ctx.set(unit.i.payload, {"byte": byte or 0, "end": byte is None, "whole": 1})
+            await ctx.tick().until(unit.i.ready)
+            ctx.set(unit.i.valid, 0)
+            if serial and byte is not None:
+                await ctx.tick().repeat(8)
+            elif byte is None and place < len(data) - 1:
+                await ctx.tick()
+        for cycle in range(80):
+            *_, valid, holds = await ctx.tick().sample(unit.o.valid, unit.held)
+            held = held or (cycle if holds else 0)
+            if valid:
+                cycles.append(cycle)
 
-        run_testbenches(unit, bench)
-        assert len(cycles) >= 21
-        assert [b - a for a, b in pairwise(cycles[:21])] == [step] * 20
+    run_testbenches(unit, bench)
+    step = 1 + serial
+    assert [cycle - held for cycle in cycles[:21]] == [FIRST[serial] + step * place for place in range(21)]
 
 
 @pytest.mark.parametrize(("values", "message"), [
