@@ -18,8 +18,8 @@ from signum.hdl.lib.emit import Target, to_verilog, write_whole
 from signum.hdl.lib.folders import REPOSITORY
 from signum.verif.formal.prove import models_of
 
+from . import equivalence
 from .cosimulation import Configuration, FirstError, cosimulate
-from .equivalence import equivalent
 from .items import collect, run
 from .netlist import SELECT, TOP, Mutants, mutants_of
 from .outcome import Outcome
@@ -122,8 +122,9 @@ def judge_unit(unit: Unit, count: int, seed: int, folder: Path,
                told: Callable[[int, int], None] = lambda done, of: None) -> dict[str, Any]:
     """Run the tests of a unit on ``count`` mutants; returns its state, which is kept in ``folder``.
 
-    Mutants of an earlier run with the same netlist are not run again, but those that survived are if the tests are
-    others now. A test fails, too, if it takes several times the processor's time that it takes without a mutant.
+    Mutants of an earlier run with the same netlist are not run again, but those that survived are if the tests or the
+    proofs are others now. A test fails, too, if it takes several times the processor's time that it takes without a
+    mutant.
 
     Parameters
     ----------
@@ -137,7 +138,8 @@ def judge_unit(unit: Unit, count: int, seed: int, folder: Path,
     """
     path = folder / f"{unit.name}-{count}-{seed}.json"
     before: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"tests": "", "netlists": []}
-    tests = digest(*((REPOSITORY / test).read_text() for test in unit.tests))
+    tests = digest(unit.contract, Path(equivalence.__file__).read_text(),
+                   *((REPOSITORY / test).read_text() for test in unit.tests))
     known: dict[str, dict[str, dict[str, Any]]] = {
         netlist["name"]: {each["change"]: each for each in netlist["mutants"]
                           if each["outcome"] != Outcome.SURVIVED or before["tests"] == tests}
@@ -215,7 +217,7 @@ def _judge(unit: Unit, kind: type, netlist: Netlist, mutants: Mutants,
                     break
     left = [number for number in missing if rows[number]["outcome"] == Outcome.SURVIVED]
     lines = netlist.verilog.splitlines()
-    for number, proved in equivalent(mutants, left, unit.contract).items():
+    for number, proved in equivalence.equivalent(mutants, left, unit.contract).items():
         if proved:
             rows[number]["outcome"] = Outcome.EQUIVALENT
         elif place := PLACE.search(rows[number]["change"]):

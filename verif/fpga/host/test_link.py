@@ -139,6 +139,7 @@ class Scripted:
     """A board that answers each frame of the host by a function of its session and sequence number."""
 
     def __init__(self, answer: Callable[[int, int, int], bytes], noise: bytes = b"") -> None:
+        self.commands: list[int] = []
         self.answer = answer
         self.noise = noise
         self.waiting = b""
@@ -147,6 +148,7 @@ class Scripted:
     def write(self, data: bytes) -> None:
         for frame in data.split(bytes([FLAG])):
             if len(frame) >= 5:
+                self.commands.append(frame[4])
                 session = frame[2] if frame[4] == Command.OPEN else frame[0]
                 self.waiting += self.answer(session, frame[1], frame[4])
 
@@ -180,10 +182,56 @@ def test_reads_without_their_words() -> None:
     def answer(session: int, sequence: int, command: int) -> bytes:
         return opened(session, sequence, command) or response_frame(session, Kind.STATUS, sequence=sequence + 1)
 
-    link = Link(Scripted(answer), attempts=4)
+    line = Scripted(answer)
+    link = Link(line, attempts=4)
     link.open()
     with pytest.raises(LinkError, match=r"^the board must give the words of a read, not execute it 4 times without "):
         link.read([3])
+    assert line.commands == [Command.OPEN, *[Command.READ] * 4]
+    assert link.retries == 4
+
+
+def test_a_board_that_responds_late() -> None:
+    """Each opening without a response is a repetition, and no frame is sent that nothing asks for."""
+    opens = 0
+
+    def answer(session: int, sequence: int, command: int) -> bytes:
+        nonlocal opens
+        opens += command == Command.OPEN
+        if opens < 3:
+            return response_frame(session, Kind.CLOSED)         # of a session that never was
+        words = response_frame(session, Kind.WORDS, b"\x05\0\0\0", sequence=sequence)
+        return opened(session, sequence, command) or words + response_frame(session, Kind.STATUS, sequence=sequence + 1)
+
+    line = Scripted(answer)
+    link = Link(line)
+    link.open()
+    assert link.retries == 2
+    assert link.read([3]) == [5]
+    assert line.commands == [*[Command.OPEN] * 3, Command.READ]
+
+
+@pytest.mark.parametrize("draw", [lambda most: 0, lambda most: most - 1], ids=["least", "most"])
+def test_a_session_differs_from_the_one_before(draw: Callable[[int], int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("secrets.randbelow", draw)
+    link = Link(Scripted(opened))
+    for _ in range(3):
+        before = link.session
+        link.open()
+        assert link.session != before
+        assert link.session in range(256)
+
+
+def test_addresses_follow_each_other_by_one_until_an_array_is_known() -> None:
+    """And then as those of its words do, but for the registers of a loader."""
+    assert list(bursts([(5, "a"), (6, "b"), (8, "c")])) == [(5, ["a", "b"]), (8, ["c"])]
+    link = Link(Dead())
+    assert link.following(7) == 8
+    layout = AddressMap(ArrayConfig.preset("ecp5_cnv").replace(lanes=96))
+    link.follow(layout)
+    last = layout.address(Region.ACTIVATIONS, word=3, slice=2)
+    assert link.following(last) == layout.address(Region.ACTIVATIONS, word=4, slice=0) != last + 1
+    assert link.following(1 << 31 | last) == (1 << 31 | last) + 1
 
 
 @pytest.mark.parametrize("window", [0x00, 0x32, 0x7F])
