@@ -294,7 +294,7 @@ def test_answers_in_parts(size, seed):
         case, board, device = stream_of(seed + number)
         data = bytes_of(case)
         board.streams = [data[at:at + size] for at in range(0, len(data), size)]
-        told = []
+        told: list[np.ndarray] = []
         found = device.answer(case.images.astype(np.uint8), told.append)
         assert np.array_equal(np.concatenate(told), found)
         assert len(found) == len(case.images)
