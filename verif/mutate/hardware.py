@@ -20,7 +20,7 @@ from signum.verif.formal.prove import models_of
 
 from .cosimulation import Configuration, FirstError, cosimulate
 from .items import collect, run
-from .netlist import SELECT, TOP, Mutants, equivalent, mutants_of
+from .netlist import MUTANTS, SELECT, TOP, Mutants, equivalent, mutants_of
 from .outcome import Outcome
 
 __all__ = ["Unit", "judge_unit"]
@@ -182,7 +182,7 @@ def _judge(kind: type, netlist: Netlist, mutants: Mutants,
     def meets(configuration: Configuration) -> Model | None:
         if configuration.key not in netlist.keys:
             return None
-        model = Model(mutants.verilog, TOP)
+        model = Model(mutants.verilog, MUTANTS)
         model[SELECT] = chosen
         return model
 

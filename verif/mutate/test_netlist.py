@@ -7,7 +7,7 @@ import pytest
 from signum.fpga.host.model import Model
 from signum.hdl.lib.emit import EmitError
 
-from .netlist import SELECT, TOP, equivalent, mutants_of
+from .netlist import MUTANTS, SELECT, equivalent, mutants_of
 
 MODULE = """\
 module unit(input clk, input rst, input [3:0] a, input [3:0] b, output reg [3:0] sum, output both);
@@ -50,7 +50,7 @@ def test_which_mutants_are_equivalent() -> None:
     steps = [(rng.getrandbits(4), rng.getrandbits(4), rng.random() < 0.1) for _ in range(300)]
 
     def trace(number: int) -> list[tuple[int, int]]:
-        with Model(mutants.verilog, TOP) as model:
+        with Model(mutants.verilog, MUTANTS) as model:
             model[SELECT] = number
             found = []
             for model["a"], model["b"], model["rst"] in steps:
@@ -83,3 +83,23 @@ def test_a_change_within_a_submodule_is_judged_there() -> None:
     bits = {number: mutants.changes[number - 1].split(" -port ")[1] for number in numbers}
     assert {bits[number]: proved for number, proved in found.items() if bits[number].startswith("Y")} == {
         f"Y -portbit {bit}": bit == 0 for bit in range(5)}
+
+
+def test_names_of_ports_may_be_any() -> None:
+    """Verilator refuses a module with a port of its own name."""
+    mutants = mutants_of("module unit(input clk, input unit, output unit_out); assign unit_out = unit; endmodule", 4, 1)
+    with Model(mutants.verilog, MUTANTS) as model:
+        for model["unit"] in (0, 1):
+            model.settle()
+            assert model["unit_out"] == model["unit"]
+
+
+@pytest.mark.parametrize("comparison", ["a >= 4'd0", "a <= 4'd15"])
+def test_comparisons_may_be_constant(comparison: str) -> None:
+    """Verilator warns of them, as where a crop begins at the edge of its frame."""
+    mutants = mutants_of("module unit(input clk, input [3:0] a, input [3:0] b, output y); "
+                         f"assign y = ({comparison}) & (a > b); endmodule", 4, 1)
+    with Model(mutants.verilog, MUTANTS) as model:
+        for model["a"], model["b"] in ((3, 2), (2, 3)):
+            model.settle()
+            assert model["y"] == (model["a"] > model["b"])
