@@ -74,7 +74,8 @@ class Schedule:
         self.taken: list[tuple[int, Request]] = []
         self.waits = config.tile_rows + config.memory_latency + choices(config) + 1
         self.clears = (1 << self.layout.word_bits) + config.tile_rows + config.memory_latency if config.parity else 0
-        waiting, offered, busy = list(requests), None, False
+        waiting, busy = list(requests), False
+        offered: Request | None = None
         self._reset()
         while waiting or offered or self.served or self.answer is not None or self.strobe:
             assert len(self.steps) < 100 * len(requests) + 10 * self.clears
