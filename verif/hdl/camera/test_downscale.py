@@ -3,15 +3,14 @@
 import random
 import re
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import pytest
-from amaranth.hdl import ClockDomain, Module
-from amaranth.sim import SimulatorContext
 
 from signum.golden.reference.camera import scaled_frame
 from signum.hdl.camera.downscale import Downscale, Scaling
-from signum.verif.bench.amaranth_simulation import run_testbenches
+from signum.verif.bench.trace import play
 
 Item = dict[str, int]
 
@@ -105,53 +104,51 @@ class Run:
 
     def __init__(self, scaling: Scaling, frames: list[list[Item]], rng: random.Random, *, stall: float = 0.0,
                  takes: list[float] | None = None, gaps: int = 8, resets: int | None = None) -> None:
-        self.unit = Downscale(scaling=scaling)
-        self.rng, self.stall, self.resets = rng, stall, resets
-        self.takes = takes or [1.0] * len(frames)
-        self.frames, self.gaps = frames, gaps
-        self.images: list[tuple[int, list[int]]] = []
-        self.counts: list[tuple[int, int]] = []
-        self.current: list[int] = []
-        self.waiting: tuple[int, ...] | None = None     # a value that was not taken
-        m = Module()
-        m.domains.sync = self.domain = ClockDomain()
-        m.submodules.unit = self.unit
-        run_testbenches(m, self._drive)
-
-    async def _drive(self, ctx: SimulatorContext) -> None:
-        for number, items in enumerate(self.frames):
+        self.rng = rng
+        self.steps: list[dict[str, Any]] = []
+        ends = []                                       # for each frame the cycle behind it
+        for number, items in enumerate(frames):
+            share = takes[number] if takes else 1.0
             for item in items:
-                while self.rng.random() < self.stall:
-                    await self._cycle(ctx, number, None)
-                await self._cycle(ctx, number, item)
-            for _ in range(self.gaps):
-                await self._cycle(ctx, number, None)
-            self.counts.append((ctx.get(self.unit.frames), ctx.get(self.unit.broken)))
-            if number == self.resets:
-                ctx.set(self.domain.rst, 1)
-                await self._cycle(ctx, number, None)
-                ctx.set(self.domain.rst, 0)
-                self.waiting = None
-                assert not ctx.get(self.unit.o.valid)
-                assert (ctx.get(self.unit.frames), ctx.get(self.unit.broken)) == (0, 0)
+                while rng.random() < stall:
+                    self._step(share, None)
+                self._step(share, item)
+            for _ in range(gaps):
+                self._step(share, None)
+            ends.append(len(self.steps))
+            if number == resets:
+                self._step(share, None, reset=1)
+        self._step(1.0, None)
+        self.trace = play(Downscale(scaling=scaling), self.steps)
+        self.counts = [(self.trace[end]["frames"], self.trace[end]["broken"]) for end in ends]
+        self.images = self._ended(ends)
+        if resets is not None:
+            after = self.trace[ends[resets] + 1]
+            assert (after["o__valid"], after["frames"], after["broken"]) == (0, 0, 0)
 
-    async def _cycle(self, ctx: SimulatorContext, number: int, item: Item | None) -> None:
-        unit, rng, ready = self.unit, self.rng, self.rng.random() < self.takes[number]
-        ctx.set(unit.i.valid, item is not None)
-        ctx.set(unit.i.payload, item or {"value": rng.randrange(256), "line": rng.randrange(2), "end": rng.randrange(2),
-                                         "lost": rng.randrange(2)})
-        ctx.set(unit.o.ready, ready)
-        assert ctx.get(unit.i.ready)
-        payload = ctx.get(unit.o.payload)
-        value = (payload.value, payload.first, payload.last) if ctx.get(unit.o.valid) else None
-        assert self.waiting in (None, value)
-        self.waiting = None if ready else value
-        if ready and value:
-            self.current = [*([] if payload.first else self.current), payload.value]
-            if payload.last:
-                self.images.append((number, self.current))
-                self.current = []
-        await ctx.tick()
+    def _step(self, share: float, item: Item | None, *, reset: int = 0) -> None:
+        rng = self.rng
+        self.steps.append({
+            "i__valid": int(item is not None), "o__ready": int(rng.random() < share), "rst": reset,
+            "i__payload": item or {"value": rng.randrange(256), "line": rng.randrange(2), "end": rng.randrange(2),
+                                   "lost": rng.randrange(2)}})
+
+    def _ended(self, ends: list[int]) -> list[tuple[int, list[int]]]:
+        """The images, from the values that are taken; one that is not taken stays."""
+        images: list[tuple[int, list[int]]] = []
+        current: list[int] = []
+        waiting = None
+        for cycle, (step, outputs) in enumerate(zip(self.steps, self.trace, strict=True)):
+            assert outputs["i__ready"]
+            payload = outputs["o__payload"] if outputs["o__valid"] else None
+            assert waiting in (None, payload)
+            waiting = None if step["o__ready"] or step["rst"] else payload
+            if payload and step["o__ready"] and not step["rst"]:
+                current = [*([] if payload["first"] else current), payload["value"]]
+                if payload["last"]:
+                    images.append((sum(end <= cycle for end in ends), current))
+                    current = []
+        return images
 
 
 def frames_of(scaling: Scaling, count: int, rng: random.Random) -> list[np.ndarray]:
