@@ -10,6 +10,7 @@ import pytest
 
 from signum.golden.reference.camera import scaled_frame
 from signum.hdl.camera.downscale import Downscale, Scaling
+from signum.hdl.input.frame_receiver import COUNT_BITS
 from signum.verif.bench.trace import play
 
 Item = dict[str, int]
@@ -33,12 +34,14 @@ def scaling_of(name: str, seed: int) -> Scaling:
 
 
 def draw_scaling(rng: random.Random) -> Scaling:
+    """The shift spreads the values of boxes over their range, and some are clipped."""
     width, height, box_width, box_height = (rng.randrange(1, 5) for _ in range(4))
-    left, top = rng.randrange(3), rng.randrange(3)
+    left, top, factor, maximum = rng.randrange(3), rng.randrange(3), rng.randrange(1, 9), rng.choice([255, 16, 1])
+    ratio = 255 * box_width * box_height * factor // maximum
     return Scaling(frame_width=left + width * box_width + rng.randrange(3), left=left, width=width, box_width=box_width,
                    frame_height=top + height * box_height + rng.randrange(3), top=top, height=height,
-                   box_height=box_height, channels=rng.choice([1, 3]), factor=rng.randrange(1, 9),
-                   shift=rng.randrange(6), maximum=rng.choice([255, 16, 1]))
+                   box_height=box_height, channels=rng.choice([1, 3]), factor=factor,
+                   shift=max(0, ratio.bit_length() - rng.randrange(1, 3)), maximum=maximum)
 
 
 def items_of(frame: np.ndarray) -> list[list[Item]]:
@@ -220,6 +223,16 @@ def test_a_reset_ends_a_frame(name: str, share: float, seed: int) -> None:
     run = Run(scaling, items, rng, resets=1)
     assert run.images == [(number, image_of(frames[number], scaling)) for number in (0, 2, 3)]
     assert run.counts == [(1, 0), (1, 0), (1, 0), (2, 0)]
+
+
+@every_scaling
+def test_broken_frames_are_counted_in_all_bits(name: str, seed: int) -> None:
+    """Frames without lines: broken ones of a single item."""
+    scaling, count = scaling_of(name, seed), (1 << COUNT_BITS) + 5
+    end = items_of(np.zeros((0, scaling.frame_width, scaling.channels), np.uint8))[-1]
+    run = Run(scaling, [end] * count, random.Random(f"{seed} {name}"), gaps=0)
+    assert run.images == []
+    assert run.counts[3:] == [(0, number % (1 << COUNT_BITS)) for number in range(1, count - 2)]     # 3 cycles later
 
 
 @pytest.mark.parametrize(("changes", "message"), [
