@@ -36,7 +36,8 @@ class BusInterface(wiring.Component):
     busy : In(1)
         A program runs.
     region, unit, word, part : Out
-        Address of the request (see `AddressMap.decode`), from the cycle after it was taken until the next is taken.
+        Address of the request (see `AddressMap.decode`), from the cycle after it was taken until its strobe, or until
+        the cycle before its response.
     parts : Out
         ``part``, one-hot.
     data : Out(32)

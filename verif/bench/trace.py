@@ -27,7 +27,7 @@ def play(unit: wiring.Component, steps: Sequence[Mapping[str, Any]], simulator: 
     unit : Component
     steps : sequence of mappings
         Nonzero inputs of each cycle: a number, a list for an array of ports, a mapping for a structure; ``rst`` is the
-        reset.
+        reset. Members of an interface have the names of Verilog: ``bus__request__valid``.
     simulator : str
         "amaranth" for Amaranth's simulator (without a build, but slow, and without X), else as for
         `verif.bench.simulate.simulate`.
@@ -75,8 +75,8 @@ def _unpack(bits: Mapping[str, str], shapes: Mapping[str, Any]) -> dict[str, Any
     values: dict[str, Any] = {}
     for name, text in bits.items():
         shape = shapes[name]
-        array, _, index = name.partition("__")
-        if index:
+        array, _, index = name.rpartition("__")
+        if index.isdecimal():
             values.setdefault(array, []).append(_number(text))
         elif isinstance(shape, data.StructLayout):
             values[name] = {key: _field(text, field) for key, field in shape}

@@ -21,7 +21,7 @@ from signum.verif.formal.prove import models_of
 from . import equivalence
 from .cosimulation import Configuration, FirstError, cosimulate
 from .items import collect, run
-from .netlist import SELECT, TOP, Mutants, mutants_of
+from .netlist import MUTANTS, SELECT, TOP, Mutants, mutants_of
 from .outcome import Outcome
 
 __all__ = ["Unit", "judge_unit"]
@@ -188,7 +188,7 @@ def _judge(unit: Unit, kind: type, netlist: Netlist, mutants: Mutants,
     def meets(configuration: Configuration) -> Model | None:
         if configuration.key not in netlist.keys:
             return None
-        model = Model(mutants.verilog, TOP)
+        model = Model(mutants.verilog, MUTANTS)
         model[SELECT] = chosen
         return model
 

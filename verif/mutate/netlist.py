@@ -9,10 +9,12 @@ from pathlib import Path
 from signum.fpga.host.verilate import digest
 from signum.hdl.lib.emit import run_yosys
 
-__all__ = ["FLATTEN", "FLATTENED", "READ", "SELECT", "SELECT_BITS", "TOP", "Mutants", "mutants_of"]
+__all__ = ["FLATTEN", "FLATTENED", "MUTANTS", "READ", "SELECT", "SELECT_BITS", "TOP", "Mutants", "mutants_of"]
 
 TOP = "unit"
+MUTANTS = "unit_with_mutants"   # Verilator wants another name than those of ports and wires
 SELECT = "mutant_select"
+ALLOWED = "".join(f"/* verilator lint_off {name} */\n" for name in ("UNOPTFLAT", "UNSIGNED", "CMPCONST"))
 SELECT_BITS = 16
 FLATTENED = re.compile(r"-cell \$flatten((?:\\[^\\.]+\.)+)(\S+)")
 # Yosys would lose the initial value of a flip-flop whose Q changes, and cannot change resets of memories
@@ -37,6 +39,7 @@ mutate -list {count} -seed {seed} -o mutants.txt
 WRITE = """\
 splitnets -driver
 write_rtlil mutants.il
+rename {top} {mutants}
 write_verilog -noattr mutants.v
 """
 
@@ -50,9 +53,9 @@ class Mutants:
     changes : tuple of str
         The options of Yosys's ``mutate`` for each.
     verilog : str
-        Module `TOP` with all of them; its input `SELECT` chooses the first by 1, and by 0 none.
+        Module `MUTANTS` with all of them; its input `SELECT` chooses the first by 1, and by 0 none.
     rtlil : str
-        The same.
+        The same, as module `TOP`.
     name : str
         Short name of the module and its mutants.
     design, models : str
@@ -93,8 +96,8 @@ def mutants_of(verilog: str, count: int, seed: int, models: str = "") -> Mutants
         found = sorted(random.Random(seed).sample(found, min(count, len(found))))
         chosen = "\n".join(line.replace("mutate ", f"mutate -ctrl {SELECT} {SELECT_BITS} {number} ", 1)
                            for number, line in enumerate(found, 1))
-        run_yosys(f"{read}{chosen}\n{WRITE}", directory)
+        run_yosys(f"{read}{chosen}\n{WRITE.format(top=TOP, mutants=MUTANTS)}", directory)
         text = (directory / "mutants.v").read_text()
-        text = "/* verilator lint_off UNOPTFLAT */\n" + text.split("\n", 1)[1]
+        text = ALLOWED + text.split("\n", 1)[1]
         return Mutants(tuple(line.removeprefix("mutate ") for line in found), text,
                        (directory / "mutants.il").read_text(), digest(verilog, count, seed, models), verilog, models)

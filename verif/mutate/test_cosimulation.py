@@ -14,7 +14,7 @@ from signum.hdl.lib.emit import to_verilog
 from signum.verif.bench.trace import play
 
 from .cosimulation import Configuration, cosimulate
-from .netlist import SELECT, TOP, mutants_of
+from .netlist import MUTANTS, SELECT, TOP, mutants_of
 
 
 class Counter(wiring.Component):
@@ -78,7 +78,7 @@ def test_a_mutant_differs() -> None:
 
     def trace(number: int) -> list[dict[str, Any]]:
         def meets(configuration: Configuration) -> Model:
-            model = Model(mutants.verilog, TOP)
+            model = Model(mutants.verilog, MUTANTS)
             model[SELECT] = number
             return model
 

@@ -5,7 +5,7 @@ import random
 from signum.fpga.host.model import Model
 
 from .equivalence import equivalent
-from .netlist import SELECT, TOP, mutants_of
+from .netlist import MUTANTS, SELECT, mutants_of
 
 MODULE = """\
 module unit(input clk, input rst, input [3:0] a, input [3:0] b, output reg [3:0] sum, output both);
@@ -26,7 +26,7 @@ def test_which_mutants_are_equivalent() -> None:
     steps = [(rng.getrandbits(4), rng.getrandbits(4), rng.random() < 0.1) for _ in range(300)]
 
     def trace(number: int) -> list[tuple[int, int]]:
-        with Model(mutants.verilog, TOP) as model:
+        with Model(mutants.verilog, MUTANTS) as model:
             model[SELECT] = number
             found = []
             for model["a"], model["b"], model["rst"] in steps:

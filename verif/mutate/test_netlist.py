@@ -2,9 +2,10 @@
 
 import pytest
 
+from signum.fpga.host.model import Model
 from signum.hdl.lib.emit import EmitError
 
-from .netlist import mutants_of
+from .netlist import MUTANTS, mutants_of
 
 MODULE = """\
 module unit(input clk, input rst, input [3:0] a, input [3:0] b, output reg [3:0] sum, output both);
@@ -36,3 +37,23 @@ def test_no_more_mutants_than_there_are() -> None:
 def test_a_module_that_yosys_refuses() -> None:
     with pytest.raises(EmitError, match=r"^yosys: .*ERROR"):
         mutants_of("module unit(", 5, 1)
+
+
+def test_names_of_ports_may_be_any() -> None:
+    """Verilator refuses a module with a port of its own name."""
+    mutants = mutants_of("module unit(input clk, input unit, output unit_out); assign unit_out = unit; endmodule", 4, 1)
+    with Model(mutants.verilog, MUTANTS) as model:
+        for model["unit"] in (0, 1):
+            model.settle()
+            assert model["unit_out"] == model["unit"]
+
+
+@pytest.mark.parametrize("comparison", ["a >= 4'd0", "a <= 4'd15"])
+def test_comparisons_may_be_constant(comparison: str) -> None:
+    """Verilator warns of them, as where a crop begins at the edge of its frame."""
+    mutants = mutants_of("module unit(input clk, input [3:0] a, input [3:0] b, output y); "
+                         f"assign y = ({comparison}) & (a > b); endmodule", 4, 1)
+    with Model(mutants.verilog, MUTANTS) as model:
+        for model["a"], model["b"] in ((3, 2), (2, 3)):
+            model.settle()
+            assert model["y"] == (model["a"] > model["b"])
