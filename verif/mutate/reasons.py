@@ -27,6 +27,8 @@ REASONS = (
            "the data of a write of the gates, which has an effect only with its enable"),
     Reason("packer", r"-mode const0 .*-port Y ", r"= lane\[0\] \? .* : words;",
            "the lanes of a word's last elements are 0 before these come"),
+    Reason("lane_packer", r"-port B ", r"= restart \? reading_\d\[\d+:\d+\] : ",
+           "the place of a code that the restart forgets"),
     Reason("array", r"\\pe_\S+\$ternary.*-port S ", r"= load \? acc : neighbour;",
            "the last column has no neighbour: its register may take its own sum in every cycle"),
 )

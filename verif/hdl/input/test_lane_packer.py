@@ -127,7 +127,7 @@ def draw_windows(rng: random.Random, config: ArrayConfig) -> list[Window]:
     """Frames of a few windows, of one size each: any number of codes."""
     most = 1 << config.input_code_bits
     windows = []
-    for _ in range(3):
+    for _ in range(5):
         size, width, height = rng.randint(1, 2 * config.lanes), rng.randint(1, 3), rng.randint(1, 2)
         for number in range(1, width * height + 1):
             windows.append(Window([rng.randrange(most) for _ in range(size)], int(number % width == 0),
@@ -140,5 +140,5 @@ def draw_windows(rng: random.Random, config: ArrayConfig) -> list[Window]:
 def test_random_windows(levels: int, planes: int, lanes: int, registers: int, seed: int) -> None:
     rng = random.Random(f"{seed} {levels} {planes} {registers}")
     config = array(levels, planes, lanes, registers)
-    for stall in 0.0, 0.3:
+    for stall in 0.0, 0.3, 0.7:
         Bench(rng, config, draw_windows(rng, config), stall).run(3)
