@@ -7,7 +7,8 @@ from signum.hdl.config import ArrayConfig
 from signum.hdl.control.combine import combines_of
 from signum.hdl.control.isa import PATTERN_BIT, Isa, LayerFlag, LayerRecord, SegmentFlag
 
-__all__ = ["LAYER", "RASTER", "draw_array", "draw_long_record", "draw_record", "draw_records"]
+__all__ = ["LAYER", "LONGEST", "RASTER", "draw_array", "draw_border", "draw_long_record", "draw_record", "draw_records",
+           "most"]
 
 LONGEST = 200           # turns of the loop of a long record
 MOST_SEGMENTS = 20

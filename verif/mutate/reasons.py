@@ -21,10 +21,14 @@ class Reason(NamedTuple):
 REASONS = (
     Reason("", r"-port [BS] ", r"= rst \? ",
            "the value of a register in a reset, which is replaced, or not used, before it has an effect"),
-    Reason("threshold", r"-mode cnot\d .*-port Y ", r"^assign (address|_01_) = combine",
+    Reason("threshold", r"-mode cnot\d .*-port Y ", r"^assign address = (combine|_01_ \+)",
            "it permutes the entries of the memory, for writes and reads alike"),
+    Reason("threshold", r"-mode const1 .* \$procmux\$236 -port S ", r"^$",
+           "the data of a write of the gates, which has an effect only with its enable"),
     Reason("packer", r"-mode const0 .*-port Y ", r"= lane\[0\] \? .* : words;",
            "the lanes of a word's last elements are 0 before these come"),
+    Reason("lane_packer", r"-port B ", r"= restart \? reading_\d\[\d+:\d+\] : ",
+           "the place of a code that the restart forgets"),
     Reason("array", r"\\pe_\S+\$ternary.*-port S ", r"= load \? acc : neighbour;",
            "the last column has no neighbour: its register may take its own sum in every cycle"),
 )

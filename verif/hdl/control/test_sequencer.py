@@ -24,8 +24,10 @@ from signum.hdl.control.isa import Isa, LayerFlag, LayerRecord, SegmentFlag
 from signum.hdl.control.sequencer import Sequencer
 from signum.hdl.lib.delay import delay
 from signum.verif.bench.cases import draw_case
-from signum.verif.bench.records import draw_array, draw_long_record, draw_record
+from signum.verif.bench.records import draw_array, draw_long_record, draw_record, most
 from signum.verif.bench.trace import AMARANTH, play
+
+ARRAYS = 3
 
 
 class Programmed(wiring.Component):
@@ -67,18 +69,21 @@ class Run:
         For each layer its back fields, its steps, and for each dot product its first and last cycle.
     takes : list of int
         Groups taken in each layer.
+    ends : list of int
+        The cycles that end a layer.
     cycles : int
         Cycles of a busy sequencer.
     """
 
     layers: list[tuple[dict[str, int], list[Step], list[tuple[int, int]]]]
     takes: list[int]
+    ends: list[int]
     cycles: int
 
 
 def read_run(config: ArrayConfig, trace: list[dict[str, Any]], storing: int) -> Run:
     """A run from the cycle after its start."""
-    run = Run([], [], sum(outputs["busy"] for outputs in trace))
+    run = Run([], [], [], sum(outputs["busy"] for outputs in trace))
     held = [[0] * config.access_patterns for _ in range(config.rows)]
     used = [list(row) for row in held]
     inside = False
@@ -102,7 +107,8 @@ def read_run(config: ArrayConfig, trace: list[dict[str, Any]], storing: int) -> 
             run.layers[-1][1].append(Step(addresses, now["weight"], bool(now["first"]), bool(now["last"]),
                                           bool(now["last"] and now["doubles"]), bool(now.get("shifts"))))
             last_step = cycle
-        assert now["last"] or not now["ends"]
+        if now["ends"]:
+            run.ends.append(cycle)
         if now["last"]:
             assert inside, "a dot product must begin before it ends"
             inside = False
@@ -150,6 +156,7 @@ def check(config: ArrayConfig, records: Sequence[LayerRecord], rng: random.Rando
     for run in rtl(config, records, rng, storing, simulator):
         assert run.cycles == sum(layer_cycles(config, records, storing=[storing] * len(records)))
         assert len(run.layers) == len(records)
+        assert run.ends == [dots[-1][1] for _, _, dots in run.layers], "each layer ends once, with its last step"
         for record, (layer, steps, dots), takes in zip(records, run.layers, run.takes, strict=True):
             expected = list(sequencer(config, record))
             assert layer == {name: record.fields[name] for name in back}
@@ -181,36 +188,55 @@ def draw_program(rng: random.Random, config: ArrayConfig, layers: int, steps: in
     return records
 
 
-@pytest.mark.parametrize("number", range(16))
-def test_random_programs(number: int, seed: int) -> None:
-    rng = random.Random(f"{seed} {number}")
+def drawn_array(rng: random.Random) -> ArrayConfig:
     config = draw_array(rng)
-    config = config.replace(pipeline=rng.randint(0, config.most_stages), zero_padding=rng.randint(0, 1),
-                            program_depth=1024)
+    return config.replace(pipeline=rng.randint(0, config.most_stages), zero_padding=rng.randint(0, 1),
+                          program_depth=1024)
+
+
+def compiled_array(rng: random.Random, depth: int) -> ArrayConfig:
+    """An array that the compiler has networks for."""
+    return ArrayConfig(rows=rng.randint(1, 3), cols=rng.randint(1, 4), lanes=9, acc_bits=rng.choice([4, 8]),
+                       weight_depth=depth, activation_depth=depth, threshold_depth=depth, program_depth=1024)
+
+
+def shared_array(number: int, seed: int) -> ArrayConfig:
+    """One of a few arrays that every test uses, besides its own; the compiler has networks for the first."""
+    rng = random.Random(f"{seed} {number}")
+    return drawn_array(rng) if number else compiled_array(rng, 128)
+
+
+@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("array", range(ARRAYS))
+def test_random_programs(array: int, number: int, seed: int) -> None:
+    rng = random.Random(f"{seed} {array} {number}")
+    config = shared_array(array, seed)
     check(config, draw_program(rng, config, rng.randint(1, 4), 600), rng)
     check(config, [*(draw_long_record(rng, config, last=False) for _ in range(15)), draw_long_record(rng, config)], rng)
+    config = drawn_array(rng)
+    check(config, draw_program(rng, config, rng.randint(1, 4), 300), rng)
 
 
 @pytest.mark.parametrize("number", range(3))
 def test_compiled_programs(number: int, seed: int) -> None:
     """Programs of the compiler: its gaps and its joined segments."""
     rng = random.Random(f"{seed} {number}")
-    config = ArrayConfig(rows=rng.randint(1, 3), cols=rng.randint(1, 4), lanes=9, acc_bits=rng.choice([4, 8]),
-                         weight_depth=4096, activation_depth=4096, threshold_depth=4096, program_depth=1024)
-    while True:
-        program = draw_case(np.random.default_rng(rng.getrandbits(32)), config).program
-        if predict_cycles(config, program.records) <= 1500:
-            break
-    check(config, program.records, rng)
+    for config in shared_array(0, seed), compiled_array(rng, 4096):
+        while True:
+            program = draw_case(np.random.default_rng(rng.getrandbits(32)), config).program
+            if predict_cycles(config, program.records) <= 1500:
+                break
+        check(config, program.records, rng)
 
 
 @pytest.mark.parametrize("pixels", [1, 2, 3])
 @pytest.mark.parametrize("split", [False, True])
-def test_one_step(pixels: int, split: bool, seed: int) -> None:
+@pytest.mark.parametrize("array", range(ARRAYS))
+def test_one_step(array: int, pixels: int, split: bool, seed: int) -> None:
     """Dot products of one step without gaps: the dispatch of the pixels is slower than the array."""
     rng = random.Random(seed)
-    config = ArrayConfig(rows=2, cols=1, lanes=1, activation_depth=64)
-    record = one_step(Isa(config), split, pixels - 1)
+    config = shared_array(array, seed)
+    record = one_step(Isa(config), split, most(Isa(config), "x", pixels - 1))
     check(config, [record], rng)
 
 
@@ -221,32 +247,35 @@ def one_step(isa: Isa, split: bool, x: int, *, last: bool = True, gap: int = 0) 
     return LayerRecord(fields | {"flags": int(flags), "x": x, "pattern0_step": 3}, (segment,))
 
 
-def test_the_last_gap_of_a_layer_holds_for_the_next(seed: int) -> None:
+@pytest.mark.parametrize("array", range(ARRAYS))
+def test_the_last_gap_of_a_layer_holds_for_the_next(array: int, seed: int) -> None:
     """Even where it is longer than the pause between the layers, which the compiler never generates."""
-    config = ArrayConfig(rows=2, cols=1, lanes=1, activation_depth=64, fetch_width=32)
-    isa = Isa(config)
-    [bits] = (field.bits for field in isa.segment if field.name == "gap")
-    for gap in (1, (1 << bits) - 1):
-        records = [one_step(isa, False, 0, last=False, gap=gap), one_step(isa, False, 0)]
-        check(config, records, random.Random(seed))
-        steps = [dots[0][0] for _, _, dots in rtl(config, records, random.Random(seed), 5)[0].layers]
-        assert steps[1] - steps[0] > gap
-    assert steps[1] - steps[0] == gap + 1
+    for config in shared_array(array, seed), ArrayConfig(rows=2, cols=1, lanes=1, activation_depth=64, fetch_width=32):
+        isa = Isa(config)
+        [bits] = (field.bits for field in isa.segment if field.name == "gap")
+        longest = (1 << bits) - 1
+        for gap in (1, longest // 2, longest):
+            records = [one_step(isa, False, 0, last=False, gap=gap), one_step(isa, False, 0)]
+            check(config, records, random.Random(seed))
+            steps = [dots[0][0] for _, _, dots in rtl(config, records, random.Random(seed), 5)[0].layers]
+            assert steps[1] - steps[0] > gap
+        assert steps[1] - steps[0] == gap + 1
 
 
 @pytest.mark.parametrize("pipeline", range(5))
 @pytest.mark.parametrize("fetch_width", [1, 4, 32])
 def test_drain_fields_are_replaced_just_after_the_last_drain(fetch_width: int, pipeline: int, seed: int) -> None:
     """Long segments: all but the drain fields are fetched before the last step, and the next layer waits for these."""
-    config = ArrayConfig(rows=2, cols=3, lanes=32, pipeline=pipeline, activation_depth=64, zero_padding=0,
-                         fetch_width=fetch_width)
-    isa = Isa(config)
-    records = []
-    for number in range(3):
-        record = one_step(isa, False, 0, last=number == 2)
-        fields = dict(record.fields) | {"thresholds": 200 + number, "out_start": 60 - number}
-        records.append(LayerRecord(fields, (dict(record.segments[0]) | {"words": 50},)))
-    check(config, records, random.Random(seed), waits=[0])
+    for config in shared_array(pipeline % ARRAYS, seed), ArrayConfig(
+            rows=2, cols=3, lanes=32, pipeline=pipeline, activation_depth=64, zero_padding=0, fetch_width=fetch_width):
+        isa = Isa(config)
+        records = []
+        for number in range(3):
+            record = one_step(isa, False, 0, last=number == 2)
+            fields = dict(record.fields) | {"thresholds": most(isa, "thresholds", 200) - number % 2,
+                                            "out_start": most(isa, "out_start", 60) - number % 2}
+            records.append(LayerRecord(fields, (dict(record.segments[0]) | {"words": most(isa, "words", 50)},)))
+        check(config, records, random.Random(f"{seed} {fetch_width} {pipeline}"), waits=[0])
 
 
 def test_simulators(simulator: str, seed: int) -> None:

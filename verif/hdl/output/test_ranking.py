@@ -1,4 +1,4 @@
-"""The list of the largest values: the order of `golden.compiler.answers.ranked`, with pauses and equal values."""
+"""The list of the largest values: the order of `golden.compiler.answers.ranked`; pauses, equal values and resets."""
 
 import random
 
@@ -17,8 +17,8 @@ def test_the_largest_values_in_order(ranks: int, bits: int, seed: int) -> None:
     steps: list[dict[str, int]] = []
     expected: list[tuple[int, int]] = []
     for _ in range(20):
-        values = [rng.randrange(-(1 << bits - 1), 1 << bits - 1) for _ in range(rng.randint(ranks, 20))]
-        steps.append({"restart": 1})
+        values = [rng.randrange(-(1 << bits - 1), 1 << bits - 1) for _ in range(rng.randint(ranks, 32))]
+        steps.append({rng.choice(["restart", "restart", "rst"]): 1})
         for index, value in enumerate(values):
             steps += [{"value": rng.randrange(1 << bits - 1)}] * rng.choice([0, 0, 2])
             steps.append({"insert": 1, "value": value, "index": index})

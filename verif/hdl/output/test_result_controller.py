@@ -11,8 +11,10 @@ from signum.hdl.config import ArrayConfig
 from signum.hdl.control.combine import COMBINES
 from signum.hdl.control.isa import Isa, LayerFlag, LayerRecord
 from signum.hdl.output.result_controller import ResultController
-from signum.verif.bench.records import LAYER, draw_array, draw_records
+from signum.verif.bench.records import LAYER, draw_array, draw_record, draw_records, most
 from signum.verif.bench.trace import AMARANTH, play
+
+ARRAYS = 3
 
 Seen = dict[str, int]
 
@@ -27,9 +29,10 @@ def seen(beat: Beat) -> Seen:
 
 
 class Case:
-    """Successive layers, some abandoned between drains, or cut short by a reset."""
+    """Successive layers, some abandoned between drains, or cut short by a reset, but none if they are ``whole``."""
 
-    def __init__(self, config: ArrayConfig, rng: random.Random, records: list[LayerRecord]) -> None:
+    def __init__(self, config: ArrayConfig, rng: random.Random, records: list[LayerRecord], *,
+                 whole: bool = False) -> None:
         self.config = config
         self.steps: list[dict[str, Any]] = []
         self.expected: list[tuple[Seen, int]] = []     # beat, group
@@ -37,12 +40,13 @@ class Case:
         for record in records:
             layer = {name: value for name, value in record.fields.items() if name in back}
             doubles = [rng.random() < 0.5 for _ in range(layer["drains"] + 1)]
-            drains = list(result_controller(config, layer, groups=rng.randint(1, 3), doubles=doubles))
-            given_up = rng.random() < 0.3
-            self._layer(rng, layer, drains[:rng.randint(1, len(drains))] if given_up else drains)
+            groups = 1 if whole else rng.randint(1, 3)
+            drains = list(result_controller(config, layer, groups=groups, doubles=doubles))
+            given_up = rng.random() < 0.3 and not whole
+            self._layer(rng, layer, drains[:rng.randint(1, len(drains))] if given_up else drains, whole)
 
-    def _layer(self, rng: random.Random, layer: dict[str, int],
-               drains: list[tuple[bool, list[Beat]]]) -> None:
+    def _layer(self, rng: random.Random, layer: dict[str, int], drains: list[tuple[bool, list[Beat]]],
+               whole: bool) -> None:
         pause = rng.randrange(1, 4)
         steps: list[dict[str, Any]] = [{"restart": 1}, *({} for _ in range(pause))]
         for _, beats in drains:
@@ -57,7 +61,7 @@ class Case:
             for beat in beats:
                 expected[strobe + beat.cycle] = (seen(beat), expected[strobe + beat.cycle][1])
             expected[strobe + 1] = (expected[strobe + 1][0], int(group))
-        if rng.random() < 0.3:
+        if rng.random() < 0.3 and not whole:
             cut = rng.randrange(1, len(steps))
             steps, expected = steps[:cut], expected[:cut]
             steps[-1]["rst"] = 1
@@ -77,34 +81,64 @@ def draw_case(rng: random.Random, config: ArrayConfig, layers: int) -> Case:
     return Case(config, rng, draw_records(rng, config, layers, among=[*LAYER, "segments"]))
 
 
+def shared_array(number: int, seed: int) -> ArrayConfig:
+    """One of a few arrays that every test uses, besides its own."""
+    return draw_array(random.Random(f"{seed} {number % ARRAYS}"))
+
+
+def check(rng: random.Random, config: ArrayConfig, layers: int) -> None:
+    case = draw_case(rng, config, layers)
+    assert list(rtl(case)) == case.expected
+
+
 @pytest.mark.parametrize("number", range(24))
 def test_random_arrays(number: int, seed: int) -> None:
     rng = random.Random(f"{seed} {number}")
-    case = draw_case(rng, draw_array(rng), 24)
+    for config in shared_array(number, seed), draw_array(rng):
+        check(rng, config, 12)
+
+
+@pytest.mark.parametrize("loop", ["drains", "windows", "channel_blocks"])
+@pytest.mark.parametrize("array", range(ARRAYS))
+def test_longest_loops(array: int, loop: str, seed: int) -> None:
+    """A loop of as many turns as its field can have, and one of fewer."""
+    rng = random.Random(f"{seed} {array} {loop}")
+    config = shared_array(array, seed)
+    longest = most(Isa(config), loop, 255)
+    records = []
+    for turns in longest, rng.randint(0, longest // 2):
+        record = draw_record(rng, config)
+        gated = record.fields.get("gated", 0)
+        fields = dict(record.fields) | {"drains": 0, "windows": 0, "channel_blocks": 0, loop: turns}
+        fields |= {"levels": rng.randint(0, min(fields["drains"], config.threshold_levels - 1))
+                   } if "levels" in fields else {}
+        fields |= {"gated": rng.randint(0, fields["drains"]) if gated else 0} if "gated" in fields else {}
+        records.append(LayerRecord(fields, record.segments))
+    case = Case(config, rng, records, whole=True)
     assert list(rtl(case)) == case.expected
 
 
 @pytest.mark.parametrize("depth", [0, 1, 2, 40])
 def test_entries_of_coefficients(depth: int, seed: int) -> None:
-    config = ArrayConfig(rows=2, cols=5, lanes=3, tile=2, requantize_depth=depth)
-    case = draw_case(random.Random(f"{seed} {depth}"), config, 8)
-    assert list(rtl(case)) == case.expected
+    rng = random.Random(f"{seed} {depth}")
+    check(rng, shared_array(depth, seed), 2)
+    check(rng, ArrayConfig(rows=2, cols=5, lanes=3, tile=2, requantize_depth=depth), 8)
 
 
 @pytest.mark.parametrize(("cols", "tile"), [
     (1, 1), (1, 3), (2, 1), (4, 1), (4, 2), (5, 2), (4, 4), (3, 8), (9, 4)])
 def test_columns_and_tiles(cols: int, tile: int, seed: int) -> None:
-    config = ArrayConfig(rows=2, cols=cols, lanes=3, tile=tile)
-    case = draw_case(random.Random(f"{seed} {cols} {tile}"), config, 6)
-    assert list(rtl(case)) == case.expected
+    rng = random.Random(f"{seed} {cols} {tile}")
+    check(rng, shared_array(cols, seed), 2)
+    check(rng, ArrayConfig(rows=2, cols=cols, lanes=3, tile=tile), 6)
 
 
 @pytest.mark.parametrize(("cols", "tile", "width"), [(2, 2, 2), (8, 2, 2), (12, 4, 2), (9, 3, 3), (10, 6, 2),
                                                        (8, 20, 4)])
 def test_several_columns_in_a_beat(cols: int, tile: int, width: int, seed: int) -> None:
-    config = ArrayConfig(rows=2, cols=cols, lanes=width, tile=tile, drain_width=width, requantize_depth=20)
-    case = draw_case(random.Random(f"{seed} {cols} {tile}"), config, 6)
-    assert list(rtl(case)) == case.expected
+    rng = random.Random(f"{seed} {cols} {tile}")
+    check(rng, shared_array(cols, seed), 2)
+    check(rng, ArrayConfig(rows=2, cols=cols, lanes=width, tile=tile, drain_width=width, requantize_depth=20), 6)
 
 
 def test_simulators(simulator: str, seed: int) -> None:
