@@ -28,6 +28,15 @@ def test_zeros_behind_a_response() -> None:
     assert len(ResponseParser().feed(whole)) == 1
 
 
+@pytest.mark.parametrize("last", [0x7D, 0x7E])
+def test_an_escape_at_the_end_of_a_response(last: int) -> None:
+    """The last byte of a CRC may be escaped; an escape without a byte behind it is damage."""
+    payloads = (number.to_bytes(4, "little") for number in range(1 << 16))
+    whole = next(frame for frame in map(response, payloads) if frame[-3:-1] == bytes([0x7D, last ^ 0x20]))
+    assert len(ResponseParser().feed(whole)) == 1
+    assert ResponseParser().feed(whole[:-2] + whole[-1:]) == []
+
+
 def response(payload: bytes, session: int = 3, kind: int = Kind.WORDS) -> bytes:
     return framed(bytes([session, kind, 0xA2, 9 | 7 << 5, 17]) + struct.pack("<HH", 0x8001, 511) + payload)
 

@@ -15,7 +15,7 @@ from signum.fpga.host.virtual_board import VirtualBoard
 from signum.hdl.config import ArrayConfig
 from signum.hdl.host.bus import AddressMap, Region
 from signum.hdl.host.frames import Command, Kind, most_words
-from signum.hdl.host.hdlc import FLAG
+from signum.hdl.host.hdlc import ESCAPE, FLAG, FLIPPED
 from signum.verif.bench.bridge_line import BridgeLine
 from signum.verif.fuzz.line import response_frame
 from signum.verif.runs.faults import CONFIG, TIMEOUT
@@ -80,11 +80,13 @@ def test_windows_of_every_size(slots: int, seed: int) -> None:
 
 
 def test_a_lost_frame_is_sent_again_alone(seed: int) -> None:
-    """The frames behind it wait on the board."""
+    """The frames behind it wait on the board, which tells of them: the host needs no pause."""
     sent: list[int] = []
+    polls: list[bytes] = []
 
     def lose_third(frames: list[bytes]) -> list[bytes]:
         sent.extend([frame[1] for frame in frames if frame[4] == Command.WRITE])
+        polls.extend([frame for frame in frames if frame[4] == Command.POLL])
         return [frame for frame in frames if not (frame[4] == Command.WRITE and frame[1] == 2 and sent.count(2) == 1)]
 
     line = BridgeLine(random.Random(seed), slots=8, faults=lose_third)
@@ -97,6 +99,7 @@ def test_a_lost_frame_is_sent_again_alone(seed: int) -> None:
     assert link.read([0x5000]) == [0]
     assert line.writes == writes
     assert sent == [0, 1, 2, 3, 4, 5, 6, 7, 2]
+    assert polls == []
     assert link.retries == 1
 
 
@@ -110,9 +113,10 @@ def test_a_dead_line() -> None:
 def test_a_line_that_dies(seed: int) -> None:
     link = Link(BridgeLine(random.Random(seed)), timeout=400.0)
     link.open()
-    link.transport = Dead()
+    link.transport = line = Dead()
     with pytest.raises(LinkError, match=r"^the board did not respond in 25 attempts of 400\.0 s$"):
         link.read([0])
+    assert line.seconds == 26 * 400     # behind the read, and behind each poll
 
 
 def test_a_board_that_executes_nothing(seed: int) -> None:
@@ -146,7 +150,9 @@ class Scripted:
         self.reads = 0
 
     def write(self, data: bytes) -> None:
-        for frame in data.split(bytes([FLAG])):
+        for escaped in data.split(bytes([FLAG])):
+            first, *rest = escaped.split(bytes([ESCAPE]))
+            frame = first + b"".join(bytes([part[0] ^ FLIPPED]) + part[1:] for part in rest)
             if len(frame) >= 5:
                 self.commands.append(frame[4])
                 session = frame[2] if frame[4] == Command.OPEN else frame[0]
@@ -209,6 +215,44 @@ def test_a_board_that_responds_late() -> None:
     assert link.retries == 2
     assert link.read([3]) == [5]
     assert line.commands == [*[Command.OPEN] * 3, Command.READ]
+
+
+def test_words_that_come_behind_the_end_of_their_read() -> None:
+    """On a line that reorders frames."""
+    def answer(session: int, sequence: int, command: int) -> bytes:
+        return opened(session, sequence, command) or (
+            response_frame(session, Kind.STATUS, sequence=sequence + 1)
+            + response_frame(session, Kind.WORDS, b"\x05\0\0\0", sequence=sequence))
+
+    link = Link(Scripted(answer))
+    link.open()
+    assert link.read([3]) == [5]
+    assert link.read([4]) == [5]
+    assert link.retries == 0
+
+
+def test_numbers_of_answers() -> None:
+    """Each once and in order, of whatever responses they come with; a response of another kind has none."""
+    first = 0
+
+    def answer(session: int, sequence: int, command: int) -> bytes:
+        nonlocal first
+        if command != Command.PIXELS:
+            return opened(session, sequence, command)
+        data = bytes(range(10 * sequence, 10 * sequence + 4))
+        found = (response_frame(session, Kind.ANSWERS, data, sequence=sequence + 1, first=first)
+                 + response_frame(session, Kind.ANSWERS, data[2:], sequence=sequence + 1, first=first + 1)
+                 + response_frame(session, Kind.STATUS, b"\xEE" * 4, sequence=sequence + 1, first=first + 2))
+        first += 2
+        return found
+
+    line = Scripted(answer)
+    link = Link(line)
+    link.open()
+    taken: list[bytes] = []
+    link.stream(bytes(200), 4, 2, [], taken.append)
+    assert b"".join(taken) == bytes([0, 1, 2, 3, 10, 11, 12, 13])
+    assert line.commands == [Command.OPEN, Command.PIXELS, Command.PIXELS]
 
 
 @pytest.mark.parametrize("draw", [lambda most: 0, lambda most: most - 1], ids=["least", "most"])

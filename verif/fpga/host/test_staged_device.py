@@ -154,6 +154,15 @@ def test_a_bad_line_and_a_forgetful_board_give_no_wrong_answer(board, number, se
     assert answers or number
 
 
+def test_a_program_takes_the_place_of_a_network(board, seed):
+    device = device_of(board)
+    graph, stages = draw_plan(np.random.default_rng(seed), 2)
+    device.load_stages(graph, stages)
+    device.load(stages[0].program)
+    with pytest.raises(DeviceError, match=r"^a network must be loaded before infer_stages is called$"):
+        device.infer_stages({})
+
+
 def test_refusals(board, boards, seed):
     rng = np.random.default_rng(seed)
     graph, stages = draw_plan(rng, 3)
