@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyosys
 from amaranth.build import Pins, Platform, Resource
 from amaranth.hdl import ClockSignal, Module
 from amaranth.lib import io
@@ -22,7 +21,7 @@ from signum.fpga.flow.lines.serial_line import SerialPort
 from signum.fpga.flow.placement import place
 from signum.fpga.flow.tools import BuildError, run_tool
 from signum.hdl.config import ArrayConfig
-from signum.hdl.lib.emit import run_yosys
+from signum.hdl.lib.emit import YOSYS, run_yosys
 
 from .virtual_board import BAUD, CLOCK
 from .virtual_board import NAME as TOP
@@ -30,7 +29,7 @@ from .virtual_board import NAME as TOP
 __all__ = ["bitstream_verilog", "cell_models", "drop_contents", "drop_open_outputs", "netlist_verilog",
            "synthesize_without_pll"]
 
-MODELS = Path(pyosys.__file__).parent / "share"
+MODELS = YOSYS / "share"
 # warnings about the models and the output of icebox_vlog
 WAIVED = "ASSIGNDLY", "CASEINCOMPLETE", "IMPLICIT", "INITIALDLY", "PINMISSING", "SPECIFYIGN", "UNOPTFLAT"
 

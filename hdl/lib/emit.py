@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,10 @@ from .rtlil import format_netlists, parse_netlists
 from .share import Units, collect, ports
 from .waivers import waivers
 
-__all__ = ["EmitError", "Target", "emit", "run_yosys", "to_rtlil", "to_verilog", "write_whole"]
+__all__ = ["YOSYS", "EmitError", "Target", "emit", "run_yosys", "to_rtlil", "to_verilog", "write_whole"]
+
+YOSYS = Path(find_spec("pyosys").submodule_search_locations[0])     # type: ignore[union-attr, index]
+"""Folder of Yosys. Its import would change how all later extensions are loaded, so it has a process of its own."""
 
 YOSYS_MAIN = """\
 import sys

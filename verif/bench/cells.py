@@ -4,12 +4,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
 
-import pyosys
 import pytest
 from amaranth.hdl import Cat, Elaboratable, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 
-from signum.hdl.lib.emit import run_yosys, to_rtlil
+from signum.hdl.lib.emit import YOSYS, run_yosys, to_rtlil
 
 __all__ = ["CCU2C", "CELLS", "simulate_cells", "verilog_with_spram"]
 
@@ -52,6 +51,6 @@ def verilog_with_spram(unit: wiring.Component, name: str) -> str:
         run_yosys("read_verilog -lib +/ice40/cells_sim.v\nread_rtlil unit.il\nproc\npmuxtree\n"
                   f"select {name}\nwrite_verilog -noattr -selected unit.v\n", folder)
         verilog = (folder / "unit.v").read_text()
-    cells = (Path(pyosys.__file__).parent / "share" / "ice40" / "cells_sim.v").read_text()
+    cells = (YOSYS / "share" / "ice40" / "cells_sim.v").read_text()
     begin = cells.index("module SB_SPRAM256KA")
     return verilog + cells[begin:cells.index("endmodule", begin)] + "endmodule\n"

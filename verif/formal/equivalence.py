@@ -13,19 +13,18 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import pyosys
 from amaranth.lib import wiring
 
 from signum.fpga.flow.families import FAMILIES
 from signum.hdl.config import ArrayConfig
-from signum.hdl.lib.emit import Target, run_yosys, to_rtlil, to_verilog
+from signum.hdl.lib.emit import YOSYS, Target, run_yosys, to_rtlil, to_verilog
 
 from .pe import LOADS
 from .prove import Mutant, Outcome, Proof, models_of, verdict
 
 __all__ = ["COMPARE", "COMPARE_NEXT", "PROOFS", "PROVED", "EquivalenceProof"]
 
-ICE40_CELLS = Path(pyosys.__file__).parent / "share" / "ice40" / "cells_sim.v"
+ICE40_CELLS = YOSYS / "share" / "ice40" / "cells_sim.v"
 # the macros at its beginning, and the cells of logic
 CELLS = re.compile(r"\A.*?^`endif|^module (?:SB_LUT4|SB_CARRY|SB_DFF\w*)\b.*?^endmodule", re.MULTILINE | re.DOTALL)
 MODELS = {"ecp5": "read_verilog +/ecp5/common_sim.vh +/ecp5/ccu2c_sim.vh",

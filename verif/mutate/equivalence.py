@@ -8,9 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyosys
-
-from signum.hdl.lib.emit import run_yosys
+from signum.hdl.lib.emit import YOSYS, run_yosys
 from signum.verif.formal.equivalence import COMPARE, COMPARE_NEXT, PROVED
 
 from .netlist import FLATTEN, FLATTENED, READ, SELECT, SELECT_BITS, TOP, Mutants
@@ -19,7 +17,7 @@ __all__ = ["equivalent"]
 
 HISTORY = 6             # cycles of the induction, and of the comparison from the beginning
 SECONDS = 10            # of a proof
-ABC = Path(pyosys.__file__).parent / "yosys-abc"
+ABC = YOSYS / "yosys-abc"
 
 CHOOSE = """\
 read_rtlil mutants.il

@@ -371,3 +371,10 @@ def test_cells_of_a_family(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert main(["verilog", "--preset=tiny", "--cells=ice40", f"--out={tmp_path / 'other'}"]) == 2
     assert capsys.readouterr().err == "cells must be one of portable, ecp5, gowin, not ice40\n"
     assert not (tmp_path / "other").exists()
+
+
+def test_yosys_is_not_in_this_process() -> None:
+    """Its package makes the symbols of later extensions global, and some of those then fail."""
+    modules = "signum.fpga.host.netlist_board, signum.verif.bench.cells, signum.verif.mutate.hardware"
+    code = f"import sys; flags = sys.getdlopenflags(); import {modules}; assert sys.getdlopenflags() == flags"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
