@@ -73,7 +73,9 @@ class Ablation:
 
 ABLATIONS = {
     "classification": Ablation(SCHEME, (1.0, 1.5, 2.0), 600, Style()),
-    "segmentation": Ablation(RECIPES, (1.0,), 2500),
+    "segmentation": Ablation(RECIPES, (1.0,), 2500, Style(
+        residual="concat", rectified=True, activation_gains=False, first_levels=3, levels=3, last_levels=3,
+        first_bits=4, last_bits=2)),
     "matching": Ablation(RECIPES, (1.0,), 800),
 }
 """By the name of the task; without a style, the task's own is changed."""

@@ -216,8 +216,8 @@ def _stream_table(data: dict[str, Any]) -> str:
 
 def _cycle_table(data: dict[str, Any]) -> str:
     return _markdown(
-        ["network", "m", "equal", "8-bit, all", "of these first and last", "binary, all", "of these first and last",
-         "ratio, inner layers", "ratio, all layers"],
+        ["network", "m", "equal", "8-bit, all", "of these at the ends", "binary, all", "of these at the ends",
+         "ratio, other layers", "ratio, all layers"],
         [[row["network"].replace("_", " "), f"{row['multiplier']:g}", row["equal"], f"{row['int8']:.0f}",
           f"{row['int8_ends']:.0f}", f"{row['binary']:.0f}", f"{row['ends']:.0f}", f"{row['ratio_inner']:.1f}",
           f"**{row['ratio']:.1f}**"] for row in data["cycles"]])
@@ -254,11 +254,12 @@ def _ablation_table(record: dict[str, Any]) -> str:
         said.append(f"{scores[place][0] - first[place][0]:+.2f} points at m = {multiplier:g} "
                     f"({name.removeprefix('+ ')})")
     widest = max(deviation for _, scores in found for _, deviation in scores)
-    task = record["task"]
+    task, style = record["task"], record["style"]
     return (f"### {task.replace('_', ' ').capitalize()}\n\nTest {record['metric']}, mean and standard deviation of "
             f"{len(record['seeds'])} seeds after {record['steps']} steps (`make ablation TASK={task}`). The best other "
             f"variant against the first: {', '.join(said)}. The deviations reach {widest:.2f}: a smaller difference "
-            f"says little.\n\n{rows}\n\n![Ablation](paper/{task}_ablation.png)\n")
+            f"says little. Weights at the ends have {style['first_bits']} and {style['last_bits']} bits, unless "
+            f"a variant has others.\n\n{rows}\n\n![Ablation](paper/{task}_ablation.png)\n")
 
 
 def _ablations(records: dict[str, Any]) -> str:
@@ -334,8 +335,8 @@ def page(data: dict[str, Any]) -> str:
         f"for (*LUT4*: {area['config']['rows']} x {area['config']['cols']} elements of {area['config']['lanes']}, "
         f"{area['int8']:.0f} LUT4s against {area['binary']:.0f}, Yosys for iCE40 without multiplier blocks, elements "
         "alone). Cycles are those of one image in a batch with an image in each row. An 8-bit network's identity skips "
-        "cost nothing. The binary networks' first and last layers have weights of several bits, in bit planes on the "
-        "binary array, and a sum meets as many thresholds as an activation has.\n",
+        "cost nothing. The ends are the first and the last layer where the binary network has weights of several bits "
+        "there, in bit planes on the binary array; a sum meets as many thresholds as an activation has.\n",
         _cycle_table(data),
         "\n![Cycles](paper/cycles.png)\n",
         "\n## Cycles against ReActNet-A\n\nBoth on the binary array above, both first layers on eight bit planes "

@@ -92,10 +92,11 @@ def test_page(data, monkeypatch):
     runs = [{"variant": name, "multiplier": 1.0, "seed": seed, "test": score + seed}
             for name, score in (("as it is", 70), ("signs", 65.5)) for seed in (0, 2)]
     data["ablations"] = {"matching": {"task": "matching", "metric": "points", "steps": 9, "seeds": [0, 2],
-                                      "runs": runs}}
+                                      "style": {"first_bits": 3, "last_bits": 8}, "runs": runs}}
     text = page(data)
     assert "| signs | 66.50 ± 1.41 |" in text
     assert "-4.50 points at m = 1 (signs)" in text
+    assert "Weights at the ends have 3 and 8 bits" in text
     assert "Not recorded yet" not in text
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert all(line.endswith("|") for line in lines)

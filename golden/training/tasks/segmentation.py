@@ -73,7 +73,7 @@ class Segmentation(Task):
     encoder = BitPlanes(8)
     recipe = Recipe(steps=8000, batch=8, rate=0.01, real_share=0.0, scores=8)
     style = Style(residual="concat", rectified=True, activation_gains=False, first_levels=3, levels=3, last_levels=3,
-                  first_bits=4, last_bits=2)
+                  first_bits=2, last_bits=1)
     answer = "ranks"
     shuffle = STRIDE
 
