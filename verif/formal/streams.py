@@ -154,7 +154,7 @@ def proofs() -> Iterator[Proof]:
          Mutant("signum.hdl.boot.flash_reader", "with m.Elif(self.o.ready):", "with m.Else():"),
          {"excuse": lambda unit: unit.start, "reach": 240, "slow": True}),
         ("PixelFormat", {"layout": lambda module: module.Format.YUYV}, ", YUYV", Mutant(
-            f"{camera}pixel_format", "taken = i.valid & i.ready", "taken = i.valid"), {}),
+            f"{camera}pixel_format", "with m.If(i.valid & i.ready):", "with m.If(i.valid):"), {}),
         ("PixelFormat", {"layout": lambda module: module.Format.RGB565}, ", RGB565", Mutant(
             f"{camera}pixel_format", "with m.If(o.valid & o.ready & ~i.p.end):", "with m.If(o.valid & ~i.p.end):"), {}),
         ("Downscale", {"scaling": Scaling(frame_width=5, frame_height=4, left=1, top=1, width=2, height=1, box_width=2,
