@@ -195,7 +195,8 @@ class Array(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        marks: dict[str, Value] = {name: Signal(name=name) for name in strobes(self.config)}
+        # no reset, as behind the tiles: the strobes of a stopped run leave the array before the next run begins
+        marks: dict[str, Value] = {name: Signal(name=name, reset_less=True) for name in strobes(self.config)}
         sums = Signal.like(self.sums)
         stack(m, self, list(marks.values()), sums)
         # where sums are taken early, first and load lose their register, and the sums get it

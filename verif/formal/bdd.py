@@ -91,10 +91,21 @@ class Diagrams:
         found = self._known.get(key)
         if found is None:
             nodes = self._nodes
-            parts = [nodes[each] for each in key]
-            top = min(part[0] for part in parts)
-            low = self.choose(*(part[1] if part[0] == top else each for part, each in zip(parts, key, strict=True)))
-            high = self.choose(*(part[2] if part[0] == top else each for part, each in zip(parts, key, strict=True)))
+            # written out: proofs spend nearly all of their time here
+            top, low_condition, high_condition = nodes[condition]
+            variable, low_then, high_then = nodes[then]
+            if variable > top:
+                low_then = high_then = then
+            elif variable < top:
+                top, low_condition, high_condition = variable, condition, condition
+            variable, low_otherwise, high_otherwise = nodes[otherwise]
+            if variable > top:
+                low_otherwise = high_otherwise = otherwise
+            elif variable < top:
+                top, low_condition, high_condition = variable, condition, condition
+                low_then = high_then = then
+            low = self.choose(low_condition, low_then, low_otherwise)
+            high = self.choose(high_condition, high_then, high_otherwise)
             found = self._known[key] = self._node(top, low, high)
         return found
 

@@ -40,7 +40,7 @@ ARRAYS = {
 }
 NAME = "signum"
 TRANSFERS = 2000    # bus words of a case
-CASES = 8
+CASES = 5
 WORDS = 4           # of each memory
 PATIENCE = 2000     # cycles for an answer
 SETTLED = 10        # cycles in which the last word of the host is written

@@ -26,7 +26,7 @@ from signum.verif.bench.stream_cases import BIT, draw_stream, with_streams
 from signum.verif.bench.stream_runs import StreamCase, check_streams, expected_answers, stream_values
 
 
-@pytest.mark.parametrize("index", [pytest.param(i, marks=() if i < 3 else pytest.mark.slow) for i in range(12)])
+@pytest.mark.parametrize("index", [pytest.param(i, marks=() if i < 3 else pytest.mark.slow) for i in range(8)])
 def test_random_networks(index: int) -> None:
     rng = np.random.default_rng([default_seed(), index])
     config = with_streams(

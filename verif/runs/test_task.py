@@ -43,7 +43,9 @@ from signum.verif.runs.task import (
 __all__ = ["images"]
 
 SMALL = ARRAY.replace(rows=3, cols=6, lanes=16, drain_width=2, activation_depth=4096, threshold_depth=4096,
-                      weight_depth=2048)
+                      weight_depth=4096)
+INT8_SMALL = INT8_ARRAY.replace(rows=3, cols=5, lanes=2, drain_width=1, activation_depth=8192,
+                                weight_depth=8192)
 
 
 def test_inputs_of_the_array(images):
@@ -55,8 +57,7 @@ def test_inputs_of_the_array(images):
 
 @pytest.mark.slow
 def test_bodies_on_the_array(images, monkeypatch):
-    monkeypatch.setattr(module, "INT8_ARRAY", INT8_ARRAY.replace(rows=3, cols=5, lanes=2, drain_width=1,
-                                                                activation_depth=4096))
+    monkeypatch.setattr(module, "INT8_ARRAY", INT8_SMALL)
     network = settled(Style(multiplier=1.5), images)
     run = run_on_array(network, compile_graph(body_graph(network, images), SMALL), images)
     assert run.mismatches == 0
@@ -92,8 +93,9 @@ def test_where_layers_run(images):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("answer", ["values", "ranks", "words", "levels", "bytes"])
-def test_streams_of_a_task(answer, images):
+def test_streams_of_a_task(answer, images, monkeypatch):
     """A stream of pixels gives what PyTorch gives, in raster order."""
+    monkeypatch.setattr(module, "ARRAY", SMALL.replace(lanes=32))
     task = named("detection")
     task.answer = {"bytes": "values", "levels": "words"}.get(answer, answer)
     task.shuffle = 1 if task.answer == "words" else 2
@@ -140,8 +142,9 @@ def test_signs_of_levels():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("signs", [1, 3])
-def test_distances(signs):
+def test_distances(signs, monkeypatch):
     """Half of the differences of two descriptors' levels, on the array."""
+    monkeypatch.setattr(module, "ARRAY", SMALL)
     rng = np.random.default_rng(signs)
     descriptors = 2 * rng.integers(0, signs + 1, (4, 40, 5, 6)) - signs
     points = np.argwhere(np.ones((2, 5, 6), dtype=bool))
@@ -155,6 +158,8 @@ def test_distances(signs):
 
 @pytest.mark.slow
 def test_a_whole_task(monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "ARRAY", SMALL)
+    monkeypatch.setattr(module, "INT8_ARRAY", INT8_SMALL)
     task = Classification()
     task.recipe = replace(task.recipe, steps=4, batch=8, scores=1)
     compete(task, [0], tmp_path / "trained")

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor, nn
 
-from signum.golden.layers.blocks import Blocks, Network
+from signum.golden.layers.blocks import Blocks, Network, Style
 from signum.golden.layers.encoder import Thermometer
 from signum.golden.training.data import DIGITS_MAXIMUM, Split, digits, validation_split
 from signum.golden.training.trainer import Recipe
@@ -53,6 +53,7 @@ class Classification(Task):
     maximum = DIGITS_MAXIMUM
     encoder = Thermometer(levels=DIGITS_MAXIMUM, maximum=DIGITS_MAXIMUM)
     recipe = Recipe(steps=2400, batch=32, real_share=0.0, scores=8)
+    style = Style(residual="concat")
 
     def network(self, blocks: Blocks) -> Network:
         """A first convolution, three basic blocks, and a last convolution over the whole remaining map (4x4)."""

@@ -56,7 +56,7 @@ def test_brevitas(name: str, tmp_path: Path) -> None:
     assert not network.near
     assert network.ordered
     # a thousand images of CNV take three minutes: signum import --random 1000
-    assert network.differences(images_of(network, 1000 if "fc" in name else 100)) == 0
+    assert network.differences(images_of(network, 1000 if "fc" in name else 40)) == 0
 
 
 @pytest.mark.parametrize("name", ["residual of codes", "FINN"])

@@ -47,13 +47,14 @@ def acc_bits(lanes: int) -> int:
 
 
 def draw_dots(rng: random.Random, config: ArrayConfig, count: int) -> list[Dot]:
-    """Dot products as close as the drain allows, or apart."""
+    """Dot products as close as the drain allows, or apart; the first one is the largest, as some others are."""
     dots: list[Dot] = []
     start, last = 0, -config.drain_cycles
-    for _ in range(count):
-        length = rng.choice([1, 2, 3, LONGEST])
+    for number in range(count):
+        largest = number == 0 or rng.random() < 0.1
+        length = LONGEST if number == 0 else rng.choice([1, 2, 3, LONGEST])
         start = max(start, last + config.drain_cycles - length + 1) + rng.choice([0, 0, 0, 1, 4])
-        draw = (lambda rng, bits: (1 << bits) - 1) if rng.random() < 0.1 else draw_word     # the largest sum
+        draw = (lambda rng, bits: (1 << bits) - 1) if largest else draw_word
         a, w = ([[draw(rng, config.word_bits) for _ in range(size)] for _ in range(length)]
                 for size in (config.rows, config.cols))
         dots.append(Dot(start, a, w, [bool(config.accumulator_shift) and rng.random() < 0.5 for _ in range(length)]))

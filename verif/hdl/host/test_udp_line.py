@@ -42,7 +42,7 @@ def draw(rng: random.Random) -> Datagram:
 def test_datagrams_of_a_host(seed: int) -> None:
     """Those that are whole come through in order, byte for byte; all others are dropped."""
     rng = random.Random(seed)
-    datagrams = [draw(rng) for _ in range(60)]
+    datagrams = [draw(rng) for _ in range(30)]
     line = UDPLine()
     expected = b"".join(each.data[:each.length] for each in datagrams if each.whole)
     found = bytearray()
@@ -70,7 +70,7 @@ def test_datagrams_of_a_host(seed: int) -> None:
                 found.append(byte)
 
     run_testbenches(line, core, background=[bridge])
-    assert 15 < sum(each.whole for each in datagrams) < 50
+    assert 8 < sum(each.whole for each in datagrams) < 25
     assert bytes(found) == expected
 
 

@@ -11,7 +11,8 @@ from signum.verif.bench.streams import unpack
 from signum.verif.bench.trace import AMARANTH, play
 
 # stacked 1, 2 and 3 deep; the last tile row is whole, or not
-SIZES = [(1, 1), (3, 4), (4, 1), (5, 2), (11, 1), (19, 2), pytest.param(66, 1, marks=pytest.mark.slow)]
+SIZES = [(1, 1), (3, 4), (4, 1), (5, 2), (11, 1), (19, 2)]
+LARGE = 66              # rows, each a tile row
 DEPTH, RAW = 16, 4
 # one access pattern and two, requantized sums, thresholds of all rows
 KINDS: dict[str, dict[str, int]] = {
@@ -22,6 +23,8 @@ KINDS: dict[str, dict[str, int]] = {
     **{f"shared {register}": {"access_patterns": 1, "requantize_depth": 0, "memory_registers": register,
                               "zero_padding": 0, "raw_depth": RAW} for register in (0, 1)},
 }
+CASES = [(rows, height, kind) for kind in KINDS for rows, height in SIZES] + [
+    pytest.param(LARGE, 1, kind, marks=pytest.mark.slow) for kind in ("requantized", "shared 1")]
 
 
 def config_of(rows: int, height: int, kind: str) -> ArrayConfig:
@@ -189,10 +192,10 @@ def rtl(case: Case, simulator: str = AMARANTH) -> list[tuple[int, str, int, int]
     return [(cycle, output, row, trace[cycle][output][row]) for cycle, output, row, _ in case.expected]
 
 
-@pytest.mark.parametrize(("rows", "height"), SIZES)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("rows", "height", "kind"), CASES)
 def test_sizes(rows: int, height: int, kind: str, seed: int) -> None:
-    case = Case(config_of(rows, height, kind), random.Random(f"{seed} {rows} {height}"), 12 + 5 * min(rows, 20))
+    actions = 12 if rows == LARGE else 12 + 5 * rows
+    case = Case(config_of(rows, height, kind), random.Random(f"{seed} {rows} {height}"), actions)
     assert rtl(case) == case.expected
 
 
@@ -201,8 +204,7 @@ def test_simulators(simulator: str, seed: int) -> None:
     assert rtl(case, simulator) == case.expected
 
 
-@pytest.mark.parametrize(("rows", "height"), SIZES)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("rows", "height", "kind"), CASES)
 def test_control_comes_out_a_cycle_later_for_each_tile_row(rows: int, height: int, kind: str, seed: int) -> None:
     config = config_of(rows, height, kind)
     rng, layout = random.Random(f"{seed} {rows}"), control_layout(config)
@@ -212,7 +214,7 @@ def test_control_comes_out_a_cycle_later_for_each_tile_row(rows: int, height: in
         {name: bits >> field.offset & (1 << field.width) - 1 for name, field in layout} for bits in sent[:20]]
 
 
-@pytest.mark.parametrize(("rows", "height"), SIZES)
+@pytest.mark.parametrize(("rows", "height"), [*SIZES, pytest.param(LARGE, 1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if "raw_depth" in KINDS[kind]])
 def test_thresholds_of_all_rows(rows: int, height: int, kind: str, seed: int) -> None:
     """They pass down the tile rows with the control, and every row compares its own sums with them."""
