@@ -94,10 +94,10 @@ def test_failures_are_told_and_the_first_is_shrunk(monkeypatch, capsys):
 def test_a_broken_compiler_in_rtl(monkeypatch, capsys):
     """Found, shrunk in RTL, and repeated; the compiler without its fault passes the same file."""
     monkeypatch.setattr(soak, "ProcessPoolExecutor", Here)
-    monkeypatch.setattr(soak, "MOST_TRIALS", 12)
+    monkeypatch.setattr(soak, "MOST_TRIALS", 8)
     with monkeypatch.context() as broken:
         broken.setattr(trials, "compile_graph", compile_with_wrong_padding)
-        assert main(["soak", "--n", "5", "--seed", "4"]) == 1
+        assert main(["soak", "--n", "3", "--seed", "4"]) == 1
         assert main(["soak", "--replay", str(soak.OUT / "failure.json")]) == 1
     assert len(load_trial(soak.OUT / "failure.json")[0].graph.layers) == 1
     assert main(["soak", "--replay", str(soak.OUT / "failure.json")]) == 0

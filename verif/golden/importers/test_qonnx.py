@@ -24,7 +24,7 @@ from signum.verif.bench.onnx_networks import QONNX, OnnxNetwork
 
 from .networks import STYLES
 
-BREVITAS = ("tfc_1w1a", "sfc_1w2a", "tfc_2w2a", "lfc_1w1a", "cnv_1w1a", "cnv_1w2a", "cnv_2w2a")
+BREVITAS = ("tfc_1w1a", "sfc_1w2a", "tfc_2w2a", "lfc_1w1a", "cnv_1w1a", "cnv_2w2a")
 
 
 def brevitas_model(name: str, folder: Path) -> Path:

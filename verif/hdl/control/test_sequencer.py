@@ -203,7 +203,10 @@ def compiled_array(rng: random.Random, depth: int) -> ArrayConfig:
 def shared_array(number: int, seed: int) -> ArrayConfig:
     """One of a few arrays that every test uses, besides its own; the compiler has networks for the first."""
     rng = random.Random(f"{seed} {number}")
-    return drawn_array(rng) if number else compiled_array(rng, 128)
+    if not number:
+        return compiled_array(rng, 128)
+    # with small memories most fields have a bit or two
+    return drawn_array(rng).replace(activation_depth=64, weight_depth=256, threshold_depth=128)
 
 
 @pytest.mark.parametrize("number", range(3))

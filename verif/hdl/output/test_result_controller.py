@@ -83,7 +83,9 @@ def draw_case(rng: random.Random, config: ArrayConfig, layers: int) -> Case:
 
 def shared_array(number: int, seed: int) -> ArrayConfig:
     """One of a few arrays that every test uses, besides its own."""
-    return draw_array(random.Random(f"{seed} {number % ARRAYS}"))
+    # with small memories most fields have a bit or two
+    return draw_array(random.Random(f"{seed} {number % ARRAYS}")).replace(
+        activation_depth=64, weight_depth=256, threshold_depth=128)
 
 
 def check(rng: random.Random, config: ArrayConfig, layers: int) -> None:
