@@ -95,11 +95,11 @@ def test_another_style_keeps_the_float_networks(folder, tmp_path):
     shutil.copytree(folder / "classification", tmp_path / "classification")
     other = Classification()
     other.recipe = replace(other.recipe, steps=6, batch=8, scores=2)
-    other.style = Style(residual="concat")
+    other.style = Style(residual="int4")
     told: list[str] = []
     after = compete(other, [4, 5], tmp_path, None, lambda *line: told.append(line[0]))
     assert set(told) == {f"{name} seed {seed}" for name in ("binary_m1", "binary_m2") for seed in (4, 5)}
-    assert after["style"]["residual"] == "concat"
+    assert after["style"]["residual"] == "int4"
     assert after["seeds"] == [4, 5]
     before = record_of("classification", folder)["runs"]
     for kept in ("float", "int8"):
