@@ -115,7 +115,8 @@ def draw_long_record(rng: random.Random, config: ArrayConfig, *, last: bool = Tr
         loops[loop] = rng.randint(0, most(isa, loop, limit))
     else:
         segment[loop] = rng.randint(0, most(isa, loop, LONGEST))
-        loops["x"] = most(isa, "x", rng.randint(0, 2))      # the loop begins again for each pixel
+        if outer := {"words": "runs", "runs": "lines"}.get(loop):
+            segment[outer] = 1                              # the loop begins again
     fields = dict(record.fields) | loops | {
         "segments": count - 1, "drains": count - 1, "windows": loops["window_x"] + loops["window_y"],
         **draw_border(rng, isa, loops["x"], loops["y"])}
