@@ -7,14 +7,17 @@ from signum.hdl.config import ArrayConfig
 from signum.hdl.control.combine import combines_of
 from signum.hdl.control.isa import PATTERN_BIT, Isa, LayerFlag, LayerRecord, SegmentFlag
 
-__all__ = ["LAYER", "LONGEST", "RASTER", "draw_array", "draw_border", "draw_long_record", "draw_record", "draw_records",
-           "most"]
+__all__ = ["LARGEST", "LAYER", "LONGEST", "RASTER", "draw_array", "draw_border", "draw_long_record", "draw_record",
+           "draw_records", "most"]
 
 LONGEST = 200           # turns of the loop of a long record
 MOST_SEGMENTS = 20
 RASTER = "x", "y"
 LAYER = *RASTER, "window_x", "window_y", "channel_blocks"
 LOOPS = *LAYER, "words", "runs", "lines", "segments"
+DEPTHS = {"activation_depth": (1, 20, 64), "threshold_depth": (1, 50, 128), "weight_depth": (1, 30, 256)}
+LARGEST = {name: max(depths) for name, depths in DEPTHS.items()}
+"""Memories with which the fields of a record have several bits, not one or two."""
 
 
 def draw_array(rng: random.Random) -> ArrayConfig:
@@ -24,8 +27,7 @@ def draw_array(rng: random.Random) -> ArrayConfig:
         rows=rng.randint(1, 5), cols=width * rng.randint(1, 7), tile=width * rng.randint(1, 4),
         drain_width=width, fetch_width=rng.choice([1, 2, 3, 8, 32]),
         lanes=width * rng.choice([1, 2, 5, 11]), acc_bits=8, sum_bits=12, access_patterns=rng.randint(1, 3),
-        activation_depth=rng.choice([1, 20, 64]), threshold_depth=rng.choice([1, 50, 128]),
-        weight_depth=rng.choice([1, 30, 256]), requantize_depth=rng.choice([0, 1, 30]),
+        **{name: rng.choice(depths) for name, depths in DEPTHS.items()}, requantize_depth=rng.choice([0, 1, 30]),
         memory_registers=rng.randint(0, 2), threshold_levels=rng.choice([1, 1, 2, 3]),
         weight_repeats=rng.randint(0, 1), accumulator_shift=rng.randint(0, 1), gate=rng.randint(0, 1),
         tile_height=rng.choice([0, 0, 1, 2, 3]))

@@ -44,8 +44,7 @@ __all__ = ["images"]
 
 SMALL = ARRAY.replace(rows=3, cols=6, lanes=16, drain_width=2, activation_depth=4096, threshold_depth=4096,
                       weight_depth=4096)
-INT8_SMALL = INT8_ARRAY.replace(rows=3, cols=5, lanes=2, drain_width=1, activation_depth=8192,
-                                weight_depth=8192)
+INT8_SMALL = INT8_ARRAY.replace(rows=3, cols=5, lanes=2, drain_width=1, activation_depth=8192, weight_depth=8192)
 
 
 def test_inputs_of_the_array(images):

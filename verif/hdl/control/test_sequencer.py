@@ -24,7 +24,7 @@ from signum.hdl.control.isa import Isa, LayerFlag, LayerRecord, SegmentFlag
 from signum.hdl.control.sequencer import Sequencer
 from signum.hdl.lib.delay import delay
 from signum.verif.bench.cases import draw_case
-from signum.verif.bench.records import draw_array, draw_long_record, draw_record, most
+from signum.verif.bench.records import LARGEST, draw_array, draw_long_record, draw_record, most
 from signum.verif.bench.trace import AMARANTH, play
 
 ARRAYS = 3
@@ -205,8 +205,7 @@ def shared_array(number: int, seed: int) -> ArrayConfig:
     rng = random.Random(f"{seed} {number}")
     if not number:
         return compiled_array(rng, 128)
-    # with small memories most fields have a bit or two
-    return drawn_array(rng).replace(activation_depth=64, weight_depth=256, threshold_depth=128)
+    return drawn_array(rng).replace(**LARGEST)
 
 
 @pytest.mark.parametrize("number", range(3))

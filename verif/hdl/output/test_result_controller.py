@@ -11,7 +11,7 @@ from signum.hdl.config import ArrayConfig
 from signum.hdl.control.combine import COMBINES
 from signum.hdl.control.isa import Isa, LayerFlag, LayerRecord
 from signum.hdl.output.result_controller import ResultController
-from signum.verif.bench.records import LAYER, draw_array, draw_record, draw_records, most
+from signum.verif.bench.records import LARGEST, LAYER, draw_array, draw_record, draw_records, most
 from signum.verif.bench.trace import AMARANTH, play
 
 ARRAYS = 3
@@ -83,9 +83,7 @@ def draw_case(rng: random.Random, config: ArrayConfig, layers: int) -> Case:
 
 def shared_array(number: int, seed: int) -> ArrayConfig:
     """One of a few arrays that every test uses, besides its own."""
-    # with small memories most fields have a bit or two
-    return draw_array(random.Random(f"{seed} {number % ARRAYS}")).replace(
-        activation_depth=64, weight_depth=256, threshold_depth=128)
+    return draw_array(random.Random(f"{seed} {number % ARRAYS}")).replace(**LARGEST)
 
 
 def check(rng: random.Random, config: ArrayConfig, layers: int) -> None:
