@@ -275,7 +275,7 @@ def coverage_table() -> str:
 
 def uncovered_table() -> str:
     return markdown(["missed line", "source"], [
-        [f"`{each['file']}:{each['line']}`", f"`{each['source']}`".replace("|", "\\|")]
+        [f"`{each['file']}:{each['line']}`", f"`{each['source']}`"]
         for each in load("coverage")["missed"]])
 
 
@@ -285,7 +285,7 @@ def unjudged_table() -> str:
 
 def survivors_table() -> str:
     return markdown(["unit", "change", "line", "reason"], [
-        [f"`{each['unit']}`", *(f"`{text}`".replace("|", "\\|") if text else "" for text in (
+        [f"`{each['unit']}`", *(f"`{text}`" if text else "" for text in (
             each["change"].replace("-module unit ", ""), each.get("line", ""))),
          each["reason"]] for each in load("mutate")["survivors"]])
 
