@@ -16,8 +16,8 @@ FLOORS = "hdl", "golden", "fpga", "verif"
 
 TESTS = {
     "popcount structure": (2, ["-k", "compressor", "verif/hdl/array/popcount/test_registry.py"], "compressor"),
-    "combine": (4, ["verif/hdl/control/test_combine.py", "verif/hdl/output/test_threshold.py",
-                    "verif/golden/layers/test_paths.py"], "max"),
+    "combine": (4, ["-k", "max or combine or gates", "verif/hdl/control/test_combine.py",
+                    "verif/hdl/output/test_threshold.py", "verif/golden/layers/test_paths.py"], "max"),
     "FPGA family": (3, ["-k", "nexus", "verif/fpga/flow/families/test_family.py"], "nexus"),
 }
 """By the end of the section's title: the most files that the walk may touch, its tests, and a word of their names."""

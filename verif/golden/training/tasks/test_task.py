@@ -12,6 +12,8 @@ from signum.golden.training.tasks import TaskError, named
 from signum.golden.training.trainer import Trainer, evaluate
 from signum.hdl.lib.folders import REPOSITORY
 from signum.verif.command_line import main
+from signum.verif.runs import task as runs
+from signum.verif.runs.test_task import INT8_SMALL, SMALL
 
 PAGE = (REPOSITORY / "docs" / "tasks.md").read_text()
 (STRIPES,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
@@ -44,7 +46,9 @@ def test_the_page_trains(stripes: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.mark.slow
-def test_the_page_runs_on_the_array(stripes: Path) -> None:
+def test_the_page_runs_on_the_array(stripes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "ARRAY", SMALL)
+    monkeypatch.setattr(runs, "INT8_ARRAY", INT8_SMALL)
     assert main(["train", "--task", "stripes.py", "--seeds", "1", "--steps", "60"]) == 0
     assert main(["task", "--task", "stripes.py", "--images", "3"]) == 0
     report = json.loads(Path("build/task/stripes/report.json").read_text())
