@@ -137,7 +137,11 @@ class Host:
         self.following = lambda address: layout.following(address) if address >> 31 == 0 else address + 1
 
     def open_steps(self) -> Steps[None]:
-        """Begin a session; LinkError if no board responds."""
+        """Begin a session; LinkError if no board responds.
+
+        A board takes the opening of its own session for a repetition. Where the last host drew the same number, the
+        board tells the frames and answers of that host, and the session gets another number.
+        """
         self._begin()
         self.session = (self.session + 1 + secrets.randbelow(255)) & 0xFF
         for _ in range(self.attempts):
@@ -146,9 +150,13 @@ class Host:
             while noise < NOISE and (data := (yield Receive(self.timeout))):
                 noise += len(data)
                 for response in self._parser.feed(data):
-                    if response.session == self.session and response.kind != Kind.CLOSED:
+                    if response.session != self.session or response.kind == Kind.CLOSED:
+                        continue
+                    if response.sequence == response.held == response.first == 0:
                         self._window = _checked(response)
                         return
+                    self.session = (self.session + 1) & 0xFF
+                    yield Send(encode_open(self.session))
             self.retries += 1
         raise LinkError(f"no board responded in {self.attempts} attempts of {self.timeout} s")
 

@@ -1,5 +1,7 @@
 """The driver of boards that take pixels and give answers, over lines that lose and damage bytes."""
 
+import secrets
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from signum.golden.compiler.compile import compile_graph
 from signum.golden.networks.digits import digits_encoder, digits_graph_untrained
 from signum.golden.training.data import digits
 from signum.hdl.config import ArrayConfig
+from signum.hdl.host.bus import Register
 from signum.verif.bench.stream_cases import draw_stream, with_streams
 from signum.verif.bench.stream_runs import StreamCase, expected_answers
 from signum.verif.runs.faults import TIMEOUT, WINDOW, FaultyLine
@@ -55,6 +58,25 @@ def test_answers(board: VirtualBoard, seed: int) -> None:
         device.answer(np.zeros((1, 1, 1, 1)))
     with pytest.raises(DeviceError, match="that reads maps must be loaded"):
         device.infer({})
+
+
+@pytest.mark.parametrize("frames", range(8))        # all counts of frames, in as many bits as the board has
+def test_a_host_may_draw_the_session_of_the_last_one(
+        board: VirtualBoard, seed: int, frames: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of 255 does; the board, which has executed frames and given answers, takes its opening for a repetition."""
+    monkeypatch.setattr(secrets, "randbelow", lambda most: 0)
+    case = draw_small(np.random.default_rng(seed))
+    last = Device(Link(board, timeout=TIMEOUT))
+    last.load(case.program)
+    assert answers_of(last, case) == expected_answers(case)
+    for _ in range(frames):
+        last.link.read([Register.MAGIC])
+    link = Link(board, timeout=TIMEOUT)
+    link.session = last.link.session - 1     # an opening adds 1 and a drawn number
+    device = Device(link)
+    assert link.session != last.link.session
+    device.load(case.program)
+    assert answers_of(device, case) == expected_answers(case)
 
 
 @pytest.mark.parametrize("rate", [0.002, 0.005])
