@@ -63,7 +63,7 @@ def test_answers(board: VirtualBoard, seed: int) -> None:
 @pytest.mark.parametrize("frames", range(8))        # all counts of frames, in as many bits as the board has
 def test_a_host_may_draw_the_session_of_the_last_one(
         board: VirtualBoard, seed: int, frames: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One of 255 does; the board, which has executed frames and given answers, takes its opening for a repetition."""
+    """One of 256 does; the board, which has executed frames and given answers, takes its opening for a repetition."""
     monkeypatch.setattr(secrets, "randbelow", lambda most: 0)
     case = draw_small(np.random.default_rng(seed))
     last = Device(Link(board, timeout=TIMEOUT))
