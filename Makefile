@@ -28,12 +28,13 @@ CHOSEN = $(call given,PRESET CONFIG FREQUENCY LINE BAUD ADDRESS SEED SEEDS $(if 
          $(if $(filter command line,$(origin OUT)),--out='$(OUT)')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv verilog test test-quick soak fuzz bitstream demo demo-camera task train ablation resnet18 paper boards board-sim faults formal mutate coverage ladder explore plan bench bench-table doctor lint pages lock wheel clean
+.PHONY: help venv verilog test test-all test-quick soak fuzz bitstream demo demo-camera task train ablation resnet18 paper boards board-sim faults formal mutate coverage ladder explore plan bench bench-table doctor lint pages lock wheel clean
 
 help:
 	@echo 'make demo                           train digits, run them on the hardware, build the bitstream'
 	@echo 'make demo-camera                    digits shown to a camera: power-up to answers, without a host'
-	@echo 'make test                           the regression (45 minutes); make test-quick: 15 minutes'
+	@echo 'make test                           the regression (45 minutes); make test-quick: 15 minutes;'
+	@echo '                                    make test-all: with all cases of the tests that have many'
 	@echo '                                    SEED=n, SIM=verilator or icarus, WAVES=1'
 	@echo 'make plan                           the test plan beside what the last make test ran: build/plan/report.json'
 	@echo '                                    GAPS=1 lists what no test covers, RECORD=1'
@@ -91,6 +92,9 @@ verilog: $(STAMP)
 
 test: $(STAMP)
 	$(SIGNUM) test --jobs='$(JOBS)'
+
+test-all: $(STAMP)
+	$(SIGNUM) test --all --jobs='$(JOBS)'
 
 test-quick: $(STAMP)
 	$(SIGNUM) test --quick --jobs='$(JOBS)'

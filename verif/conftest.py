@@ -6,7 +6,9 @@ import os
 import pytest
 
 from signum.verif.bench.simulate import SIMULATORS, default_seed, simulator_missing
+from signum.verif.bench.sweep import thin
 from signum.verif.plan import ran
+from signum.verif.plan.rows import load_plan
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -36,6 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.name.startswith("test_simulators["):
             item.add_marker(pytest.mark.slow)
+    thin(items, load_plan().tests)
 
 
 @pytest.fixture(params=[os.environ["SIM"]] if "SIM" in os.environ else SIMULATORS)

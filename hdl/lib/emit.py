@@ -33,7 +33,8 @@ from .rtlil import format_netlists, parse_netlists
 from .share import Units, collect, ports
 from .waivers import waivers
 
-__all__ = ["YOSYS", "EmitError", "Target", "emit", "run_yosys", "to_rtlil", "to_verilog", "write_whole"]
+__all__ = ["YOSYS", "EmitError", "Target", "emit", "no_collector", "run_yosys", "to_rtlil", "to_verilog",
+           "write_whole"]
 
 YOSYS = Path(find_spec("pyosys").submodule_search_locations[0])     # type: ignore[union-attr, index]
 """Folder of Yosys. Its import would change how all later extensions are loaded, so it has a process of its own."""

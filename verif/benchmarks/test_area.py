@@ -43,10 +43,12 @@ def test_elements_are_no_larger() -> None:
 
 
 @pytest.mark.slow
-def test_arrays_and_accelerators_are_no_larger() -> None:
-    check(("array",), (64,))
-    check(("accelerator",), (32,))
-    check(("accelerator_parity",), (32,), [ECP5])
+@pytest.mark.sweep(1)
+@pytest.mark.parametrize(("unit", "lanes", "families"), [
+    ("accelerator", 32, None), ("array", 64, None), ("accelerator_parity", 32, [ECP5])],
+    ids=["accelerator", "array", "accelerator_parity"])
+def test_arrays_and_accelerators_are_no_larger(unit: str, lanes: int, families: list[BoardFamily] | None) -> None:
+    check((unit,), (lanes,), *([families] if families else []))
 
 
 def test_the_record_is_whole() -> None:

@@ -9,6 +9,7 @@ from signum.verif.benchmarks.record import load
 QUICK = ("first", 8, 8), ("hidden", 2, 2), ("gated", 2, 1)
 
 
+@pytest.mark.sweep(5)
 @pytest.mark.parametrize("layer", [
     pytest.param(layer, id=f"{layer.name}-{layer.a_bits}-{layer.w_bits}",
                  marks=() if (layer.name, layer.a_bits, layer.w_bits) in QUICK else pytest.mark.slow)

@@ -8,7 +8,7 @@ from typing import Any
 from amaranth.hdl import Assert, Module
 
 from signum.hdl.array.popcount.structure import Structure
-from signum.hdl.lib.emit import Target
+from signum.hdl.lib.emit import Target, no_collector
 
 from .bdd import Aged, Bit, Diagrams, Netlist, NetlistError, add
 from .prove import Bench, Mutant, Outcome, Proof, SatProof
@@ -62,18 +62,22 @@ class PopcountProof(Proof):
 
     def judge(self, module: Any) -> Outcome:
         structure = getattr(module, self.structure)
+        diagrams = Diagrams()       # of all numbers of lanes: each sum is the one before it, and a lane
+        with no_collector():        # nodes live as long as the diagrams
+            for unit in self._units(structure):
+                try:
+                    if not all(self._checks(diagrams, unit)):
+                        return Outcome.REFUTED
+                except NetlistError:
+                    return Outcome.REFUTED
+        return Outcome.PROVED
+
+    def _units(self, structure: type[Structure]) -> Iterator[Structure]:
         for lanes in self.lanes:
             if lanes >= structure.least_lanes:
-                diagrams = Diagrams()
                 most = structure.stages(lanes)
                 for pipeline in range(0, most + 1, 1 if self.every else most):
-                    unit = structure(lanes=lanes, pipeline=pipeline, **self._further(structure))
-                    try:
-                        if not all(self._checks(diagrams, unit)):
-                            return Outcome.REFUTED
-                    except NetlistError:
-                        return Outcome.REFUTED
-        return Outcome.PROVED
+                    yield structure(lanes=lanes, pipeline=pipeline, **self._further(structure))
 
     def _further(self, structure: type[Structure]) -> dict[str, Any]:
         return {"acc_bits": ACC_BITS, "shifts": self.shifts} if structure.accumulates else {}

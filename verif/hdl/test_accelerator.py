@@ -44,6 +44,7 @@ INT8_CORNERS = {
 
 
 # with the default seed array 0 has 56 elements of 64 lanes and takes five times as long to compile as the others
+@pytest.mark.sweep(4)
 @pytest.mark.parametrize("index", [pytest.param(i, marks=() if i in (1, 4) else pytest.mark.slow) for i in range(10)])
 def test_random_arrays(index):
     check_array(default_seed(), index, pairs=5)
@@ -82,6 +83,7 @@ def draw_shifting(rng: np.random.Generator, config: ArrayConfig) -> Case:
             return case
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("index", [pytest.param(i, marks=() if i < 2 else pytest.mark.slow) for i in range(5)])
 def test_accumulators_that_double(index: int) -> None:
     rng = np.random.default_rng([default_seed(), index])
@@ -99,6 +101,7 @@ def draw_gated(rng: np.random.Generator, config: ArrayConfig) -> Case:
             return case
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("index", [pytest.param(i, marks=() if i < 2 else pytest.mark.slow) for i in range(5)])
 def test_gated_layers(index: int) -> None:
     rng = np.random.default_rng([default_seed(), index])
@@ -126,6 +129,7 @@ def test_a_gated_drain_waits_for_its_gate(registers: int, split: bool) -> None:
     check_cases(config, [Case(program, graph, draw_maps(rng, graph, program.images)) for _ in range(3)])
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("index", [pytest.param(i, marks=() if i < 2 else pytest.mark.slow) for i in range(5)])
 def test_several_thresholds_of_a_sum(index: int) -> None:
     rng = np.random.default_rng([default_seed(), index])
@@ -136,6 +140,7 @@ def test_several_thresholds_of_a_sum(index: int) -> None:
     check_cases(config, [draw_shared(rng, config) for _ in range(5)])
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) for name in CORNERS])
 def test_corners(name):
     config = CORNERS[name].replace(weight_depth=4096, activation_depth=4096, threshold_depth=4096, sum_bits=20)
@@ -143,6 +148,7 @@ def test_corners(name):
     check_cases(config, [draw_case(rng, config) for _ in range(4)])
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("levels", [1, 3])
 @pytest.mark.parametrize(("weight_bits", "count"), [(1, 3), (2, 3), (2, 2)], ids=["W1A2", "W2A2", "ternary"])
 def test_networks_of_several_bits(weight_bits: int, count: int, levels: int) -> None:
@@ -169,6 +175,7 @@ def test_networks_of_several_bits(weight_bits: int, count: int, levels: int) -> 
                          for program in programs])
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name != "uneven" else ())
                                   for name in CORNERS])
 def test_residual_blocks(name):
@@ -183,6 +190,7 @@ def test_residual_blocks(name):
     check_cases(config, cases)
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name != "uneven" else ())
                                   for name in INT8_CORNERS])
 def test_arrays_of_8_bit_elements(name):

@@ -39,6 +39,7 @@ def check(config: ArrayConfig, graph: Graph, split: bool) -> Case:
     return cases[-1]
 
 
+@pytest.mark.sweep(5)
 @pytest.mark.parametrize(("split", "registers"), [pytest.param(
     split, registers, marks=pytest.mark.slow if registers != 2 * split else ()) for split in (False, True)
     for registers in range(3)])

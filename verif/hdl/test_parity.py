@@ -205,6 +205,7 @@ def board(request):
     made.model.close()
 
 
+@pytest.mark.sweep(6)
 def test_nothing_is_wrong(board: Board) -> None:
     """Results and cycles are the golden model's, with memories of random words, and no fault is told."""
     for seed in range(CASES):
@@ -219,6 +220,7 @@ def test_nothing_is_wrong(board: Board) -> None:
                 assert board.run(some) is None
 
 
+@pytest.mark.sweep(2)
 def test_words_that_a_run_reads(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each flipped bit is told with the memory, its unit and the address."""
     tried = dict.fromkeys(Region, 0)
@@ -240,6 +242,7 @@ def test_words_that_a_run_reads(board: Board, monkeypatch: pytest.MonkeyPatch) -
         assert tried[region], f"words of the {region.name} must be read"
 
 
+@pytest.mark.sweep(2)
 def test_words_that_nobody_reads(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
     """A flipped bit there changes nothing."""
     for seed in range(CASES):

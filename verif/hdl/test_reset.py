@@ -45,6 +45,7 @@ def finished(model: AcceleratorModel, case: Case) -> bool:
     return cycles == job["cycles"] and np.array_equal(found, expected)
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("index", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])
 def test_in_every_cycle_of_a_run(index: int) -> None:
     """From the cycle in which the run begins to those behind its end; another program follows."""
@@ -135,6 +136,7 @@ def short_stream(rng: np.random.Generator, config: ArrayConfig) -> StreamCase:
             return case
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("places", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_in_every_cycle_of_a_stream(places: int) -> None:
     """While pixels come, runs go on and answers leave: images of another program follow."""

@@ -26,6 +26,7 @@ from signum.verif.bench.stream_cases import BIT, draw_stream, with_streams
 from signum.verif.bench.stream_runs import StreamCase, check_streams, expected_answers, stream_values
 
 
+@pytest.mark.sweep(4)
 @pytest.mark.parametrize("index", [pytest.param(i, marks=() if i < 3 else pytest.mark.slow) for i in range(8)])
 def test_random_networks(index: int) -> None:
     rng = np.random.default_rng([default_seed(), index])
@@ -64,6 +65,7 @@ def network_of(encoder: Encoder, channels: int, levels: int, values: np.ndarray)
     return network.eval()
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize(("encoder", "code"), [
     (BitPlanes(8), {"input_planes": 8}), (BitPlanes(4), {"input_planes": 8}),
     (Thermometer(7, 255), {"input_planes": 1, "input_levels": 7, "input_maximum": 255})],
@@ -95,6 +97,7 @@ OTHER_STEPS = tuple(15 - step for step in STEPS)
 FOUR = tuple(min(3, value // 60) for value in range(256))
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize(("encoder", "tables"), [
     (TablePlanes(4, tables=(STEPS,)), 1), (TablePlanes(4, tables=(STEPS, OTHER_STEPS, STEPS)), 3),
     (TableThermometer(3, 3, tables=(FOUR[::-1], FOUR, FOUR)), 3), (Thermometer(3, 17), 1), (SignEncoder(90), 1)],
@@ -170,6 +173,7 @@ def test_cnv() -> None:
     assert interval_cycles(program) <= 34_000
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize(("shuffle", "drain_width", "end"), [(2, 1, "logits"), (3, 2, "logits"), (2, 4, "bytes"),
                                                              (3, 1, "ranks"), (2, 2, "ranks")])
 def test_pixel_shuffle(shuffle: int, drain_width: int, end: str) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from signum.hdl.lib.emit import write_whole
 
-__all__ = ["FAILED", "FOLDER", "PART", "PASSED", "SKIPPED", "WHOLE", "RanError", "Recorder", "Run", "is_whole",
-           "load_run"]
+__all__ = ["FAILED", "FOLDER", "PART", "PASSED", "REGRESSION", "SKIPPED", "WHOLE", "RanError", "Recorder", "Run",
+           "is_whole", "load_run"]
 
 FOLDER = Path("build/tests")
 WHOLE, PART = "report.json", "part.json"
@@ -20,7 +20,10 @@ WHOLE, PART = "report.json", "part.json"
 PASSED, SKIPPED, FAILED = "passed", "skipped", "failed"
 RANKS = (PASSED, SKIPPED, FAILED)
 
-LEAVE_OUT = ("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf", "stepwise", "maxfail")
+REGRESSION = "not long"
+"""The marks of the tests that `make test` runs: each planned test, of some with fewer cases."""
+
+LEAVE_OUT = ("keyword", "deselect", "ignore", "ignore_glob", "lf", "stepwise", "maxfail")
 """Options of pytest with which tests may be left out."""
 
 
@@ -58,10 +61,11 @@ class Run:
 
 
 def is_whole(config: pytest.Config, environment: Mapping[str, str]) -> bool:
-    """Whether a run has every test: all of verif, no option that leaves tests out, and all simulators, one of which
-    ``SIM`` of the environment would choose."""
+    """Whether a run has every test: all of verif, no option that leaves more out than `REGRESSION`, and all simulators,
+    one of which ``SIM`` of the environment would choose."""
     places = {(config.invocation_params.dir / argument).resolve() for argument in config.args}
     return (places == {(config.rootpath / "verif").resolve()} and "SIM" not in environment
+            and getattr(config.option, "markexpr", "") in ("", REGRESSION)
             and not any(getattr(config.option, name, None) for name in LEAVE_OUT))
 
 

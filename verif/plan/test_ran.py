@@ -129,7 +129,8 @@ def test_a_run_that_ended_early_is_a_part(status: int, changes: dict[str, Any], 
 @pytest.mark.parametrize(("arguments", "options", "environment", "whole"), [
     (["verif"], {}, {}, True), (["verif", "verif"], {"maxfail": 0, "keyword": "", "deselect": None}, {}, True),
     (["verif/hdl"], {}, {}, False), (["verif/test_a.py::test_x"], {}, {}, False), (["."], {}, {}, False),
-    ([], {}, {}, False), (["verif"], {"markexpr": "not slow"}, {}, False), (["verif"], {"keyword": "pool"}, {}, False),
+    ([], {}, {}, False), (["verif"], {"markexpr": "not slow"}, {}, False),
+    (["verif"], {"markexpr": "not long"}, {}, True), (["verif"], {"keyword": "pool"}, {}, False),
     (["verif"], {"maxfail": 1}, {}, False), (["verif"], {"lf": True}, {}, False),
     (["verif"], {"deselect": ["x"]}, {}, False), (["verif"], {}, {"SIM": "verilator"}, False)])
 def test_what_is_whole(arguments: list[str], options: dict[str, Any], environment: dict[str, str], whole: bool,

@@ -62,7 +62,7 @@ def test_cycles_of_a_graph_are_those_of_its_layers():
     assert [3 * cycles for cycles in found.values()] == pytest.approx(together, rel=0.05)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_resnet_rows():
     rows = resnet_rows((1.0,))
     assert [row.equal for row in rows] == ["operand bandwidth", "processing elements", "LUT4"]

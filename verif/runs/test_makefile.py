@@ -29,6 +29,7 @@ def test_verilog_takes_every_parameter():
     ("verilog PRESET=tiny ACC_BITS=9", "verilog --out=build/verilog --preset=tiny --acc-bits=9"),
     ("test", "test --jobs=2"),
     ("test-quick JOBS=4", "test --quick --jobs=4"),
+    ("test-all", "test --all --jobs=2"),
     ("plan", "plan"),
     ("plan GAPS=1 RECORD=1", "plan --gaps --record"),
     ("soak N=3 SEED=2", "soak --n=3 --seed=2"),

@@ -10,15 +10,16 @@ from signum.verif.runs import regression
 from signum.verif.runs.regression import pytest_arguments
 
 
-@pytest.mark.parametrize(("quick", "further", "arguments"), [
-    (False, (), ["-n", "3", "--dist", "worksteal", "-q", "verif"]),
-    (True, (), ["-n", "3", "--dist", "worksteal", "-q", "-m", "not slow", "verif"]),
-    (False, ("verif/hdl/test_config.py::test_x",),
+@pytest.mark.parametrize(("chosen", "further", "arguments"), [
+    ("all", (), ["-n", "3", "--dist", "worksteal", "-q", "verif"]),
+    ("regression", (), ["-n", "3", "--dist", "worksteal", "-q", "-m", "not long", "verif"]),
+    ("quick", (), ["-n", "3", "--dist", "worksteal", "-q", "-m", "not slow", "verif"]),
+    ("all", ("verif/hdl/test_config.py::test_x",),
      ["-n", "3", "--dist", "worksteal", "-q", "verif/hdl/test_config.py::test_x"]),
-    (False, ("-k", "popcount"), ["-n", "3", "--dist", "worksteal", "-q", "-k", "popcount", "verif"]),
+    ("all", ("-k", "popcount"), ["-n", "3", "--dist", "worksteal", "-q", "-k", "popcount", "verif"]),
 ])
-def test_arguments(quick, further, arguments):
-    assert pytest_arguments(quick, 3, further) == arguments
+def test_arguments(chosen, further, arguments):
+    assert pytest_arguments(chosen, 3, further) == arguments
 
 
 def test_the_command(monkeypatch, capsys):
@@ -36,5 +37,10 @@ def test_the_command(monkeypatch, capsys):
                            "popcount"]
     assert options["cwd"] == REPOSITORY
     assert (options["env"]["SEED"], options["env"]["WAVES"]) == ("7", "1")
+    for flags, marks in (([], ["-m", "not long"]), (["--all"], [])):
+        calls.clear()
+        assert main(["test", *flags]) == 5
+        [(command, _)] = calls
+        assert command[1:] == ["-m", "pytest", "-n", "2", "--dist", "worksteal", "-q", *marks, "verif"]
     assert main(["test", "-k", "popcount"]) == 2
     assert capsys.readouterr().err == "option must be one that `signum test --help` lists, not -k\n"

@@ -90,6 +90,7 @@ def test_where_layers_run(images):
     assert host_layers(planes) == ["last.0"]
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.slow
 @pytest.mark.parametrize("answer", ["values", "ranks", "words", "levels", "bytes"])
 def test_streams_of_a_task(answer, images, monkeypatch):

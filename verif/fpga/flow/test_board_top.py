@@ -47,6 +47,7 @@ def test_the_pins_reach_the_registers_and_the_memories(window: Window) -> None:
         assert link.retries == 0
 
 
+@pytest.mark.sweep(4)
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, board in BOARDS.items() if board.baud > 1_000_000])
 def test_a_network_at_the_rates_of_the_boards(name: str) -> None:

@@ -60,6 +60,7 @@ def test_the_largest_boards_hold_cnv_whole(board: Board) -> None:
     assert interval_cycles(program) <= 34_000
 
 
+@pytest.mark.sweep(6)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:luna")
 @pytest.mark.parametrize(("board", "line"), [(board, line) for board in BOARDS.values() for line in board.line_names],
                          ids=lambda part: getattr(part, "name", part))

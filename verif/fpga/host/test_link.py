@@ -64,6 +64,7 @@ def test_the_words_of_an_array_go_in_the_order_of_their_slices() -> None:
     assert len(list(bursts(((address, 0) for address in addresses), layout.following, 255))) == 1
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("slots", [1, 2, 4, 8, 16])
 def test_windows_of_every_size(slots: int, seed: int) -> None:
     rng = random.Random(seed)

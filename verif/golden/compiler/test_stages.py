@@ -59,6 +59,7 @@ def cuts(graph: Graph, stages: tuple[Stage, ...]) -> set[str]:
     return found
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("index", [pytest.param(i, marks=pytest.mark.slow if i else ()) for i in range(4)])
 def test_random_graphs(index, seed):
     rng = np.random.default_rng([seed, index])
@@ -75,6 +76,7 @@ def test_random_graphs(index, seed):
     assert seen == {"both", "channels", "lines", "whole"}
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("index", [pytest.param(i, marks=pytest.mark.slow if i else ()) for i in range(4)])
 def test_random_graphs_on_rtl(index, seed):
     """Also checks that words which the host does not write again are intact."""

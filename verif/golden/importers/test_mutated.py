@@ -87,6 +87,7 @@ def outcome(source: bytes | ModelProto, path: Path) -> str:
     return "network"
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize(("seed", "count"), [(0, 150), pytest.param(1, 2500, marks=pytest.mark.slow)])
 def test_mutated_files(seed: int, count: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(seed)

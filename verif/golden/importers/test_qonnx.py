@@ -48,6 +48,7 @@ def test_styles(name: str) -> None:
     assert "unused" not in {place for _, place in network.absorbed.values()}
 
 
+@pytest.mark.sweep(4)
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if "cnv" in name or "lfc" in name else ())
                                   for name in BREVITAS])
 def test_brevitas(name: str, tmp_path: Path) -> None:

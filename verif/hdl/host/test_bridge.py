@@ -71,6 +71,7 @@ def test_bytes_by_hand():
     assert words in bytes(line.sent)
 
 
+@pytest.mark.sweep(4)
 @pytest.mark.parametrize("stall", [0.0, 0.5])
 @pytest.mark.parametrize(("slots", "ordered", "serial"), [(1, True, True), (2, False, False), (4, True, False),
                                                           (16, False, True)])
@@ -316,6 +317,7 @@ def test_values_leave_a_byte_a_cycle(seed):
     assert line.value_cycles[-1] - line.value_cycles[0] <= 3 * (size + 20) + size
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("stall", [0.0, 0.4])
 @pytest.mark.parametrize("faulty", [False, True])
 def test_images_and_answers(stall, faulty, seed):

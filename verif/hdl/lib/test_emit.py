@@ -324,6 +324,7 @@ def accelerator(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     return folder / "out" / "signum.v"
 
 
+@pytest.mark.sweep(50)
 @pytest.mark.parametrize("reader", READERS)
 def test_readers_accept_each_shape(accelerator: Path, reader: str) -> None:
     assert READERS[reader](accelerator, "signum") == ""

@@ -196,6 +196,7 @@ def rtl(case: Case, simulator: str = AMARANTH) -> list[tuple[int, str, int, int]
     return [(cycle, output, row, trace[cycle][output][row]) for cycle, output, row, _ in case.expected]
 
 
+@pytest.mark.sweep(38)
 @pytest.mark.parametrize(("rows", "height", "kind"), CASES)
 def test_sizes(rows: int, height: int, kind: str, seed: int) -> None:
     actions = 12 if rows == LARGE else 12 + 5 * rows

@@ -15,6 +15,7 @@ from signum.fpga.flow.lines.ecp5_clocks import ECP5LineClocks, LinePLL
 CRYSTALS = 12e6, 25e6, 27e6, 48e6, 50e6, 100e6
 
 
+@pytest.mark.sweep(6)
 @pytest.mark.parametrize("reference", CRYSTALS)
 @pytest.mark.parametrize("wanted", [(48e6, 12e6), (60e6,), (125e6, 25e6, 50e6)])
 def test_every_frequency_is_in_its_range(reference: float, wanted: tuple[float, ...]) -> None:

@@ -63,6 +63,7 @@ def structure(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 
 # every eighth width, with powers of two and 128 lanes among them, and in a slow run more: verif/formal has all up to 64
+@pytest.mark.sweep(4)
 @pytest.mark.parametrize("number", [*(pytest.param(number, marks=pytest.mark.slow) for number in (0, 4)), 7])
 def test_every_width_and_pipeline(structure: type[Structure], number: int, seed: int) -> None:
     widths = BINARY if structure.element_bits == 1 else EIGHT_BITS
