@@ -7,8 +7,8 @@ from signum.hdl.config import ArrayConfig
 from signum.hdl.control.combine import combines_of
 from signum.hdl.control.isa import PATTERN_BIT, Isa, LayerFlag, LayerRecord, SegmentFlag
 
-__all__ = ["LARGEST", "LAYER", "LONGEST", "RASTER", "draw_array", "draw_border", "draw_long_record", "draw_record",
-           "draw_records", "most"]
+__all__ = ["LARGEST", "LAYER", "LONGEST", "LOOPS", "RASTER", "draw_array", "draw_border", "draw_long_record",
+           "draw_record", "draw_records", "most", "with_one_loop"]
 
 LONGEST = 200           # turns of the loop of a long record
 MOST_SEGMENTS = 20
@@ -104,19 +104,29 @@ def draw_long_record(rng: random.Random, config: ArrayConfig, *, last: bool = Tr
     isa = Isa(config)
     record = draw_record(rng, config, last=last)
     raw = record.has(LayerFlag.RAW)
+    loop = rng.choice([name for name in among if not (raw and name.startswith("window"))])
+    if loop == "segments":
+        further = rng.randint(1, most(isa, loop, MOST_SEGMENTS - 1))
+    else:
+        limit = min(LONGEST, config.weight_depth - 1) if loop == "channel_blocks" else LONGEST
+        further = rng.randint(0, most(isa, loop, limit))
+    return with_one_loop(rng, config, record, loop, further)
+
+
+def with_one_loop(rng: random.Random, config: ArrayConfig, record: LayerRecord, loop: str, further: int) -> LayerRecord:
+    """The layer with one of its `LOOPS` alone, of a first turn and some ``further`` ones."""
+    isa = Isa(config)
     loops = dict.fromkeys(LAYER, 0)
     segment = dict(record.segments[-1]) | dict.fromkeys(("words", "runs", "lines"), 0)
-    loop = rng.choice([name for name in among if not (raw and name.startswith("window"))])
     segment["flags"] &= ~SegmentFlag.CONTINUE
     count = 1
     if loop == "segments":
-        count = rng.randint(2, most(isa, "segments", MOST_SEGMENTS - 1) + 1)
+        count = further + 1
         segment["gap"] = max(segment["gap"], isa.segment_fetch - 1)
     elif loop in loops:
-        limit = min(LONGEST, config.weight_depth - 1) if loop == "channel_blocks" else LONGEST
-        loops[loop] = rng.randint(0, most(isa, loop, limit))
+        loops[loop] = further
     else:
-        segment[loop] = rng.randint(0, most(isa, loop, LONGEST))
+        segment[loop] = further
         if outer := {"words": "runs", "runs": "lines"}.get(loop):
             segment[outer] = 1                              # the loop begins again
     fields = dict(record.fields) | loops | {

@@ -24,7 +24,15 @@ from signum.hdl.control.isa import Isa, LayerFlag, LayerRecord, SegmentFlag
 from signum.hdl.control.sequencer import Sequencer
 from signum.hdl.lib.delay import delay
 from signum.verif.bench.cases import draw_case
-from signum.verif.bench.records import LARGEST, draw_array, draw_long_record, draw_record, most
+from signum.verif.bench.records import (
+    LARGEST,
+    LOOPS,
+    draw_array,
+    draw_long_record,
+    draw_record,
+    most,
+    with_one_loop,
+)
 from signum.verif.bench.trace import AMARANTH, play
 
 ARRAYS = 3
@@ -217,6 +225,26 @@ def test_random_programs(array: int, number: int, seed: int) -> None:
     check(config, [*(draw_long_record(rng, config, last=False) for _ in range(15)), draw_long_record(rng, config)], rng)
     config = drawn_array(rng)
     check(config, draw_program(rng, config, rng.randint(1, 4), 300), rng)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("array", range(ARRAYS))
+def test_turns_of_a_loop(array: int, loop: str, seed: int) -> None:
+    """With each bit of the counter alone, and with the lowest one: only its high bits tell it from one or two turns."""
+    rng = random.Random(f"{seed} {array} {loop}")
+    config = shared_array(array, seed)
+    largest = most(Isa(config), loop, min(255, config.weight_depth - 1) if loop == "channel_blocks" else 255)
+    turns = [value for bit in range(1, largest.bit_length()) for value in (1 << bit, 1 << bit | 1)]
+    records = [with_one_loop(rng, config, draw_layer(rng, config, last=False), loop, further) for further in turns]
+    check(config, [*records, with_one_loop(rng, config, draw_layer(rng, config), loop, largest)], rng)
+
+
+def draw_layer(rng: random.Random, config: ArrayConfig, *, last: bool = True) -> LayerRecord:
+    """A random layer, not of raw sums, whose windows have one pixel."""
+    while True:
+        record = draw_record(rng, config, last=last)
+        if not record.has(LayerFlag.RAW):
+            return record
 
 
 @pytest.mark.parametrize("number", range(3))

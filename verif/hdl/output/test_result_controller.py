@@ -101,12 +101,12 @@ def test_random_arrays(number: int, seed: int) -> None:
 @pytest.mark.parametrize("loop", ["drains", "windows", "channel_blocks"])
 @pytest.mark.parametrize("array", range(ARRAYS))
 def test_longest_loops(array: int, loop: str, seed: int) -> None:
-    """A loop of as many turns as its field can have, and one of fewer."""
+    """A loop of as many turns as its field can have, one of fewer, and turns that high bits alone tell from two."""
     rng = random.Random(f"{seed} {array} {loop}")
     config = shared_array(array, seed)
     longest = most(Isa(config), loop, 255)
     records = []
-    for turns in longest, rng.randint(0, longest // 2):
+    for turns in longest, rng.randint(0, longest // 2), *(1 << bit | 1 for bit in range(1, longest.bit_length())):
         record = draw_record(rng, config)
         gated = record.fields.get("gated", 0)
         fields = dict(record.fields) | {"drains": 0, "windows": 0, "channel_blocks": 0, loop: turns}
