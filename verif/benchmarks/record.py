@@ -48,9 +48,9 @@ def load(name: str, folder: Path = RECORDED) -> dict[str, Any]:
     return json.loads((folder / f"{name}.json").read_text())
 
 
-def markdown(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A table in Markdown, in which a bar of a cell ends no column."""
-    lines = [header, ["---"] * len(header), *rows]
+def markdown(header: Sequence[str], rows: Iterable[Sequence[Any]], *, numbers: bool = False) -> str:
+    """A table in Markdown, in which a bar of a cell ends no column; ``numbers`` behind the first one align right."""
+    lines = [header, ["---", *["---:" if numbers else "---"] * (len(header) - 1)], *rows]
     return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
 
 

@@ -18,6 +18,7 @@ from signum.golden.training.tasks import TASKS, named
 from signum.hdl.lib.command import Command, Failure
 from signum.hdl.lib.folders import REPOSITORY
 from signum.verif.benchmarks.figures import REPORTS
+from signum.verif.benchmarks.record import markdown
 from signum.verif.runs.claims import BINARY_ARRAY, machines, network_rows, reactnet_rows, resnet_rows
 from signum.verif.runs.pictures import picture_cycles
 from signum.verif.runs.task import run_task
@@ -169,8 +170,7 @@ def claims(data: dict[str, Any]) -> list[Row]:
 
 
 def _markdown(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+    return markdown(header, rows, numbers=True).rstrip("\n")
 
 
 def _task_table(data: dict[str, Any]) -> str:

@@ -139,7 +139,7 @@ class Detection(Task):
     outputs = DIGIT_CLASSES
     stride = STRIDE
     encoder = TablePlanes(PIXEL_BITS, tables=(tuple(value >> 8 - PIXEL_BITS for value in range(256)),))
-    recipe = Recipe(steps=5000, batch=8, rate=0.01, scores=8)
+    recipe = Recipe(steps=12_000, batch=8, rate=0.01, scores=8)
     style = Style(residual="concat", rectified=True, activation_gains=False, first_levels=2, levels=2, last_levels=2,
                   first_bits=2, last_bits=2)
 
