@@ -33,7 +33,7 @@ CHOSEN = $(call given,PRESET CONFIG FREQUENCY LINE BAUD ADDRESS SEED SEEDS $(if 
 help:
 	@echo 'make demo                           train digits, run them on the hardware, build the bitstream'
 	@echo 'make demo-camera                    digits shown to a camera: power-up to answers, without a host'
-	@echo 'make test                           the regression (45 minutes); make test-quick: 15 minutes;'
+	@echo 'make test                           the regression (50 minutes); make test-quick: 15 minutes;'
 	@echo '                                    make test-all: with all cases of the tests that have many'
 	@echo '                                    SEED=n, SIM=verilator or icarus, WAVES=1'
 	@echo 'make plan                           the test plan beside what the last make test ran: build/plan/report.json'

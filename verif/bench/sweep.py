@@ -7,7 +7,10 @@ from collections.abc import Collection, Sequence
 
 import pytest
 
-__all__ = ["evenly", "thin"]
+__all__ = ["REGRESSION", "evenly", "thin"]
+
+REGRESSION = "not long"
+"""The marks of the tests that `make test` runs: each planned test, of some with fewer cases."""
 
 
 def evenly(count: int, among: int) -> list[int]:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from signum.hdl.lib.emit import write_whole
+from signum.verif.bench.sweep import REGRESSION
 
-__all__ = ["FAILED", "FOLDER", "PART", "PASSED", "REGRESSION", "SKIPPED", "WHOLE", "RanError", "Recorder", "Run",
-           "is_whole", "load_run"]
+__all__ = ["FAILED", "FOLDER", "PART", "PASSED", "SKIPPED", "WHOLE", "RanError", "Recorder", "Run", "is_whole",
+           "load_run"]
 
 FOLDER = Path("build/tests")
 WHOLE, PART = "report.json", "part.json"
@@ -19,9 +20,6 @@ WHOLE, PART = "report.json", "part.json"
 
 PASSED, SKIPPED, FAILED = "passed", "skipped", "failed"
 RANKS = (PASSED, SKIPPED, FAILED)
-
-REGRESSION = "not long"
-"""The marks of the tests that `make test` runs: each planned test, of some with fewer cases."""
 
 LEAVE_OUT = ("keyword", "deselect", "ignore", "ignore_glob", "lf", "stepwise", "maxfail")
 """Options of pytest with which tests may be left out."""

@@ -8,7 +8,7 @@ import click
 
 from signum.hdl.lib.command import Command, Integer
 from signum.hdl.lib.folders import REPOSITORY
-from signum.verif.plan.ran import REGRESSION
+from signum.verif.bench.sweep import REGRESSION
 
 __all__ = ["command", "pytest_arguments"]
 
