@@ -8,7 +8,7 @@ from signum.hdl.control.combine import combines_of
 from signum.hdl.control.isa import PATTERN_BIT, Isa, LayerFlag, LayerRecord, SegmentFlag
 
 __all__ = ["LARGEST", "LAYER", "LONGEST", "LOOPS", "RASTER", "draw_array", "draw_border", "draw_long_record",
-           "draw_record", "draw_records", "most", "with_one_loop"]
+           "draw_record", "draw_records", "most", "most_further", "with_one_loop"]
 
 LONGEST = 200           # turns of the loop of a long record
 MOST_SEGMENTS = 20
@@ -108,9 +108,13 @@ def draw_long_record(rng: random.Random, config: ArrayConfig, *, last: bool = Tr
     if loop == "segments":
         further = rng.randint(1, most(isa, loop, MOST_SEGMENTS - 1))
     else:
-        limit = min(LONGEST, config.weight_depth - 1) if loop == "channel_blocks" else LONGEST
-        further = rng.randint(0, most(isa, loop, limit))
+        further = rng.randint(0, most_further(config, loop, LONGEST))
     return with_one_loop(rng, config, record, loop, further)
+
+
+def most_further(config: ArrayConfig, loop: str, limit: int) -> int:
+    """The most turns behind the first of a loop, bounded by a limit; each channel block has weights of its own."""
+    return most(Isa(config), loop, min(limit, config.weight_depth - 1) if loop == "channel_blocks" else limit)
 
 
 def with_one_loop(rng: random.Random, config: ArrayConfig, record: LayerRecord, loop: str, further: int) -> LayerRecord:

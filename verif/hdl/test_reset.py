@@ -136,7 +136,6 @@ def short_stream(rng: np.random.Generator, config: ArrayConfig) -> StreamCase:
             return case
 
 
-@pytest.mark.sweep(1)
 @pytest.mark.parametrize("places", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_in_every_cycle_of_a_stream(places: int) -> None:
     """While pixels come, runs go on and answers leave: images of another program follow."""

@@ -87,8 +87,7 @@ def outcome(source: bytes | ModelProto, path: Path) -> str:
     return "network"
 
 
-@pytest.mark.sweep(1)
-@pytest.mark.parametrize(("seed", "count"), [(0, 150), pytest.param(1, 2500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("seed", "count"), [(0, 150), pytest.param(1, 2500, marks=pytest.mark.long)])
 def test_mutated_files(seed: int, count: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(seed)
     models = [STYLES[name]() for name in ("residual of sums", "FINN", "signs", "ties")]

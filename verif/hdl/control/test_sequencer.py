@@ -31,6 +31,7 @@ from signum.verif.bench.records import (
     draw_long_record,
     draw_record,
     most,
+    most_further,
     with_one_loop,
 )
 from signum.verif.bench.trace import AMARANTH, play
@@ -233,7 +234,7 @@ def test_turns_of_a_loop(array: int, loop: str, seed: int) -> None:
     """With each bit of the counter alone, and with the lowest one: only its high bits tell it from one or two turns."""
     rng = random.Random(f"{seed} {array} {loop}")
     config = shared_array(array, seed)
-    largest = most(Isa(config), loop, min(255, config.weight_depth - 1) if loop == "channel_blocks" else 255)
+    largest = most_further(config, loop, 255)
     turns = [value for bit in range(1, largest.bit_length()) for value in (1 << bit, 1 << bit | 1)]
     records = [with_one_loop(rng, config, draw_layer(rng, config, last=False), loop, further) for further in turns]
     check(config, [*records, with_one_loop(rng, config, draw_layer(rng, config), loop, largest)], rng)
